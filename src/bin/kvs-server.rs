@@ -1,0 +1,76 @@
+//! The server as a program.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::thread;
+
+use env_logger::Env;
+use kvs::engine::{DataDir, EngineKind, SyncLevel};
+use kvs::thread_pool::SharedQueueThreadPool;
+use kvs::{KvStore, KvsEngine, KvsServer, Result, SledKvsEngine, cli};
+use log::info;
+use structopt::StructOpt;
+
+/// A persistent key/value server.
+///
+/// Prints the address it listens on, and serves until it is stopped. Log lines go to stderr;
+/// `RUST_LOG` chooses which.
+#[derive(Debug, StructOpt)]
+#[structopt(name = "kvs-server")]
+struct Opt {
+    /// Where to listen; port 0 takes any free port [default: 127.0.0.1:4000]
+    #[structopt(long, value_name = "IP:PORT")]
+    addr: Option<SocketAddr>,
+
+    /// Which engine keeps the data [default: the one that wrote the directory, else kvs]
+    #[structopt(long, value_name = "ENGINE", possible_values = &EngineKind::NAMES)]
+    engine: Option<EngineKind>,
+
+    /// Where the data is [default: the current directory]
+    #[structopt(long, value_name = "DIR", parse(from_os_str))]
+    data_dir: Option<PathBuf>,
+
+    /// When a write is done: on the disk, on the disk within a second, or when the system likes
+    /// [default: everysec]
+    #[structopt(long, value_name = "LEVEL", possible_values = &SyncLevel::NAMES)]
+    sync: Option<SyncLevel>,
+}
+
+fn main() -> ExitCode {
+    cli::main(run)
+}
+
+fn run(opt: Opt) -> Result<()> {
+    env_logger::Builder::from_env(Env::default().default_filter_or("info")).init();
+
+    let addr = opt.addr.unwrap_or(cli::DEFAULT_ADDR);
+    let dir = opt.data_dir.unwrap_or_else(|| ".".into());
+    let sync = opt.sync.unwrap_or_default();
+    let engine = match opt.engine {
+        Some(engine) => engine,
+        None => DataDir::engine_of(&dir)?.unwrap_or(EngineKind::Kvs),
+    };
+    // File work waits for the disk more than for a core.
+    let threads = 2 * thread::available_parallelism().map_or(1, |cores| cores.get() as u32);
+    match engine {
+        EngineKind::Kvs => {
+            let options = KvStore::<SharedQueueThreadPool>::options().sync(sync);
+            let store: KvStore<SharedQueueThreadPool> = options.open(&dir, threads)?;
+            serve(store, engine, addr, &dir)
+        }
+        EngineKind::Sled => {
+            let store = SledKvsEngine::<SharedQueueThreadPool>::open(&dir, sync, threads)?;
+            serve(store, engine, addr, &dir)
+        }
+    }
+}
+
+fn serve(store: impl KvsEngine, engine: EngineKind, addr: SocketAddr, dir: &Path) -> Result<()> {
+    let server = KvsServer::new(store).bind(addr)?;
+    let (addr, version) = (server.local_addr(), env!("CARGO_PKG_VERSION"));
+    let dir = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
+    info!("kvs-server {version}, engine {engine}, address {addr}, data in {dir:?}");
+    cli::print(format_args!("listening on {addr}"))?;
+    server.run()
+}

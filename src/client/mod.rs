@@ -1,0 +1,3 @@
+//! Clients of the server.
+
+pub mod blocking;

@@ -1,0 +1,151 @@
+//! One directory, one engine, one process: the claim on a data directory.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use super::EngineKind;
+use crate::error::{KvsError, Result};
+
+/// The file that remembers which engine wrote a directory. Its lock says that somebody uses it.
+const MARKER: &str = "kvs-engine";
+
+/// A data directory that nobody else can claim until this is dropped, or the process ends.
+#[derive(Debug)]
+pub struct DataDir {
+    path: PathBuf,
+    /// Held for its lock.
+    _marker: File,
+}
+
+impl DataDir {
+    /// Claims the directory `path` for `engine`, and makes it where it is not there yet.
+    ///
+    /// # Errors
+    ///
+    /// [`KvsError::Locked`] where somebody has it, [`KvsError::WrongEngine`] where another engine
+    /// wrote it, [`KvsError::Io`] where it cannot be made or written.
+    pub fn claim(path: impl Into<PathBuf>, engine: EngineKind) -> Result<DataDir> {
+        let path = path.into();
+        fs::create_dir_all(&path)
+            .map_err(KvsError::io(format_args!("use {path:?} as data directory")))?;
+        let marker = path.join(MARKER);
+        let mut file = OpenOptions::new()
+            .read(true)
+            .append(true)
+            .create(true)
+            .open(&marker)
+            .map_err(KvsError::io(format_args!("open {marker:?} for writing")))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(KvsError::Locked { dir: path }),
+            Err(TryLockError::Error(error)) => {
+                return Err(KvsError::io(format_args!("lock {marker:?}"))(error));
+            }
+        }
+        match read_marker(&mut file, &marker)? {
+            Some(found) if found != engine => {
+                return Err(KvsError::WrongEngine {
+                    dir: path,
+                    found,
+                    asked: engine,
+                });
+            }
+            Some(_) => {}
+            None => {
+                writeln!(file, "{engine}")
+                    .and_then(|()| file.sync_all())
+                    .and_then(|()| sync_dir(&path))
+                    .map_err(KvsError::io(format_args!("write {marker:?}")))?;
+            }
+        }
+        Ok(DataDir {
+            path,
+            _marker: file,
+        })
+    }
+
+    /// The engine that wrote the directory `path`, or `None` where none did.
+    ///
+    /// # Errors
+    ///
+    /// [`KvsError::Io`] where that cannot be read, [`KvsError::Damaged`] where it names no engine.
+    pub fn engine_of(path: &Path) -> Result<Option<EngineKind>> {
+        let marker = path.join(MARKER);
+        match File::open(&marker) {
+            Ok(mut file) => read_marker(&mut file, &marker),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(KvsError::io(format_args!("open {marker:?}"))(error)),
+        }
+    }
+
+    /// The directory's path, as it was given.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+fn read_marker(file: &mut File, path: &Path) -> Result<Option<EngineKind>> {
+    let mut name = String::new();
+    file.read_to_string(&mut name)
+        .map_err(KvsError::io(format_args!("read {path:?}")))?;
+    if name.is_empty() {
+        return Ok(None);
+    }
+    match name.trim_end().parse() {
+        Ok(engine) => Ok(Some(engine)),
+        Err(reason) => Err(KvsError::Damaged {
+            file: path.to_owned(),
+            offset: 0,
+            reason,
+        }),
+    }
+}
+
+/// Makes the names in a directory as durable as the files behind them.
+pub(super) fn sync_dir(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_remembers_its_engine() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(DataDir::engine_of(dir.path()).unwrap(), None);
+        drop(DataDir::claim(dir.path(), EngineKind::Sled).unwrap());
+        let found = DataDir::engine_of(dir.path()).unwrap();
+        assert_eq!(found, Some(EngineKind::Sled));
+        let claim = DataDir::claim(dir.path(), EngineKind::Kvs);
+        assert!(matches!(claim, Err(KvsError::WrongEngine { .. })));
+        DataDir::claim(dir.path(), EngineKind::Sled).unwrap();
+    }
+
+    #[test]
+    fn a_claimed_directory_is_refused_until_it_is_let_go() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = DataDir::claim(dir.path(), EngineKind::Kvs).unwrap();
+        let second = DataDir::claim(dir.path(), EngineKind::Kvs);
+        assert!(matches!(second, Err(KvsError::Locked { .. })));
+        drop(first);
+        DataDir::claim(dir.path(), EngineKind::Kvs).unwrap();
+    }
+
+    #[test]
+    fn a_marker_that_names_no_engine_is_damage() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join(MARKER), "kv\n").unwrap();
+        let claim = DataDir::claim(dir.path(), EngineKind::Kvs);
+        assert!(matches!(claim, Err(KvsError::Damaged { .. })));
+    }
+
+    #[test]
+    fn a_marker_cut_off_before_its_first_byte_claims_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join(MARKER), "").unwrap();
+        DataDir::claim(dir.path(), EngineKind::Sled).unwrap();
+    }
+}

@@ -1,0 +1,76 @@
+//! The future that every engine returns.
+
+use futures::sync::oneshot;
+use futures::{Async, Future, Poll};
+
+use crate::error::{KvsError, Result};
+use crate::thread_pool::ThreadPool;
+
+/// A request to an engine that is under way, or done already.
+///
+/// It is a type with a name and no box in it because an engine often knows the answer at once, a
+/// key that is not there for example, and such an answer should cost neither an allocation nor a
+/// trip to another thread. A boxed future would allocate for it, and `impl Future` in the trait
+/// could not be stored in a struct by name. What could block runs on the engine's thread pool, and
+/// the future waits for that job's oneshot.
+#[derive(Debug)]
+#[must_use = "the work is under way, but only the future tells whether it succeeds"]
+pub struct EngineFuture<T>(State<T>);
+
+#[derive(Debug)]
+enum State<T> {
+    /// `None` once the result has been handed out.
+    Done(Option<Result<T>>),
+    OnPool(oneshot::Receiver<Result<T>>),
+}
+
+impl<T> EngineFuture<T> {
+    /// A future that is done.
+    pub fn done(result: Result<T>) -> EngineFuture<T> {
+        EngineFuture(State::Done(Some(result)))
+    }
+
+    /// A future that is done when a result is sent through the other end, and fails with
+    /// [`KvsError::EngineStopped`] when that is dropped instead.
+    pub fn pending() -> (oneshot::Sender<Result<T>>, EngineFuture<T>) {
+        let (sender, receiver) = oneshot::channel();
+        (sender, EngineFuture(State::OnPool(receiver)))
+    }
+
+    /// Runs `job` on `pool`. What the job captured is dropped before the future is done.
+    pub fn spawn<P, F>(pool: &P, job: F) -> EngineFuture<T>
+    where
+        P: ThreadPool,
+        F: FnOnce() -> Result<T> + Send + 'static,
+        T: Send + 'static,
+    {
+        let (sender, future) = EngineFuture::pending();
+        pool.spawn(move || {
+            let result = job();
+            // Where nobody waits any more, nobody misses the result.
+            let _ = sender.send(result);
+        });
+        future
+    }
+}
+
+impl<T> Future for EngineFuture<T> {
+    type Item = T;
+    type Error = KvsError;
+
+    fn poll(&mut self) -> Poll<T, KvsError> {
+        match &mut self.0 {
+            State::Done(result) => result
+                .take()
+                .expect("an engine's future was polled after it was done")
+                .map(Async::Ready),
+            State::OnPool(receiver) => match receiver.poll() {
+                Ok(Async::Ready(result)) => result.map(Async::Ready),
+                Ok(Async::NotReady) => Ok(Async::NotReady),
+                Err(oneshot::Canceled) => Err(KvsError::EngineStopped {
+                    reason: "its job panicked".to_owned(),
+                }),
+            },
+        }
+    }
+}

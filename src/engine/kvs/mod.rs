@@ -1,0 +1,314 @@
+//! The engine of this crate: a log, and an index in memory of where each key's value is.
+//!
+//! Reads go to the pool one by one. Writes go there together: whoever comes first starts a round,
+//! and whoever comes while it runs is in the next one, with everyone else who waits. A round
+//! appends all its writes with one system call and, at [`SyncLevel::Always`], syncs them with one
+//! more. So there is one writer at a time and no lock around the log: the thread that runs the
+//! round owns it. `docs/format.md` has the bytes on disk.
+
+mod compaction;
+mod index;
+mod log;
+mod record;
+mod segment;
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex, RwLock};
+
+use self::index::Index;
+use self::log::{Failure, Log, Write};
+use self::segment::Segment;
+use super::{DataDir, EngineFuture, EngineKind, KvsEngine, SyncLevel};
+use crate::error::{KvsError, Result};
+use crate::thread_pool::ThreadPool;
+
+/// Bytes after which a round takes no further write.
+const BATCH_BYTES: usize = 4 * 1024 * 1024;
+
+/// A log-structured store in a directory of its own.
+///
+/// ```
+/// use futures::Future;
+/// use kvs::thread_pool::SharedQueueThreadPool;
+/// use kvs::{KvStore, KvsEngine};
+///
+/// # fn main() -> kvs::Result<()> {
+/// # let dir = tempfile::tempdir().unwrap();
+/// let store = KvStore::<SharedQueueThreadPool>::open(dir.path(), 4)?;
+/// store.set("key".to_owned(), "value".to_owned()).wait()?;
+/// assert_eq!(store.get("key".to_owned()).wait()?, Some("value".to_owned()));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct KvStore<P: ThreadPool> {
+    handle: Arc<Handle>,
+    pool: P,
+}
+
+/// How to open a [`KvStore`]: what [`KvStore::open`] leaves at its default.
+#[derive(Debug, Clone, Default)]
+pub struct KvStoreOptions {
+    sync: SyncLevel,
+}
+
+impl KvStoreOptions {
+    /// When a write is done. The default is [`SyncLevel::EverySec`].
+    #[must_use]
+    pub fn sync(mut self, level: SyncLevel) -> KvStoreOptions {
+        self.sync = level;
+        self
+    }
+
+    /// Opens the store, as [`KvStore::open`] does.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`KvStore::open`].
+    pub fn open<P: ThreadPool>(
+        &self,
+        path: impl Into<PathBuf>,
+        concurrency: u32,
+    ) -> Result<KvStore<P>> {
+        let pool = P::new(concurrency)?;
+        let dir = DataDir::claim(path, EngineKind::Kvs)?;
+        let log = Log::open(dir.path(), self.sync)?;
+        let ticker = match self.sync {
+            SyncLevel::EverySec => Some(Ticker::start(
+                Arc::clone(log.unsynced()),
+                log.failure().clone(),
+            )?),
+            SyncLevel::Always | SyncLevel::Never => None,
+        };
+        let shared = Arc::new(Shared {
+            index: Arc::clone(log.index()),
+            queue: Mutex::new(Queue {
+                waiting: VecDeque::new(),
+                log: Some(log),
+                is_closing: false,
+            }),
+            log_is_back: Condvar::new(),
+        });
+        let handle = Arc::new(Handle {
+            shared,
+            _ticker: ticker,
+            _dir: dir,
+        });
+        Ok(KvStore { handle, pool })
+    }
+}
+
+impl<P: ThreadPool> KvStore<P> {
+    /// Opens the store in the directory `path`, which may be new, with `concurrency` threads to
+    /// work on it.
+    ///
+    /// # Errors
+    ///
+    /// What [`DataDir::claim`] says of the directory, [`KvsError::Damaged`] where the log in it is
+    /// not what was written, and what [`ThreadPool::new`] says of `concurrency` threads.
+    pub fn open(path: impl Into<PathBuf>, concurrency: u32) -> Result<KvStore<P>> {
+        KvStore::<P>::options().open(path, concurrency)
+    }
+
+    /// The settings that a store can be opened with.
+    #[must_use]
+    pub fn options() -> KvStoreOptions {
+        KvStoreOptions::default()
+    }
+
+    fn write(&self, key: String, value: Option<String>) -> EngineFuture<()> {
+        if let Err(error) = record::check_lengths(&key, value.as_deref()) {
+            return EngineFuture::done(Err(error));
+        }
+        let (done, future) = EngineFuture::pending();
+        let mut queue = self.handle.shared.queue.lock();
+        queue.waiting.push_back(Write { key, value, done });
+        if let Some(log) = queue.log.take() {
+            drop(queue);
+            Round::start(&self.handle.shared, &self.pool, log);
+        }
+        future
+    }
+}
+
+impl<P: ThreadPool> KvsEngine for KvStore<P> {
+    fn set(&self, key: String, value: String) -> EngineFuture<()> {
+        self.write(key, Some(value))
+    }
+
+    fn get(&self, key: String) -> EngineFuture<Option<String>> {
+        let Some((location, segment)) = self.handle.shared.index.read().find(&key) else {
+            return EngineFuture::done(Ok(None));
+        };
+        EngineFuture::spawn(&self.pool, move || {
+            let bytes = segment.read(location.offset, location.len as usize)?;
+            let record = segment.decode(&bytes, location.offset)?;
+            match record.value {
+                Some(value) if record.key == key => Ok(Some(value.to_owned())),
+                _ => Err(segment.damaged(location.offset, "it is another key's record")),
+            }
+        })
+    }
+
+    fn remove(&self, key: String) -> EngineFuture<()> {
+        self.write(key, None)
+    }
+}
+
+/// What all clones of a store share. Whoever drops the last one closes the store.
+///
+/// A job on the pool holds [`Shared`] and never this: it may still be alive for a moment when
+/// those who waited for it have gone on, and the directory must be free by then.
+#[derive(Debug)]
+struct Handle {
+    shared: Arc<Shared>,
+    _ticker: Option<Ticker>,
+    /// After the others, since it lets the next one in.
+    _dir: DataDir,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        let mut queue = self.shared.queue.lock();
+        queue.is_closing = true;
+        let mut log = loop {
+            match queue.log.take() {
+                Some(log) => break log,
+                None => self.shared.log_is_back.wait(&mut queue),
+            }
+        };
+        // A failure is in the log lines, and there is nobody left to tell.
+        let _ = log.sync();
+    }
+}
+
+/// What the jobs on the pool need.
+#[derive(Debug)]
+struct Shared {
+    index: Arc<RwLock<Index>>,
+    queue: Mutex<Queue>,
+    log_is_back: Condvar,
+}
+
+#[derive(Debug)]
+struct Queue {
+    /// What the next round will write.
+    waiting: VecDeque<Write>,
+    /// `None` while a round has it.
+    log: Option<Log>,
+    is_closing: bool,
+}
+
+impl Queue {
+    /// Whoever waits longest, as many as fit into a write of reasonable size.
+    fn next_batch(&mut self) -> Vec<Write> {
+        let mut bytes = 0;
+        let batch = self.waiting.iter().take_while(|write| {
+            let has_room = bytes < BATCH_BYTES;
+            bytes += write.key.len() + write.value.as_ref().map_or(0, String::len);
+            has_room
+        });
+        let n = batch.count();
+        self.waiting.drain(..n).collect()
+    }
+}
+
+/// The writer's turn: the log, on its way through a job.
+///
+/// Dropping it hands the log on, also when the job panics; otherwise closing the store would wait
+/// for it forever.
+#[derive(Debug)]
+struct Round<P: ThreadPool> {
+    shared: Arc<Shared>,
+    pool: P,
+    /// `Some` until the drop.
+    log: Option<Log>,
+    is_compacting: bool,
+}
+
+impl<P: ThreadPool> Round<P> {
+    /// Starts a round on the pool. Each round is a job of its own, so that reads get their turn.
+    fn start(shared: &Arc<Shared>, pool: &P, log: Log) {
+        let round = Round {
+            shared: Arc::clone(shared),
+            pool: pool.clone(),
+            log: Some(log),
+            is_compacting: false,
+        };
+        pool.spawn(move || round.run());
+    }
+
+    fn run(mut self) {
+        let batch = self.shared.queue.lock().next_batch();
+        if let Some(log) = &mut self.log {
+            log.commit(batch);
+            self.is_compacting = log.compact();
+        }
+    }
+}
+
+impl<P: ThreadPool> Drop for Round<P> {
+    fn drop(&mut self) {
+        let Some(log) = self.log.take() else {
+            return;
+        };
+        if thread::panicking() {
+            log.failure().set("the thread that wrote it panicked");
+        }
+        let mut queue = self.shared.queue.lock();
+        if !queue.waiting.is_empty() || self.is_compacting && !queue.is_closing {
+            drop(queue);
+            Round::start(&self.shared, &self.pool, log);
+        } else {
+            queue.log = Some(log);
+            self.shared.log_is_back.notify_one();
+        }
+    }
+}
+
+/// The thread behind [`SyncLevel::EverySec`]. It ends when this is dropped.
+#[derive(Debug)]
+struct Ticker {
+    stop: Option<mpsc::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Ticker {
+    fn start(unsynced: Arc<Mutex<Option<Arc<Segment>>>>, failure: Failure) -> Result<Ticker> {
+        let (stop, stopped) = mpsc::channel();
+        let tick = move || {
+            while stopped.recv_timeout(Duration::from_secs(1)) == Err(RecvTimeoutError::Timeout) {
+                let Some(segment) = unsynced.lock().take() else {
+                    continue;
+                };
+                if let Err(error) = segment.sync() {
+                    failure.set(error);
+                }
+            }
+        };
+        let thread = thread::Builder::new()
+            .name("kvs-sync".to_owned())
+            .spawn(tick)
+            .map_err(KvsError::io("start the thread that syncs"))?;
+        Ok(Ticker {
+            stop: Some(stop),
+            thread: Some(thread),
+        })
+    }
+}
+
+impl Drop for Ticker {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // It panicked only if the panic hook has said so.
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Storage engines, each behind one interface of futures.
+//!
+//! An engine knows nothing of the network, and its futures know nothing of tokio: they can be
+//! waited for on any thread, with `store.get(key).wait()`, or chained into a task of any executor.
+//! Inside, an engine is ordinary blocking code that runs on the threads of a
+//! [`ThreadPool`](crate::thread_pool::ThreadPool).
+
+mod data_dir;
+mod future;
+mod kvs;
+mod sled;
+
+use std::fmt;
+use std::str::FromStr;
+
+pub use self::data_dir::DataDir;
+pub use self::future::EngineFuture;
+pub use self::kvs::{KvStore, KvStoreOptions};
+pub use self::sled::SledKvsEngine;
+
+/// A store of strings under strings.
+///
+/// A clone is another handle to the same store; the store closes with its last handle, and can
+/// then be opened again at once.
+///
+/// The work starts at the call, not at the first poll, and dropping the future does not take it
+/// back: an engine's future is a receipt, as a thread's `JoinHandle` is. Requests that are under
+/// way together may take effect in any order, so whoever needs an order waits for one future
+/// before making the next call. What could still be lost is not visible: a `get` sees a `set` at
+/// the latest when that future is done, and never one that comes to fail.
+pub trait KvsEngine: Clone + Send + 'static {
+    /// Stores `value` under `key`, in place of what was there.
+    ///
+    /// Fails with [`KvsError::TooLarge`](crate::KvsError::TooLarge) where the engine cannot hold
+    /// a key or a value of that length, and with what the disk reports.
+    fn set(&self, key: String, value: String) -> EngineFuture<()>;
+
+    /// Comes out as the value of `key`, or as `None` where the key is not there.
+    ///
+    /// Fails with [`KvsError::Damaged`](crate::KvsError::Damaged) where what is on disk is not
+    /// what was written, and with what the disk reports.
+    fn get(&self, key: String) -> EngineFuture<Option<String>>;
+
+    /// Removes `key` and its value.
+    ///
+    /// Fails with [`KvsError::KeyNotFound`](crate::KvsError::KeyNotFound) where the key is not
+    /// there, and with what the disk reports.
+    fn remove(&self, key: String) -> EngineFuture<()>;
+}
+
+/// The engines by name: what `--engine` takes and a data directory remembers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EngineKind {
+    /// [`KvStore`], the log-structured engine of this crate.
+    Kvs,
+    /// [`SledKvsEngine`].
+    Sled,
+}
+
+impl EngineKind {
+    /// Every engine's name.
+    pub const NAMES: [&'static str; 2] = ["kvs", "sled"];
+}
+
+impl fmt::Display for EngineKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            EngineKind::Kvs => "kvs",
+            EngineKind::Sled => "sled",
+        })
+    }
+}
+
+impl FromStr for EngineKind {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<EngineKind, String> {
+        match name {
+            "kvs" => Ok(EngineKind::Kvs),
+            "sled" => Ok(EngineKind::Sled),
+            _ => Err(format!(
+                "{name:?} is none of the engines: {}",
+                EngineKind::NAMES.join(", ")
+            )),
+        }
+    }
+}
+
+/// When a write is safe from what: the process dying, or the power failing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum SyncLevel {
+    /// A write is done when it is on the disk. Nothing that was acknowledged can be lost.
+    Always,
+    /// A write is done when the operating system has it, and is on the disk about a second later.
+    /// Killing the process loses nothing; losing power loses at most that second.
+    #[default]
+    EverySec,
+    /// A write is done when the operating system has it, which decides when it goes to the disk.
+    Never,
+}
+
+impl SyncLevel {
+    /// Every level's name, as `--sync` takes it.
+    pub const NAMES: [&'static str; 3] = ["always", "everysec", "never"];
+}
+
+impl FromStr for SyncLevel {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<SyncLevel, String> {
+        match name {
+            "always" => Ok(SyncLevel::Always),
+            "everysec" => Ok(SyncLevel::EverySec),
+            "never" => Ok(SyncLevel::Never),
+            _ => Err(format!(
+                "{name:?} is none of the levels: {}",
+                SyncLevel::NAMES.join(", ")
+            )),
+        }
+    }
+}

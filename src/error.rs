@@ -1,0 +1,234 @@
+//! What can go wrong, told to the person who has to do something about it.
+
+// `#[derive(Fail)]` writes its impls inside a function, which today's compiler dislikes.
+#![allow(non_local_definitions)]
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use failure::Fail;
+
+use crate::engine::EngineKind;
+
+/// The result of everything in this crate that can fail.
+pub type Result<T> = std::result::Result<T, KvsError>;
+
+/// Every error of this crate.
+///
+/// Each one prints as a single line that says what happened, to which file, key or address, and
+/// where it can, what to do. It is `Clone` because one broken connection fails every request that
+/// was waiting on it.
+#[derive(Debug, Clone, Fail)]
+#[non_exhaustive]
+pub enum KvsError {
+    /// The key to be removed is not there.
+    #[fail(display = "Key not found")]
+    KeyNotFound,
+
+    /// The operating system refused something.
+    #[fail(display = "cannot {}: {}", action, source)]
+    Io {
+        /// What was being done, to which file or address: completes "cannot …".
+        action: String,
+        /// The system's answer.
+        source: Arc<io::Error>,
+    },
+
+    /// The data directory already has a user.
+    #[fail(
+        display = "{:?} is in use by another process or another store: stop that one first, or choose another directory",
+        dir
+    )]
+    Locked {
+        /// The data directory.
+        dir: PathBuf,
+    },
+
+    /// The data directory holds the data of another engine.
+    #[fail(
+        display = "{:?} was written by the engine {}, not by {}: choose --engine {}, or another directory",
+        dir, found, asked, found
+    )]
+    WrongEngine {
+        /// The data directory.
+        dir: PathBuf,
+        /// The engine that wrote it.
+        found: EngineKind,
+        /// The engine that was asked for.
+        asked: EngineKind,
+    },
+
+    /// What is on disk is not what was written there.
+    #[fail(
+        display = "{:?} is damaged at byte {}: {}; nothing was changed",
+        file, offset, reason
+    )]
+    Damaged {
+        /// The damaged file.
+        file: PathBuf,
+        /// Where the damaged record or header begins, in bytes from the start of the file.
+        offset: u64,
+        /// What is wrong with it.
+        reason: String,
+    },
+
+    /// A file was written by a version of kvs that this one does not know.
+    #[fail(
+        display = "{:?} has format version {}, and this kvs reads version {}: use the kvs that wrote it",
+        file, found, supported
+    )]
+    UnknownVersion {
+        /// The file.
+        file: PathBuf,
+        /// The version that its header names.
+        found: u32,
+        /// The version that this crate reads and writes.
+        supported: u32,
+    },
+
+    /// A key or a value is longer than a record can hold, or a request than a frame.
+    #[fail(
+        display = "the {} is {} bytes long, and at most {} are allowed",
+        what, len, max
+    )]
+    TooLarge {
+        /// `"key"`, `"value"` or `"request"`.
+        what: &'static str,
+        /// Its length in bytes.
+        len: usize,
+        /// The limit in bytes.
+        max: usize,
+    },
+
+    /// A thread pool of no threads would never run a job.
+    #[fail(display = "a thread pool needs at least one thread")]
+    NoThreads,
+
+    /// The engine gave a request up: the job that worked on it panicked, or a write before it
+    /// left the log in an unknown state.
+    #[fail(
+        display = "the engine stopped before this request was done: {}",
+        reason
+    )]
+    EngineStopped {
+        /// Why, as far as it is known.
+        reason: String,
+    },
+
+    /// sled failed.
+    #[fail(display = "sled: {}", _0)]
+    Sled(sled::Error),
+
+    /// A value in the sled database is not UTF-8, so this crate did not write it.
+    #[fail(
+        display = "the value of key {:?} in the sled database is not UTF-8",
+        key
+    )]
+    NotUtf8 {
+        /// The key.
+        key: String,
+    },
+
+    /// No connection could be made.
+    #[fail(
+        display = "cannot connect to {}: {}; is kvs-server running there?",
+        addr, source
+    )]
+    Connect {
+        /// The address that was tried.
+        addr: SocketAddr,
+        /// The system's answer.
+        source: Arc<io::Error>,
+    },
+
+    /// A connection that had been made failed, and with it every request still waiting on it.
+    #[fail(display = "the connection to {} failed: {}", addr, cause)]
+    Connection {
+        /// The address of the server.
+        addr: SocketAddr,
+        /// What broke it.
+        cause: ConnectionError,
+    },
+
+    /// The server answered with an error that is not one of the above.
+    #[fail(display = "the server refused the request: {} ({})", message, code)]
+    Server {
+        /// The server's code, one of those in `docs/protocol.md` or a newer one.
+        code: String,
+        /// The server's own words.
+        message: String,
+    },
+}
+
+impl KvsError {
+    /// For `map_err`: an I/O error with the words that complete "cannot …".
+    pub fn io(action: impl fmt::Display) -> impl FnOnce(io::Error) -> KvsError {
+        move |source| KvsError::Io {
+            action: action.to_string(),
+            source: Arc::new(source),
+        }
+    }
+}
+
+impl From<sled::Error> for KvsError {
+    fn from(error: sled::Error) -> KvsError {
+        KvsError::Sled(error)
+    }
+}
+
+/// What ended a connection, or broke the protocol on it. Seen from either side.
+#[derive(Debug, Clone, Fail)]
+#[non_exhaustive]
+pub enum ConnectionError {
+    /// The socket failed.
+    #[fail(display = "{}", _0)]
+    Io(Arc<io::Error>),
+
+    /// The peer closed the connection while an answer was due.
+    #[fail(display = "closed by the peer")]
+    Closed,
+
+    /// The peer closed the connection in the middle of a frame.
+    #[fail(display = "closed by the peer in the middle of a frame")]
+    Truncated,
+
+    /// A frame is longer than this side takes.
+    #[fail(display = "a frame of {} bytes, and at most {} are allowed", len, max)]
+    FrameTooLong {
+        /// Its length in bytes, without the length prefix.
+        len: usize,
+        /// The limit in bytes.
+        max: usize,
+    },
+
+    /// A frame's bytes are not JSON, or not JSON of the expected form.
+    #[fail(display = "a frame that is not understood: {}", _0)]
+    BadFrame(String),
+
+    /// The reply answers another kind of request.
+    #[fail(
+        display = "a reply of the wrong kind: expected {}, got {}",
+        expected, got
+    )]
+    WrongReply {
+        /// The kind of reply that was due.
+        expected: &'static str,
+        /// The kind that arrived.
+        got: &'static str,
+    },
+}
+
+impl From<io::Error> for ConnectionError {
+    fn from(error: io::Error) -> ConnectionError {
+        ConnectionError::Io(Arc::new(error))
+    }
+}
+
+impl From<serde_json::Error> for ConnectionError {
+    fn from(error: serde_json::Error) -> ConnectionError {
+        ConnectionError::BadFrame(error.to_string())
+    }
+}

@@ -1,0 +1,308 @@
+//! The protocol: requests, replies, and the frames of JSON that carry them.
+//!
+//! A frame is a 4-byte big-endian length and that many bytes of JSON. `docs/protocol.md` has the
+//! whole of it, with the bytes.
+
+use bytes::{BufMut, Bytes, BytesMut};
+use serde::{Deserialize, Serialize};
+use tokio::codec::{Decoder, Encoder, Framed};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_serde_json::{ReadJson, WriteJson};
+
+use crate::error::{ConnectionError, KvsError};
+
+/// The longest frame that either side takes or sends, in bytes, its length prefix not counted.
+pub const MAX_FRAME_LEN: usize = 16 * 1024 * 1024;
+
+/// Bytes of the length prefix.
+const PREFIX_LEN: usize = size_of::<u32>();
+
+/// What a client asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Request {
+    /// The value of a key.
+    Get {
+        /// The key.
+        key: String,
+    },
+    /// A new value for a key, whether or not it had one.
+    Set {
+        /// The key.
+        key: String,
+        /// The value.
+        value: String,
+    },
+    /// No value for a key that has one.
+    Remove {
+        /// The key.
+        key: String,
+    },
+}
+
+/// What the server answers, in the order of the requests.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Response {
+    /// To [`Request::Get`]: the value, or `None` where the key is not there.
+    Get(Option<String>),
+    /// To [`Request::Set`]: it is done.
+    Set,
+    /// To [`Request::Remove`]: it is done.
+    Remove,
+    /// To any request that failed.
+    Err {
+        /// One of a closed set, for programs: see [`code`].
+        code: String,
+        /// A sentence, for people.
+        message: String,
+    },
+}
+
+/// The codes of [`Response::Err`]. `docs/protocol.md` says what each means for the client.
+pub mod code {
+    /// The key to be removed is not there.
+    pub const KEY_NOT_FOUND: &str = "key_not_found";
+    /// The frame holds no request. The connection goes on.
+    pub const BAD_REQUEST: &str = "bad_request";
+    /// The frame is too long. The connection is closed after this reply.
+    pub const FRAME_TOO_LONG: &str = "frame_too_long";
+    /// The key or the value is too long for the engine.
+    pub const TOO_LARGE: &str = "too_large";
+    /// The record on the server's disk is damaged.
+    pub const DAMAGED: &str = "damaged";
+    /// The server's disk failed.
+    pub const IO: &str = "io";
+    /// Anything else that the engine could not do.
+    pub const ENGINE: &str = "engine";
+}
+
+impl Response {
+    /// The kind of reply, as the JSON names it.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Response::Get(_) => "Get",
+            Response::Set => "Set",
+            Response::Remove => "Remove",
+            Response::Err { .. } => "Err",
+        }
+    }
+
+    fn error(code: &str, message: impl ToString) -> Response {
+        Response::Err {
+            code: code.to_owned(),
+            message: message.to_string(),
+        }
+    }
+}
+
+impl From<KvsError> for Response {
+    fn from(error: KvsError) -> Response {
+        let code = match &error {
+            KvsError::KeyNotFound => code::KEY_NOT_FOUND,
+            KvsError::TooLarge { .. } => code::TOO_LARGE,
+            KvsError::Damaged { .. } => code::DAMAGED,
+            KvsError::Io { .. } => code::IO,
+            _ => code::ENGINE,
+        };
+        Response::error(code, error)
+    }
+}
+
+impl From<ConnectionError> for Response {
+    fn from(error: ConnectionError) -> Response {
+        let code = match &error {
+            ConnectionError::FrameTooLong { .. } => code::FRAME_TOO_LONG,
+            _ => code::BAD_REQUEST,
+        };
+        Response::error(code, error)
+    }
+}
+
+/// An `Err` reply as the error that the caller of a client gets.
+pub(crate) fn server_error(code: String, message: String) -> KvsError {
+    match code.as_str() {
+        code::KEY_NOT_FOUND => KvsError::KeyNotFound,
+        _ => KvsError::Server { code, message },
+    }
+}
+
+/// Cuts a stream of bytes into frames, and back.
+///
+/// tokio's own `LengthDelimitedCodec` would do but for one thing: it reserves the length that a
+/// prefix announces before the bytes are there, so that four bytes from a stranger cost us
+/// [`MAX_FRAME_LEN`]. This one lets the buffer grow with what has really arrived.
+#[derive(Debug, Default)]
+pub struct FrameCodec;
+
+impl Decoder for FrameCodec {
+    type Item = BytesMut;
+    type Error = ConnectionError;
+
+    fn decode(&mut self, src: &mut BytesMut) -> Result<Option<BytesMut>, ConnectionError> {
+        let Some(prefix) = src.first_chunk::<PREFIX_LEN>() else {
+            return Ok(None);
+        };
+        let len = u32::from_be_bytes(*prefix) as usize;
+        check_len(len)?;
+        if src.len() < PREFIX_LEN + len {
+            return Ok(None);
+        }
+        src.advance(PREFIX_LEN);
+        Ok(Some(src.split_to(len)))
+    }
+
+    fn decode_eof(&mut self, src: &mut BytesMut) -> Result<Option<BytesMut>, ConnectionError> {
+        match self.decode(src)? {
+            None if !src.is_empty() => Err(ConnectionError::Truncated),
+            frame => Ok(frame),
+        }
+    }
+}
+
+impl Encoder for FrameCodec {
+    type Item = Bytes;
+    type Error = ConnectionError;
+
+    fn encode(&mut self, frame: Bytes, dst: &mut BytesMut) -> Result<(), ConnectionError> {
+        let prefix = check_len(frame.len())?;
+        dst.reserve(PREFIX_LEN + frame.len());
+        dst.put_u32_be(prefix);
+        dst.put_slice(&frame);
+        Ok(())
+    }
+}
+
+fn check_len(len: usize) -> Result<u32, ConnectionError> {
+    match u32::try_from(len) {
+        Ok(prefix) if len <= MAX_FRAME_LEN => Ok(prefix),
+        _ => Err(ConnectionError::FrameTooLong {
+            len,
+            max: MAX_FRAME_LEN,
+        }),
+    }
+}
+
+/// A request as a frame.
+///
+/// Fails only where the request is too long; nothing is wrong with the connection then.
+pub(crate) fn encode(request: &Request) -> crate::Result<BytesMut> {
+    let json = serde_json::to_vec(request).expect("strings are always JSON");
+    let len = json.len();
+    let mut frame = BytesMut::new();
+    match FrameCodec.encode(json.into(), &mut frame) {
+        Ok(()) => Ok(frame),
+        Err(_) => Err(KvsError::TooLarge {
+            what: "request",
+            len,
+            max: MAX_FRAME_LEN,
+        }),
+    }
+}
+
+/// A socket as a stream of `In` and a sink of `Out`, each a frame of JSON.
+///
+/// After [`ConnectionError::BadFrame`] the stream goes on with the next frame; every other error
+/// is its end. A sink that refuses an item with [`ConnectionError::FrameTooLong`] has written
+/// nothing of it and can go on as well.
+pub type Transport<S, In, Out> = WriteJson<ReadJson<Framed<S, FrameCodec>, In>, Out>;
+
+/// Lays the protocol over a socket: the client's side is `transport::<_, Response, Request>`, the
+/// server's the other way round.
+pub fn transport<S, In, Out>(socket: S) -> Transport<S, In, Out>
+where
+    S: AsyncRead + AsyncWrite,
+    In: for<'a> Deserialize<'a>,
+    Out: Serialize,
+{
+    WriteJson::new(ReadJson::new(FrameCodec.framed(socket)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(body: &[u8]) -> BytesMut {
+        let mut buffer = BytesMut::new();
+        FrameCodec.encode(body.into(), &mut buffer).unwrap();
+        buffer
+    }
+
+    #[test]
+    fn a_frame_is_a_big_endian_length_and_its_bytes() {
+        assert_eq!(&frame(b"abc")[..], b"\0\0\0\x03abc");
+    }
+
+    #[test]
+    fn a_frame_is_whole_only_with_its_last_byte() {
+        let whole = frame(b"{\"Get\":null}");
+        for cut in 0..whole.len() {
+            let mut part = BytesMut::from(&whole[..cut]);
+            assert!(FrameCodec.decode(&mut part).unwrap().is_none());
+            let at_eof = FrameCodec.decode_eof(&mut part);
+            match cut {
+                0 => assert!(at_eof.unwrap().is_none()),
+                _ => assert!(matches!(at_eof, Err(ConnectionError::Truncated))),
+            }
+        }
+    }
+
+    #[test]
+    fn frames_that_arrive_together_come_out_one_by_one() {
+        let mut buffer = frame(b"1");
+        buffer.unsplit(frame(b""));
+        buffer.unsplit(frame(b"22"));
+        let mut next = || FrameCodec.decode(&mut buffer).unwrap();
+        assert_eq!(next().unwrap(), &b"1"[..]);
+        assert_eq!(next().unwrap(), &b""[..]);
+        assert_eq!(next().unwrap(), &b"22"[..]);
+        assert_eq!(next(), None);
+    }
+
+    #[test]
+    fn a_length_prefix_reserves_nothing() {
+        let mut buffer = BytesMut::from(&(MAX_FRAME_LEN as u32).to_be_bytes()[..]);
+        let before = buffer.capacity();
+        assert!(FrameCodec.decode(&mut buffer).unwrap().is_none());
+        assert_eq!(buffer.capacity(), before);
+    }
+
+    #[test]
+    fn a_frame_over_the_limit_is_refused_both_ways() {
+        let mut buffer = BytesMut::from(&(MAX_FRAME_LEN as u32 + 1).to_be_bytes()[..]);
+        let read = FrameCodec.decode(&mut buffer);
+        assert!(matches!(read, Err(ConnectionError::FrameTooLong { .. })));
+
+        let mut buffer = BytesMut::new();
+        let write = FrameCodec.encode(vec![b' '; MAX_FRAME_LEN + 1].into(), &mut buffer);
+        assert!(matches!(write, Err(ConnectionError::FrameTooLong { .. })));
+        assert!(buffer.is_empty());
+    }
+
+    #[test]
+    fn requests_and_replies_are_the_documented_json() {
+        let json = |response: &Response| serde_json::to_string(response).unwrap();
+        assert_eq!(json(&Response::Get(Some("v".into()))), r#"{"Get":"v"}"#);
+        assert_eq!(json(&Response::Get(None)), r#"{"Get":null}"#);
+        assert_eq!(json(&Response::Set), r#""Set""#);
+        assert_eq!(json(&Response::Remove), r#""Remove""#);
+        assert_eq!(
+            json(&KvsError::KeyNotFound.into()),
+            r#"{"Err":{"code":"key_not_found","message":"Key not found"}}"#
+        );
+
+        let json = |request: &Request| serde_json::to_string(request).unwrap();
+        let (key, value) = ("k".to_owned(), "v".to_owned());
+        assert_eq!(
+            json(&Request::Get { key: key.clone() }),
+            r#"{"Get":{"key":"k"}}"#
+        );
+        assert_eq!(
+            json(&Request::Remove { key: key.clone() }),
+            r#"{"Remove":{"key":"k"}}"#
+        );
+        assert_eq!(
+            json(&Request::Set { key, value }),
+            r#"{"Set":{"key":"k","value":"v"}}"#
+        );
+    }
+}

@@ -1,0 +1,69 @@
+//! The accept loop, which nothing but a shutdown ends.
+
+use std::io::{self, ErrorKind};
+use std::time::{Duration, Instant};
+
+use futures::{Async, Future, Poll, Stream, try_ready};
+use log::{debug, warn};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::timer::Delay;
+
+use super::shutdown::Signal;
+
+/// How long to leave the listener alone when the system has no descriptor or memory to spare.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// The connections that arrive, until the shutdown.
+pub(super) struct Accept {
+    listener: TcpListener,
+    shutdown: Signal,
+    /// Runs while the system is short of something.
+    pause: Option<Delay>,
+}
+
+impl Accept {
+    pub(super) fn new(listener: TcpListener, shutdown: Signal) -> Accept {
+        Accept {
+            listener,
+            shutdown,
+            pause: None,
+        }
+    }
+}
+
+impl Stream for Accept {
+    type Item = TcpStream;
+    type Error = ();
+
+    fn poll(&mut self) -> Poll<Option<TcpStream>, ()> {
+        loop {
+            if self.shutdown.is_shutdown() {
+                return Ok(Async::Ready(None));
+            }
+            if let Some(pause) = &mut self.pause {
+                // A timer fails where its runtime is going away, and then there is no hurry.
+                try_ready!(pause.poll().map_err(|_| ()));
+                self.pause = None;
+            }
+            match self.listener.poll_accept() {
+                Ok(Async::Ready((socket, _))) => return Ok(Async::Ready(Some(socket))),
+                Ok(Async::NotReady) => return Ok(Async::NotReady),
+                Err(error) if is_about_one_connection(&error) => {
+                    debug!("a connection was gone before it was accepted: {error}");
+                }
+                Err(error) => {
+                    warn!("cannot accept connections, trying again in {PAUSE:?}: {error}");
+                    self.pause = Some(Delay::new(Instant::now() + PAUSE));
+                }
+            }
+        }
+    }
+}
+
+/// Tells a peer that went away from a system that has run out of something.
+fn is_about_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::Interrupted
+    )
+}

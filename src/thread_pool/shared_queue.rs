@@ -1,0 +1,52 @@
+use std::panic::{self, AssertUnwindSafe};
+use std::thread;
+
+use crossbeam_channel::{Receiver, Sender};
+
+use super::ThreadPool;
+use crate::error::{KvsError, Result};
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// A fixed number of threads that take their jobs from one queue.
+///
+/// The queue is the whole of the pool: its senders are the clones of the handle, its receivers the
+/// threads. It closes with its last sender, and a closed queue still hands out what is in it.
+#[derive(Debug, Clone)]
+pub struct SharedQueueThreadPool {
+    jobs: Sender<Job>,
+}
+
+impl ThreadPool for SharedQueueThreadPool {
+    fn new(threads: u32) -> Result<SharedQueueThreadPool> {
+        if threads == 0 {
+            return Err(KvsError::NoThreads);
+        }
+        let (sender, jobs) = crossbeam_channel::unbounded();
+        for n in 0..threads {
+            let jobs = jobs.clone();
+            thread::Builder::new()
+                .name(format!("kvs-pool-{n}"))
+                .spawn(move || work(&jobs))
+                .map_err(KvsError::io("start a thread of the pool"))?;
+        }
+        Ok(SharedQueueThreadPool { jobs: sender })
+    }
+
+    fn spawn<F>(&self, job: F)
+    where
+        F: FnOnce() + Send + 'static,
+    {
+        // The threads hold the receivers until the last sender is gone, and `self` has one.
+        let sent = self.jobs.send(Box::new(job));
+        debug_assert!(sent.is_ok(), "a shared queue without threads");
+    }
+}
+
+/// What a thread does all its life.
+fn work(jobs: &Receiver<Job>) {
+    for job in jobs {
+        // The panic hook has reported it by now, and what the job had borrowed is gone with it.
+        let _ = panic::catch_unwind(AssertUnwindSafe(job));
+    }
+}

@@ -1,0 +1,215 @@
+//! The two programs, as somebody at a terminal meets them.
+
+mod common;
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::Path;
+
+use assert_cmd::assert::Assert;
+use assert_cmd::cargo::cargo_bin_cmd;
+use common::ServerProcess;
+use predicates::prelude::*;
+use predicates::str::{contains, is_empty, is_match};
+
+/// Runs `kvs-client`, words split at spaces.
+fn client(args: &str) -> Assert {
+    let mut command = cargo_bin_cmd!("kvs-client");
+    command.args(args.split_whitespace()).assert()
+}
+
+/// Runs `kvs-server` with arguments that it should refuse.
+fn server(args: &str) -> Assert {
+    let mut command = cargo_bin_cmd!("kvs-server");
+    let assert = command.args(args.split_whitespace()).assert();
+    refused(assert)
+}
+
+/// An error is one line on stderr and nothing on stdout.
+fn refused(assert: Assert) -> Assert {
+    let one_line = is_match("^[^\n]+\n$").unwrap();
+    assert.failure().stdout(is_empty()).stderr(one_line)
+}
+
+fn path(dir: &Path) -> &str {
+    dir.to_str().unwrap()
+}
+
+#[test]
+fn both_programs_tell_their_version() {
+    let version = contains(env!("CARGO_PKG_VERSION"));
+    client("-V").success().stdout(version.clone());
+    let mut server = cargo_bin_cmd!("kvs-server");
+    server.arg("-V").assert().success().stdout(version);
+}
+
+#[test]
+fn both_programs_explain_themselves() {
+    client("--help")
+        .success()
+        .stdout(contains("get").and(contains("set")).and(contains("rm")));
+    let mut server = cargo_bin_cmd!("kvs-server");
+    let flags = ["--addr", "--engine", "--data-dir", "--sync"];
+    let mut assert = server.arg("--help").assert().success();
+    for flag in flags {
+        assert = assert.stdout(contains(flag));
+    }
+}
+
+#[test]
+fn the_client_refuses_what_it_does_not_understand_with_one_line() {
+    for args in [
+        "",
+        "get",
+        "get k more",
+        "set k",
+        "set k v more",
+        "rm",
+        "rm k more",
+        "unknown k",
+        "get k --unknown",
+        "get k --addr",
+    ] {
+        refused(client(args)).stderr(contains("--help"));
+    }
+    for args in [
+        "get k --addr nowhere",
+        "set k v --addr 127.0.0.1",
+        "rm k --addr 1.2.3.4:x",
+    ] {
+        refused(client(args)).stderr(contains("--addr <IP:PORT>"));
+    }
+    refused(client("get k --variant nonsense")).stderr(contains("blocking"));
+}
+
+#[test]
+fn the_server_refuses_what_it_does_not_understand_with_one_line() {
+    server("--unknown").stderr(contains("--unknown"));
+    server("more").stderr(contains("more"));
+    server("--addr nowhere").stderr(contains("--addr <IP:PORT>"));
+    server("--engine redis").stderr(contains("kvs, sled"));
+    server("--sync sometimes").stderr(contains("always, everysec, never"));
+}
+
+#[test]
+fn the_server_refuses_an_address_in_use() {
+    let dir = tempfile::tempdir().unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = taken.local_addr().unwrap().to_string();
+    server(&format!("--addr {addr} --data-dir {}", path(dir.path())))
+        .stderr(contains(&addr).and(contains("in use")));
+}
+
+#[test]
+fn the_server_refuses_a_data_directory_that_it_cannot_use() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("file");
+    fs::write(&file, "somebody's text").unwrap();
+    for data_dir in [path(&file), "/proc/self", "/proc/nothing"] {
+        server(&format!("--addr 127.0.0.1:0 --data-dir {data_dir}")).stderr(contains(data_dir));
+    }
+    assert_eq!(fs::read_to_string(&file).unwrap(), "somebody's text");
+}
+
+#[test]
+fn the_server_refuses_a_directory_of_the_other_engine() {
+    for (first, second) in [("kvs", "sled"), ("sled", "kvs")] {
+        let dir = tempfile::tempdir().unwrap();
+        ServerProcess::start(dir.path(), &["--engine", first]).kill();
+        let data_dir = path(dir.path());
+        server(&format!(
+            "--addr 127.0.0.1:0 --engine {second} --data-dir {data_dir}"
+        ))
+        .stderr(contains(format!("--engine {first}")));
+    }
+}
+
+#[test]
+fn the_server_refuses_a_directory_in_use() {
+    let dir = tempfile::tempdir().unwrap();
+    for engine in ["kvs", "sled"] {
+        let dir = dir.path().join(engine);
+        let _first = ServerProcess::start(&dir, &["--engine", engine]);
+        server(&format!("--addr 127.0.0.1:0 --data-dir {}", path(&dir))).stderr(contains("in use"));
+    }
+}
+
+#[test]
+fn without_an_engine_the_server_uses_the_one_that_is_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut first = ServerProcess::start(dir.path(), &[]);
+    assert!(first.kill().contains("engine kvs"));
+    let dir = tempfile::tempdir().unwrap();
+    ServerProcess::start(dir.path(), &["--engine", "sled"]).kill();
+    let mut again = ServerProcess::start(dir.path(), &[]);
+    assert!(again.kill().contains("engine sled"));
+}
+
+#[test]
+fn the_server_logs_its_version_engine_address_and_data_directory() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut server = ServerProcess::start(dir.path(), &["--engine", "sled"]);
+    let log = server.kill();
+    for part in [
+        env!("CARGO_PKG_VERSION"),
+        "sled",
+        &server.addr.to_string(),
+        path(&dir.path().canonicalize().unwrap()),
+    ] {
+        assert!(log.contains(part), "{part:?} is not in {log:?}");
+    }
+}
+
+#[test]
+fn the_client_says_where_it_cannot_reach_a_server() {
+    // Bound and dropped, so that nobody listens there.
+    let addr = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    refused(client(&format!("get k --addr {addr}")))
+        .stderr(contains(addr.to_string()).and(contains("kvs-server")));
+}
+
+#[test]
+fn values_are_set_got_and_removed_and_survive_a_kill() {
+    for args in [
+        &["--engine", "kvs"][..],
+        &["--engine", "sled", "--sync", "always"],
+        &["--sync", "always"],
+        &["--sync", "never"],
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut server = ServerProcess::start(dir.path(), args);
+        let run = |command: &str, addr| client(&format!("{command} --addr {addr}"));
+
+        run("get key1", server.addr)
+            .success()
+            .stdout("Key not found\n");
+        run("set key1 value1", server.addr)
+            .success()
+            .stdout("")
+            .stderr("");
+        run("set key2 value2", server.addr)
+            .success()
+            .stdout("")
+            .stderr("");
+        run("get key1", server.addr).success().stdout("value1\n");
+        run("set key1 value3", server.addr).success();
+        run("rm key2", server.addr).success().stdout("").stderr("");
+        run("rm key2", server.addr)
+            .code(1)
+            .stdout("")
+            .stderr("Key not found\n");
+
+        server.kill();
+        let server = ServerProcess::start(dir.path(), args);
+        run("get key1", server.addr).success().stdout("value3\n");
+        run("get key2", server.addr)
+            .success()
+            .stdout("Key not found\n");
+        run("get key1 --variant blocking", server.addr)
+            .success()
+            .stdout("value3\n");
+    }
+}

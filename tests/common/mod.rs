@@ -1,0 +1,167 @@
+//! What several test files need: servers that say when they are ready, and bytes by hand.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "every test file uses a part of this"
+)]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use assert_cmd::cargo::cargo_bin;
+use kvs::server::ShutdownHandle;
+use kvs::{KvsEngine, KvsServer, Result};
+
+/// An address on which the system picks a free port.
+pub const ANY_PORT: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
+
+/// A server on a thread of this process. It shuts down when it is dropped.
+pub struct TestServer {
+    pub addr: SocketAddr,
+    shutdown: ShutdownHandle,
+    thread: Option<JoinHandle<Result<()>>>,
+}
+
+impl TestServer {
+    pub fn start(engine: impl KvsEngine + Sync) -> TestServer {
+        TestServer::start_at(ANY_PORT, engine)
+    }
+
+    pub fn start_at(addr: SocketAddr, engine: impl KvsEngine + Sync) -> TestServer {
+        let server = KvsServer::new(engine).bind(addr).unwrap();
+        let (addr, shutdown) = (server.local_addr(), server.shutdown_handle());
+        TestServer {
+            addr,
+            shutdown,
+            thread: Some(thread::spawn(|| server.run())),
+        }
+    }
+
+    pub fn shutdown_handle(&self) -> ShutdownHandle {
+        self.shutdown.clone()
+    }
+
+    /// Shuts the server down, and waits until it and its handle to the engine are gone.
+    pub fn stop(&mut self) {
+        self.shutdown.shutdown();
+        if let Some(thread) = self.thread.take() {
+            thread.join().unwrap().unwrap();
+        }
+    }
+}
+
+impl Drop for TestServer {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// The real `kvs-server` as a process of its own. It is killed when it is dropped.
+pub struct ServerProcess {
+    pub addr: SocketAddr,
+    child: Child,
+}
+
+impl ServerProcess {
+    /// Starts the program on a free port, with further arguments, and waits until it listens.
+    pub fn start(data_dir: &Path, args: &[&str]) -> ServerProcess {
+        ServerProcess::spawn(Command::new(cargo_bin!("kvs-server")), data_dir, args)
+    }
+
+    /// Starts the program with no more than `descriptors` open files.
+    pub fn start_with_limit(data_dir: &Path, descriptors: u32) -> ServerProcess {
+        let mut command = Command::new("sh");
+        let script = format!(r#"ulimit -n {descriptors}; exec "$0" "$@""#);
+        command.args(["-c", &script]).arg(cargo_bin!("kvs-server"));
+        ServerProcess::spawn(command, data_dir, &[])
+    }
+
+    fn spawn(mut command: Command, data_dir: &Path, args: &[&str]) -> ServerProcess {
+        let mut child = command
+            .args(["--addr", "127.0.0.1:0"])
+            .arg("--data-dir")
+            .arg(data_dir)
+            .args(args)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        stdout.read_line(&mut line).unwrap();
+        let addr = line.trim_end().strip_prefix("listening on ");
+        let addr = addr.unwrap_or_else(|| panic!("the server did not start: {line:?}"));
+        ServerProcess {
+            addr: addr.parse().unwrap(),
+            child,
+        }
+    }
+
+    /// Ends the process as `kill -9` does, and returns what it had logged.
+    pub fn kill(&mut self) -> String {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        let mut log = String::new();
+        self.child
+            .stderr
+            .take()
+            .unwrap()
+            .read_to_string(&mut log)
+            .unwrap();
+        log
+    }
+}
+
+impl Drop for ServerProcess {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A connection on which a test writes the protocol's bytes by hand.
+pub struct RawClient(pub TcpStream);
+
+impl RawClient {
+    pub fn connect(addr: SocketAddr) -> RawClient {
+        let socket = TcpStream::connect(addr).unwrap();
+        // A reply that never comes should fail the test rather than stop it.
+        socket
+            .set_read_timeout(Some(Duration::from_secs(20)))
+            .unwrap();
+        RawClient(socket)
+    }
+
+    pub fn send(&mut self, json: &str) {
+        self.0.write_all(&frame(json)).unwrap();
+    }
+
+    /// The body of the next frame.
+    pub fn receive(&mut self) -> String {
+        let mut prefix = [0; 4];
+        self.0.read_exact(&mut prefix).unwrap();
+        let mut body = vec![0; u32::from_be_bytes(prefix) as usize];
+        self.0.read_exact(&mut body).unwrap();
+        String::from_utf8(body).unwrap()
+    }
+
+    /// Checks that the server has closed the connection and sent nothing more.
+    pub fn expect_end(&mut self) {
+        let mut rest = Vec::new();
+        self.0.read_to_end(&mut rest).unwrap();
+        assert_eq!(rest, b"");
+    }
+}
+
+/// A frame of any bytes: their number, big-endian, and the bytes.
+pub fn frame(body: impl AsRef<[u8]>) -> Vec<u8> {
+    let body = body.as_ref();
+    let mut frame = (body.len() as u32).to_be_bytes().to_vec();
+    frame.extend(body);
+    frame
+}

@@ -1,0 +1,452 @@
+//! What every engine promises on every thread pool.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use futures::future::{self, Future};
+use kvs::engine::SyncLevel;
+use kvs::thread_pool::{NaiveThreadPool, RayonThreadPool, SharedQueueThreadPool, ThreadPool};
+use kvs::{KvStore, KvsEngine, KvsError, Result, SledKvsEngine};
+use tempfile::TempDir;
+use walkdir::WalkDir;
+
+/// An engine that can be opened, so that a test need not know which.
+trait Open: KvsEngine {
+    fn open(dir: &Path, concurrency: u32) -> Result<Self>;
+}
+
+impl<P: ThreadPool> Open for KvStore<P> {
+    fn open(dir: &Path, concurrency: u32) -> Result<Self> {
+        KvStore::<P>::open(dir, concurrency)
+    }
+}
+
+impl<P: ThreadPool> Open for SledKvsEngine<P> {
+    fn open(dir: &Path, concurrency: u32) -> Result<Self> {
+        SledKvsEngine::<P>::open(dir, SyncLevel::EverySec, concurrency)
+    }
+}
+
+/// Calls each of these generic functions as a test: every engine on every pool, of one thread and
+/// of eight.
+macro_rules! for_every_engine {
+    ($tests:tt) => {
+        for_every_engine!(@engine kv_store KvStore $tests);
+        for_every_engine!(@engine sled_engine SledKvsEngine $tests);
+    };
+    (@engine $name:ident $engine:ident $tests:tt) => {
+        mod $name {
+            for_every_engine!(@pool naive $engine NaiveThreadPool $tests);
+            for_every_engine!(@pool shared_queue $engine SharedQueueThreadPool $tests);
+            for_every_engine!(@pool rayon $engine RayonThreadPool $tests);
+        }
+    };
+    (@pool $name:ident $engine:ident $pool:ident { $($test:ident),* $(,)? }) => {
+        mod $name {
+            $(#[test]
+            fn $test() {
+                for concurrency in [1, 8] {
+                    crate::$test::<crate::$engine<crate::$pool>>(concurrency);
+                }
+            })*
+        }
+    };
+}
+
+for_every_engine!({
+    a_value_that_was_set_is_there,
+    a_missing_key_has_no_value,
+    a_value_can_be_overwritten,
+    a_removed_key_is_gone,
+    removing_a_missing_key_is_key_not_found,
+    any_string_is_a_key_and_a_value,
+    values_are_there_after_opening_again,
+    a_store_can_be_opened_again_right_after_its_drop,
+    many_tasks_can_set_and_get_at_once,
+    many_futures_can_be_under_way_together,
+    futures_are_send_and_outlive_their_engine,
+    an_engine_of_no_threads_is_an_error,
+});
+
+fn owned<const N: usize>(strings: [&str; N]) -> [String; N] {
+    strings.map(str::to_owned)
+}
+
+fn set(engine: &impl KvsEngine, key: &str, value: &str) {
+    let [key, value] = owned([key, value]);
+    engine.set(key, value).wait().unwrap();
+}
+
+fn get(engine: &impl KvsEngine, key: &str) -> Option<String> {
+    engine.get(key.to_owned()).wait().unwrap()
+}
+
+fn open<E: Open>(concurrency: u32) -> (TempDir, E) {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = E::open(dir.path(), concurrency).unwrap();
+    (dir, engine)
+}
+
+fn a_value_that_was_set_is_there<E: Open>(concurrency: u32) {
+    let (_dir, engine) = open::<E>(concurrency);
+    set(&engine, "key1", "value1");
+    set(&engine, "key2", "value2");
+    assert_eq!(get(&engine, "key1").as_deref(), Some("value1"));
+    assert_eq!(get(&engine, "key2").as_deref(), Some("value2"));
+}
+
+fn a_missing_key_has_no_value<E: Open>(concurrency: u32) {
+    let (_dir, engine) = open::<E>(concurrency);
+    assert_eq!(get(&engine, "key"), None);
+    set(&engine, "key1", "value1");
+    assert_eq!(get(&engine, "key2"), None);
+}
+
+fn a_value_can_be_overwritten<E: Open>(concurrency: u32) {
+    let (_dir, engine) = open::<E>(concurrency);
+    set(&engine, "key", "value1");
+    set(&engine, "key", "value2");
+    assert_eq!(get(&engine, "key").as_deref(), Some("value2"));
+}
+
+fn a_removed_key_is_gone<E: Open>(concurrency: u32) {
+    let (dir, engine) = open::<E>(concurrency);
+    set(&engine, "key", "value");
+    engine.remove("key".to_owned()).wait().unwrap();
+    assert_eq!(get(&engine, "key"), None);
+    drop(engine);
+    let engine = E::open(dir.path(), concurrency).unwrap();
+    assert_eq!(get(&engine, "key"), None);
+}
+
+fn removing_a_missing_key_is_key_not_found<E: Open>(concurrency: u32) {
+    let (_dir, engine) = open::<E>(concurrency);
+    let removed = engine.remove("key".to_owned()).wait();
+    assert!(matches!(removed, Err(KvsError::KeyNotFound)));
+}
+
+fn any_string_is_a_key_and_a_value<E: Open>(concurrency: u32) {
+    let (dir, engine) = open::<E>(concurrency);
+    let long = "long ".repeat(50_000);
+    let strings = ["", " ", "\0", "näive ключ 鍵 🔑", "\"quoted\"\n", &long];
+    for string in strings {
+        // sled has a limit of its own to the length of a key, and kvs one that is lower.
+        let key = &string[..string.len().min(1000)];
+        set(&engine, key, string);
+    }
+    let check = |engine: &E| {
+        for string in strings {
+            let key = &string[..string.len().min(1000)];
+            assert_eq!(get(engine, key).as_deref(), Some(string));
+        }
+    };
+    check(&engine);
+    drop(engine);
+    check(&E::open(dir.path(), concurrency).unwrap());
+}
+
+fn values_are_there_after_opening_again<E: Open>(concurrency: u32) {
+    let (dir, engine) = open::<E>(concurrency);
+    set(&engine, "key1", "value1");
+    set(&engine, "key2", "value2");
+    set(&engine, "key1", "value3");
+    drop(engine);
+    let engine = E::open(dir.path(), concurrency).unwrap();
+    assert_eq!(get(&engine, "key1").as_deref(), Some("value3"));
+    assert_eq!(get(&engine, "key2").as_deref(), Some("value2"));
+    set(&engine, "key2", "value4");
+    assert_eq!(get(&engine, "key2").as_deref(), Some("value4"));
+}
+
+fn a_store_can_be_opened_again_right_after_its_drop<E: Open>(concurrency: u32) {
+    let dir = tempfile::tempdir().unwrap();
+    for round in 0..20 {
+        let engine = E::open(dir.path(), concurrency).unwrap();
+        if round > 0 {
+            assert_eq!(get(&engine, "round"), Some((round - 1).to_string()));
+        }
+        set(&engine, "round", &round.to_string());
+        // The future that nobody waits for is the one whose job may still run at the drop.
+        drop(engine.set(round.to_string(), "x".repeat(10_000)));
+        drop(engine.get("round".to_owned()));
+    }
+}
+
+fn many_tasks_can_set_and_get_at_once<E: Open>(concurrency: u32) {
+    let (dir, engine) = open::<E>(concurrency);
+    let mut runtime = tokio::runtime::Runtime::new().unwrap();
+    let task = |engine: E, n: usize| {
+        let (key, value) = (format!("key{n}"), format!("value{n}"));
+        let set = engine.set(key.clone(), value.clone());
+        set.and_then(move |()| engine.get(key))
+            .map(move |got| assert_eq!(got, Some(value)))
+    };
+    let tasks: Vec<_> = (0..500)
+        .map(|n| {
+            let engine = engine.clone();
+            futures::sync::oneshot::spawn(
+                future::lazy(move || task(engine, n)),
+                &runtime.executor(),
+            )
+        })
+        .collect();
+    runtime.block_on(future::join_all(tasks)).unwrap();
+    runtime.shutdown_now().wait().unwrap();
+    drop(engine);
+
+    let engine = E::open(dir.path(), concurrency).unwrap();
+    for n in 0..500 {
+        assert_eq!(get(&engine, &format!("key{n}")), Some(format!("value{n}")));
+    }
+}
+
+fn many_futures_can_be_under_way_together<E: Open>(concurrency: u32) {
+    let (_dir, engine) = open::<E>(concurrency);
+    let sets = (0..1000).map(|n| engine.set(format!("key{n}"), format!("value{n}")));
+    future::join_all(sets.collect::<Vec<_>>()).wait().unwrap();
+    let gets = (0..1000).map(|n| engine.get(format!("key{n}")));
+    let values = future::join_all(gets.collect::<Vec<_>>()).wait().unwrap();
+    for (n, value) in values.into_iter().enumerate() {
+        assert_eq!(value, Some(format!("value{n}")));
+    }
+}
+
+fn futures_are_send_and_outlive_their_engine<E: Open>(concurrency: u32) {
+    let (_dir, engine) = open::<E>(concurrency);
+    let [key, value] = owned(["key", "value"]);
+    let set = engine.set(key.clone(), value.clone());
+    std::thread::spawn(move || set.wait())
+        .join()
+        .unwrap()
+        .unwrap();
+    let get = engine.get(key);
+    drop(engine);
+    let got = std::thread::spawn(move || get.wait()).join().unwrap();
+    assert_eq!(got.unwrap(), Some(value));
+}
+
+fn an_engine_of_no_threads_is_an_error<E: Open>(_: u32) {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = E::open(dir.path(), 0);
+    assert!(matches!(engine, Err(KvsError::NoThreads)));
+}
+
+fn dir_size(dir: &TempDir) -> u64 {
+    // A file may be unlinked while we look; then it takes no space.
+    let entries = WalkDir::new(dir.path()).into_iter();
+    let metadata = entries.filter_map(|entry| entry.ok()?.metadata().ok());
+    metadata.map(|metadata| metadata.len()).sum()
+}
+
+#[test]
+fn setting_the_same_keys_over_and_over_makes_the_directory_smaller_in_the_end() {
+    fn check<P: ThreadPool>(concurrency: u32) {
+        let (dir, store) = open::<KvStore<P>>(concurrency);
+        let mut size = dir_size(&dir);
+        let shrunk_after = (0..1000).find(|round| {
+            for key in 0..1000 {
+                set(&store, &format!("key{key}"), &format!("{round:100}"));
+            }
+            let before = std::mem::replace(&mut size, dir_size(&dir));
+            size < before
+        });
+        let round = shrunk_after.expect("the directory never got smaller");
+        drop(store);
+        let store = KvStore::<P>::open(dir.path(), concurrency).unwrap();
+        for key in 0..1000 {
+            assert_eq!(
+                get(&store, &format!("key{key}")),
+                Some(format!("{round:100}"))
+            );
+        }
+    }
+    for concurrency in [1, 8] {
+        check::<NaiveThreadPool>(concurrency);
+        check::<SharedQueueThreadPool>(concurrency);
+        check::<RayonThreadPool>(concurrency);
+    }
+}
+
+#[test]
+fn a_sled_database_can_be_the_callers_own() {
+    let db = sled::Config::new().temporary(true).open().unwrap();
+    let engine = SledKvsEngine::<SharedQueueThreadPool>::new(db.clone(), 2).unwrap();
+    set(&engine, "key", "value");
+    drop(engine);
+    assert_eq!(db.get("key").unwrap().unwrap(), b"value");
+
+    db.insert("key", b"\xff").unwrap();
+    let engine = SledKvsEngine::<SharedQueueThreadPool>::new(db, 2).unwrap();
+    let got = engine.get("key".to_owned()).wait();
+    assert!(matches!(got, Err(KvsError::NotUtf8 { .. })));
+}
+
+/// Removed keys stay away, values stay right and readers go on while the log is rewritten.
+#[test]
+fn compaction_keeps_what_is_alive_and_nothing_else() {
+    let (dir, store) = open::<KvStore<SharedQueueThreadPool>>(4);
+    let value = |round: usize, key: usize| format!("{key}-{round}-{}", "x".repeat(1000));
+    let mut model = HashMap::new();
+    for round in 0..40 {
+        let writes = (0..200).map(|key| store.set(key.to_string(), value(round, key)));
+        let writes = future::join_all(writes.collect::<Vec<_>>());
+        let reads = (0..200).map(|key| store.get(key.to_string()));
+        let reads = future::join_all(reads.collect::<Vec<_>>()).wait().unwrap();
+        for (key, read) in reads.into_iter().enumerate() {
+            let read = read.map_or(-1, |read| {
+                let mut parts = read.split('-');
+                assert_eq!(parts.next(), Some(key.to_string().as_str()));
+                parts.next().unwrap().parse().unwrap()
+            });
+            assert!(read <= round as i32, "a value from the future");
+        }
+        writes.wait().unwrap();
+        model.extend((0..200).map(|key| (key, value(round, key))));
+        for key in (round % 7..200).step_by(7) {
+            store.remove(key.to_string()).wait().unwrap();
+            model.remove(&key);
+        }
+    }
+    drop(store);
+    let live: usize = model.values().map(String::len).sum();
+    let size = dir_size(&dir) as usize;
+    assert!(size < 8 * live, "{size} bytes for {live} bytes of values");
+    let store = KvStore::<SharedQueueThreadPool>::open(dir.path(), 4).unwrap();
+    for key in 0..200 {
+        assert_eq!(get(&store, &key.to_string()), model.get(&key).cloned());
+    }
+}
+
+#[test]
+fn a_directory_has_one_user_at_a_time() {
+    let (dir, store) = open::<KvStore<RayonThreadPool>>(1);
+    let second = KvStore::<RayonThreadPool>::open(dir.path(), 1);
+    let error = second.err().unwrap();
+    assert!(matches!(error, KvsError::Locked { .. }));
+    assert!(error.to_string().contains(dir.path().to_str().unwrap()));
+    drop(store);
+    KvStore::<RayonThreadPool>::open(dir.path(), 1).unwrap();
+}
+
+#[test]
+fn every_sync_level_keeps_what_was_written() {
+    for level in [SyncLevel::Always, SyncLevel::EverySec, SyncLevel::Never] {
+        let dir = tempfile::tempdir().unwrap();
+        let options = KvStore::<SharedQueueThreadPool>::options().sync(level);
+        for round in 0..3 {
+            let store = options
+                .open::<SharedQueueThreadPool>(dir.path(), 2)
+                .unwrap();
+            if round > 0 {
+                assert_eq!(get(&store, "round"), Some((round - 1).to_string()));
+            }
+            set(&store, "round", &round.to_string());
+        }
+        let dir = tempfile::tempdir().unwrap();
+        for round in 0..3 {
+            let sled = SledKvsEngine::<SharedQueueThreadPool>::open(dir.path(), level, 2).unwrap();
+            if round > 0 {
+                assert_eq!(get(&sled, "round"), Some((round - 1).to_string()));
+            }
+            set(&sled, "round", &round.to_string());
+        }
+    }
+}
+
+#[test]
+fn a_torn_tail_is_cut_and_everything_before_it_is_there() {
+    let (dir, store) = open::<KvStore<SharedQueueThreadPool>>(1);
+    set(&store, "key1", "value1");
+    set(&store, "key2", "value2");
+    drop(store);
+    let segment = dir.path().join("0000000001.segment");
+    let whole = std::fs::read(&segment).unwrap();
+    std::fs::write(&segment, &whole[..whole.len() - 1]).unwrap();
+
+    let store = KvStore::<SharedQueueThreadPool>::open(dir.path(), 1).unwrap();
+    assert_eq!(get(&store, "key1").as_deref(), Some("value1"));
+    assert_eq!(get(&store, "key2"), None);
+    set(&store, "key3", "value3");
+    drop(store);
+    let store = KvStore::<SharedQueueThreadPool>::open(dir.path(), 1).unwrap();
+    assert_eq!(get(&store, "key1").as_deref(), Some("value1"));
+    assert_eq!(get(&store, "key3").as_deref(), Some("value3"));
+}
+
+#[test]
+fn damage_before_the_tail_is_refused_with_file_and_offset() {
+    let (dir, store) = open::<KvStore<SharedQueueThreadPool>>(1);
+    set(&store, "key1", "value1");
+    set(&store, "key2", "value2");
+    drop(store);
+    let segment = dir.path().join("0000000001.segment");
+    let mut bytes = std::fs::read(&segment).unwrap();
+    bytes[24 + 20] ^= 1; // the first byte of the first key
+    std::fs::write(&segment, &bytes).unwrap();
+
+    let error = KvStore::<SharedQueueThreadPool>::open(dir.path(), 1)
+        .err()
+        .unwrap();
+    let KvsError::Damaged { file, offset, .. } = error else {
+        panic!("{error}");
+    };
+    assert_eq!((file, offset), (segment.clone(), 24));
+    assert_eq!(std::fs::read(&segment).unwrap(), bytes);
+}
+
+#[test]
+fn a_value_damaged_under_an_open_store_is_an_error_and_never_a_value() {
+    let (dir, store) = open::<KvStore<SharedQueueThreadPool>>(1);
+    set(&store, "key", "value");
+    let segment = dir.path().join("0000000001.segment");
+    let mut bytes = std::fs::read(&segment).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(&segment, &bytes).unwrap();
+    let got = store.get("key".to_owned()).wait();
+    assert!(matches!(got, Err(KvsError::Damaged { offset: 24, .. })));
+}
+
+#[test]
+fn a_newer_format_is_refused_by_its_version() {
+    let (dir, store) = open::<KvStore<SharedQueueThreadPool>>(1);
+    drop(store);
+    let segment = dir.path().join("0000000001.segment");
+    let mut bytes = std::fs::read(&segment).unwrap();
+    bytes[8] = 2;
+    let checksum = crc32fast::hash(&bytes[..20]);
+    bytes[20..24].copy_from_slice(&checksum.to_le_bytes());
+    std::fs::write(&segment, &bytes).unwrap();
+    let error = KvStore::<SharedQueueThreadPool>::open(dir.path(), 1)
+        .err()
+        .unwrap();
+    assert!(matches!(error, KvsError::UnknownVersion { found: 2, .. }));
+}
+
+#[test]
+fn keys_and_values_over_the_limit_are_refused() {
+    let (_dir, store) = open::<KvStore<SharedQueueThreadPool>>(1);
+    let long = "x".repeat(64 * 1024 + 1);
+    let refused = store.set(long.clone(), String::new()).wait();
+    assert!(matches!(
+        refused,
+        Err(KvsError::TooLarge { what: "key", .. })
+    ));
+    set(&store, "key", &long);
+}
+
+#[test]
+fn a_batch_sees_its_own_writes() {
+    let (_dir, store) = open::<KvStore<SharedQueueThreadPool>>(1);
+    let store = Arc::new(store);
+    let [key, value] = owned(["key", "value"]);
+    let first = store.set(key.clone(), value.clone());
+    let second = store.remove(key.clone());
+    let third = store.remove(key.clone());
+    let fourth = store.set(key.clone(), value.clone());
+    first.wait().unwrap();
+    second.wait().unwrap();
+    assert!(matches!(third.wait(), Err(KvsError::KeyNotFound)));
+    fourth.wait().unwrap();
+    assert_eq!(get(&*store, "key"), Some(value));
+}

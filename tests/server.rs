@@ -1,0 +1,284 @@
+//! The server over a real socket, with its protocol written out byte by byte.
+
+mod common;
+
+use std::collections::VecDeque;
+use std::io::{Read, Write};
+use std::net::Shutdown;
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread;
+
+use common::{RawClient, ServerProcess, TestServer, frame};
+use futures::sync::oneshot;
+use kvs::client::blocking::KvsClient;
+use kvs::engine::EngineFuture;
+use kvs::protocol::MAX_FRAME_LEN;
+use kvs::thread_pool::{SharedQueueThreadPool, ThreadPool};
+use kvs::{KvStore, KvsEngine, KvsError};
+use tempfile::TempDir;
+
+type Store = KvStore<SharedQueueThreadPool>;
+
+fn serve() -> (TempDir, TestServer) {
+    let dir = tempfile::tempdir().unwrap();
+    let server = TestServer::start(Store::open(dir.path(), 2).unwrap());
+    (dir, server)
+}
+
+#[test]
+fn the_bytes_on_the_wire_are_as_documented() {
+    let (_dir, server) = serve();
+    let mut socket = RawClient::connect(server.addr).0;
+    let mut exchange = |request: &[u8], reply: &[u8]| {
+        socket.write_all(request).unwrap();
+        let mut got = vec![0; reply.len()];
+        socket.read_exact(&mut got).unwrap();
+        assert_eq!(String::from_utf8(got), String::from_utf8(reply.to_vec()));
+    };
+    exchange(
+        b"\0\0\0\x16{\"Get\":{\"key\":\"k\"}}   ",
+        b"\0\0\0\x0c{\"Get\":null}",
+    );
+    exchange(
+        b"\0\0\0\x1f{\"Set\":{\"key\":\"k\",\"value\":\"v\"}}",
+        b"\0\0\0\x05\"Set\"",
+    );
+    exchange(
+        b"\0\0\0\x13{\"Get\":{\"key\":\"k\"}}",
+        b"\0\0\0\x0b{\"Get\":\"v\"}",
+    );
+    exchange(
+        b"\0\0\0\x16{\"Remove\":{\"key\":\"k\"}}",
+        b"\0\0\0\x08\"Remove\"",
+    );
+    exchange(
+        b"\0\0\0\x16{\"Remove\":{\"key\":\"k\"}}",
+        b"\0\0\0\x3a{\"Err\":{\"code\":\"key_not_found\",\"message\":\"Key not found\"}}",
+    );
+}
+
+#[test]
+fn replies_come_in_the_order_of_the_requests() {
+    let (_dir, server) = serve();
+    let mut client = RawClient::connect(server.addr);
+    let mut all = Vec::new();
+    for n in 0..2000 {
+        all.extend(frame(format!(r#"{{"Set":{{"key":"k","value":"{n}"}}}}"#)));
+        all.extend(frame(r#"{"Get":{"key":"k"}}"#));
+    }
+    let mut writer = client.0.try_clone().unwrap();
+    let writer = thread::spawn(move || writer.write_all(&all).unwrap());
+    for n in 0..2000 {
+        assert_eq!(client.receive(), r#""Set""#);
+        assert_eq!(client.receive(), format!(r#"{{"Get":"{n}"}}"#));
+    }
+    writer.join().unwrap();
+}
+
+#[test]
+fn a_request_may_arrive_byte_by_byte() {
+    let (_dir, server) = serve();
+    let mut client = RawClient::connect(server.addr);
+    client.0.set_nodelay(true).unwrap();
+    for byte in frame(r#"{"Get":{"key":"k"}}"#) {
+        client.0.write_all(&[byte]).unwrap();
+    }
+    assert_eq!(client.receive(), r#"{"Get":null}"#);
+}
+
+#[test]
+fn what_is_no_request_is_answered_and_the_connection_goes_on() {
+    let (_dir, server) = serve();
+    let mut client = RawClient::connect(server.addr);
+    let deep = "[".repeat(100_000);
+    let nonsense: [&[u8]; 10] = [
+        b"",
+        b"{",
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"{\"Get\":{\"key\":\"k\"}} {}",
+        b"{\"Get\":{}}",
+        b"{\"Get\":{\"key\":1}}",
+        b"{\"Put\":{\"key\":\"k\"}}",
+        b"{\"Set\":{\"key\":\"k\"}}",
+        b"{\"Get\":{\"key\":\"\xff\"}}",
+        deep.as_bytes(),
+    ];
+    for body in nonsense {
+        client.0.write_all(&frame(body)).unwrap();
+        let reply = client.receive();
+        assert!(
+            reply.starts_with(r#"{"Err":{"code":"bad_request","#),
+            "{reply}"
+        );
+        client.send(r#"{"Get":{"key":"k"}}"#);
+        assert_eq!(client.receive(), r#"{"Get":null}"#);
+    }
+}
+
+#[test]
+fn a_frame_over_the_limit_is_answered_and_the_connection_closed() {
+    let (_dir, server) = serve();
+    let mut client = RawClient::connect(server.addr);
+    client.send(r#"{"Get":{"key":"k"}}"#);
+    let too_long = MAX_FRAME_LEN as u32 + 1;
+    client.0.write_all(&too_long.to_be_bytes()).unwrap();
+    assert_eq!(client.receive(), r#"{"Get":null}"#);
+    let reply = client.receive();
+    assert!(
+        reply.starts_with(r#"{"Err":{"code":"frame_too_long","#),
+        "{reply}"
+    );
+    client.expect_end();
+}
+
+#[test]
+fn a_client_that_closes_its_half_gets_all_its_replies() {
+    let (_dir, server) = serve();
+    let mut client = RawClient::connect(server.addr);
+    client.send(r#"{"Set":{"key":"k","value":"v"}}"#);
+    client.send(r#"{"Get":{"key":"k"}}"#);
+    client.0.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(client.receive(), r#""Set""#);
+    assert_eq!(client.receive(), r#"{"Get":"v"}"#);
+    client.expect_end();
+}
+
+#[test]
+fn a_client_that_goes_away_in_the_middle_harms_nobody() {
+    let (_dir, server) = serve();
+    let mut good = KvsClient::connect(server.addr).unwrap();
+    for cut in 0..20 {
+        let mut bad = RawClient::connect(server.addr);
+        let frame = frame(r#"{"Get":{"key":"k"}}"#);
+        bad.0.write_all(&frame[..cut]).unwrap();
+        drop(bad);
+        assert_eq!(good.get("k".to_owned()).unwrap(), None);
+    }
+}
+
+#[test]
+fn connections_are_served_side_by_side() {
+    let (_dir, server) = serve();
+    let mut clients: Vec<_> = (0..50)
+        .map(|_| KvsClient::connect(server.addr).unwrap())
+        .collect();
+    for (n, client) in clients.iter_mut().enumerate().rev() {
+        client.set(format!("key{n}"), format!("value{n}")).unwrap();
+    }
+    for (n, client) in clients.iter_mut().rev().enumerate() {
+        let value = client.get(format!("key{n}")).unwrap();
+        assert_eq!(value, Some(format!("value{n}")));
+    }
+}
+
+#[test]
+fn values_survive_a_restart_of_the_server() {
+    let (dir, mut server) = serve();
+    let mut client = KvsClient::connect(server.addr).unwrap();
+    client.set("key".to_owned(), "value".to_owned()).unwrap();
+    server.stop();
+    assert!(client.get("key".to_owned()).is_err());
+
+    let server = TestServer::start(Store::open(dir.path(), 2).unwrap());
+    let mut client = KvsClient::connect(server.addr).unwrap();
+    let value = client.get("key".to_owned()).unwrap();
+    assert_eq!(value.as_deref(), Some("value"));
+    client.remove("key".to_owned()).unwrap();
+    let removed = client.remove("key".to_owned());
+    assert!(matches!(removed, Err(KvsError::KeyNotFound)));
+}
+
+#[test]
+fn a_shutdown_answers_what_is_in_flight_and_ends_the_run() {
+    let engine = GatedEngine::default();
+    let mut server = TestServer::start(engine.clone());
+    let mut client = RawClient::connect(server.addr);
+    client.send(r#"{"Get":{"key":"k"}}"#);
+    let gate = engine.next_request();
+    server.shutdown_handle().shutdown();
+    client.send(r#"{"Get":{"key":"too late"}}"#);
+    gate.send(Ok(Some("v".to_owned()))).unwrap();
+    assert_eq!(client.receive(), r#"{"Get":"v"}"#);
+    server.stop();
+    assert!(engine.is_idle(), "a request was started after the shutdown");
+}
+
+#[test]
+fn a_panic_in_the_engines_job_costs_that_request_an_error_and_nothing_else() {
+    let server = TestServer::start(PanickingEngine(ThreadPool::new(1).unwrap()));
+    let mut client = RawClient::connect(server.addr);
+    for _ in 0..3 {
+        client.send(r#"{"Remove":{"key":"k"}}"#);
+        let reply = client.receive();
+        assert!(reply.starts_with(r#"{"Err":{"code":"engine","#), "{reply}");
+        client.send(r#"{"Get":{"key":"k"}}"#);
+        assert_eq!(client.receive(), r#"{"Get":null}"#);
+    }
+}
+
+#[test]
+fn running_out_of_descriptors_does_not_end_the_accept_loop() {
+    // In a process of its own, since the limit is the process's.
+    let dir = tempfile::tempdir().unwrap();
+    let server = ServerProcess::start_with_limit(dir.path(), 40);
+    let many: Vec<_> = (0..60).map(|_| RawClient::connect(server.addr)).collect();
+    drop(many);
+    let mut client = KvsClient::connect(server.addr).unwrap();
+    client.set("key".to_owned(), "value".to_owned()).unwrap();
+}
+
+/// An engine whose every `get` waits for the test to answer it.
+#[derive(Clone, Default)]
+struct GatedEngine(Arc<(Mutex<VecDeque<Gate>>, Condvar)>);
+
+type Gate = oneshot::Sender<kvs::Result<Option<String>>>;
+
+impl GatedEngine {
+    fn next_request(&self) -> Gate {
+        let (gates, arrived) = &*self.0;
+        let gates = gates.lock().unwrap();
+        let mut gates = arrived.wait_while(gates, |gates| gates.is_empty()).unwrap();
+        gates.pop_front().unwrap()
+    }
+
+    fn is_idle(&self) -> bool {
+        self.0.0.lock().unwrap().is_empty()
+    }
+}
+
+impl KvsEngine for GatedEngine {
+    fn get(&self, _: String) -> EngineFuture<Option<String>> {
+        let (gate, future) = EngineFuture::pending();
+        self.0.0.lock().unwrap().push_back(gate);
+        self.0.1.notify_one();
+        future
+    }
+
+    fn set(&self, _: String, _: String) -> EngineFuture<()> {
+        EngineFuture::done(Ok(()))
+    }
+
+    fn remove(&self, _: String) -> EngineFuture<()> {
+        EngineFuture::done(Ok(()))
+    }
+}
+
+/// An engine whose every `remove` panics on the pool.
+#[derive(Clone)]
+struct PanickingEngine(SharedQueueThreadPool);
+
+impl KvsEngine for PanickingEngine {
+    fn get(&self, _: String) -> EngineFuture<Option<String>> {
+        EngineFuture::done(Ok(None))
+    }
+
+    fn set(&self, _: String, _: String) -> EngineFuture<()> {
+        EngineFuture::done(Ok(()))
+    }
+
+    fn remove(&self, _: String) -> EngineFuture<()> {
+        EngineFuture::spawn(&self.0, || {
+            panic!("a job that panics, as the test wants it")
+        })
+    }
+}
