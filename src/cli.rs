@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 
 use structopt::StructOpt;
-use structopt::clap::ErrorKind;
+use structopt::clap::{AppSettings, ErrorKind};
 
 use crate::error::{KvsError, Result};
 
@@ -18,17 +18,24 @@ pub const DEFAULT_ADDR: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALH
 /// Runs a program: reads its arguments as `T`, and turns an error into one line on stderr and an
 /// exit code of 1.
 pub fn main<T: StructOpt>(run: impl FnOnce(T) -> Result<()>) -> ExitCode {
-    let args = match T::from_args_safe() {
-        Ok(args) => args,
+    // Without the first setting clap panics at an argument that is not UTF-8, and without the
+    // second it takes a negative number for a flag.
+    let clap = T::clap()
+        .global_setting(AppSettings::StrictUtf8)
+        .global_setting(AppSettings::AllowNegativeNumbers);
+    let result = match clap.get_matches_safe() {
+        Ok(matches) => run(T::from_clap(&matches)),
         Err(answer) => match answer.kind {
-            ErrorKind::HelpDisplayed | ErrorKind::VersionDisplayed => {
-                println!("{}", answer.message);
-                return ExitCode::SUCCESS;
+            ErrorKind::HelpDisplayed => print(answer.message),
+            // clap has printed that one itself.
+            ErrorKind::VersionDisplayed => print(""),
+            ErrorKind::MissingArgumentOrSubcommand => {
+                return fail("error: the command is missing (--help shows the usage)");
             }
             _ => return fail(one_line(&answer.message)),
         },
     };
-    match run(args) {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(error),
     }

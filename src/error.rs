@@ -12,6 +12,7 @@ use std::sync::Arc;
 use failure::Fail;
 
 use crate::engine::EngineKind;
+use crate::protocol::Kind;
 
 /// The result of everything in this crate that can fail.
 pub type Result<T> = std::result::Result<T, KvsError>;
@@ -215,10 +216,18 @@ pub enum ConnectionError {
     )]
     WrongReply {
         /// The kind of reply that was due.
-        expected: &'static str,
+        expected: Kind,
         /// The kind that arrived.
-        got: &'static str,
+        got: Kind,
     },
+
+    /// A reply arrived when none was due.
+    #[fail(display = "a reply that nobody asked for")]
+    UnexpectedReply,
+
+    /// Nobody drives the connection any more: the runtime that did has shut down.
+    #[fail(display = "the runtime that drove it has shut down")]
+    Abandoned,
 }
 
 impl From<io::Error> for ConnectionError {
@@ -229,6 +238,7 @@ impl From<io::Error> for ConnectionError {
 
 impl From<serde_json::Error> for ConnectionError {
     fn from(error: serde_json::Error) -> ConnectionError {
-        ConnectionError::BadFrame(error.to_string())
+        // It may quote the frame, all of it.
+        ConnectionError::BadFrame(error.to_string().chars().take(200).collect())
     }
 }

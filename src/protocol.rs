@@ -3,6 +3,8 @@
 //! A frame is a 4-byte big-endian length and that many bytes of JSON. `docs/protocol.md` has the
 //! whole of it, with the bytes.
 
+use std::fmt;
+
 use bytes::{BufMut, Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
 use tokio::codec::{Decoder, Encoder, Framed};
@@ -75,16 +77,90 @@ pub mod code {
     pub const ENGINE: &str = "engine";
 }
 
-impl Response {
-    /// The kind of reply, as the JSON names it.
+/// What a request asks for, and so what its reply has to be, unless that is an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// [`Request::Get`] and [`Response::Get`].
+    Get,
+    /// [`Request::Set`] and [`Response::Set`].
+    Set,
+    /// [`Request::Remove`] and [`Response::Remove`].
+    Remove,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+impl Request {
+    /// The kind of reply that is due.
     #[must_use]
-    pub fn kind(&self) -> &'static str {
+    pub fn kind(&self) -> Kind {
         match self {
-            Response::Get(_) => "Get",
-            Response::Set => "Set",
-            Response::Remove => "Remove",
-            Response::Err { .. } => "Err",
+            Request::Get { .. } => Kind::Get,
+            Request::Set { .. } => Kind::Set,
+            Request::Remove { .. } => Kind::Remove,
         }
+    }
+}
+
+impl Response {
+    /// The kind of request that this answers, or `None` for an error, which may answer any.
+    #[must_use]
+    pub fn kind(&self) -> Option<Kind> {
+        match self {
+            Response::Get(_) => Some(Kind::Get),
+            Response::Set => Some(Kind::Set),
+            Response::Remove => Some(Kind::Remove),
+            Response::Err { .. } => None,
+        }
+    }
+
+    /// What a client's `get` comes to, where this is the reply to its request.
+    ///
+    /// # Errors
+    ///
+    /// [`KvsError::KeyNotFound`] or [`KvsError::Server`], as the reply says.
+    pub fn into_value(self) -> crate::Result<Option<String>> {
+        match self {
+            Response::Get(value) => Ok(value),
+            other => other.into_done().map(|()| None),
+        }
+    }
+
+    /// What a client's `set` or `remove` comes to, where this is the reply to its request.
+    ///
+    /// # Errors
+    ///
+    /// [`KvsError::KeyNotFound`] or [`KvsError::Server`], as the reply says.
+    pub fn into_done(self) -> crate::Result<()> {
+        match self {
+            Response::Err { code, message } => Err(match code.as_str() {
+                code::KEY_NOT_FOUND => KvsError::KeyNotFound,
+                _ => KvsError::Server { code, message },
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// This reply, or an error instead where it would be longer than a frame can be.
+    pub(crate) fn or_too_large(self) -> Response {
+        // A byte of a string becomes six of JSON at the most.
+        if let Response::Get(Some(value)) = &self
+            && value.len() > MAX_FRAME_LEN / 6 - 16
+            && let Ok(json) = serde_json::to_vec(&self)
+            && check_len(json.len()).is_err()
+        {
+            return KvsError::TooLarge {
+                what: "reply",
+                len: json.len(),
+                max: MAX_FRAME_LEN,
+            }
+            .into();
+        }
+        self
     }
 
     fn error(code: &str, message: impl ToString) -> Response {
@@ -115,14 +191,6 @@ impl From<ConnectionError> for Response {
             _ => code::BAD_REQUEST,
         };
         Response::error(code, error)
-    }
-}
-
-/// An `Err` reply as the error that the caller of a client gets.
-pub(crate) fn server_error(code: String, message: String) -> KvsError {
-    match code.as_str() {
-        code::KEY_NOT_FOUND => KvsError::KeyNotFound,
-        _ => KvsError::Server { code, message },
     }
 }
 
@@ -182,18 +250,14 @@ fn check_len(len: usize) -> Result<u32, ConnectionError> {
     }
 }
 
-/// A request as a frame.
-///
-/// Fails only where the request is too long; nothing is wrong with the connection then.
-pub(crate) fn encode(request: &Request) -> crate::Result<BytesMut> {
-    let json = serde_json::to_vec(request).expect("strings are always JSON");
-    let len = json.len();
-    let mut frame = BytesMut::new();
-    match FrameCodec.encode(json.into(), &mut frame) {
-        Ok(()) => Ok(frame),
+/// A request as JSON, short enough for a frame.
+pub(crate) fn encode(request: &Request) -> crate::Result<Bytes> {
+    let body = serde_json::to_vec(request).expect("strings are always JSON");
+    match check_len(body.len()) {
+        Ok(_) => Ok(body.into()),
         Err(_) => Err(KvsError::TooLarge {
             what: "request",
-            len,
+            len: body.len(),
             max: MAX_FRAME_LEN,
         }),
     }

@@ -2,13 +2,16 @@
 
 mod common;
 
+use std::ffi::OsStr;
 use std::fs;
 use std::net::TcpListener;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::process::Command;
 
 use assert_cmd::assert::Assert;
-use assert_cmd::cargo::cargo_bin_cmd;
-use common::ServerProcess;
+use assert_cmd::cargo::{cargo_bin, cargo_bin_cmd};
+use common::{NOBODY, ServerProcess};
 use predicates::prelude::*;
 use predicates::str::{contains, is_empty, is_match};
 
@@ -58,8 +61,8 @@ fn both_programs_explain_themselves() {
 
 #[test]
 fn the_client_refuses_what_it_does_not_understand_with_one_line() {
+    refused(client("")).stderr(contains("command is missing"));
     for args in [
-        "",
         "get",
         "get k more",
         "set k",
@@ -80,6 +83,27 @@ fn the_client_refuses_what_it_does_not_understand_with_one_line() {
         refused(client(args)).stderr(contains("--addr <IP:PORT>"));
     }
     refused(client("get k --variant nonsense")).stderr(contains("blocking"));
+}
+
+#[test]
+fn arguments_that_are_not_utf_8_are_refused_with_one_line() {
+    let not_utf_8 = OsStr::from_bytes(b"\xff");
+    for flag in ["--addr", "--engine", "--sync", "--data-dir"] {
+        let mut server = cargo_bin_cmd!("kvs-server");
+        refused(server.args([OsStr::new(flag), not_utf_8]).assert());
+    }
+    let mut client = cargo_bin_cmd!("kvs-client");
+    refused(client.args([OsStr::new("get"), not_utf_8]).assert());
+}
+
+#[test]
+fn a_closed_stdout_is_an_error_and_no_panic() {
+    let full = || fs::File::create("/dev/full").unwrap();
+    for args in [&["--help"][..], &["-V"]] {
+        let mut client = Command::new(cargo_bin!("kvs-client"));
+        let output = client.args(args).stdout(full()).output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+    }
 }
 
 #[test]
@@ -162,13 +186,8 @@ fn the_server_logs_its_version_engine_address_and_data_directory() {
 
 #[test]
 fn the_client_says_where_it_cannot_reach_a_server() {
-    // Bound and dropped, so that nobody listens there.
-    let addr = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
-    refused(client(&format!("get k --addr {addr}")))
-        .stderr(contains(addr.to_string()).and(contains("kvs-server")));
+    refused(client(&format!("get k --addr {NOBODY}")))
+        .stderr(contains(NOBODY.to_string()).and(contains("kvs-server")));
 }
 
 #[test]
@@ -208,6 +227,8 @@ fn values_are_set_got_and_removed_and_survive_a_kill() {
         run("get key2", server.addr)
             .success()
             .stdout("Key not found\n");
+        run("set key3 -5", server.addr).success();
+        run("get key3", server.addr).success().stdout("-5\n");
         run("get key1 --variant blocking", server.addr)
             .success()
             .stdout("value3\n");

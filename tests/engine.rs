@@ -1,6 +1,7 @@
 //! What every engine promises on every thread pool.
 
 use std::collections::HashMap;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -316,6 +317,123 @@ fn compaction_keeps_what_is_alive_and_nothing_else() {
     for key in 0..200 {
         assert_eq!(get(&store, &key.to_string()), model.get(&key).cloned());
     }
+}
+
+/// With small segments the log rolls over many times while one compaction runs.
+#[test]
+fn segments_sealed_during_a_compaction_keep_what_is_in_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = KvStore::<SharedQueueThreadPool>::options().segment_bytes(100_000);
+    let store: KvStore<SharedQueueThreadPool> = options.open(dir.path(), 2).unwrap();
+    let value = |round: usize, key: usize| format!("{round}-{key}").repeat(2000);
+    for round in 0..8 {
+        let sets = (0..400).map(|key| store.set(key.to_string(), value(round, key)));
+        let sets = sets.collect::<Vec<_>>();
+        let fresh = store.set(format!("only in {round}"), round.to_string());
+        future::join_all(sets).join(fresh).wait().unwrap();
+    }
+    let check = |store: &KvStore<SharedQueueThreadPool>| {
+        for key in 0..400 {
+            assert!(get(store, &key.to_string()) == Some(value(7, key)));
+        }
+        for round in 0..8 {
+            let fresh = get(store, &format!("only in {round}"));
+            assert_eq!(fresh, Some(round.to_string()));
+        }
+    };
+    check(&store);
+    drop(store);
+    check(&options.open(dir.path(), 2).unwrap());
+}
+
+/// The bytes of a record can be a value, and so the end of a write that was cut short.
+#[test]
+fn a_torn_value_that_looks_like_a_record_is_still_a_torn_tail() {
+    let (dir, store) = open::<KvStore<SharedQueueThreadPool>>(1);
+    let segment = dir.path().join("0000000001.segment");
+    // Find a sequence number and a key that make a record of nothing but ASCII.
+    let record = (0..).find_map(|n: u64| {
+        let mut rest = [[3, 0, 0, 0], [0, 0, 0, 0]].concat();
+        rest.extend(1u64.to_le_bytes());
+        rest.extend(format!("{n:03}").as_bytes());
+        let checksum = crc32fast::hash(&rest).to_le_bytes();
+        let record = [&checksum[..], &rest].concat();
+        String::from_utf8(record).ok().filter(|_| n < 1000)
+    });
+    set(&store, "key1", "value1");
+    set(&store, "key2", &(record.unwrap() + "cut off"));
+    drop(store);
+    let bytes = std::fs::read(&segment).unwrap();
+    std::fs::write(&segment, &bytes[..bytes.len() - 3]).unwrap();
+    let store = KvStore::<SharedQueueThreadPool>::open(dir.path(), 1).unwrap();
+    assert_eq!(get(&store, "key1").as_deref(), Some("value1"));
+    assert_eq!(get(&store, "key2"), None);
+}
+
+/// What a compaction cannot read stays where it is.
+#[test]
+fn a_record_damaged_before_a_compaction_is_an_error_after_it_too() {
+    let (dir, store) = open::<KvStore<SharedQueueThreadPool>>(1);
+    set(&store, "damaged", "value");
+    let segment = dir.path().join("0000000001.segment");
+    let file = std::fs::OpenOptions::new()
+        .write(true)
+        .open(&segment)
+        .unwrap();
+    file.write_all_at(b"D", 24 + 20).unwrap();
+    for round in 0..5000 {
+        set(&store, "key", &format!("{round:1000}"));
+    }
+    let damaged = store.get("damaged".to_owned()).wait();
+    assert!(matches!(damaged, Err(KvsError::Damaged { .. })));
+    assert!(segment.exists());
+    drop(store);
+    let opened = KvStore::<SharedQueueThreadPool>::open(dir.path(), 1);
+    assert!(matches!(opened.err(), Some(KvsError::Damaged { .. })));
+}
+
+#[test]
+fn what_an_interrupted_compaction_left_is_cleared_away() {
+    let (dir, store) = open::<KvStore<SharedQueueThreadPool>>(1);
+    set(&store, "key", "value");
+    drop(store);
+    let path = |name: &str| dir.path().join(name);
+    // Not published: means nothing, whatever is in it.
+    std::fs::write(path("0000000002.unfinished"), "half a segment").unwrap();
+    // Named almost as ours are: none of our business.
+    std::fs::write(path("+000000003.segment"), "a stranger's").unwrap();
+    // Published, and in the place of the first, which is still there.
+    let mut bytes = std::fs::read(path("0000000001.segment")).unwrap();
+    bytes[12] = 4;
+    bytes[16] = 4;
+    let checksum = crc32fast::hash(&bytes[..20]).to_le_bytes();
+    bytes[20..24].copy_from_slice(&checksum);
+    std::fs::write(path("0000000004.segment"), bytes).unwrap();
+
+    let store = KvStore::<SharedQueueThreadPool>::open(dir.path(), 1).unwrap();
+    assert_eq!(get(&store, "key").as_deref(), Some("value"));
+    assert!(!path("0000000001.segment").exists());
+    assert!(!path("0000000002.unfinished").exists());
+    assert!(path("+000000003.segment").exists());
+}
+
+/// A pool that drops its jobs leaves nobody waiting and the store fit to be closed.
+#[test]
+fn a_job_that_never_runs_is_an_error_of_its_future() {
+    #[derive(Clone)]
+    struct Dropping;
+    impl ThreadPool for Dropping {
+        fn new(_: u32) -> Result<Dropping> {
+            Ok(Dropping)
+        }
+        fn spawn<F: FnOnce() + Send + 'static>(&self, job: F) {
+            drop(job);
+        }
+    }
+    let (_dir, store) = open::<KvStore<Dropping>>(1);
+    let [key, value] = owned(["key", "value"]);
+    let result = store.set(key, value).wait();
+    assert!(matches!(result, Err(KvsError::EngineStopped { .. })));
 }
 
 #[test]

@@ -8,7 +8,8 @@ use std::net::Shutdown;
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 
-use common::{RawClient, ServerProcess, TestServer, frame};
+use common::{ServerProcess, TestServer, Wire, frame};
+use futures::Future;
 use futures::sync::oneshot;
 use kvs::client::blocking::KvsClient;
 use kvs::engine::EngineFuture;
@@ -28,7 +29,7 @@ fn serve() -> (TempDir, TestServer) {
 #[test]
 fn the_bytes_on_the_wire_are_as_documented() {
     let (_dir, server) = serve();
-    let mut socket = RawClient::connect(server.addr).0;
+    let mut socket = Wire::connect(server.addr).0;
     let mut exchange = |request: &[u8], reply: &[u8]| {
         socket.write_all(request).unwrap();
         let mut got = vec![0; reply.len()];
@@ -60,7 +61,7 @@ fn the_bytes_on_the_wire_are_as_documented() {
 #[test]
 fn replies_come_in_the_order_of_the_requests() {
     let (_dir, server) = serve();
-    let mut client = RawClient::connect(server.addr);
+    let mut client = Wire::connect(server.addr);
     let mut all = Vec::new();
     for n in 0..2000 {
         all.extend(frame(format!(r#"{{"Set":{{"key":"k","value":"{n}"}}}}"#)));
@@ -78,7 +79,7 @@ fn replies_come_in_the_order_of_the_requests() {
 #[test]
 fn a_request_may_arrive_byte_by_byte() {
     let (_dir, server) = serve();
-    let mut client = RawClient::connect(server.addr);
+    let mut client = Wire::connect(server.addr);
     client.0.set_nodelay(true).unwrap();
     for byte in frame(r#"{"Get":{"key":"k"}}"#) {
         client.0.write_all(&[byte]).unwrap();
@@ -89,7 +90,7 @@ fn a_request_may_arrive_byte_by_byte() {
 #[test]
 fn what_is_no_request_is_answered_and_the_connection_goes_on() {
     let (_dir, server) = serve();
-    let mut client = RawClient::connect(server.addr);
+    let mut client = Wire::connect(server.addr);
     let deep = "[".repeat(100_000);
     let nonsense: [&[u8]; 10] = [
         b"",
@@ -116,9 +117,50 @@ fn what_is_no_request_is_answered_and_the_connection_goes_on() {
 }
 
 #[test]
+fn an_answer_to_nonsense_is_short_however_long_the_nonsense_is() {
+    let (_dir, server) = serve();
+    let mut client = Wire::connect(server.addr);
+    let name = "x".repeat(MAX_FRAME_LEN - 6);
+    client.send(&format!(r#"{{"{name}":1}}"#));
+    assert!(client.receive().len() < 1000);
+    client.send(r#"{"Get":{"key":"k"}}"#);
+    assert_eq!(client.receive(), r#"{"Get":null}"#);
+}
+
+#[test]
+fn a_value_longer_than_a_frame_is_an_error_and_the_connection_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path(), 2).unwrap();
+    let escaped = "\u{1}".repeat(MAX_FRAME_LEN / 6);
+    store.set("long".to_owned(), escaped).wait().unwrap();
+    let server = TestServer::start(store);
+    let mut client = Wire::connect(server.addr);
+    client.send(r#"{"Get":{"key":"long"}}"#);
+    let reply = client.receive();
+    assert!(
+        reply.starts_with(r#"{"Err":{"code":"too_large","#),
+        "{reply}"
+    );
+    client.send(r#"{"Get":{"key":"k"}}"#);
+    assert_eq!(client.receive(), r#"{"Get":null}"#);
+}
+
+#[test]
+fn replies_are_sent_although_the_next_frame_is_cut_off() {
+    let (_dir, server) = serve();
+    let mut client = Wire::connect(server.addr);
+    let mut bytes = frame(r#"{"Set":{"key":"k","value":"v"}}"#);
+    bytes.extend([0, 0]);
+    client.0.write_all(&bytes).unwrap();
+    client.0.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(client.receive(), r#""Set""#);
+    client.expect_end();
+}
+
+#[test]
 fn a_frame_over_the_limit_is_answered_and_the_connection_closed() {
     let (_dir, server) = serve();
-    let mut client = RawClient::connect(server.addr);
+    let mut client = Wire::connect(server.addr);
     client.send(r#"{"Get":{"key":"k"}}"#);
     let too_long = MAX_FRAME_LEN as u32 + 1;
     client.0.write_all(&too_long.to_be_bytes()).unwrap();
@@ -134,7 +176,7 @@ fn a_frame_over_the_limit_is_answered_and_the_connection_closed() {
 #[test]
 fn a_client_that_closes_its_half_gets_all_its_replies() {
     let (_dir, server) = serve();
-    let mut client = RawClient::connect(server.addr);
+    let mut client = Wire::connect(server.addr);
     client.send(r#"{"Set":{"key":"k","value":"v"}}"#);
     client.send(r#"{"Get":{"key":"k"}}"#);
     client.0.shutdown(Shutdown::Write).unwrap();
@@ -148,7 +190,7 @@ fn a_client_that_goes_away_in_the_middle_harms_nobody() {
     let (_dir, server) = serve();
     let mut good = KvsClient::connect(server.addr).unwrap();
     for cut in 0..20 {
-        let mut bad = RawClient::connect(server.addr);
+        let mut bad = Wire::connect(server.addr);
         let frame = frame(r#"{"Get":{"key":"k"}}"#);
         bad.0.write_all(&frame[..cut]).unwrap();
         drop(bad);
@@ -192,7 +234,7 @@ fn values_survive_a_restart_of_the_server() {
 fn a_shutdown_answers_what_is_in_flight_and_ends_the_run() {
     let engine = GatedEngine::default();
     let mut server = TestServer::start(engine.clone());
-    let mut client = RawClient::connect(server.addr);
+    let mut client = Wire::connect(server.addr);
     client.send(r#"{"Get":{"key":"k"}}"#);
     let gate = engine.next_request();
     server.shutdown_handle().shutdown();
@@ -206,7 +248,7 @@ fn a_shutdown_answers_what_is_in_flight_and_ends_the_run() {
 #[test]
 fn a_panic_in_the_engines_job_costs_that_request_an_error_and_nothing_else() {
     let server = TestServer::start(PanickingEngine(ThreadPool::new(1).unwrap()));
-    let mut client = RawClient::connect(server.addr);
+    let mut client = Wire::connect(server.addr);
     for _ in 0..3 {
         client.send(r#"{"Remove":{"key":"k"}}"#);
         let reply = client.receive();
@@ -221,7 +263,7 @@ fn running_out_of_descriptors_does_not_end_the_accept_loop() {
     // In a process of its own, since the limit is the process's.
     let dir = tempfile::tempdir().unwrap();
     let server = ServerProcess::start_with_limit(dir.path(), 40);
-    let many: Vec<_> = (0..60).map(|_| RawClient::connect(server.addr)).collect();
+    let many: Vec<_> = (0..60).map(|_| Wire::connect(server.addr)).collect();
     drop(many);
     let mut client = KvsClient::connect(server.addr).unwrap();
     client.set("key".to_owned(), "value".to_owned()).unwrap();

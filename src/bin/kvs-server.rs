@@ -1,6 +1,6 @@
 //! The server as a program.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::thread;
@@ -8,7 +8,7 @@ use std::thread;
 use env_logger::Env;
 use kvs::engine::{DataDir, EngineKind, SyncLevel};
 use kvs::thread_pool::SharedQueueThreadPool;
-use kvs::{KvStore, KvsEngine, KvsServer, Result, SledKvsEngine, cli};
+use kvs::{KvStore, KvsEngine, KvsServer, Result, SledKvsEngine, cli, server};
 use log::info;
 use structopt::StructOpt;
 
@@ -31,8 +31,8 @@ struct Opt {
     #[structopt(long, value_name = "DIR", parse(from_os_str))]
     data_dir: Option<PathBuf>,
 
-    /// When a write is done: on the disk, on the disk within a second, or when the system likes
-    /// [default: everysec]
+    /// When a write is done: on the disk, on the disk within a second, or when the system likes;
+    /// sled survives a kill only with `always` [default: everysec]
     #[structopt(long, value_name = "LEVEL", possible_values = &SyncLevel::NAMES)]
     sync: Option<SyncLevel>,
 }
@@ -47,6 +47,7 @@ fn run(opt: Opt) -> Result<()> {
     let addr = opt.addr.unwrap_or(cli::DEFAULT_ADDR);
     let dir = opt.data_dir.unwrap_or_else(|| ".".into());
     let sync = opt.sync.unwrap_or_default();
+    let listener = server::listen(addr)?;
     let engine = match opt.engine {
         Some(engine) => engine,
         None => DataDir::engine_of(&dir)?.unwrap_or(EngineKind::Kvs),
@@ -57,17 +58,22 @@ fn run(opt: Opt) -> Result<()> {
         EngineKind::Kvs => {
             let options = KvStore::<SharedQueueThreadPool>::options().sync(sync);
             let store: KvStore<SharedQueueThreadPool> = options.open(&dir, threads)?;
-            serve(store, engine, addr, &dir)
+            serve(store, engine, listener, &dir)
         }
         EngineKind::Sled => {
             let store = SledKvsEngine::<SharedQueueThreadPool>::open(&dir, sync, threads)?;
-            serve(store, engine, addr, &dir)
+            serve(store, engine, listener, &dir)
         }
     }
 }
 
-fn serve(store: impl KvsEngine, engine: EngineKind, addr: SocketAddr, dir: &Path) -> Result<()> {
-    let server = KvsServer::new(store).bind(addr)?;
+fn serve(
+    store: impl KvsEngine,
+    engine: EngineKind,
+    listener: TcpListener,
+    dir: &Path,
+) -> Result<()> {
+    let server = KvsServer::new(store).listen(listener)?;
     let (addr, version) = (server.local_addr(), env!("CARGO_PKG_VERSION"));
     let dir = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
     info!("kvs-server {version}, engine {engine}, address {addr}, data in {dir:?}");

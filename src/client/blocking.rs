@@ -7,11 +7,11 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 
-use bytes::BytesMut;
-use tokio::codec::Decoder;
+use bytes::{Bytes, BytesMut};
+use tokio::codec::{Decoder, Encoder};
 
 use crate::error::{ConnectionError, KvsError, Result};
-use crate::protocol::{self, FrameCodec, Request, Response};
+use crate::protocol::{self, FrameCodec, Kind, Request, Response};
 
 /// A connection to a server.
 ///
@@ -65,10 +65,7 @@ impl KvsClient {
     /// [`KvsError::Connection`] where the connection breaks, now or earlier, and
     /// [`KvsError::Server`] where the server cannot do it.
     pub fn get(&mut self, key: String) -> Result<Option<String>> {
-        match self.call(&Request::Get { key })? {
-            Response::Get(value) => Ok(value),
-            other => Err(self.wrong_reply("Get", &other)),
-        }
+        self.call(&Request::Get { key })?.into_value()
     }
 
     /// Stores `value` under `key`, in place of what was there.
@@ -77,10 +74,7 @@ impl KvsClient {
     ///
     /// Those of [`get`](KvsClient::get).
     pub fn set(&mut self, key: String, value: String) -> Result<()> {
-        match self.call(&Request::Set { key, value })? {
-            Response::Set => Ok(()),
-            other => Err(self.wrong_reply("Set", &other)),
-        }
+        self.call(&Request::Set { key, value })?.into_done()
     }
 
     /// Removes `key` and its value.
@@ -90,55 +84,54 @@ impl KvsClient {
     /// [`KvsError::KeyNotFound`] where the key is not there, and those of
     /// [`get`](KvsClient::get).
     pub fn remove(&mut self, key: String) -> Result<()> {
-        match self.call(&Request::Remove { key })? {
-            Response::Remove => Ok(()),
-            other => Err(self.wrong_reply("Remove", &other)),
-        }
+        self.call(&Request::Remove { key })?.into_done()
     }
 
-    /// The reply to a request, unless it is an error.
     fn call(&mut self, request: &Request) -> Result<Response> {
-        if let Some(cause) = self.broken.clone() {
-            return Err(self.connection_error(cause));
+        let body = protocol::encode(request)?;
+        let result = match self.broken.clone() {
+            Some(cause) => Err(cause),
+            None => self.exchange(body, request.kind()),
+        };
+        result.map_err(|cause| {
+            self.broken = Some(cause.clone());
+            let addr = self.addr;
+            KvsError::Connection { addr, cause }
+        })
+    }
+
+    fn exchange(
+        &mut self,
+        body: Bytes,
+        expected: Kind,
+    ) -> std::result::Result<Response, ConnectionError> {
+        if !self.received.is_empty() {
+            return Err(ConnectionError::UnexpectedReply);
         }
-        let frame = protocol::encode(request)?;
-        let reply = self.exchange(&frame).map_err(|cause| self.fail(cause))?;
-        match reply {
-            Response::Err { code, message } => Err(protocol::server_error(code, message)),
-            reply => Ok(reply),
+        let mut frame = BytesMut::new();
+        FrameCodec.encode(body, &mut frame)?;
+        self.socket.write_all(&frame)?;
+        let reply: Response = serde_json::from_slice(&self.receive()?)?;
+        match reply.kind() {
+            Some(got) if got != expected => Err(ConnectionError::WrongReply { expected, got }),
+            _ => Ok(reply),
         }
     }
 
-    fn exchange(&mut self, frame: &[u8]) -> std::result::Result<Response, ConnectionError> {
-        self.socket.write_all(frame)?;
+    /// The next frame.
+    fn receive(&mut self) -> std::result::Result<BytesMut, ConnectionError> {
         loop {
             if let Some(frame) = FrameCodec.decode(&mut self.received)? {
-                return Ok(serde_json::from_slice(&frame)?);
+                return Ok(frame);
             }
             let mut chunk = [0; 8 * 1024];
             match self.socket.read(&mut chunk)? {
-                0 if self.received.is_empty() => return Err(ConnectionError::Closed),
-                0 => return Err(ConnectionError::Truncated),
+                0 => {
+                    let rest = FrameCodec.decode_eof(&mut self.received)?;
+                    return rest.ok_or(ConnectionError::Closed);
+                }
                 n => self.received.extend_from_slice(&chunk[..n]),
             }
-        }
-    }
-
-    fn wrong_reply(&mut self, expected: &'static str, reply: &Response) -> KvsError {
-        let got = reply.kind();
-        self.fail(ConnectionError::WrongReply { expected, got })
-    }
-
-    /// Gives the connection up.
-    fn fail(&mut self, cause: ConnectionError) -> KvsError {
-        self.broken = Some(cause.clone());
-        self.connection_error(cause)
-    }
-
-    fn connection_error(&self, cause: ConnectionError) -> KvsError {
-        KvsError::Connection {
-            addr: self.addr,
-            cause,
         }
     }
 }

@@ -26,8 +26,7 @@ pub use self::sled::SledKvsEngine;
 /// The work starts at the call, not at the first poll, and dropping the future does not take it
 /// back: an engine's future is a receipt, as a thread's `JoinHandle` is. Requests that are under
 /// way together may take effect in any order, so whoever needs an order waits for one future
-/// before making the next call. What could still be lost is not visible: a `get` sees a `set` at
-/// the latest when that future is done, and never one that comes to fail.
+/// before making the next call.
 pub trait KvsEngine: Clone + Send + 'static {
     /// Stores `value` under `key`, in place of what was there.
     ///
@@ -87,6 +86,10 @@ impl FromStr for EngineKind {
 }
 
 /// When a write is safe from what: the process dying, or the power failing.
+///
+/// This is what [`KvStore`] promises. [`SledKvsEngine`] promises as much at [`SyncLevel::Always`]
+/// only: otherwise sled keeps writes in the memory of the process for a while, and a kill loses
+/// them too.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum SyncLevel {
     /// A write is done when it is on the disk. Nothing that was acknowledged can be lost.

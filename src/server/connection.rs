@@ -64,7 +64,7 @@ fn answer<E: KvsEngine>(
             Either::B(Either::B(engine.remove(key).map(|()| Response::Remove)))
         }
     };
-    done.or_else(|error| Ok(error.into()))
+    done.then(|result| Ok(result.map_or_else(Response::from, Response::or_too_large)))
 }
 
 /// The requests of a connection, and in their places what is none.
@@ -94,7 +94,11 @@ where
                 self.is_broken = true;
                 Ok(Async::Ready(Some(Err(error))))
             }
-            Err(error) => Err(error),
+            // Nothing more can be read, but what is answered already may still be sent.
+            Err(error) => {
+                warn!("a connection broke: {error}");
+                Ok(Async::Ready(None))
+            }
         }
     }
 }

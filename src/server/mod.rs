@@ -7,11 +7,12 @@ mod accept;
 mod connection;
 mod shutdown;
 
-use std::net::SocketAddr;
+use std::net::{self, SocketAddr};
 
 use futures::{Future, Stream};
 use log::debug;
 use tokio::net::TcpListener;
+use tokio::reactor::Handle;
 use tokio::runtime;
 
 use self::accept::Accept;
@@ -51,19 +52,30 @@ impl<E: KvsEngine> KvsServer<E> {
         self.bind(addr)?.run()
     }
 
-    /// Listens on `addr`, where port 0 means any free one. From now on clients can connect; they
-    /// are answered once the server [runs](BoundServer::run).
+    /// Listens on `addr`, as [`listen`] does. From now on clients can connect; they are answered
+    /// once the server [runs](BoundServer::run).
     ///
     /// # Errors
     ///
     /// [`KvsError::Io`] where the address cannot be had.
     pub fn bind(self, addr: SocketAddr) -> Result<BoundServer<E>> {
-        let listen = || {
-            let listener = TcpListener::bind(&addr)?;
-            Ok((listener.local_addr()?, listener))
+        self.listen(listen(addr)?)
+    }
+
+    /// Takes over a socket that [`listen`] has made. Who opens the store between the two does not
+    /// touch a data directory for nothing where the address is in use.
+    ///
+    /// # Errors
+    ///
+    /// [`KvsError::Io`] where the system refuses that.
+    pub fn listen(self, listener: net::TcpListener) -> Result<BoundServer<E>> {
+        let take_over = || {
+            let local_addr = listener.local_addr()?;
+            let listener = TcpListener::from_std(listener, &Handle::default())?;
+            Ok((local_addr, listener))
         };
         let (local_addr, listener) =
-            listen().map_err(KvsError::io(format_args!("listen on {addr}")))?;
+            take_over().map_err(KvsError::io("listen with the runtime"))?;
         let (shutdown, signal) = shutdown::pair();
         Ok(BoundServer {
             engine: self.engine,
@@ -73,6 +85,15 @@ impl<E: KvsEngine> KvsServer<E> {
             signal,
         })
     }
+}
+
+/// Listens on `addr`, where port 0 means any free one.
+///
+/// # Errors
+///
+/// [`KvsError::Io`] where the address cannot be had.
+pub fn listen(addr: SocketAddr) -> Result<net::TcpListener> {
+    net::TcpListener::bind(addr).map_err(KvsError::io(format_args!("listen on {addr}")))
 }
 
 /// A server that listens.
@@ -96,8 +117,9 @@ impl<E: KvsEngine> BoundServer<E> {
         self.shutdown.clone()
     }
 
-    /// Serves on threads of its own, and returns after a shutdown: every request that had arrived
-    /// whole is answered by then, and the server's handle to the engine is gone.
+    /// Serves on threads of its own, and returns after a shutdown. By then every connection has had
+    /// the reply to the request that was being worked on, and the server's handle to the engine is
+    /// gone. It waits for peers to take that reply, however long they need.
     ///
     /// # Errors
     ///

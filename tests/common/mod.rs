@@ -6,7 +6,7 @@
 )]
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread::{self, JoinHandle};
@@ -17,8 +17,11 @@ use kvs::server::ShutdownHandle;
 use kvs::{KvsEngine, KvsServer, Result};
 
 /// An address on which the system picks a free port.
-pub const ANY_PORT: SocketAddr =
-    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
+pub const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
+/// An address at which nobody listens. The system never gives this port to anyone who asks for a
+/// free one, as it might with one that was free a moment ago.
+pub const NOBODY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 1);
 
 /// A server on a thread of this process. It shuts down when it is dropped.
 pub struct TestServer {
@@ -124,17 +127,19 @@ impl Drop for ServerProcess {
     }
 }
 
-/// A connection on which a test writes the protocol's bytes by hand.
-pub struct RawClient(pub TcpStream);
+/// Either end of a connection on which a test writes the protocol's bytes by hand.
+pub struct Wire(pub TcpStream);
 
-impl RawClient {
-    pub fn connect(addr: SocketAddr) -> RawClient {
-        let socket = TcpStream::connect(addr).unwrap();
-        // A reply that never comes should fail the test rather than stop it.
-        socket
-            .set_read_timeout(Some(Duration::from_secs(20)))
-            .unwrap();
-        RawClient(socket)
+impl Wire {
+    pub fn connect(addr: SocketAddr) -> Wire {
+        Wire::new(TcpStream::connect(addr).unwrap(), Duration::from_secs(20))
+    }
+
+    /// Takes a connected socket; what does not arrive within `patience` fails the test.
+    pub fn new(socket: TcpStream, patience: Duration) -> Wire {
+        socket.set_nodelay(true).unwrap();
+        socket.set_read_timeout(Some(patience)).unwrap();
+        Wire(socket)
     }
 
     pub fn send(&mut self, json: &str) {
@@ -150,7 +155,7 @@ impl RawClient {
         String::from_utf8(body).unwrap()
     }
 
-    /// Checks that the server has closed the connection and sent nothing more.
+    /// Checks that the other end closes the connection and sends nothing more.
     pub fn expect_end(&mut self) {
         let mut rest = Vec::new();
         self.0.read_to_end(&mut rest).unwrap();

@@ -7,7 +7,7 @@ use parking_lot::RwLock;
 
 use super::index::{Index, Location};
 use super::segment::{self, Found, Scanner, Segment};
-use crate::error::Result;
+use crate::error::{KvsError, Result};
 
 /// Bytes of old segments that one step looks at. A write that arrives meanwhile waits that long.
 const STEP_BYTES: usize = 1024 * 1024;
@@ -22,10 +22,21 @@ pub(super) struct Compaction {
     inputs: VecDeque<Scanner>,
     output: Arc<Segment>,
     output_len: u64,
-    /// Records on their way to the end of the output, and where they will be then. After a write
-    /// that failed they are still here, for the next try.
+    /// Records on their way to the end of the output. After a write that failed they are still
+    /// here, for the next try.
     bytes: Vec<u8>,
-    moved: Vec<(Box<str>, Location)>,
+    moved: Vec<Move>,
+    /// Why the inputs cannot be read. There is no next try for that: whatever could not be read
+    /// must not be left out.
+    unreadable: Option<KvsError>,
+}
+
+/// A key whose record moves.
+#[derive(Debug)]
+struct Move {
+    key: Box<str>,
+    from: Location,
+    to: Location,
 }
 
 impl Compaction {
@@ -40,21 +51,30 @@ impl Compaction {
             output_len: segment::HEADER_LEN,
             bytes: Vec::new(),
             moved: Vec::new(),
+            unreadable: None,
         }
     }
 
-    /// Does a bounded piece of the work, and says whether there is more. Nobody else may change
-    /// the index meanwhile.
+    /// Does a bounded piece of the work, and says whether there is more.
     pub(super) fn step(&mut self, index: &RwLock<Index>) -> Result<bool> {
-        if self.moved.is_empty() {
-            self.collect(index)?;
+        if let Some(error) = &self.unreadable {
+            return Err(error.clone());
+        }
+        if self.moved.is_empty()
+            && let Err(error) = self.collect(index)
+        {
+            self.unreadable = Some(error.clone());
+            return Err(error);
         }
         self.output.write(&self.bytes, self.output_len)?;
         self.output_len += self.bytes.len() as u64;
         self.bytes.clear();
         let mut index = index.write();
-        for (key, location) in self.moved.drain(..) {
-            index.put(&key, Some(location));
+        for Move { key, from, to } in self.moved.drain(..) {
+            // Between a write that failed and this one, somebody may have written the key anew.
+            if index.get(&key) == Some(from) {
+                index.put(&key, Some(to));
+            }
         }
         Ok(!self.inputs.is_empty())
     }
@@ -83,18 +103,19 @@ impl Compaction {
                 continue;
             };
             seen += bytes.len();
-            let here = Location {
+            let from = Location {
                 offset,
                 generation,
                 len: bytes.len() as u32,
             };
-            if index.get(record.key) == Some(here) {
-                let there = Location {
+            if index.get(record.key) == Some(from) {
+                let to = Location {
                     offset: self.output_len + self.bytes.len() as u64,
                     generation: self.output.generation,
-                    ..here
+                    ..from
                 };
-                self.moved.push((record.key.into(), there));
+                let key = record.key.into();
+                self.moved.push(Move { key, from, to });
                 self.bytes.extend(bytes);
             }
         }

@@ -11,15 +11,13 @@ use futures::sync::oneshot;
 use log::{error, info, warn};
 use parking_lot::{Mutex, RwLock};
 
+use super::KvStoreOptions;
 use super::compaction::Compaction;
 use super::index::{Index, Location};
 use super::record::Record;
 use super::segment::{self, Found, Generation, Listing, Scanner, Segment};
 use crate::engine::SyncLevel;
 use crate::error::{KvsError, Result};
-
-/// Bytes after which the log goes on in a new segment.
-const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Dead bytes below which a compaction is not worth its syncs.
 const MIN_DEAD_BYTES: u64 = 1024 * 1024;
@@ -38,7 +36,7 @@ pub(super) struct Write {
 #[derive(Debug)]
 pub(super) struct Log {
     dir: PathBuf,
-    sync: SyncLevel,
+    options: KvStoreOptions,
     /// What readers see. Only the writer changes it, and only for what is in the log already.
     index: Arc<RwLock<Index>>,
     /// The segment with bytes that the next tick of [`SyncLevel::EverySec`] has to sync.
@@ -57,7 +55,7 @@ pub(super) struct Log {
 
 impl Log {
     /// Opens the log in `dir`, which may be empty, and reads where everything is.
-    pub(super) fn open(dir: &Path, sync: SyncLevel) -> Result<Log> {
+    pub(super) fn open(dir: &Path, options: KvStoreOptions) -> Result<Log> {
         let Listing {
             generations,
             unfinished,
@@ -99,14 +97,15 @@ impl Log {
             }
             None => {
                 let segment = Arc::new(Segment::create(dir, 1)?);
-                segment.publish(0)?;
+                segment.write_header(0)?;
+                segment.publish()?;
                 index.add_segment(Arc::clone(&segment));
                 (segment, segment::HEADER_LEN)
             }
         };
         Ok(Log {
             dir: dir.to_owned(),
-            sync,
+            options,
             index: Arc::new(RwLock::new(index)),
             unsynced: Arc::default(),
             active,
@@ -153,7 +152,7 @@ impl Log {
             return Ok(Vec::new());
         }
         self.failure.check()?;
-        if self.active_len >= SEGMENT_BYTES {
+        if self.active_len >= self.options.segment_bytes {
             self.roll(self.active.generation + 1)?;
         }
 
@@ -194,12 +193,12 @@ impl Log {
             }
             return Err(error);
         }
-        if self.sync == SyncLevel::Always {
+        if self.options.sync == SyncLevel::Always {
             self.sync()?;
         }
         self.active_len += bytes.len() as u64;
         self.sequence = sequence;
-        if self.sync == SyncLevel::EverySec {
+        if self.options.sync == SyncLevel::EverySec {
             *self.unsynced.lock() = Some(Arc::clone(&self.active));
         }
         let mut index = self.index.write();
@@ -211,9 +210,12 @@ impl Log {
 
     /// Seals the active segment and goes on in a new one.
     fn roll(&mut self, generation: Generation) -> Result<()> {
-        self.sync()?;
+        // Whatever the level: a sealed segment with a torn end would count as damage.
+        self.active
+            .sync()
+            .inspect_err(|error| self.failure.set(error))?;
         let segment = Arc::new(Segment::create(&self.dir, generation)?);
-        segment.publish(0)?;
+        self.publish(&segment, 0)?;
         self.index.write().add_segment(Arc::clone(&segment));
         let sealed = std::mem::replace(&mut self.active, segment);
         let len = std::mem::replace(&mut self.active_len, segment::HEADER_LEN);
@@ -221,9 +223,17 @@ impl Log {
         Ok(())
     }
 
+    /// Makes a segment a part of the log, and with `replaces` puts it in the place of older ones.
+    fn publish(&self, segment: &Segment, replaces: Generation) -> Result<()> {
+        segment.write_header(replaces)?;
+        segment
+            .publish()
+            .inspect_err(|error| self.failure.set(error))
+    }
+
     /// Waits until the active segment is on the disk, unless nobody asked for that.
     pub(super) fn sync(&mut self) -> Result<()> {
-        if self.sync == SyncLevel::Never {
+        if self.options.sync == SyncLevel::Never {
             return Ok(());
         }
         // After a failed sync nobody can tell what is on the disk, so there is no second try.
@@ -251,9 +261,9 @@ impl Log {
                 return Ok(false);
             }
             // The output comes between what it replaces and what is written meanwhile.
-            let output = self.active.generation + 1;
-            self.roll(output + 1)?;
-            let output = Arc::new(Segment::create(&self.dir, output)?);
+            let generation = self.active.generation + 1;
+            let output = Arc::new(Segment::create(&self.dir, generation)?);
+            self.roll(generation + 1)?;
             self.index.write().add_segment(Arc::clone(&output));
             let inputs = self.sealed.values().cloned().collect();
             self.compaction = Some(Compaction::new(inputs, output));
@@ -263,7 +273,7 @@ impl Log {
             return Ok(true);
         }
         let (output, len) = compaction.output();
-        output.publish(output.generation)?;
+        self.publish(&output, output.generation)?;
         self.compaction = None;
         self.replace_inputs(output, len);
         Ok(false)
@@ -272,7 +282,9 @@ impl Log {
     /// Puts the output of a compaction in the place of everything that was sealed.
     fn replace_inputs(&mut self, output: Arc<Segment>, len: u64) {
         let before = self.dead_bytes();
-        let inputs = std::mem::take(&mut self.sealed);
+        // What was sealed while the compaction ran is newer than its output, and stays.
+        let newer = self.sealed.split_off(&output.generation);
+        let inputs = std::mem::replace(&mut self.sealed, newer);
         self.sealed.insert(output.generation, (output, len));
         for (generation, (segment, _)) in inputs {
             self.index.write().remove_segment(generation);
@@ -340,7 +352,7 @@ fn replay(
                 *sequence = record.sequence.max(*sequence);
             }
             Err(KvsError::Damaged { offset, .. })
-                if torn_tail_allowed && !segment.any_record_behind(offset, end)? =>
+                if torn_tail_allowed && !segment.any_record_behind(offset, end, *sequence)? =>
             {
                 let lost = end - offset;
                 warn!(

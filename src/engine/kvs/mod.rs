@@ -53,9 +53,19 @@ pub struct KvStore<P: ThreadPool> {
 }
 
 /// How to open a [`KvStore`]: what [`KvStore::open`] leaves at its default.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct KvStoreOptions {
     sync: SyncLevel,
+    segment_bytes: u64,
+}
+
+impl Default for KvStoreOptions {
+    fn default() -> KvStoreOptions {
+        KvStoreOptions {
+            sync: SyncLevel::default(),
+            segment_bytes: 64 * 1024 * 1024,
+        }
+    }
 }
 
 impl KvStoreOptions {
@@ -63,6 +73,13 @@ impl KvStoreOptions {
     #[must_use]
     pub fn sync(mut self, level: SyncLevel) -> KvStoreOptions {
         self.sync = level;
+        self
+    }
+
+    /// The size in bytes after which the log goes on in a new file. The default is 64 MiB.
+    #[must_use]
+    pub fn segment_bytes(mut self, bytes: u64) -> KvStoreOptions {
+        self.segment_bytes = bytes;
         self
     }
 
@@ -78,7 +95,7 @@ impl KvStoreOptions {
     ) -> Result<KvStore<P>> {
         let pool = P::new(concurrency)?;
         let dir = DataDir::claim(path, EngineKind::Kvs)?;
-        let log = Log::open(dir.path(), self.sync)?;
+        let log = Log::open(dir.path(), self.clone())?;
         let ticker = match self.sync {
             SyncLevel::EverySec => Some(Ticker::start(
                 Arc::clone(log.unsynced()),
@@ -229,22 +246,26 @@ struct Round<P: ThreadPool> {
     pool: P,
     /// `Some` until the drop.
     log: Option<Log>,
+    has_run: bool,
     is_compacting: bool,
 }
 
 impl<P: ThreadPool> Round<P> {
-    /// Starts a round on the pool. Each round is a job of its own, so that reads get their turn.
+    /// Starts a round on the pool. Each round is a job of its own, so that where the pool has one
+    /// queue for all, reads that have come meanwhile get their turn.
     fn start(shared: &Arc<Shared>, pool: &P, log: Log) {
         let round = Round {
             shared: Arc::clone(shared),
             pool: pool.clone(),
             log: Some(log),
+            has_run: false,
             is_compacting: false,
         };
         pool.spawn(move || round.run());
     }
 
     fn run(mut self) {
+        self.has_run = true;
         let batch = self.shared.queue.lock().next_batch();
         if let Some(log) = &mut self.log {
             log.commit(batch);
@@ -262,6 +283,10 @@ impl<P: ThreadPool> Drop for Round<P> {
             log.failure().set("the thread that wrote it panicked");
         }
         let mut queue = self.shared.queue.lock();
+        if !self.has_run {
+            // The pool has dropped the job, and would drop the next one too.
+            queue.waiting.clear();
+        }
         if !queue.waiting.is_empty() || self.is_compacting && !queue.is_closing {
             drop(queue);
             Round::start(&self.shared, &self.pool, log);

@@ -76,7 +76,7 @@ pub(super) struct Header {
     checksum: u32,
     key_len: usize,
     value_len: Option<usize>,
-    sequence: u64,
+    pub(super) sequence: u64,
 }
 
 impl Header {

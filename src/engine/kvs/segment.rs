@@ -62,10 +62,14 @@ impl Segment {
         })
     }
 
-    /// Makes the segment a part of the log, with a single rename, and where `replaces` is not 0
-    /// puts it in the place of every segment of a generation below that.
-    pub(super) fn publish(&self, replaces: Generation) -> Result<()> {
-        self.write(&header(self.generation, replaces), 0)?;
+    /// Completes the segment. Where `replaces` is not 0, it takes the place of every segment of a
+    /// generation below that, once it is published.
+    pub(super) fn write_header(&self, replaces: Generation) -> Result<()> {
+        self.write(&header(self.generation, replaces), 0)
+    }
+
+    /// Makes the segment a part of the log, with a single rename.
+    pub(super) fn publish(&self) -> Result<()> {
         self.sync()?;
         let unfinished = self.path.with_extension(UNFINISHED);
         fs::rename(&unfinished, &self.path)
@@ -161,9 +165,19 @@ impl Segment {
     }
 
     /// Whether a sound record begins anywhere between `offset` and `end`, but not at `offset`.
-    pub(super) fn any_record_behind(&self, offset: u64, end: u64) -> Result<bool> {
+    ///
+    /// `sequence` is that of the last record before. Few bytes that are no record claim to come
+    /// soon after it, so few have to be summed up.
+    pub(super) fn any_record_behind(&self, offset: u64, end: u64, sequence: u64) -> Result<bool> {
         let tail = self.read(offset, (end - offset) as usize)?;
-        Ok((1..tail.len()).any(|at| Record::decode(&tail[at..]).is_ok()))
+        let expected = sequence + 1..=sequence + tail.len() as u64;
+        Ok((1..tail.len()).any(|at| {
+            let header = tail[at..].first_chunk().map(record::Header::decode);
+            header.is_some_and(|header| {
+                header.is_ok_and(|header| expected.contains(&header.sequence))
+                    && Record::decode(&tail[at..]).is_ok()
+            })
+        }))
     }
 
     pub(super) fn damaged(&self, offset: u64, reason: &str) -> KvsError {
@@ -217,13 +231,12 @@ impl Listing {
             else {
                 continue;
             };
+            if number.len() != DIGITS || !number.bytes().all(|byte| byte.is_ascii_digit()) {
+                continue;
+            }
             match (number.parse(), extension) {
-                (Ok(generation), EXTENSION) if number.len() == DIGITS => {
-                    listing.generations.push(generation);
-                }
-                (Ok::<Generation, _>(_), UNFINISHED) if number.len() == DIGITS => {
-                    listing.unfinished.push(dir.join(&name));
-                }
+                (Ok(generation), EXTENSION) => listing.generations.push(generation),
+                (Ok(_), UNFINISHED) => listing.unfinished.push(dir.join(&name)),
                 _ => {}
             }
         }
