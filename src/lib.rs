@@ -50,6 +50,7 @@
 
 // What the outside world decides must not panic.
 #![warn(clippy::unwrap_used)]
+#![warn(unreachable_pub)]
 
 pub mod cli;
 pub mod client;

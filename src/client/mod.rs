@@ -1,3 +1,102 @@
-//! Clients of the server.
+//! Clients of the server: the same one several times.
+//!
+//! [`blocking`] is where it begins, without futures. The others are handles to one shared
+//! [`connection`], and differ in nothing but how they put its two futures together and what they
+//! call the result. Each is a file of `variants/` and behind a feature of the same name.
 
+mod background;
 pub mod blocking;
+pub mod connection;
+mod driver;
+
+#[cfg(feature = "anon")]
+#[path = "../../variants/anon.rs"]
+pub mod anon;
+#[cfg(feature = "boxed")]
+#[path = "../../variants/boxed.rs"]
+pub mod boxed;
+#[cfg(feature = "explicit")]
+#[path = "../../variants/explicit.rs"]
+pub mod explicit;
+#[cfg(feature = "manual")]
+#[path = "../../variants/manual.rs"]
+pub mod manual;
+
+use std::net::SocketAddr;
+
+use futures::Future;
+
+pub use self::connection::QUEUE;
+pub use self::driver::IN_FLIGHT;
+use crate::error::KvsError;
+
+/// What every variant of the client offers, whatever its futures are called.
+///
+/// It is for code that is to run with any of them, such as the tests; whoever has chosen one calls
+/// its own methods, which are the same and show their types.
+pub trait Client: Clone + Send + 'static {
+    /// Connects to the server at `addr`.
+    fn connect(addr: SocketAddr) -> impl Future<Item = Self, Error = KvsError> + Send + 'static;
+
+    /// The value of `key`, or `None` where the key is not there.
+    fn get(
+        &mut self,
+        key: String,
+    ) -> impl Future<Item = Option<String>, Error = KvsError> + Send + 'static + use<Self>;
+
+    /// Stores `value` under `key`.
+    fn set(
+        &mut self,
+        key: String,
+        value: String,
+    ) -> impl Future<Item = (), Error = KvsError> + Send + 'static + use<Self>;
+
+    /// Removes `key`; [`KvsError::KeyNotFound`] where it is not there.
+    fn remove(
+        &mut self,
+        key: String,
+    ) -> impl Future<Item = (), Error = KvsError> + Send + 'static + use<Self>;
+}
+
+/// The methods of a variant are what the trait asks for.
+#[allow(unused_macros, reason = "without a feature there is no variant")]
+macro_rules! impl_client {
+    ($variant:ident) => {
+        impl Client for $variant::KvsClient {
+            fn connect(addr: SocketAddr) -> impl Future<Item = Self, Error = KvsError> + Send {
+                $variant::KvsClient::connect(addr)
+            }
+
+            fn get(
+                &mut self,
+                key: String,
+            ) -> impl Future<Item = Option<String>, Error = KvsError> + Send + use<> {
+                self.get(key)
+            }
+
+            fn set(
+                &mut self,
+                key: String,
+                value: String,
+            ) -> impl Future<Item = (), Error = KvsError> + Send + use<> {
+                self.set(key, value)
+            }
+
+            fn remove(
+                &mut self,
+                key: String,
+            ) -> impl Future<Item = (), Error = KvsError> + Send + use<> {
+                self.remove(key)
+            }
+        }
+    };
+}
+
+#[cfg(feature = "anon")]
+impl_client!(anon);
+#[cfg(feature = "boxed")]
+impl_client!(boxed);
+#[cfg(feature = "explicit")]
+impl_client!(explicit);
+#[cfg(feature = "manual")]
+impl_client!(manual);

@@ -1,11 +1,7 @@
 //! What several test files need: servers that say when they are ready, and bytes by hand.
-#![allow(
-    dead_code,
-    unreachable_pub,
-    reason = "every test file uses a part of this"
-)]
+#![allow(dead_code, reason = "every test file uses a part of this")]
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -148,11 +144,16 @@ impl Wire {
 
     /// The body of the next frame.
     pub fn receive(&mut self) -> String {
+        self.try_receive().unwrap()
+    }
+
+    /// The body of the next frame, where there is one.
+    pub fn try_receive(&mut self) -> io::Result<String> {
         let mut prefix = [0; 4];
-        self.0.read_exact(&mut prefix).unwrap();
+        self.0.read_exact(&mut prefix)?;
         let mut body = vec![0; u32::from_be_bytes(prefix) as usize];
-        self.0.read_exact(&mut body).unwrap();
-        String::from_utf8(body).unwrap()
+        self.0.read_exact(&mut body)?;
+        Ok(String::from_utf8(body).unwrap())
     }
 
     /// Checks that the other end closes the connection and sends nothing more.

@@ -1,0 +1,60 @@
+//! The generic tests, run with each client that is compiled in: `cargo test --features boxed` runs
+//! them as `boxed::…`. Without a feature, or with all of them, the blocking client has its turn.
+
+mod common;
+mod harness;
+
+harness::run_with_every_client!();
+
+/// The harness itself: each of these clients is broken in a way of its own, and is caught.
+mod the_harness_catches {
+    use crate::harness::broken::*;
+    use crate::harness::{cancellation, catches, poll, real, scripted};
+
+    #[test]
+    fn a_client_that_sends_eagerly() {
+        catches(cancellation::a_future_that_is_never_polled_sends_nothing::<SendsEagerly>);
+        catches(cancellation::a_future_dropped_before_its_first_poll_sends_nothing::<SendsEagerly>);
+    }
+
+    #[test]
+    fn a_client_that_loses_a_wake_up() {
+        catches(poll::not_ready_always_leaves_a_wake_up_behind::<LosesAWakeUp>);
+    }
+
+    #[test]
+    fn a_client_that_answers_with_the_neighbours_reply() {
+        catches(real::a_thousand_futures_can_be_under_way_at_once::<AnswersWithTheNeighboursReply>);
+    }
+
+    #[test]
+    fn a_client_that_busy_loops() {
+        catches(poll::nothing_is_polled_while_there_is_nothing_to_do::<BusyLoops>);
+    }
+
+    #[test]
+    fn a_client_that_swallows_a_closed_connection() {
+        catches(scripted::a_close_at_any_byte_of_a_reply_is_an_error::<SwallowsAClose>);
+        catches(scripted::a_close_while_nobody_asks_fails_the_next_request::<SwallowsAClose>);
+    }
+
+    #[test]
+    fn a_client_that_leaks_a_slot_on_cancel() {
+        catches(
+            cancellation::futures_dropped_while_they_wait_for_room_give_up_their_place::<LeaksASlot>,
+        );
+        catches(cancellation::the_socket_closes_with_the_last_handle::<LeaksASlot>);
+    }
+
+    #[test]
+    fn nothing_in_a_client_that_is_not_broken() {
+        cancellation::a_future_that_is_never_polled_sends_nothing::<Sound>();
+        cancellation::futures_dropped_while_they_wait_for_room_give_up_their_place::<Sound>();
+        cancellation::the_socket_closes_with_the_last_handle::<Sound>();
+        poll::not_ready_always_leaves_a_wake_up_behind::<Sound>();
+        poll::nothing_is_polled_while_there_is_nothing_to_do::<Sound>();
+        real::a_thousand_futures_can_be_under_way_at_once::<Sound>();
+        scripted::a_close_at_any_byte_of_a_reply_is_an_error::<Sound>();
+        scripted::a_close_while_nobody_asks_fails_the_next_request::<Sound>();
+    }
+}

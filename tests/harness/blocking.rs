@@ -1,0 +1,42 @@
+//! The blocking client in the shape of the others: its futures do all their work in one poll.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use futures::{Future, future};
+use kvs::KvsError;
+use kvs::client::{Client, blocking};
+
+#[derive(Clone)]
+pub struct Blocking(Arc<Mutex<blocking::KvsClient>>);
+
+impl Client for Blocking {
+    fn connect(addr: SocketAddr) -> impl Future<Item = Self, Error = KvsError> + Send {
+        future::lazy(move || {
+            let client = blocking::KvsClient::connect(addr)?;
+            Ok(Blocking(Arc::new(Mutex::new(client))))
+        })
+    }
+
+    fn get(
+        &mut self,
+        key: String,
+    ) -> impl Future<Item = Option<String>, Error = KvsError> + Send + use<> {
+        let client = Arc::clone(&self.0);
+        future::lazy(move || client.lock().unwrap().get(key))
+    }
+
+    fn set(
+        &mut self,
+        key: String,
+        value: String,
+    ) -> impl Future<Item = (), Error = KvsError> + Send + use<> {
+        let client = Arc::clone(&self.0);
+        future::lazy(move || client.lock().unwrap().set(key, value))
+    }
+
+    fn remove(&mut self, key: String) -> impl Future<Item = (), Error = KvsError> + Send + use<> {
+        let client = Arc::clone(&self.0);
+        future::lazy(move || client.lock().unwrap().remove(key))
+    }
+}

@@ -1,0 +1,226 @@
+//! Clients with one mistake each, around one that has none.
+//!
+//! They are built on the library's [`Connection`], as the variants are, so that they are there
+//! whatever the features.
+
+use std::mem;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use futures::executor::{self, Notify, NotifyHandle, Spawn};
+use futures::{Async, Future, Poll, future, task};
+use kvs::KvsError;
+use kvs::client::Client;
+use kvs::client::connection::Connection;
+use kvs::protocol::{Request, Response};
+
+type Boxed<T> = Box<dyn Future<Item = T, Error = KvsError> + Send>;
+
+/// What a broken client does to each of its futures.
+pub trait Fault: Clone + Default + Send + 'static {
+    fn request(&self, request: Request) -> Request {
+        request
+    }
+
+    fn spoil<T: Send + 'static>(future: Boxed<T>) -> Boxed<T>;
+}
+
+pub struct Faulty<F> {
+    connection: Connection,
+    fault: F,
+}
+
+impl<F: Fault> Faulty<F> {
+    fn exchange<T: Send + 'static>(
+        &self,
+        request: Request,
+        take: fn(Response) -> Result<T, KvsError>,
+    ) -> Boxed<T> {
+        let (sent, reply) = self.connection.request(&self.fault.request(request));
+        F::spoil(Box::new(sent.and_then(|()| reply).and_then(take)))
+    }
+}
+
+impl<F: Fault> Clone for Faulty<F> {
+    fn clone(&self) -> Self {
+        Faulty {
+            connection: self.connection.clone(),
+            fault: self.fault.clone(),
+        }
+    }
+}
+
+impl<F: Fault> Client for Faulty<F> {
+    fn connect(addr: SocketAddr) -> impl Future<Item = Self, Error = KvsError> + Send {
+        Connection::open(addr).map(|connection| Faulty {
+            connection,
+            fault: F::default(),
+        })
+    }
+
+    fn get(
+        &mut self,
+        key: String,
+    ) -> impl Future<Item = Option<String>, Error = KvsError> + Send + use<F> {
+        self.exchange(Request::Get { key }, Response::into_value)
+    }
+
+    fn set(
+        &mut self,
+        key: String,
+        value: String,
+    ) -> impl Future<Item = (), Error = KvsError> + Send + use<F> {
+        self.exchange(Request::Set { key, value }, Response::into_done)
+    }
+
+    fn remove(&mut self, key: String) -> impl Future<Item = (), Error = KvsError> + Send + use<F> {
+        self.exchange(Request::Remove { key }, Response::into_done)
+    }
+}
+
+/// The one that has no mistake.
+pub type Sound = Faulty<NoFault>;
+
+#[derive(Clone, Default)]
+pub struct NoFault;
+
+impl Fault for NoFault {
+    fn spoil<T: Send + 'static>(future: Boxed<T>) -> Boxed<T> {
+        future
+    }
+}
+
+/// Polls each future once before anyone has asked for it.
+pub type SendsEagerly = Faulty<Eager>;
+
+#[derive(Clone, Default)]
+pub struct Eager;
+
+impl Fault for Eager {
+    fn spoil<T: Send + 'static>(future: Boxed<T>) -> Boxed<T> {
+        let mut future = executor::spawn(future);
+        match future.poll_future_notify(&NotifyHandle::from(Arc::new(Nobody)), 0) {
+            Ok(Async::NotReady) => Box::new(future.into_inner()),
+            Ok(Async::Ready(item)) => Box::new(future::ok(item)),
+            Err(error) => Box::new(future::err(error)),
+        }
+    }
+}
+
+/// A notifier that wakes nobody.
+struct Nobody;
+
+impl Notify for Nobody {
+    fn notify(&self, _: usize) {}
+}
+
+/// Polls the future on behalf of a task that nobody polls.
+pub type LosesAWakeUp = Faulty<Deaf>;
+
+#[derive(Clone, Default)]
+pub struct Deaf;
+
+impl Fault for Deaf {
+    fn spoil<T: Send + 'static>(future: Boxed<T>) -> Boxed<T> {
+        struct OnAnotherTask<T>(Spawn<Boxed<T>>);
+
+        impl<T> Future for OnAnotherTask<T> {
+            type Item = T;
+            type Error = KvsError;
+
+            fn poll(&mut self) -> Poll<T, KvsError> {
+                self.0
+                    .poll_future_notify(&NotifyHandle::from(Arc::new(Nobody)), 0)
+            }
+        }
+
+        Box::new(OnAnotherTask(executor::spawn(future)))
+    }
+}
+
+/// Sends, for every request but the first, the one before it.
+pub type AnswersWithTheNeighboursReply = Faulty<OffByOne>;
+
+#[derive(Clone, Default)]
+pub struct OffByOne(Arc<Mutex<Option<Request>>>);
+
+impl Fault for OffByOne {
+    fn request(&self, request: Request) -> Request {
+        let mut before = self.0.lock().unwrap();
+        match (&request, before.replace(request.clone())) {
+            (Request::Get { .. }, Some(neighbour @ Request::Get { .. })) => neighbour,
+            _ => request,
+        }
+    }
+
+    fn spoil<T: Send + 'static>(future: Boxed<T>) -> Boxed<T> {
+        future
+    }
+}
+
+/// Asks to be polled again whenever it is not ready.
+pub type BusyLoops = Faulty<Busy>;
+
+#[derive(Clone, Default)]
+pub struct Busy;
+
+impl Fault for Busy {
+    fn spoil<T: Send + 'static>(mut future: Boxed<T>) -> Boxed<T> {
+        Box::new(future::poll_fn(move || {
+            let poll = future.poll();
+            if let Ok(Async::NotReady) = poll {
+                task::current().notify();
+            }
+            poll
+        }))
+    }
+}
+
+/// Waits for ever where the connection is gone.
+pub type SwallowsAClose = Faulty<Hopeful>;
+
+#[derive(Clone, Default)]
+pub struct Hopeful;
+
+impl Fault for Hopeful {
+    fn spoil<T: Send + 'static>(future: Boxed<T>) -> Boxed<T> {
+        Box::new(future.or_else(|error| match error {
+            KvsError::Connection { .. } => future::Either::A(future::empty()),
+            other => future::Either::B(future::err(other)),
+        }))
+    }
+}
+
+/// Forgets a future that is dropped before it is done, with all that it holds.
+pub type LeaksASlot = Faulty<Forgetful>;
+
+#[derive(Clone, Default)]
+pub struct Forgetful;
+
+impl Fault for Forgetful {
+    fn spoil<T: Send + 'static>(future: Boxed<T>) -> Boxed<T> {
+        struct Forgets<T>(Option<Boxed<T>>);
+
+        impl<T> Future for Forgets<T> {
+            type Item = T;
+            type Error = KvsError;
+
+            fn poll(&mut self) -> Poll<T, KvsError> {
+                let future = self.0.as_mut().expect("polled after it was done");
+                let poll = future.poll();
+                if !matches!(poll, Ok(Async::NotReady)) {
+                    self.0 = None;
+                }
+                poll
+            }
+        }
+
+        impl<T> Drop for Forgets<T> {
+            fn drop(&mut self) {
+                mem::forget(self.0.take());
+            }
+        }
+
+        Box::new(Forgets(Some(future)))
+    }
+}

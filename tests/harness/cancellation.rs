@@ -1,0 +1,155 @@
+//! Futures that are dropped before they are done, or never polled at all.
+
+use std::net::TcpListener;
+use std::sync::mpsc;
+
+use futures::{Future, future};
+use kvs::KvsError;
+use kvs::client::{IN_FLIGHT, QUEUE};
+
+use super::{Client, Script, Task, connect, wait};
+use crate::common::ANY_PORT;
+
+const GET_K: &str = r#"{"Get":{"key":"k"}}"#;
+
+fn get_k<C: Client>(
+    client: &mut C,
+) -> impl Future<Item = Option<String>, Error = KvsError> + use<C> {
+    client.get("k".to_owned())
+}
+
+pub fn a_future_that_is_never_polled_sends_nothing<C: Client>() {
+    let script = Script::start(|mut peer| {
+        assert_eq!(peer.receive(), GET_K, "the first to arrive");
+        peer.send(r#"{"Get":null}"#);
+        peer.expect_end();
+    });
+    let mut client = connect::<C>(script.addr);
+    let never_polled = client.set("k".to_owned(), "v".to_owned());
+    wait(get_k(&mut client)).unwrap();
+    drop((never_polled, client));
+    script.finish();
+}
+
+pub fn a_future_dropped_before_its_first_poll_sends_nothing<C: Client>() {
+    let script = Script::start(|mut peer| {
+        assert_eq!(peer.receive(), GET_K, "the first to arrive");
+        peer.send(r#"{"Get":null}"#);
+        peer.expect_end();
+    });
+    let mut client = connect::<C>(script.addr);
+    drop(client.set("k".to_owned(), "v".to_owned()));
+    drop(client.remove("k".to_owned()));
+    wait(get_k(&mut client)).unwrap();
+    drop(client);
+    script.finish();
+}
+
+pub fn a_connection_that_is_never_polled_is_not_made<C: Client>() {
+    let listener = TcpListener::bind(ANY_PORT).unwrap();
+    let addr = listener.local_addr().unwrap();
+    let never_polled = C::connect(addr);
+    // Connections are accepted in the order in which they are made.
+    let first = std::net::TcpStream::connect(addr).unwrap();
+    let (_, peer) = listener.accept().unwrap();
+    assert_eq!(peer, first.local_addr().unwrap());
+    drop(never_polled);
+}
+
+pub fn a_future_dropped_in_flight_leaves_the_connection_in_step<C: Client>() {
+    let (ask, asked) = mpsc::channel::<()>();
+    let script = Script::start(move |mut peer| {
+        for n in 0..50 {
+            // The request that is given up, which is answered late, and the one after it.
+            assert_eq!(
+                peer.receive(),
+                format!(r#"{{"Get":{{"key":"dropped{n}"}}}}"#)
+            );
+            asked.recv().unwrap();
+            peer.send(r#"{"Get":"late"}"#);
+            assert_eq!(peer.receive(), GET_K);
+            peer.send(&format!(r#"{{"Get":"{n}"}}"#));
+        }
+    });
+    let mut client = connect::<C>(script.addr);
+    for n in 0..50 {
+        let mut dropped = Task::new(client.get(format!("dropped{n}")));
+        dropped.expect_not_ready();
+        drop(dropped);
+        ask.send(()).unwrap();
+        assert_eq!(wait(get_k(&mut client)).unwrap(), Some(n.to_string()));
+    }
+    script.finish();
+}
+
+pub fn futures_dropped_while_they_wait_for_room_give_up_their_place<C: Client>() {
+    let (full, is_full) = mpsc::channel::<()>();
+    let script = Script::start(move |mut peer| {
+        is_full.recv().unwrap();
+        while let Ok(request) = peer.try_receive() {
+            assert_eq!(request, GET_K);
+            peer.send(r#"{"Get":"v"}"#);
+        }
+    });
+    let mut client = connect::<C>(script.addr);
+    let mut polled = |n: usize| {
+        let mut gets: Vec<_> = (0..n).map(|_| Task::new(get_k(&mut client))).collect();
+        gets.iter_mut().for_each(Task::expect_not_ready);
+        gets
+    };
+    let patient = polled(IN_FLIGHT + 2 * QUEUE);
+    let dropped = polled(10 * QUEUE);
+    let after_them = polled(QUEUE);
+    drop(dropped);
+    full.send(()).unwrap();
+    for get in patient.into_iter().chain(after_them) {
+        assert_eq!(get.finish().unwrap().as_deref(), Some("v"));
+    }
+    let gets = (0..10 * QUEUE).map(|_| get_k(&mut client));
+    wait(future::join_all(gets.collect::<Vec<_>>())).unwrap();
+    drop(client);
+    script.finish();
+}
+
+pub fn the_socket_closes_with_the_last_handle<C: Client>() {
+    let script = Script::start(|mut peer| peer.expect_end());
+    let client = connect::<C>(script.addr);
+    let clone = client.clone();
+    drop(client);
+    drop(clone);
+    script.finish();
+
+    // A future that was given up holds nothing open either.
+    let script = Script::start(|mut peer| {
+        assert_eq!(peer.receive(), GET_K);
+        peer.send(r#"{"Get":null}"#);
+        peer.expect_end();
+    });
+    let mut client = connect::<C>(script.addr);
+    wait(get_k(&mut client)).unwrap();
+    let given_up = get_k(&mut client);
+    drop(client);
+    drop(given_up);
+    script.finish();
+}
+
+pub fn a_future_outlives_its_handle_and_then_the_socket_closes<C: Client>() {
+    let (drop_handle, handle_is_dropped) = mpsc::channel::<()>();
+    let script = Script::start(move |mut peer| {
+        assert_eq!(peer.receive(), GET_K);
+        handle_is_dropped.recv().unwrap();
+        peer.send(r#"{"Get":"v"}"#);
+        assert_eq!(peer.receive(), GET_K);
+        peer.send(r#"{"Get":"w"}"#);
+        peer.expect_end();
+    });
+    let mut client = connect::<C>(script.addr);
+    let mut in_flight = Task::new(get_k(&mut client));
+    in_flight.expect_not_ready();
+    let not_polled_yet = get_k(&mut client);
+    drop(client);
+    drop_handle.send(()).unwrap();
+    assert_eq!(in_flight.finish().unwrap().as_deref(), Some("v"));
+    assert_eq!(wait(not_polled_yet).unwrap().as_deref(), Some("w"));
+    script.finish();
+}

@@ -1,0 +1,320 @@
+//! Tests of a client that do not know which one: each is a generic function over [`Client`].
+//!
+//! - [`real`]: against the real server
+//! - [`scripted`]: against a server that the test writes byte by byte
+//! - [`cancellation`]: futures that are dropped, or never polled at all
+//! - [`poll`]: the contract of `poll`, with futures polled by hand
+//! - [`broken`]: clients with a mistake each, to show that the tests find it
+//!
+//! Which of them are used depends on the features.
+//!
+//! Every wait ends after [`patience`], so that a test fails where it would otherwise hang.
+
+#![allow(dead_code, reason = "see above")]
+
+pub mod blocking;
+pub mod broken;
+pub mod cancellation;
+pub mod poll;
+pub mod real;
+pub mod scripted;
+
+use std::cell::Cell;
+use std::net::{SocketAddr, TcpListener};
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use futures::executor::{self, Notify, Spawn};
+use futures::{Async, Future, Poll};
+pub use kvs::client::Client;
+
+use crate::common::{ANY_PORT, Wire};
+
+/// Instantiates every test for every client that is compiled in.
+macro_rules! run_with_every_client {
+    () => {
+        #[cfg(feature = "anon")]
+        harness::run_all_with!(anon, kvs::client::anon::KvsClient);
+        #[cfg(feature = "boxed")]
+        harness::run_all_with!(boxed, kvs::client::boxed::KvsClient);
+        #[cfg(feature = "explicit")]
+        harness::run_all_with!(explicit, kvs::client::explicit::KvsClient);
+        #[cfg(feature = "manual")]
+        harness::run_all_with!(manual, kvs::client::manual::KvsClient);
+
+        #[cfg(any(
+            all(
+                feature = "anon",
+                feature = "boxed",
+                feature = "explicit",
+                feature = "manual"
+            ),
+            not(any(
+                feature = "anon",
+                feature = "boxed",
+                feature = "explicit",
+                feature = "manual"
+            )),
+        ))]
+        harness::run_with_blocking!(blocking, crate::harness::blocking::Blocking);
+    };
+}
+pub(crate) use run_with_every_client;
+
+/// The tests that hold for any client, one request at a time.
+#[allow(
+    unused_macros,
+    reason = "which of the two is used depends on the features"
+)]
+macro_rules! run_with_blocking {
+    ($name:ident, $client:ty) => {
+        harness::tests!($name, $client, real {
+            a_value_that_was_set_is_there,
+            a_missing_key_has_no_value,
+            a_value_can_be_overwritten,
+            a_removed_key_is_gone,
+            removing_a_missing_key_is_key_not_found,
+            unicode_and_empty_keys_and_values_come_back,
+            megabyte_values_come_back,
+            several_clients_can_work_at_once,
+            clones_can_be_used_from_many_threads,
+            a_restart_of_the_server_fails_the_old_client_and_serves_a_new_one,
+            an_error_of_the_engine_keeps_its_code_and_the_connection_goes_on,
+            a_request_longer_than_a_frame_is_refused_and_the_connection_goes_on,
+        } scripted {
+            requests_are_the_documented_bytes,
+            a_reply_may_arrive_one_byte_at_a_time,
+            a_close_at_any_byte_of_a_reply_is_an_error,
+            a_close_while_nobody_asks_fails_the_next_request,
+            a_reply_that_is_not_json_is_an_error,
+            a_reply_of_the_wrong_kind_is_an_error,
+            a_reply_over_the_limit_is_an_error,
+            an_unknown_code_keeps_code_and_message_and_the_connection_goes_on,
+            a_refused_connection_is_an_error_with_the_address,
+            a_reset_connection_is_an_error,
+        } cancellation {
+            a_future_that_is_never_polled_sends_nothing,
+            a_connection_that_is_never_polled_is_not_made,
+            the_socket_closes_with_the_last_handle,
+        });
+    };
+}
+#[allow(unused_imports)]
+pub(crate) use run_with_blocking;
+
+/// All the tests.
+#[allow(unused_macros)]
+macro_rules! run_all_with {
+    ($name:ident, $client:ty) => {
+        harness::tests!($name, $client, real {
+            a_value_that_was_set_is_there,
+            a_missing_key_has_no_value,
+            a_value_can_be_overwritten,
+            a_removed_key_is_gone,
+            removing_a_missing_key_is_key_not_found,
+            unicode_and_empty_keys_and_values_come_back,
+            megabyte_values_come_back,
+            a_thousand_futures_can_be_under_way_at_once,
+            several_clients_can_work_at_once,
+            clones_can_be_used_from_many_threads,
+            requests_take_effect_in_the_order_in_which_they_were_sent,
+            a_restart_of_the_server_fails_the_old_client_and_serves_a_new_one,
+            an_error_of_the_engine_keeps_its_code_and_the_connection_goes_on,
+            a_request_longer_than_a_frame_is_refused_and_the_connection_goes_on,
+            it_works_on_a_runtime_of_many_threads,
+            it_works_on_a_runtime_of_one_thread,
+            it_works_on_several_threads_without_a_runtime,
+            a_runtime_that_shuts_down_fails_what_waits_on_it,
+        } scripted {
+            requests_are_the_documented_bytes,
+            requests_that_wait_together_are_sent_together,
+            a_reply_may_arrive_one_byte_at_a_time,
+            many_replies_may_arrive_at_once,
+            a_close_at_any_byte_of_a_reply_is_an_error,
+            a_close_while_nobody_asks_fails_the_next_request,
+            a_reply_that_is_not_json_is_an_error,
+            a_reply_of_the_wrong_kind_is_an_error,
+            a_reply_over_the_limit_is_an_error,
+            a_reply_that_nobody_asked_for_is_an_error,
+            an_unknown_code_keeps_code_and_message_and_the_connection_goes_on,
+            a_refused_connection_is_an_error_with_the_address,
+            a_reset_connection_is_an_error,
+            a_broken_connection_fails_every_outstanding_and_every_later_future,
+            a_server_that_does_not_answer_is_sent_no_more_than_the_bound,
+            large_requests_and_replies_cross_each_other,
+        } cancellation {
+            a_future_that_is_never_polled_sends_nothing,
+            a_future_dropped_before_its_first_poll_sends_nothing,
+            a_connection_that_is_never_polled_is_not_made,
+            a_future_dropped_in_flight_leaves_the_connection_in_step,
+            futures_dropped_while_they_wait_for_room_give_up_their_place,
+            the_socket_closes_with_the_last_handle,
+            a_future_outlives_its_handle_and_then_the_socket_closes,
+        } poll {
+            not_ready_always_leaves_a_wake_up_behind,
+            a_wake_up_that_changes_nothing_is_harmless,
+            nothing_is_polled_while_there_is_nothing_to_do,
+            one_request_needs_few_polls,
+            a_future_may_move_between_threads_between_polls,
+        });
+    };
+}
+#[allow(unused_imports)]
+pub(crate) use run_all_with;
+
+macro_rules! tests {
+    ($name:ident, $client:ty, $($file:ident { $($test:ident),* $(,)? })*) => {
+        mod $name {
+            $($(#[test]
+            fn $test() {
+                crate::harness::$file::$test::<$client>();
+            })*)*
+        }
+    };
+}
+pub(crate) use tests;
+
+thread_local! {
+    static PATIENCE: Cell<Duration> = const { Cell::new(Duration::from_secs(30)) };
+}
+
+/// How long the tests of this thread wait for something before they fail.
+pub fn patience() -> Duration {
+    PATIENCE.get()
+}
+
+/// Checks that a test fails, and does not let it wait long for what will not come.
+pub fn catches(test: impl FnOnce()) {
+    let before = PATIENCE.replace(Duration::from_millis(300));
+    let result = panic::catch_unwind(AssertUnwindSafe(test));
+    PATIENCE.set(before);
+    assert!(
+        result.is_err(),
+        "the harness finds nothing wrong with a broken client"
+    );
+}
+
+/// Counts the wake-ups of a future, and lets a test wait for one.
+#[derive(Default)]
+pub struct Wakes {
+    count: Mutex<usize>,
+    woken: Condvar,
+}
+
+impl Notify for Wakes {
+    fn notify(&self, _: usize) {
+        *self.count.lock().unwrap() += 1;
+        self.woken.notify_all();
+    }
+}
+
+/// A future on a task of its own, to be polled by hand.
+pub struct Task<F: Future> {
+    future: Spawn<F>,
+    wakes: Arc<Wakes>,
+    /// The wake-ups that have been waited for.
+    seen: usize,
+}
+
+impl<F: Future> Task<F> {
+    pub fn new(future: F) -> Task<F> {
+        Task {
+            future: executor::spawn(future),
+            wakes: Arc::default(),
+            seen: 0,
+        }
+    }
+
+    pub fn poll(&mut self) -> Poll<F::Item, F::Error> {
+        self.future.poll_future_notify(&self.wakes, 0)
+    }
+
+    /// Polls the future and checks that it is not ready.
+    pub fn expect_not_ready(&mut self)
+    where
+        F::Error: std::fmt::Debug,
+    {
+        match self.poll() {
+            Ok(Async::NotReady) => {}
+            Ok(Async::Ready(_)) => panic!("the future is ready too early"),
+            Err(error) => panic!("the future failed: {error:?}"),
+        }
+    }
+
+    /// How often the future has asked to be polled.
+    pub fn wakes(&self) -> usize {
+        *self.wakes.count.lock().unwrap()
+    }
+
+    /// Waits for a wake-up that has not been waited for yet.
+    pub fn wait_for_wake(&mut self) {
+        let count = self.wakes.count.lock().unwrap();
+        let (count, timeout) = self
+            .wakes
+            .woken
+            .wait_timeout_while(count, patience(), |count| *count == self.seen)
+            .unwrap();
+        assert!(
+            !timeout.timed_out(),
+            "no wake-up came for a future that is not ready"
+        );
+        self.seen = *count;
+    }
+
+    /// Polls the future whenever it asks for that, until it is done.
+    pub fn finish(mut self) -> Result<F::Item, F::Error> {
+        let deadline = Instant::now() + patience();
+        loop {
+            match self.poll()? {
+                Async::Ready(item) => return Ok(item),
+                Async::NotReady => self.wait_for_wake(),
+            }
+            assert!(
+                Instant::now() < deadline,
+                "a future is polled and polled and never done"
+            );
+        }
+    }
+}
+
+/// Waits for a future on this thread, as [`Future::wait`] does, with [`patience`].
+pub fn wait<F: Future>(future: F) -> Result<F::Item, F::Error> {
+    Task::new(future).finish()
+}
+
+pub fn connect<C: Client>(addr: SocketAddr) -> C {
+    wait(C::connect(addr)).unwrap()
+}
+
+/// A server that does what a test tells it, on one connection.
+pub struct Script {
+    pub addr: SocketAddr,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Script {
+    /// Accepts one connection and runs `script` on it.
+    pub fn start(script: impl FnOnce(Wire) + Send + 'static) -> Script {
+        let listener = TcpListener::bind(ANY_PORT).unwrap();
+        let addr = listener.local_addr().unwrap();
+        let patience = patience();
+        let run = move || {
+            let (socket, _) = listener.accept().unwrap();
+            drop(listener);
+            script(Wire::new(socket, patience));
+        };
+        Script {
+            addr,
+            thread: Some(thread::spawn(run)),
+        }
+    }
+
+    /// Waits for the end of the script, and fails where that has failed.
+    pub fn finish(mut self) {
+        if let Some(thread) = self.thread.take() {
+            thread.join().expect("the script of the server");
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! The contract of `poll`: a future that is not ready has seen to it that its task is woken, and
+//! a task may poll it at any other time too, on any thread.
+
+use std::sync::mpsc;
+use std::thread;
+
+use futures::Async;
+use kvs::client::{IN_FLIGHT, QUEUE};
+
+use super::{Client, Script, Task, connect};
+
+/// More polls than this, for one request on its own, are a sign of waste: one sends it, one finds
+/// the reply, and with `join` each half asks on its own.
+const FEW_POLLS: usize = 4;
+
+/// A server that answers each request when the test says so.
+fn answers_when_told() -> (mpsc::Sender<()>, Script) {
+    let (answer, told) = mpsc::channel();
+    let script = Script::start(move |mut peer| {
+        while told.recv().is_ok() {
+            peer.receive();
+            peer.send(r#"{"Get":"v"}"#);
+        }
+    });
+    (answer, script)
+}
+
+/// All of them at once: futures that have waited for room may be sent in another order than that in
+/// which a test waits for them.
+fn answer_all(answer: &mpsc::Sender<()>, requests: usize) {
+    for _ in 0..requests {
+        answer.send(()).unwrap();
+    }
+}
+
+pub fn not_ready_always_leaves_a_wake_up_behind<C: Client>() {
+    let (answer, script) = answers_when_told();
+    let mut client = connect::<C>(script.addr);
+    // Enough for every state: in flight, in the queue, waiting for room in it.
+    let mut gets: Vec<_> = (0..IN_FLIGHT + 3 * QUEUE)
+        .map(|n| Task::new(client.get(n.to_string())))
+        .collect();
+    gets.iter_mut().for_each(Task::expect_not_ready);
+    answer_all(&answer, gets.len());
+    for mut get in gets {
+        loop {
+            get.wait_for_wake();
+            match get.poll().unwrap() {
+                Async::Ready(value) => break assert_eq!(value.as_deref(), Some("v")),
+                Async::NotReady => {}
+            }
+        }
+    }
+    drop(answer);
+    script.finish();
+}
+
+pub fn a_wake_up_that_changes_nothing_is_harmless<C: Client>() {
+    let (answer, script) = answers_when_told();
+    let mut client = connect::<C>(script.addr);
+    let mut gets: Vec<_> = (0..IN_FLIGHT + 3 * QUEUE)
+        .map(|n| Task::new(client.get(n.to_string())))
+        .collect();
+    for _ in 0..10 {
+        gets.iter_mut().for_each(Task::expect_not_ready);
+    }
+    answer_all(&answer, gets.len());
+    for get in gets {
+        assert_eq!(get.finish().unwrap().as_deref(), Some("v"));
+    }
+    drop(answer);
+    script.finish();
+}
+
+pub fn nothing_is_polled_while_there_is_nothing_to_do<C: Client>() {
+    let (answer, script) = answers_when_told();
+    let mut client = connect::<C>(script.addr);
+    let mut idle = Task::new(client.get("idle".to_owned()));
+    idle.expect_not_ready();
+    for _ in 0..20 {
+        let get = Task::new(client.get("busy".to_owned()));
+        drop(get);
+        assert!(
+            idle.wakes() <= 1,
+            "a future that waits for its reply has nothing to do"
+        );
+        idle.expect_not_ready();
+    }
+    assert!(
+        idle.wakes() <= 1,
+        "a future that waits for its reply has nothing to do"
+    );
+    answer.send(()).unwrap();
+    assert_eq!(idle.finish().unwrap().as_deref(), Some("v"));
+    drop(answer);
+    script.finish();
+}
+
+pub fn one_request_needs_few_polls<C: Client>() {
+    let (answer, script) = answers_when_told();
+    let mut client = connect::<C>(script.addr);
+    for _ in 0..20 {
+        let mut get = Task::new(client.get("k".to_owned()));
+        answer.send(()).unwrap();
+        let mut polls = 1;
+        while !get.poll().unwrap().is_ready() {
+            get.wait_for_wake();
+            polls += 1;
+        }
+        assert!(polls <= FEW_POLLS, "{polls} polls for one get");
+    }
+    drop(answer);
+    script.finish();
+}
+
+pub fn a_future_may_move_between_threads_between_polls<C: Client>() {
+    let (answer, script) = answers_when_told();
+    let mut client = connect::<C>(script.addr);
+    let mut gets: Vec<_> = (0..IN_FLIGHT + 3 * QUEUE)
+        .map(|n| client.get(n.to_string()))
+        .collect();
+    // Each thread polls them on tasks of its own, which are gone when the next one takes over.
+    for _ in 0..3 {
+        let poll_all = move || {
+            let mut gets = gets;
+            for get in &mut gets {
+                Task::new(get).expect_not_ready();
+            }
+            gets
+        };
+        gets = thread::spawn(poll_all).join().unwrap();
+    }
+    answer_all(&answer, gets.len());
+    for get in gets {
+        let patience = super::patience();
+        let finish = move || {
+            super::PATIENCE.set(patience);
+            Task::new(get).finish()
+        };
+        let value = thread::spawn(finish).join().unwrap().unwrap();
+        assert_eq!(value.as_deref(), Some("v"));
+    }
+    drop(answer);
+    script.finish();
+}

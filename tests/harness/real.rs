@@ -1,0 +1,290 @@
+//! Against the real server.
+
+use futures::{Future, future};
+use kvs::protocol::{MAX_FRAME_LEN, code};
+use kvs::thread_pool::SharedQueueThreadPool;
+use kvs::{KvStore, KvsError};
+use std::thread;
+use tempfile::TempDir;
+
+use super::{Client, Task, connect, patience, wait};
+use crate::common::TestServer;
+
+type Store = KvStore<SharedQueueThreadPool>;
+
+fn serve() -> (TempDir, TestServer) {
+    let dir = tempfile::tempdir().unwrap();
+    let server = TestServer::start(Store::open(dir.path(), 2).unwrap());
+    (dir, server)
+}
+
+fn set(client: &mut impl Client, key: &str, value: &str) {
+    wait(client.set(key.to_owned(), value.to_owned())).unwrap();
+}
+
+fn get(client: &mut impl Client, key: &str) -> Option<String> {
+    wait(client.get(key.to_owned())).unwrap()
+}
+
+pub fn a_value_that_was_set_is_there<C: Client>() {
+    let (_dir, server) = serve();
+    let mut client = connect::<C>(server.addr);
+    set(&mut client, "key1", "value1");
+    set(&mut client, "key2", "value2");
+    assert_eq!(get(&mut client, "key1").as_deref(), Some("value1"));
+    assert_eq!(get(&mut client, "key2").as_deref(), Some("value2"));
+}
+
+pub fn a_missing_key_has_no_value<C: Client>() {
+    let (_dir, server) = serve();
+    let mut client = connect::<C>(server.addr);
+    assert_eq!(get(&mut client, "key"), None);
+    set(&mut client, "key1", "value");
+    assert_eq!(get(&mut client, "key2"), None);
+}
+
+pub fn a_value_can_be_overwritten<C: Client>() {
+    let (_dir, server) = serve();
+    let mut client = connect::<C>(server.addr);
+    set(&mut client, "key", "value1");
+    set(&mut client, "key", "value2");
+    assert_eq!(get(&mut client, "key").as_deref(), Some("value2"));
+}
+
+pub fn a_removed_key_is_gone<C: Client>() {
+    let (_dir, server) = serve();
+    let mut client = connect::<C>(server.addr);
+    set(&mut client, "key1", "value");
+    set(&mut client, "key2", "value");
+    wait(client.remove("key1".to_owned())).unwrap();
+    assert_eq!(get(&mut client, "key1"), None);
+    assert_eq!(get(&mut client, "key2").as_deref(), Some("value"));
+}
+
+pub fn removing_a_missing_key_is_key_not_found<C: Client>() {
+    let (_dir, server) = serve();
+    let mut client = connect::<C>(server.addr);
+    let removed = wait(client.remove("key".to_owned()));
+    assert!(matches!(removed, Err(KvsError::KeyNotFound)));
+    assert_eq!(get(&mut client, "key"), None);
+}
+
+pub fn unicode_and_empty_keys_and_values_come_back<C: Client>() {
+    let (_dir, server) = serve();
+    let mut client = connect::<C>(server.addr);
+    let strings = [
+        "",
+        " ",
+        "\0",
+        "\"{}\\",
+        "naïve",
+        "ключ",
+        "鍵🔑",
+        "\u{7f}\u{2028}\n",
+    ];
+    for key in strings {
+        for value in strings {
+            set(&mut client, key, value);
+            assert_eq!(get(&mut client, key).as_deref(), Some(value));
+        }
+    }
+    for key in strings {
+        wait(client.remove(key.to_owned())).unwrap();
+        assert_eq!(get(&mut client, key), None);
+    }
+}
+
+pub fn megabyte_values_come_back<C: Client>() {
+    let (_dir, server) = serve();
+    let mut client = connect::<C>(server.addr);
+    let value = "v".repeat(1 << 20);
+    set(&mut client, "key", &value);
+    assert!(get(&mut client, "key") == Some(value));
+}
+
+pub fn a_thousand_futures_can_be_under_way_at_once<C: Client>() {
+    let (_dir, server) = serve();
+    let mut client = connect::<C>(server.addr);
+    let sets = (0..1000).map(|n| client.set(format!("key{n}"), format!("value{n}")));
+    wait(future::join_all(sets.collect::<Vec<_>>())).unwrap();
+    let gets = (0..1000).map(|n| client.get(format!("key{n}")));
+    let values = wait(future::join_all(gets.collect::<Vec<_>>())).unwrap();
+    for (n, value) in values.into_iter().enumerate() {
+        assert_eq!(value, Some(format!("value{n}")));
+    }
+}
+
+pub fn several_clients_can_work_at_once<C: Client>() {
+    let (_dir, server) = serve();
+    let mut clients: Vec<C> = (0..10).map(|_| connect(server.addr)).collect();
+    let work = clients.iter_mut().enumerate().map(|(n, client)| {
+        let set = client.set(format!("key{n}"), format!("value{n}"));
+        let get = client.get(format!("key{n}"));
+        set.and_then(|()| get)
+    });
+    let values = wait(future::join_all(work.collect::<Vec<_>>())).unwrap();
+    for (n, value) in values.into_iter().enumerate() {
+        assert_eq!(value, Some(format!("value{n}")));
+    }
+}
+
+pub fn clones_can_be_used_from_many_threads<C: Client>() {
+    let (_dir, server) = serve();
+    let client = connect::<C>(server.addr);
+    let threads = (0..8).map(|thread| {
+        let mut client = client.clone();
+        thread::spawn(move || {
+            for n in 0..50 {
+                let (key, value) = (format!("key{thread}"), format!("value{n}"));
+                set(&mut client, &key, &value);
+                assert_eq!(get(&mut client, &key), Some(value));
+            }
+        })
+    });
+    for thread in threads.collect::<Vec<_>>() {
+        thread.join().unwrap();
+    }
+}
+
+pub fn requests_take_effect_in_the_order_in_which_they_were_sent<C: Client>() {
+    let (_dir, server) = serve();
+    let mut client = connect::<C>(server.addr);
+    let mut gets = Vec::new();
+    let mut sets = Vec::new();
+    for n in 0..100 {
+        sets.push(client.set("key".to_owned(), n.to_string()));
+        gets.push(client.get("key".to_owned()));
+    }
+    // `join_all` polls in this order, and a future sends at its first poll.
+    let pairs = sets.into_iter().zip(gets).map(|(set, get)| set.join(get));
+    let pairs = wait(future::join_all(pairs.collect::<Vec<_>>())).unwrap();
+    for (n, ((), value)) in pairs.into_iter().enumerate() {
+        assert_eq!(value, Some(n.to_string()));
+    }
+}
+
+pub fn a_restart_of_the_server_fails_the_old_client_and_serves_a_new_one<C: Client>() {
+    let (dir, mut server) = serve();
+    let mut client = connect::<C>(server.addr);
+    set(&mut client, "key", "value");
+    server.stop();
+    let get_key = wait(client.get("key".to_owned()));
+    assert!(
+        matches!(get_key, Err(KvsError::Connection { .. })),
+        "{get_key:?}"
+    );
+
+    let server = TestServer::start(Store::open(dir.path(), 2).unwrap());
+    let again = wait(client.get("key".to_owned()));
+    assert!(
+        matches!(again, Err(KvsError::Connection { .. })),
+        "{again:?}"
+    );
+    let mut client = connect::<C>(server.addr);
+    assert_eq!(get(&mut client, "key").as_deref(), Some("value"));
+}
+
+pub fn an_error_of_the_engine_keeps_its_code_and_the_connection_goes_on<C: Client>() {
+    let (_dir, server) = serve();
+    let mut client = connect::<C>(server.addr);
+    let refused = wait(client.set("k".repeat(1 << 20), String::new()));
+    match refused {
+        Err(KvsError::Server { code, message }) => {
+            assert_eq!(code, code::TOO_LARGE);
+            assert!(message.contains("1048576 bytes"), "{message}");
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(get(&mut client, "key"), None);
+}
+
+pub fn a_request_longer_than_a_frame_is_refused_and_the_connection_goes_on<C: Client>() {
+    let (_dir, server) = serve();
+    let mut client = connect::<C>(server.addr);
+    let refused = wait(client.set("key".to_owned(), "v".repeat(MAX_FRAME_LEN)));
+    assert!(matches!(
+        refused,
+        Err(KvsError::TooLarge {
+            what: "request",
+            ..
+        })
+    ));
+    assert_eq!(get(&mut client, "key"), None);
+}
+
+/// The same work for every kind of runtime.
+fn work<C: Client>(
+    addr: std::net::SocketAddr,
+) -> impl Future<Item = (), Error = KvsError> + Send + use<C> {
+    C::connect(addr).and_then(|mut client| {
+        let set = client.set("key".to_owned(), "value".to_owned());
+        set.and_then(move |()| {
+            let gets = (0..100).map(|_| client.get("key".to_owned()));
+            future::join_all(gets.collect::<Vec<_>>()).and_then(move |values| {
+                assert!(values.iter().all(|value| value.as_deref() == Some("value")));
+                client.remove("key".to_owned())
+            })
+        })
+    })
+}
+
+pub fn it_works_on_a_runtime_of_many_threads<C: Client>() {
+    let (_dir, server) = serve();
+    let mut runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(work::<C>(server.addr)).unwrap();
+    runtime.shutdown_on_idle().wait().unwrap();
+}
+
+pub fn it_works_on_a_runtime_of_one_thread<C: Client>() {
+    let (_dir, server) = serve();
+    let mut runtime = tokio::runtime::current_thread::Runtime::new().unwrap();
+    runtime.block_on(work::<C>(server.addr)).unwrap();
+    // The task of the connection has ended, or this would not return.
+    runtime.run().unwrap();
+}
+
+pub fn it_works_on_several_threads_without_a_runtime<C: Client>() {
+    let (_dir, server) = serve();
+    let mut client = C::connect(server.addr).wait().unwrap();
+    client
+        .set("key".to_owned(), "value".to_owned())
+        .wait()
+        .unwrap();
+    let threads = (0..4).map(|_| {
+        let get = client.get("key".to_owned());
+        thread::spawn(move || get.wait().unwrap())
+    });
+    for thread in threads.collect::<Vec<_>>() {
+        assert_eq!(thread.join().unwrap().as_deref(), Some("value"));
+    }
+}
+
+pub fn a_runtime_that_shuts_down_fails_what_waits_on_it<C: Client>() {
+    let (_dir, server) = serve();
+    let mut runtime = tokio::runtime::Runtime::new().unwrap();
+    let mut client: C = runtime.block_on(C::connect(server.addr)).unwrap();
+    // A thread that goes on asking, so that some requests are under way when the runtime goes.
+    let patience = patience();
+    let asking = {
+        let mut client = client.clone();
+        thread::spawn(move || {
+            super::PATIENCE.set(patience);
+            loop {
+                let gets = (0..10).map(|_| client.get("key".to_owned()));
+                let gets = future::join_all(gets.collect::<Vec<_>>());
+                if let Err(error) = Task::new(gets).finish() {
+                    return error;
+                }
+            }
+        })
+    };
+    wait(client.get("key".to_owned())).unwrap();
+    runtime.shutdown_now().wait().unwrap();
+    let error = asking.join().unwrap();
+    assert!(matches!(error, KvsError::Connection { .. }), "{error:?}");
+    let later = wait(client.get("key".to_owned()));
+    assert!(
+        matches!(later, Err(KvsError::Connection { .. })),
+        "{later:?}"
+    );
+}

@@ -1,0 +1,92 @@
+//! The client with anonymous futures.
+//!
+//! # The lesson
+//!
+//! `impl Future` keeps the type of the chain and hides its name, and costs nothing.
+//!
+//! # The signature
+//!
+//! `use<>` lets go of `&mut self`, so that many futures can be under way.
+//!
+//! # The two steps
+//!
+//! The closure takes the reply's future along. The type of a closure has no name; here it needs
+//! none.
+
+use std::net::SocketAddr;
+
+use futures::Future;
+
+use crate::client::connection::Connection;
+use crate::error::{KvsError, Result};
+use crate::protocol::{Request, Response};
+
+/// A connection to a server. Clones share it, and every clone may have any number of requests
+/// under way at once; the server works on them in the order in which they were sent.
+///
+/// A future does nothing before it is polled. Dropped before that, it leaves no trace. Dropped
+/// later, its request may or may not take effect, and the reply is discarded.
+///
+/// The connection closes when the last clone is gone and the last of their futures.
+#[derive(Debug, Clone)]
+pub struct KvsClient {
+    connection: Connection,
+}
+
+impl KvsClient {
+    /// Connects to the server at `addr`.
+    ///
+    /// Fails with [`KvsError::Connect`] where no server is to be reached.
+    #[must_use = "futures do nothing unless polled"]
+    pub fn connect(addr: SocketAddr) -> impl Future<Item = Self, Error = KvsError> + Send + use<> {
+        let connected = Connection::open(addr);
+        connected.map(|connection| KvsClient { connection })
+    }
+
+    /// Comes out as the value of `key`, or as `None` where the key is not there.
+    ///
+    /// Fails with [`KvsError::Connection`] where the connection breaks, before or meanwhile, and
+    /// with [`KvsError::Server`] where the server cannot do it.
+    #[must_use = "futures do nothing unless polled"]
+    pub fn get(
+        &mut self,
+        key: String,
+    ) -> impl Future<Item = Option<String>, Error = KvsError> + Send + use<> {
+        self.exchange(&Request::Get { key }, Response::into_value)
+    }
+
+    /// Stores `value` under `key`, in place of what was there.
+    ///
+    /// Fails as [`get`](KvsClient::get) does, and with [`KvsError::TooLarge`] where both together
+    /// are more than a frame can hold.
+    #[must_use = "futures do nothing unless polled"]
+    pub fn set(
+        &mut self,
+        key: String,
+        value: String,
+    ) -> impl Future<Item = (), Error = KvsError> + Send + use<> {
+        self.exchange(&Request::Set { key, value }, Response::into_done)
+    }
+
+    /// Removes `key` and its value.
+    ///
+    /// Fails with [`KvsError::KeyNotFound`] where the key is not there, and as
+    /// [`get`](KvsClient::get) does.
+    #[must_use = "futures do nothing unless polled"]
+    pub fn remove(
+        &mut self,
+        key: String,
+    ) -> impl Future<Item = (), Error = KvsError> + Send + use<> {
+        self.exchange(&Request::Remove { key }, Response::into_done)
+    }
+
+    /// Waits for room in the queue, then for the reply, and takes from that what was asked for.
+    fn exchange<T: Send + 'static>(
+        &self,
+        request: &Request,
+        take: fn(Response) -> Result<T>,
+    ) -> impl Future<Item = T, Error = KvsError> + Send + use<T> {
+        let (sent, reply) = self.connection.request(request);
+        sent.and_then(|()| reply).and_then(take)
+    }
+}

@@ -1,0 +1,89 @@
+//! The client with boxed futures.
+//!
+//! # The lesson
+//!
+//! A box hides the type of the chain, whatever that is, for an allocation and a virtual call.
+//!
+//! # The signature
+//!
+//! `Send` has to be said, because the box hides that too.
+//!
+//! # The two steps
+//!
+//! The closure takes the reply's future along. The type of a closure has no name; here it needs
+//! none.
+
+use std::net::SocketAddr;
+
+use futures::Future;
+
+use crate::client::connection::Connection;
+use crate::error::{KvsError, Result};
+use crate::protocol::{Request, Response};
+
+/// A connection to a server. Clones share it, and every clone may have any number of requests
+/// under way at once; the server works on them in the order in which they were sent.
+///
+/// A future does nothing before it is polled. Dropped before that, it leaves no trace. Dropped
+/// later, its request may or may not take effect, and the reply is discarded.
+///
+/// The connection closes when the last clone is gone and the last of their futures.
+#[derive(Debug, Clone)]
+pub struct KvsClient {
+    connection: Connection,
+}
+
+impl KvsClient {
+    /// Connects to the server at `addr`.
+    ///
+    /// Fails with [`KvsError::Connect`] where no server is to be reached.
+    #[must_use = "futures do nothing unless polled"]
+    pub fn connect(addr: SocketAddr) -> Box<dyn Future<Item = Self, Error = KvsError> + Send> {
+        let connected = Connection::open(addr);
+        Box::new(connected.map(|connection| KvsClient { connection }))
+    }
+
+    /// Comes out as the value of `key`, or as `None` where the key is not there.
+    ///
+    /// Fails with [`KvsError::Connection`] where the connection breaks, before or meanwhile, and
+    /// with [`KvsError::Server`] where the server cannot do it.
+    #[must_use = "futures do nothing unless polled"]
+    pub fn get(
+        &mut self,
+        key: String,
+    ) -> Box<dyn Future<Item = Option<String>, Error = KvsError> + Send> {
+        self.exchange(&Request::Get { key }, Response::into_value)
+    }
+
+    /// Stores `value` under `key`, in place of what was there.
+    ///
+    /// Fails as [`get`](KvsClient::get) does, and with [`KvsError::TooLarge`] where both together
+    /// are more than a frame can hold.
+    #[must_use = "futures do nothing unless polled"]
+    pub fn set(
+        &mut self,
+        key: String,
+        value: String,
+    ) -> Box<dyn Future<Item = (), Error = KvsError> + Send> {
+        self.exchange(&Request::Set { key, value }, Response::into_done)
+    }
+
+    /// Removes `key` and its value.
+    ///
+    /// Fails with [`KvsError::KeyNotFound`] where the key is not there, and as
+    /// [`get`](KvsClient::get) does.
+    #[must_use = "futures do nothing unless polled"]
+    pub fn remove(&mut self, key: String) -> Box<dyn Future<Item = (), Error = KvsError> + Send> {
+        self.exchange(&Request::Remove { key }, Response::into_done)
+    }
+
+    /// Waits for room in the queue, then for the reply, and takes from that what was asked for.
+    fn exchange<T: Send + 'static>(
+        &self,
+        request: &Request,
+        take: fn(Response) -> Result<T>,
+    ) -> Box<dyn Future<Item = T, Error = KvsError> + Send> {
+        let (sent, reply) = self.connection.request(request);
+        Box::new(sent.and_then(|()| reply).and_then(take))
+    }
+}

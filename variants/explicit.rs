@@ -1,0 +1,105 @@
+//! The client with explicit futures.
+//!
+//! # The lesson
+//!
+//! Every combinator's type has a name, so that of a chain can be written out, and costs nothing. But
+//! the signature shows how the body works, changes whenever that does, and soon is longer than it.
+//!
+//! # The signature
+//!
+//! The type of a closure has no name. That of a function pointer has one, and a closure that captures
+//! nothing becomes a pointer. `Result` stands for the future that `and_then` makes of what it returns.
+//!
+//! # The two steps
+//!
+//! `sent.and_then(|()| reply)` is out of reach, because that closure captures `reply`. So the chain
+//! is rebuilt: `join` holds both futures from the beginning and polls both, and the reply cannot
+//! come before the request has gone. What comes out is a pair, for the pointer to take apart.
+
+// True, and the point of this file.
+#![allow(clippy::type_complexity)]
+
+use std::net::SocketAddr;
+
+use futures::Future;
+use futures::future::{AndThen, Join, Map};
+
+use crate::client::connection::{Connection, Opening, Receiving, Sending};
+use crate::error::Result;
+use crate::protocol::{Request, Response};
+
+/// A connection to a server. Clones share it, and every clone may have any number of requests
+/// under way at once; the server works on them in the order in which they were sent.
+///
+/// A future does nothing before it is polled. Dropped before that, it leaves no trace. Dropped
+/// later, its request may or may not take effect, and the reply is discarded.
+///
+/// The connection closes when the last clone is gone and the last of their futures.
+#[derive(Debug, Clone)]
+pub struct KvsClient {
+    connection: Connection,
+}
+
+impl KvsClient {
+    /// Connects to the server at `addr`.
+    ///
+    /// Fails with [`KvsError::Connect`] where no server is to be reached.
+    #[must_use = "futures do nothing unless polled"]
+    pub fn connect(addr: SocketAddr) -> Map<Opening, fn(Connection) -> KvsClient> {
+        let connected = Connection::open(addr);
+        connected.map(|connection| KvsClient { connection })
+    }
+
+    /// Comes out as the value of `key`, or as `None` where the key is not there.
+    ///
+    /// Fails with [`KvsError::Connection`] where the connection breaks, before or meanwhile, and
+    /// with [`KvsError::Server`] where the server cannot do it.
+    #[must_use = "futures do nothing unless polled"]
+    pub fn get(
+        &mut self,
+        key: String,
+    ) -> AndThen<
+        Join<Sending, Receiving>,
+        Result<Option<String>>,
+        fn(((), Response)) -> Result<Option<String>>,
+    > {
+        self.exchange(&Request::Get { key }, |((), reply)| reply.into_value())
+    }
+
+    /// Stores `value` under `key`, in place of what was there.
+    ///
+    /// Fails as [`get`](KvsClient::get) does, and with [`KvsError::TooLarge`] where both together
+    /// are more than a frame can hold.
+    #[must_use = "futures do nothing unless polled"]
+    pub fn set(
+        &mut self,
+        key: String,
+        value: String,
+    ) -> AndThen<Join<Sending, Receiving>, Result<()>, fn(((), Response)) -> Result<()>> {
+        self.exchange(&Request::Set { key, value }, |((), reply)| {
+            reply.into_done()
+        })
+    }
+
+    /// Removes `key` and its value.
+    ///
+    /// Fails with [`KvsError::KeyNotFound`] where the key is not there, and as
+    /// [`get`](KvsClient::get) does.
+    #[must_use = "futures do nothing unless polled"]
+    pub fn remove(
+        &mut self,
+        key: String,
+    ) -> AndThen<Join<Sending, Receiving>, Result<()>, fn(((), Response)) -> Result<()>> {
+        self.exchange(&Request::Remove { key }, |((), reply)| reply.into_done())
+    }
+
+    /// Waits for room in the queue, then for the reply, and takes from that what was asked for.
+    fn exchange<T>(
+        &self,
+        request: &Request,
+        take: fn(((), Response)) -> Result<T>,
+    ) -> AndThen<Join<Sending, Receiving>, Result<T>, fn(((), Response)) -> Result<T>> {
+        let (sent, reply) = self.connection.request(request);
+        sent.join(reply).and_then(take)
+    }
+}

@@ -1,0 +1,177 @@
+//! The client with futures written by hand.
+//!
+//! # The lesson
+//!
+//! A future is a state machine: it remembers what it waits for, and `poll` goes on from there. What
+//! combinators put together elsewhere is written out here. It costs nothing, and its name says
+//! nothing of the body; but the mistakes are all ours.
+//!
+//! # The signature
+//!
+//! Each method returns a struct of its own.
+//!
+//! # The two steps
+//!
+//! They are the states of [`Exchange`]. A `poll` may answer `NotReady` only where something will wake
+//! the task. Here that is always a future that has just answered `NotReady` itself: after each step
+//! `poll` goes on to the next at once, until one has to wait.
+
+use std::mem;
+use std::net::SocketAddr;
+
+use futures::{Async, Future, Poll, try_ready};
+
+use crate::client::connection::{Connection, Opening, Receiving, Sending};
+use crate::error::KvsError;
+use crate::protocol::{Request, Response};
+
+/// A connection to a server. Clones share it, and every clone may have any number of requests
+/// under way at once; the server works on them in the order in which they were sent.
+///
+/// A future does nothing before it is polled. Dropped before that, it leaves no trace. Dropped
+/// later, its request may or may not take effect, and the reply is discarded.
+///
+/// The connection closes when the last clone is gone and the last of their futures.
+#[derive(Debug, Clone)]
+pub struct KvsClient {
+    connection: Connection,
+}
+
+impl KvsClient {
+    /// Connects to the server at `addr`.
+    ///
+    /// Fails with [`KvsError::Connect`] where no server is to be reached.
+    pub fn connect(addr: SocketAddr) -> ClientConnectFuture {
+        let connected = Connection::open(addr);
+        ClientConnectFuture(Connect::WaitingForConnection(connected))
+    }
+
+    /// Comes out as the value of `key`, or as `None` where the key is not there.
+    ///
+    /// Fails with [`KvsError::Connection`] where the connection breaks, before or meanwhile, and
+    /// with [`KvsError::Server`] where the server cannot do it.
+    pub fn get(&mut self, key: String) -> ClientGetFuture {
+        ClientGetFuture(self.exchange(&Request::Get { key }))
+    }
+
+    /// Stores `value` under `key`, in place of what was there.
+    ///
+    /// Fails as [`get`](KvsClient::get) does, and with [`KvsError::TooLarge`] where both together
+    /// are more than a frame can hold.
+    pub fn set(&mut self, key: String, value: String) -> ClientSetFuture {
+        ClientSetFuture(self.exchange(&Request::Set { key, value }))
+    }
+
+    /// Removes `key` and its value.
+    ///
+    /// Fails with [`KvsError::KeyNotFound`] where the key is not there, and as
+    /// [`get`](KvsClient::get) does.
+    pub fn remove(&mut self, key: String) -> ClientRemoveFuture {
+        ClientRemoveFuture(self.exchange(&Request::Remove { key }))
+    }
+
+    /// Will wait for room in the queue, then for the reply.
+    fn exchange(&self, request: &Request) -> Exchange {
+        let (sent, reply) = self.connection.request(request);
+        Exchange::WaitingForRoom { sent, reply }
+    }
+}
+
+/// The future of [`KvsClient::connect`].
+#[derive(Debug)]
+#[must_use = "futures do nothing unless polled"]
+pub struct ClientConnectFuture(Connect);
+
+#[derive(Debug)]
+enum Connect {
+    WaitingForConnection(Opening),
+    Done,
+}
+
+impl Future for ClientConnectFuture {
+    type Item = KvsClient;
+    type Error = KvsError;
+
+    fn poll(&mut self) -> Poll<KvsClient, KvsError> {
+        match &mut self.0 {
+            Connect::WaitingForConnection(connected) => {
+                let connection = try_ready!(connected.poll());
+                self.0 = Connect::Done;
+                Ok(Async::Ready(KvsClient { connection }))
+            }
+            Connect::Done => panic!("polled after it was done"),
+        }
+    }
+}
+
+/// The future of [`KvsClient::get`].
+#[derive(Debug)]
+#[must_use = "futures do nothing unless polled"]
+pub struct ClientGetFuture(Exchange);
+
+impl Future for ClientGetFuture {
+    type Item = Option<String>;
+    type Error = KvsError;
+
+    fn poll(&mut self) -> Poll<Option<String>, KvsError> {
+        try_ready!(self.0.poll()).into_value().map(Async::Ready)
+    }
+}
+
+/// The future of [`KvsClient::set`].
+#[derive(Debug)]
+#[must_use = "futures do nothing unless polled"]
+pub struct ClientSetFuture(Exchange);
+
+impl Future for ClientSetFuture {
+    type Item = ();
+    type Error = KvsError;
+
+    fn poll(&mut self) -> Poll<(), KvsError> {
+        try_ready!(self.0.poll()).into_done().map(Async::Ready)
+    }
+}
+
+/// The future of [`KvsClient::remove`].
+#[derive(Debug)]
+#[must_use = "futures do nothing unless polled"]
+pub struct ClientRemoveFuture(Exchange);
+
+impl Future for ClientRemoveFuture {
+    type Item = ();
+    type Error = KvsError;
+
+    fn poll(&mut self) -> Poll<(), KvsError> {
+        try_ready!(self.0.poll()).into_done().map(Async::Ready)
+    }
+}
+
+/// A request and its reply, as far as they have come.
+#[derive(Debug)]
+enum Exchange {
+    WaitingForRoom { sent: Sending, reply: Receiving },
+    WaitingForReply { reply: Receiving },
+    Done,
+}
+
+impl Future for Exchange {
+    type Item = Response;
+    type Error = KvsError;
+
+    fn poll(&mut self) -> Poll<Response, KvsError> {
+        loop {
+            match self {
+                Exchange::WaitingForRoom { sent, .. } => try_ready!(sent.poll()),
+                Exchange::WaitingForReply { reply } => {
+                    let response = try_ready!(reply.poll());
+                    *self = Exchange::Done;
+                    return Ok(Async::Ready(response));
+                }
+                Exchange::Done => panic!("polled after it was done"),
+            }
+            if let Exchange::WaitingForRoom { reply, .. } = mem::replace(self, Exchange::Done) {
+                *self = Exchange::WaitingForReply { reply };
+            }
+        }
+    }
+}
