@@ -3,7 +3,9 @@
 //! # The map
 //!
 //! Dependencies point downwards only: nothing in an engine knows the network, nothing in a client
-//! knows an engine.
+//! knows an engine. The client is there four times, in the files of `variants/`, each behind a
+//! feature and reached as `client::boxed`, `client::explicit`, `client::anon`, `client::manual`;
+//! what they share is in [`client`].
 //!
 //! ```text
 //!   bin/kvs-server        bin/kvs-client          the two programs; cli has what they share

@@ -38,6 +38,62 @@ fn path(dir: &Path) -> &str {
     dir.to_str().unwrap()
 }
 
+/// The clients that these tests were compiled with, and so the programs too.
+const VARIANTS: &[(&str, bool)] = &[
+    ("anon", cfg!(feature = "anon")),
+    ("boxed", cfg!(feature = "boxed")),
+    ("explicit", cfg!(feature = "explicit")),
+    ("manual", cfg!(feature = "manual")),
+    ("blocking", true),
+];
+
+#[test]
+fn every_client_that_is_compiled_in_does_every_command() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = ServerProcess::start(dir.path(), &[]);
+    for (variant, _) in VARIANTS.iter().filter(|(_, is_there)| *is_there) {
+        let to = format!("--addr {} --variant {variant}", server.addr);
+        client(&format!("get key {to}"))
+            .success()
+            .stdout("Key not found\n");
+        client(&format!("set key {variant} {to}"))
+            .success()
+            .stdout("")
+            .stderr("");
+        client(&format!("get key {to}"))
+            .success()
+            .stdout(format!("{variant}\n"));
+        client(&format!("rm key {to}"))
+            .success()
+            .stdout("")
+            .stderr("");
+        client(&format!("rm key {to}"))
+            .code(1)
+            .stdout("")
+            .stderr("Key not found\n");
+        refused(client(&format!(
+            "get key --variant {variant} --addr {NOBODY}"
+        )))
+        .stderr(contains(NOBODY.to_string()).and(contains("kvs-server")));
+    }
+}
+
+#[test]
+fn a_client_that_is_not_there_is_refused_with_those_that_are() {
+    let unknown = refused(client("get key --variant nonsense"));
+    let unknown = unknown.stderr(contains("nonsense"));
+    VARIANTS
+        .iter()
+        .filter(|(_, is_there)| *is_there)
+        .fold(unknown, |unknown, (there, _)| {
+            unknown.stderr(contains(*there))
+        });
+    for (missing, _) in VARIANTS.iter().filter(|(_, is_there)| !is_there) {
+        let refused = refused(client(&format!("get key --variant {missing}")));
+        refused.stderr(contains("blocking").and(contains(format!("--features {missing}"))));
+    }
+}
+
 #[test]
 fn both_programs_tell_their_version() {
     let version = contains(env!("CARGO_PKG_VERSION"));
@@ -82,7 +138,6 @@ fn the_client_refuses_what_it_does_not_understand_with_one_line() {
     ] {
         refused(client(args)).stderr(contains("--addr <IP:PORT>"));
     }
-    refused(client("get k --variant nonsense")).stderr(contains("blocking"));
 }
 
 #[test]

@@ -25,7 +25,7 @@ use futures::Future;
 use futures::future::{AndThen, Join, Map};
 
 use crate::client::connection::{Connection, Opening, Receiving, Sending};
-use crate::error::Result;
+use crate::error::KvsError;
 use crate::protocol::{Request, Response};
 
 /// A connection to a server. Clones share it, and every clone may have any number of requests
@@ -60,8 +60,8 @@ impl KvsClient {
         key: String,
     ) -> AndThen<
         Join<Sending, Receiving>,
-        Result<Option<String>>,
-        fn(((), Response)) -> Result<Option<String>>,
+        Result<Option<String>, KvsError>,
+        fn(((), Response)) -> Result<Option<String>, KvsError>,
     > {
         self.exchange(&Request::Get { key }, |((), reply)| reply.into_value())
     }
@@ -75,7 +75,11 @@ impl KvsClient {
         &mut self,
         key: String,
         value: String,
-    ) -> AndThen<Join<Sending, Receiving>, Result<()>, fn(((), Response)) -> Result<()>> {
+    ) -> AndThen<
+        Join<Sending, Receiving>,
+        Result<(), KvsError>,
+        fn(((), Response)) -> Result<(), KvsError>,
+    > {
         self.exchange(&Request::Set { key, value }, |((), reply)| {
             reply.into_done()
         })
@@ -89,7 +93,11 @@ impl KvsClient {
     pub fn remove(
         &mut self,
         key: String,
-    ) -> AndThen<Join<Sending, Receiving>, Result<()>, fn(((), Response)) -> Result<()>> {
+    ) -> AndThen<
+        Join<Sending, Receiving>,
+        Result<(), KvsError>,
+        fn(((), Response)) -> Result<(), KvsError>,
+    > {
         self.exchange(&Request::Remove { key }, |((), reply)| reply.into_done())
     }
 
@@ -97,8 +105,12 @@ impl KvsClient {
     fn exchange<T>(
         &self,
         request: &Request,
-        take: fn(((), Response)) -> Result<T>,
-    ) -> AndThen<Join<Sending, Receiving>, Result<T>, fn(((), Response)) -> Result<T>> {
+        take: fn(((), Response)) -> Result<T, KvsError>,
+    ) -> AndThen<
+        Join<Sending, Receiving>,
+        Result<T, KvsError>,
+        fn(((), Response)) -> Result<T, KvsError>,
+    > {
         let (sent, reply) = self.connection.request(request);
         sent.join(reply).and_then(take)
     }

@@ -12,7 +12,7 @@
 //!
 //! # The two steps
 //!
-//! They are the states of [`Exchange`]. A `poll` may answer `NotReady` only where something will wake
+//! They are the states of `Exchange`. A `poll` may answer `NotReady` only where something will wake
 //! the task. Here that is always a future that has just answered `NotReady` itself: after each step
 //! `poll` goes on to the next at once, until one has to wait.
 

@@ -1,11 +1,13 @@
 //! The client as a program: one request, one answer.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::str::FromStr;
 
-use futures::future;
-use kvs::client::blocking::KvsClient;
+use futures::Future;
+use futures::future::{self, Either};
+use kvs::client::{Client, blocking};
 use kvs::{KvsError, Result, cli};
 use structopt::StructOpt;
 use tokio::runtime::current_thread::Runtime;
@@ -13,13 +15,7 @@ use tokio::runtime::current_thread::Runtime;
 /// A client of kvs-server.
 #[derive(Debug, StructOpt)]
 #[structopt(name = "kvs-client")]
-struct Opt {
-    #[structopt(subcommand)]
-    command: Command,
-}
-
-#[derive(Debug, StructOpt)]
-enum Command {
+enum Opt {
     /// Prints the value of a key, or `Key not found`
     Get {
         /// The key
@@ -51,59 +47,105 @@ struct Server {
     #[structopt(long, value_name = "IP:PORT")]
     addr: Option<SocketAddr>,
 
-    /// Which of the clients that were compiled in does the work
+    /// Which of the clients that were compiled in does the work [default: the first of anon,
+    /// boxed, explicit, manual, blocking that is there]
     #[structopt(long, value_name = "NAME")]
     variant: Option<Variant>,
 }
 
 fn main() -> ExitCode {
-    cli::main(|opt: Opt| in_runtime(|| run(opt.command)))
-}
-
-/// Part 1 of the course: the runtime is there, and what runs on it is not asynchronous yet. For a
-/// program that makes one request and ends, that is a lot of machinery for nothing; a program
-/// that has more to do meanwhile is another matter.
-fn in_runtime<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
-    let mut runtime = Runtime::new().map_err(KvsError::io("start the runtime"))?;
-    runtime.block_on(future::lazy(work))
-}
-
-fn run(command: Command) -> Result<()> {
-    match command {
-        Command::Get { key, server } => match server.connect()?.get(key)? {
-            Some(value) => cli::print(value),
-            None => cli::print(KvsError::KeyNotFound),
-        },
-        Command::Set { key, value, server } => server.connect()?.set(key, value),
-        Command::Rm { key, server } => server.connect()?.remove(key),
-    }
-}
-
-impl Server {
-    fn connect(&self) -> Result<KvsClient> {
-        let addr = self.addr.unwrap_or(cli::DEFAULT_ADDR);
-        match self.variant.unwrap_or_default() {
-            Variant::Blocking => KvsClient::connect(addr),
+    cli::main(|opt: Opt| {
+        let server = match &opt {
+            Opt::Get { server, .. } | Opt::Set { server, .. } | Opt::Rm { server, .. } => server,
+        };
+        let addr = server.addr.unwrap_or(cli::DEFAULT_ADDR);
+        let Variant(_, run) = server.variant.unwrap_or(VARIANTS[0]);
+        match run(addr, opt)? {
+            Some(line) => cli::print(line),
+            None => Ok(()),
         }
-    }
+    })
 }
 
-/// The clients by name.
-#[derive(Debug, Clone, Copy, Default)]
-enum Variant {
-    #[default]
-    Blocking,
-}
+/// A client by its name, and how it does what a command asks for, up to the line to be printed.
+#[derive(Clone, Copy)]
+struct Variant(&'static str, fn(SocketAddr, Opt) -> Result<Option<String>>);
+
+/// The clients that are compiled in. The first is the default.
+const VARIANTS: &[Variant] = &[
+    #[cfg(feature = "anon")]
+    Variant("anon", run_with::<kvs::client::anon::KvsClient>),
+    #[cfg(feature = "boxed")]
+    Variant("boxed", run_with::<kvs::client::boxed::KvsClient>),
+    #[cfg(feature = "explicit")]
+    Variant("explicit", run_with::<kvs::client::explicit::KvsClient>),
+    #[cfg(feature = "manual")]
+    Variant("manual", run_with::<kvs::client::manual::KvsClient>),
+    Variant("blocking", run_blocking),
+];
 
 impl FromStr for Variant {
     type Err = String;
 
     fn from_str(name: &str) -> std::result::Result<Variant, String> {
-        match name {
-            "blocking" => Ok(Variant::Blocking),
-            _ => Err(format!(
-                "{name:?} is not among the clients compiled in: blocking"
-            )),
-        }
+        let found = VARIANTS.iter().find(|variant| variant.0 == name);
+        found.copied().ok_or_else(|| {
+            let there: Vec<_> = VARIANTS.iter().map(|variant| variant.0).collect();
+            let there = there.join(", ");
+            match name {
+                "anon" | "boxed" | "explicit" | "manual" => format!(
+                    "{name} is not compiled in, only {there}; \
+                     `cargo build --features {name}` adds it"
+                ),
+                _ => format!("no client is called {name:?}; compiled in: {there}"),
+            }
+        })
     }
+}
+
+impl fmt::Debug for Variant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+/// Runs one future and ends. That is a lot of machinery for one request; a program that has more
+/// to do meanwhile is another matter.
+#[allow(
+    dead_code,
+    reason = "without a feature there is only the blocking client"
+)]
+fn run_with<C: Client>(addr: SocketAddr, opt: Opt) -> Result<Option<String>> {
+    let answer = C::connect(addr).and_then(|mut client| match opt {
+        Opt::Get { key, .. } => Either::A(client.get(key).map(line)),
+        Opt::Set { key, value, .. } => Either::B(Either::A(client.set(key, value).map(|()| None))),
+        Opt::Rm { key, .. } => Either::B(Either::B(client.remove(key).map(|()| None))),
+    });
+    let mut runtime = new_runtime()?;
+    let answer = runtime.block_on(answer);
+    // The task of the connection has seen by now that nobody needs it, and comes to its end.
+    let _ = runtime.run();
+    answer
+}
+
+/// Part 1 of the course: the runtime is there, and what runs on it is not asynchronous yet.
+fn run_blocking(addr: SocketAddr, opt: Opt) -> Result<Option<String>> {
+    let answer = future::lazy(|| {
+        let mut client = blocking::KvsClient::connect(addr)?;
+        match opt {
+            Opt::Get { key, .. } => client.get(key).map(line),
+            Opt::Set { key, value, .. } => client.set(key, value).map(|()| None),
+            Opt::Rm { key, .. } => client.remove(key).map(|()| None),
+        }
+    });
+    new_runtime()?.block_on(answer)
+}
+
+/// What `get` prints.
+fn line(value: Option<String>) -> Option<String> {
+    Some(value.unwrap_or_else(|| KvsError::KeyNotFound.to_string()))
+}
+
+fn new_runtime() -> Result<Runtime> {
+    Runtime::new().map_err(KvsError::io("start the runtime"))
 }

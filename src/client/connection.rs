@@ -1,8 +1,8 @@
 //! The connection that every client but the blocking one is a handle to.
 //!
-//! One task owns the socket: the [`Driver`](super::driver). Handles send it their requests through
-//! a bounded queue, each with a oneshot for the reply. So a request is two futures, one after the
-//! other, and how to put two futures together is what the variants of the client show:
+//! One task owns the socket, the driver. Handles send it their requests through a bounded queue,
+//! each with a oneshot for the reply. So a request is two futures, one after the other, and how to
+//! put two futures together is what the variants of the client show:
 //!
 //! - [`Sending`] waits for room in the queue. That is the back-pressure: a server that does not
 //!   answer fills the queue, and then nothing more is sent, only waited.

@@ -187,11 +187,11 @@ pub fn a_restart_of_the_server_fails_the_old_client_and_serves_a_new_one<C: Clie
 pub fn an_error_of_the_engine_keeps_its_code_and_the_connection_goes_on<C: Client>() {
     let (_dir, server) = serve();
     let mut client = connect::<C>(server.addr);
-    let refused = wait(client.set("k".repeat(1 << 20), String::new()));
+    let refused = wait(client.set("k".repeat(100_000), String::new()));
     match refused {
         Err(KvsError::Server { code, message }) => {
             assert_eq!(code, code::TOO_LARGE);
-            assert!(message.contains("1048576 bytes"), "{message}");
+            assert!(message.contains("100000 bytes"), "{message}");
         }
         other => panic!("{other:?}"),
     }

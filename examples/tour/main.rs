@@ -1,0 +1,68 @@
+//! The main job on real input, and what each way to write the client costs.
+//!
+//! `cargo run --release --all-features --example tour [-- --dir DIR]`; with `--dir` the data stays
+//! there. Without `--all-features` it makes the tour with the clients that are compiled in.
+
+mod cost;
+mod job;
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::thread::{self, JoinHandle};
+
+use kvs::server::ShutdownHandle;
+use kvs::thread_pool::SharedQueueThreadPool;
+use kvs::{KvStore, KvsError, KvsServer, Result, cli};
+use structopt::StructOpt;
+
+/// Stores the packages of Cargo.lock in a server of its own, with every client, and checks them.
+#[derive(StructOpt)]
+struct Opt {
+    /// Keeps the data in this directory
+    #[structopt(long, value_name = "DIR", parse(from_os_str))]
+    dir: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    cli::main(run)
+}
+
+fn run(opt: Opt) -> Result<()> {
+    let scratch = tempfile::tempdir().map_err(KvsError::io("make a temporary directory"))?;
+    let dir = opt.dir.as_deref().unwrap_or(scratch.path());
+    job::run(dir)?;
+    cost::run(dir)
+}
+
+/// A server on threads of its own, on a free port.
+struct Server {
+    addr: SocketAddr,
+    shutdown: ShutdownHandle,
+    thread: JoinHandle<Result<()>>,
+}
+
+impl Server {
+    fn start(dir: &Path) -> Result<Server> {
+        let store = KvStore::<SharedQueueThreadPool>::open(dir, 4)?;
+        let server = KvsServer::new(store).bind(([127, 0, 0, 1], 0).into())?;
+        Ok(Server {
+            addr: server.local_addr(),
+            shutdown: server.shutdown_handle(),
+            thread: thread::spawn(|| server.run()),
+        })
+    }
+
+    fn stop(self) -> Result<()> {
+        self.shutdown.shutdown();
+        let ended = self.thread.join();
+        ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    }
+}
+
+/// A runtime that does all its work on this thread.
+fn runtime() -> Result<tokio::runtime::current_thread::Runtime> {
+    let runtime: io::Result<_> = tokio::runtime::current_thread::Runtime::new();
+    runtime.map_err(KvsError::io("start a runtime"))
+}
