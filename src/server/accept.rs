@@ -67,3 +67,18 @@ fn is_about_one_connection(error: &io::Error) -> bool {
         ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::Interrupted
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_that_went_away_is_no_reason_to_pause() {
+        for kind in [ErrorKind::ConnectionAborted, ErrorKind::ConnectionReset] {
+            assert!(is_about_one_connection(&kind.into()));
+        }
+        // The system's "too many open files", which has no kind of its own.
+        let too_many_files = io::Error::from_raw_os_error(24);
+        assert!(!is_about_one_connection(&too_many_files));
+    }
+}

@@ -56,6 +56,15 @@ pub fn a_connection_that_is_never_polled_is_not_made<C: Client>() {
     drop(never_polled);
 }
 
+pub fn a_connection_given_up_while_it_is_made_is_closed<C: Client>() {
+    let script = Script::start(|mut peer| peer.expect_end());
+    let mut connecting = Task::new(C::connect(script.addr));
+    let polled = connecting.poll();
+    assert!(polled.is_ok(), "the server is there");
+    drop((connecting, polled));
+    script.finish();
+}
+
 pub fn a_future_dropped_in_flight_leaves_the_connection_in_step<C: Client>() {
     let (ask, asked) = mpsc::channel::<()>();
     let script = Script::start(move |mut peer| {

@@ -97,6 +97,7 @@ macro_rules! run_with_blocking {
         } cancellation {
             a_future_that_is_never_polled_sends_nothing,
             a_connection_that_is_never_polled_is_not_made,
+            a_connection_given_up_while_it_is_made_is_closed,
             the_socket_closes_with_the_last_handle,
         });
     };
@@ -148,6 +149,7 @@ macro_rules! run_all_with {
             a_future_that_is_never_polled_sends_nothing,
             a_future_dropped_before_its_first_poll_sends_nothing,
             a_connection_that_is_never_polled_is_not_made,
+            a_connection_given_up_while_it_is_made_is_closed,
             a_future_dropped_in_flight_leaves_the_connection_in_step,
             futures_dropped_while_they_wait_for_room_give_up_their_place,
             the_socket_closes_with_the_last_handle,
@@ -158,6 +160,7 @@ macro_rules! run_all_with {
             nothing_is_polled_while_there_is_nothing_to_do,
             one_request_needs_few_polls,
             a_future_may_move_between_threads_between_polls,
+            a_future_that_is_done_does_not_go_on,
         });
     };
 }

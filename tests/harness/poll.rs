@@ -1,10 +1,11 @@
 //! The contract of `poll`: a future that is not ready has seen to it that its task is woken, and
 //! a task may poll it at any other time too, on any thread.
 
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::mpsc;
 use std::thread;
 
-use futures::Async;
+use futures::{Async, Future};
 use kvs::client::{IN_FLIGHT, QUEUE};
 
 use super::{Client, Script, Task, connect};
@@ -141,5 +142,39 @@ pub fn a_future_may_move_between_threads_between_polls<C: Client>() {
         assert_eq!(value.as_deref(), Some("v"));
     }
     drop(answer);
+    script.finish();
+}
+
+/// What a future that is done does when it is polled again is up to it, but it must not seem to be
+/// at work still, or done a second time. All of ours panic, as the combinators do.
+pub fn a_future_that_is_done_does_not_go_on<C: Client>() {
+    fn panics_when_polled_again<F: Future>(future: F)
+    where
+        F::Error: std::fmt::Debug,
+    {
+        let mut task = Task::new(future);
+        while !task.poll().unwrap().is_ready() {
+            task.wait_for_wake();
+        }
+        let again = panic::catch_unwind(AssertUnwindSafe(|| task.poll().map(|_| ())));
+        assert!(again.is_err(), "a future that was done came to {again:?}");
+    }
+
+    let script = Script::start(|mut peer| {
+        for reply in [r#"{"Get":"v"}"#, r#""Set""#, r#""Remove""#] {
+            peer.receive();
+            peer.send(reply);
+        }
+        peer.expect_end();
+    });
+    let mut client = connect::<C>(script.addr);
+    panics_when_polled_again(client.get("k".to_owned()));
+    panics_when_polled_again(client.set("k".to_owned(), "v".to_owned()));
+    panics_when_polled_again(client.remove("k".to_owned()));
+    drop(client);
+    script.finish();
+
+    let script = Script::start(|mut peer| peer.expect_end());
+    panics_when_polled_again(C::connect(script.addr));
     script.finish();
 }
