@@ -4,7 +4,47 @@
 mod common;
 mod harness;
 
-harness::run_with_every_client!();
+#[cfg(feature = "anon")]
+mod anon {
+    crate::harness::one_at_a_time!(kvs::client::anon::KvsClient);
+    crate::harness::many_at_once!(kvs::client::anon::KvsClient);
+}
+
+#[cfg(feature = "boxed")]
+mod boxed {
+    crate::harness::one_at_a_time!(kvs::client::boxed::KvsClient);
+    crate::harness::many_at_once!(kvs::client::boxed::KvsClient);
+}
+
+#[cfg(feature = "explicit")]
+mod explicit {
+    crate::harness::one_at_a_time!(kvs::client::explicit::KvsClient);
+    crate::harness::many_at_once!(kvs::client::explicit::KvsClient);
+}
+
+#[cfg(feature = "manual")]
+mod manual {
+    crate::harness::one_at_a_time!(kvs::client::manual::KvsClient);
+    crate::harness::many_at_once!(kvs::client::manual::KvsClient);
+}
+
+#[cfg(any(
+    not(any(
+        feature = "anon",
+        feature = "boxed",
+        feature = "explicit",
+        feature = "manual"
+    )),
+    all(
+        feature = "anon",
+        feature = "boxed",
+        feature = "explicit",
+        feature = "manual"
+    ),
+))]
+mod blocking {
+    crate::harness::one_at_a_time!(crate::harness::blocking::Blocking);
+}
 
 /// The harness itself: each of these clients is broken in a way of its own, and is caught.
 mod the_harness_catches {

@@ -10,7 +10,7 @@
 //!
 //! Every wait ends after [`patience`], so that a test fails where it would otherwise hang.
 
-#![allow(dead_code, reason = "see above")]
+#![allow(dead_code, unused_macros, unused_imports, reason = "see above")]
 
 pub mod blocking;
 pub mod broken;
@@ -32,45 +32,10 @@ pub use kvs::client::Client;
 
 use crate::common::{ANY_PORT, Wire};
 
-/// Instantiates every test for every client that is compiled in.
-macro_rules! run_with_every_client {
-    () => {
-        #[cfg(feature = "anon")]
-        harness::run_all_with!(anon, kvs::client::anon::KvsClient);
-        #[cfg(feature = "boxed")]
-        harness::run_all_with!(boxed, kvs::client::boxed::KvsClient);
-        #[cfg(feature = "explicit")]
-        harness::run_all_with!(explicit, kvs::client::explicit::KvsClient);
-        #[cfg(feature = "manual")]
-        harness::run_all_with!(manual, kvs::client::manual::KvsClient);
-
-        #[cfg(any(
-            all(
-                feature = "anon",
-                feature = "boxed",
-                feature = "explicit",
-                feature = "manual"
-            ),
-            not(any(
-                feature = "anon",
-                feature = "boxed",
-                feature = "explicit",
-                feature = "manual"
-            )),
-        ))]
-        harness::run_with_blocking!(blocking, crate::harness::blocking::Blocking);
-    };
-}
-pub(crate) use run_with_every_client;
-
-/// The tests that hold for any client, one request at a time.
-#[allow(
-    unused_macros,
-    reason = "which of the two is used depends on the features"
-)]
-macro_rules! run_with_blocking {
-    ($name:ident, $client:ty) => {
-        harness::tests!($name, $client, real {
+/// Instantiates the tests that hold for any client, one request at a time.
+macro_rules! one_at_a_time {
+    ($client:ty) => {
+        $crate::harness::tests!($client, real {
             a_value_that_was_set_is_there,
             a_missing_key_has_no_value,
             a_value_can_be_overwritten,
@@ -102,57 +67,29 @@ macro_rules! run_with_blocking {
         });
     };
 }
-#[allow(unused_imports)]
-pub(crate) use run_with_blocking;
+pub(crate) use one_at_a_time;
 
-/// All the tests.
-#[allow(unused_macros)]
-macro_rules! run_all_with {
-    ($name:ident, $client:ty) => {
-        harness::tests!($name, $client, real {
-            a_value_that_was_set_is_there,
-            a_missing_key_has_no_value,
-            a_value_can_be_overwritten,
-            a_removed_key_is_gone,
-            removing_a_missing_key_is_key_not_found,
-            unicode_and_empty_keys_and_values_come_back,
-            megabyte_values_come_back,
+/// Instantiates the tests for a client that can have many requests under way.
+macro_rules! many_at_once {
+    ($client:ty) => {
+        $crate::harness::tests!($client, real {
             a_thousand_futures_can_be_under_way_at_once,
-            several_clients_can_work_at_once,
-            clones_can_be_used_from_many_threads,
             requests_take_effect_in_the_order_in_which_they_were_sent,
-            a_restart_of_the_server_fails_the_old_client_and_serves_a_new_one,
-            an_error_of_the_engine_keeps_its_code_and_the_connection_goes_on,
-            a_request_longer_than_a_frame_is_refused_and_the_connection_goes_on,
             it_works_on_a_runtime_of_many_threads,
             it_works_on_a_runtime_of_one_thread,
             it_works_on_several_threads_without_a_runtime,
             a_runtime_that_shuts_down_fails_what_waits_on_it,
         } scripted {
-            requests_are_the_documented_bytes,
             requests_that_wait_together_are_sent_together,
-            a_reply_may_arrive_one_byte_at_a_time,
             many_replies_may_arrive_at_once,
-            a_close_at_any_byte_of_a_reply_is_an_error,
-            a_close_while_nobody_asks_fails_the_next_request,
-            a_reply_that_is_not_json_is_an_error,
-            a_reply_of_the_wrong_kind_is_an_error,
-            a_reply_over_the_limit_is_an_error,
             a_reply_that_nobody_asked_for_is_an_error,
-            an_unknown_code_keeps_code_and_message_and_the_connection_goes_on,
-            a_refused_connection_is_an_error_with_the_address,
-            a_reset_connection_is_an_error,
             a_broken_connection_fails_every_outstanding_and_every_later_future,
             a_server_that_does_not_answer_is_sent_no_more_than_the_bound,
             large_requests_and_replies_cross_each_other,
         } cancellation {
-            a_future_that_is_never_polled_sends_nothing,
             a_future_dropped_before_its_first_poll_sends_nothing,
-            a_connection_that_is_never_polled_is_not_made,
-            a_connection_given_up_while_it_is_made_is_closed,
             a_future_dropped_in_flight_leaves_the_connection_in_step,
             futures_dropped_while_they_wait_for_room_give_up_their_place,
-            the_socket_closes_with_the_last_handle,
             a_future_outlives_its_handle_and_then_the_socket_closes,
         } poll {
             not_ready_always_leaves_a_wake_up_behind,
@@ -164,17 +101,14 @@ macro_rules! run_all_with {
         });
     };
 }
-#[allow(unused_imports)]
-pub(crate) use run_all_with;
+pub(crate) use many_at_once;
 
 macro_rules! tests {
-    ($name:ident, $client:ty, $($file:ident { $($test:ident),* $(,)? })*) => {
-        mod $name {
-            $($(#[test]
-            fn $test() {
-                crate::harness::$file::$test::<$client>();
-            })*)*
-        }
+    ($client:ty, $($file:ident { $($test:ident),* $(,)? })*) => {
+        $($(#[test]
+        fn $test() {
+            $crate::harness::$file::$test::<$client>();
+        })*)*
     };
 }
 pub(crate) use tests;
