@@ -46,55 +46,102 @@ mod blocking {
     crate::harness::one_at_a_time!(crate::harness::blocking::Blocking);
 }
 
-/// The harness itself: each of these clients is broken in a way of its own, and is caught.
+/// The harness itself: each of these clients is broken in a way of its own, and is caught for that.
 mod the_harness_catches {
     use crate::harness::broken::*;
-    use crate::harness::{cancellation, catches, poll, real, scripted};
+    use crate::harness::cancellation::*;
+    use crate::harness::poll::*;
+    use crate::harness::real::*;
+    use crate::harness::scripted::*;
+    use crate::harness::{catches, impatiently};
 
     #[test]
     fn a_client_that_sends_eagerly() {
-        catches(cancellation::a_future_that_is_never_polled_sends_nothing::<SendsEagerly>);
-        catches(cancellation::a_future_dropped_before_its_first_poll_sends_nothing::<SendsEagerly>);
+        let reason = "the first to arrive";
+        catches(
+            reason,
+            a_future_that_is_never_polled_sends_nothing::<SendsEagerly>,
+        );
+        catches(
+            reason,
+            a_future_dropped_before_its_first_poll_sends_nothing::<SendsEagerly>,
+        );
+    }
+
+    #[test]
+    fn a_client_that_connects_eagerly() {
+        catches(
+            "a stranger connected",
+            a_connection_that_is_never_polled_is_not_made::<SendsEagerly>,
+        );
     }
 
     #[test]
     fn a_client_that_loses_a_wake_up() {
-        catches(poll::not_ready_always_leaves_a_wake_up_behind::<LosesAWakeUp>);
+        impatiently(|| {
+            catches(
+                "no wake-up came",
+                not_ready_always_leaves_a_wake_up_behind::<LosesAWakeUp>,
+            );
+        });
     }
 
     #[test]
     fn a_client_that_answers_with_the_neighbours_reply() {
-        catches(real::a_thousand_futures_can_be_under_way_at_once::<AnswersWithTheNeighboursReply>);
+        let reason = "`left == right` failed";
+        catches(
+            reason,
+            a_thousand_futures_can_be_under_way_at_once::<AnswersWithTheNeighboursReply>,
+        );
     }
 
     #[test]
     fn a_client_that_busy_loops() {
-        catches(poll::nothing_is_polled_while_there_is_nothing_to_do::<BusyLoops>);
+        let reason = "has nothing to do";
+        catches(
+            reason,
+            nothing_is_polled_while_there_is_nothing_to_do::<BusyLoops>,
+        );
     }
 
     #[test]
     fn a_client_that_swallows_a_closed_connection() {
-        catches(scripted::a_close_at_any_byte_of_a_reply_is_an_error::<SwallowsAClose>);
-        catches(scripted::a_close_while_nobody_asks_fails_the_next_request::<SwallowsAClose>);
+        impatiently(|| {
+            let reason = "no wake-up came";
+            catches(
+                reason,
+                a_close_at_any_byte_of_a_reply_is_an_error::<SwallowsAClose>,
+            );
+            catches(
+                reason,
+                a_close_while_nobody_asks_fails_the_next_request::<SwallowsAClose>,
+            );
+        });
     }
 
     #[test]
     fn a_client_that_leaks_a_slot_on_cancel() {
-        catches(
-            cancellation::futures_dropped_while_they_wait_for_room_give_up_their_place::<LeaksASlot>,
-        );
-        catches(cancellation::the_socket_closes_with_the_last_handle::<LeaksASlot>);
+        impatiently(|| {
+            let test = futures_dropped_while_they_wait_for_room_give_up_their_place::<LeaksASlot>;
+            catches("no wake-up came", test);
+            catches(
+                "WouldBlock",
+                the_socket_closes_with_the_last_handle::<LeaksASlot>,
+            );
+        });
     }
 
     #[test]
     fn nothing_in_a_client_that_is_not_broken() {
-        cancellation::a_future_that_is_never_polled_sends_nothing::<Sound>();
-        cancellation::futures_dropped_while_they_wait_for_room_give_up_their_place::<Sound>();
-        cancellation::the_socket_closes_with_the_last_handle::<Sound>();
-        poll::not_ready_always_leaves_a_wake_up_behind::<Sound>();
-        poll::nothing_is_polled_while_there_is_nothing_to_do::<Sound>();
-        real::a_thousand_futures_can_be_under_way_at_once::<Sound>();
-        scripted::a_close_at_any_byte_of_a_reply_is_an_error::<Sound>();
-        scripted::a_close_while_nobody_asks_fails_the_next_request::<Sound>();
+        a_future_that_is_never_polled_sends_nothing::<Sound>();
+        a_future_dropped_before_its_first_poll_sends_nothing::<Sound>();
+        a_connection_that_is_never_polled_is_not_made::<Sound>();
+        a_thousand_futures_can_be_under_way_at_once::<Sound>();
+        nothing_is_polled_while_there_is_nothing_to_do::<Sound>();
+        not_ready_always_leaves_a_wake_up_behind::<Sound>();
+        a_close_at_any_byte_of_a_reply_is_an_error::<Sound>();
+        a_close_while_nobody_asks_fails_the_next_request::<Sound>();
+        futures_dropped_while_they_wait_for_room_give_up_their_place::<Sound>();
+        the_socket_closes_with_the_last_handle::<Sound>();
     }
 }

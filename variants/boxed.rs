@@ -6,7 +6,7 @@
 //!
 //! # The signature
 //!
-//! `Send` has to be said, because the box hides that too.
+//! `Send` has to be said, because the box hides that too. That it borrows nothing is the default.
 //!
 //! # The two steps
 //!
@@ -22,10 +22,12 @@ use crate::error::{KvsError, Result};
 use crate::protocol::{Request, Response};
 
 /// A connection to a server. Clones share it, and every clone may have any number of requests
-/// under way at once; the server works on them in the order in which they were sent.
+/// under way at once. They take effect in the order in which they came to be queued: that of their
+/// first polls, as long as nobody has to wait for room.
 ///
 /// A future does nothing before it is polled. Dropped before that, it leaves no trace. Dropped
-/// later, its request may or may not take effect, and the reply is discarded.
+/// later, its request may or may not take effect, and the reply is discarded. Put aside after a
+/// poll, it may keep others from their turn.
 ///
 /// The connection closes when the last clone is gone and the last of their futures.
 #[derive(Debug, Clone)]
@@ -34,7 +36,8 @@ pub struct KvsClient {
 }
 
 impl KvsClient {
-    /// Connects to the server at `addr`.
+    /// Connects to the server at `addr`. Whatever runtime polls this has to go on running for the
+    /// client to work; without one, a thread of the library's own does it.
     ///
     /// Fails with [`KvsError::Connect`] where no server is to be reached.
     #[must_use = "futures do nothing unless polled"]

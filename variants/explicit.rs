@@ -2,13 +2,15 @@
 //!
 //! # The lesson
 //!
-//! Every combinator's type has a name, so that of a chain can be written out, and costs nothing. But
-//! the signature shows how the body works, changes whenever that does, and soon is longer than it.
+//! Every combinator's type has a name, so that of a chain can be written out: no allocation, and no
+//! virtual call but one through a function pointer. But the signature shows how the body works,
+//! changes whenever that does, and soon is longer than it.
 //!
 //! # The signature
 //!
 //! The type of a closure has no name. That of a function pointer has one, and a closure that captures
-//! nothing becomes a pointer. `Result` stands for the future that `and_then` makes of what it returns.
+//! nothing becomes a pointer. The second parameter of `AndThen` is what the function returns; a
+//! `Result` will do, since it can be made a future.
 //!
 //! # The two steps
 //!
@@ -29,10 +31,12 @@ use crate::error::KvsError;
 use crate::protocol::{Request, Response};
 
 /// A connection to a server. Clones share it, and every clone may have any number of requests
-/// under way at once; the server works on them in the order in which they were sent.
+/// under way at once. They take effect in the order in which they came to be queued: that of their
+/// first polls, as long as nobody has to wait for room.
 ///
 /// A future does nothing before it is polled. Dropped before that, it leaves no trace. Dropped
-/// later, its request may or may not take effect, and the reply is discarded.
+/// later, its request may or may not take effect, and the reply is discarded. Put aside after a
+/// poll, it may keep others from their turn.
 ///
 /// The connection closes when the last clone is gone and the last of their futures.
 #[derive(Debug, Clone)]
@@ -41,7 +45,8 @@ pub struct KvsClient {
 }
 
 impl KvsClient {
-    /// Connects to the server at `addr`.
+    /// Connects to the server at `addr`. Whatever runtime polls this has to go on running for the
+    /// client to work; without one, a thread of the library's own does it.
     ///
     /// Fails with [`KvsError::Connect`] where no server is to be reached.
     #[must_use = "futures do nothing unless polled"]

@@ -14,7 +14,8 @@
 //!
 //! They are the states of `Exchange`. A `poll` may answer `NotReady` only where something will wake
 //! the task. Here that is always a future that has just answered `NotReady` itself: after each step
-//! `poll` goes on to the next at once, until one has to wait.
+//! `poll` goes on to the next at once, until one has to wait. It takes the state out and puts it back
+//! only to wait on: what a reply or an error leaves behind is `Done`.
 
 use std::mem;
 use std::net::SocketAddr;
@@ -26,10 +27,12 @@ use crate::error::KvsError;
 use crate::protocol::{Request, Response};
 
 /// A connection to a server. Clones share it, and every clone may have any number of requests
-/// under way at once; the server works on them in the order in which they were sent.
+/// under way at once. They take effect in the order in which they came to be queued: that of their
+/// first polls, as long as nobody has to wait for room.
 ///
 /// A future does nothing before it is polled. Dropped before that, it leaves no trace. Dropped
-/// later, its request may or may not take effect, and the reply is discarded.
+/// later, its request may or may not take effect, and the reply is discarded. Put aside after a
+/// poll, it may keep others from their turn.
 ///
 /// The connection closes when the last clone is gone and the last of their futures.
 #[derive(Debug, Clone)]
@@ -38,7 +41,8 @@ pub struct KvsClient {
 }
 
 impl KvsClient {
-    /// Connects to the server at `addr`.
+    /// Connects to the server at `addr`. Whatever runtime polls this has to go on running for the
+    /// client to work; without one, a thread of the library's own does it.
     ///
     /// Fails with [`KvsError::Connect`] where no server is to be reached.
     pub fn connect(addr: SocketAddr) -> ClientConnectFuture {
@@ -93,12 +97,14 @@ impl Future for ClientConnectFuture {
     type Error = KvsError;
 
     fn poll(&mut self) -> Poll<KvsClient, KvsError> {
-        match &mut self.0 {
-            Connect::WaitingForConnection(connected) => {
-                let connection = try_ready!(connected.poll());
-                self.0 = Connect::Done;
-                Ok(Async::Ready(KvsClient { connection }))
-            }
+        match mem::replace(&mut self.0, Connect::Done) {
+            Connect::WaitingForConnection(mut connected) => match connected.poll()? {
+                Async::Ready(connection) => Ok(Async::Ready(KvsClient { connection })),
+                Async::NotReady => {
+                    self.0 = Connect::WaitingForConnection(connected);
+                    Ok(Async::NotReady)
+                }
+            },
             Connect::Done => panic!("polled after it was done"),
         }
     }
@@ -160,17 +166,22 @@ impl Future for Exchange {
 
     fn poll(&mut self) -> Poll<Response, KvsError> {
         loop {
-            match self {
-                Exchange::WaitingForRoom { sent, .. } => try_ready!(sent.poll()),
-                Exchange::WaitingForReply { reply } => {
-                    let response = try_ready!(reply.poll());
-                    *self = Exchange::Done;
-                    return Ok(Async::Ready(response));
-                }
+            match mem::replace(self, Exchange::Done) {
+                Exchange::WaitingForRoom { mut sent, reply } => match sent.poll()? {
+                    Async::Ready(()) => *self = Exchange::WaitingForReply { reply },
+                    Async::NotReady => {
+                        *self = Exchange::WaitingForRoom { sent, reply };
+                        return Ok(Async::NotReady);
+                    }
+                },
+                Exchange::WaitingForReply { mut reply } => match reply.poll()? {
+                    Async::Ready(response) => return Ok(Async::Ready(response)),
+                    Async::NotReady => {
+                        *self = Exchange::WaitingForReply { reply };
+                        return Ok(Async::NotReady);
+                    }
+                },
                 Exchange::Done => panic!("polled after it was done"),
-            }
-            if let Exchange::WaitingForRoom { reply, .. } = mem::replace(self, Exchange::Done) {
-                *self = Exchange::WaitingForReply { reply };
             }
         }
     }

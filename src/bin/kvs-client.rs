@@ -94,8 +94,8 @@ impl FromStr for Variant {
             let there = there.join(", ");
             match name {
                 "anon" | "boxed" | "explicit" | "manual" => format!(
-                    "{name} is not compiled in, only {there}; \
-                     `cargo build --features {name}` adds it"
+                    "{name} is not compiled in, only {there}; build kvs-client with its feature, \
+                     as in `cargo build --features {name}`"
                 ),
                 _ => format!("no client is called {name:?}; compiled in: {there}"),
             }

@@ -5,7 +5,7 @@ use std::io;
 use futures::Future;
 use parking_lot::Mutex;
 use tokio::executor::{DefaultExecutor, Executor};
-use tokio::runtime::{self, Runtime};
+use tokio::runtime::{self, Runtime, TaskExecutor};
 
 use crate::error::{KvsError, Result};
 
@@ -37,6 +37,12 @@ pub(super) fn spawn_in_background<F>(task: F) -> Result<()>
 where
     F: Future<Item = (), Error = ()> + Send + 'static,
 {
+    executor()?.spawn(task);
+    Ok(())
+}
+
+/// What spawns tasks in the background.
+pub(super) fn executor() -> Result<TaskExecutor> {
     let mut background = BACKGROUND.lock();
     let runtime = match &mut *background {
         Some(runtime) => runtime,
@@ -48,6 +54,5 @@ where
                 .map_err(KvsError::io("start the thread of the clients"))?,
         ),
     };
-    runtime.spawn(task);
-    Ok(())
+    Ok(runtime.executor())
 }

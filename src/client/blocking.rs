@@ -3,7 +3,7 @@
 //! It is where the course begins, and the measure for the others: one request at a time, on an
 //! ordinary socket.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 
@@ -105,9 +105,7 @@ impl KvsClient {
         body: Bytes,
         expected: Kind,
     ) -> std::result::Result<Response, ConnectionError> {
-        if !self.received.is_empty() {
-            return Err(ConnectionError::UnexpectedReply);
-        }
+        self.check_nothing_is_there()?;
         let mut frame = BytesMut::new();
         FrameCodec.encode(body, &mut frame)?;
         self.socket.write_all(&frame)?;
@@ -118,6 +116,25 @@ impl KvsClient {
         }
     }
 
+    /// Before a request is sent, no reply is due. One that were taken for the answer would put all
+    /// the later ones out of step.
+    fn check_nothing_is_there(&self) -> std::result::Result<(), ConnectionError> {
+        self.socket.set_nonblocking(true)?;
+        let peeked = self.socket.peek(&mut [0]);
+        self.socket.set_nonblocking(false)?;
+        match peeked {
+            Ok(0) => Err(ConnectionError::Closed),
+            Ok(_) => Err(ConnectionError::UnexpectedReply),
+            Err(error) if error.kind() == ErrorKind::WouldBlock && self.received.is_empty() => {
+                Ok(())
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                Err(ConnectionError::UnexpectedReply)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// The next frame.
     fn receive(&mut self) -> std::result::Result<BytesMut, ConnectionError> {
         loop {
@@ -125,12 +142,14 @@ impl KvsClient {
                 return Ok(frame);
             }
             let mut chunk = [0; 8 * 1024];
-            match self.socket.read(&mut chunk)? {
-                0 => {
+            match self.socket.read(&mut chunk) {
+                Ok(0) => {
                     let rest = FrameCodec.decode_eof(&mut self.received)?;
                     return rest.ok_or(ConnectionError::Closed);
                 }
-                n => self.received.extend_from_slice(&chunk[..n]),
+                Ok(n) => self.received.extend_from_slice(&chunk[..n]),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error.into()),
             }
         }
     }

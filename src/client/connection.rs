@@ -8,6 +8,7 @@
 //!   answer fills the queue, and then nothing more is sent, only waited.
 //! - [`Receiving`] waits for the reply.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -43,13 +44,19 @@ pub(super) struct Call {
 pub struct Connection {
     addr: SocketAddr,
     calls: mpsc::Sender<Call>,
+    in_use: InUse,
 }
+
+/// What every handle and every future holds, so that the driver knows when all are gone. The queue
+/// would tell as well, but not while it is full and the driver does not look at it.
+type InUse = Arc<oneshot::Sender<Infallible>>;
 
 impl Connection {
     /// Connects to the server at `addr`, once the future is polled.
     ///
-    /// The task that drives the connection runs on the runtime that polls this future, or, where
-    /// there is none, on a thread of the library's own.
+    /// The task that drives the connection runs on the runtime that polls this future, which has to
+    /// go on running as long as replies are waited for; or, where there is none, on a thread of the
+    /// library's own.
     pub fn open(addr: SocketAddr) -> Opening {
         Opening {
             addr,
@@ -73,7 +80,7 @@ impl Connection {
         let receiving = Receiving {
             addr: self.addr,
             reply,
-            _open: self.calls.clone(),
+            _in_use: Arc::clone(&self.in_use),
         };
         (sending, receiving)
     }
@@ -91,8 +98,8 @@ pub struct Opening {
 enum OpeningState {
     NotStarted,
     Connecting(ConnectFuture),
-    /// The library's own thread does all of it.
-    InBackground(oneshot::Receiver<Result<Connection>>),
+    /// The library's own thread does all of it, unless this is dropped.
+    InBackground(oneshot::SpawnHandle<Connection, KvsError>),
 }
 
 impl Opening {
@@ -100,21 +107,20 @@ impl Opening {
         if background::has_runtime() {
             return Ok(OpeningState::Connecting(TcpStream::connect(&self.addr)));
         }
-        let (sender, opened) = oneshot::channel();
-        background::spawn(Connection::open(self.addr).then(|opened| {
-            let _ = sender.send(opened);
-            Ok(())
-        }))?;
+        let executor = background::executor()?;
+        let opened = oneshot::spawn(Connection::open(self.addr), &executor);
         Ok(OpeningState::InBackground(opened))
     }
 
     fn drive(&self, socket: TcpStream) -> Result<Connection> {
         socket.set_nodelay(true).map_err(|e| self.error(e))?;
-        let (sender, calls) = mpsc::channel(QUEUE);
-        background::spawn(Driver::new(self.addr, socket, calls))?;
+        let (calls, queue) = mpsc::channel(QUEUE);
+        let (sender, in_use) = oneshot::channel();
+        background::spawn(Driver::new(self.addr, socket, queue, in_use))?;
         Ok(Connection {
             addr: self.addr,
-            calls: sender,
+            calls,
+            in_use: Arc::new(sender),
         })
     }
 
@@ -141,11 +147,7 @@ impl Future for Opening {
                 Ok(Async::NotReady) => Ok(Async::NotReady),
                 Err(error) => Err(self.error(error)),
             },
-            OpeningState::InBackground(opened) => match opened.poll() {
-                Ok(Async::Ready(opened)) => opened.map(Async::Ready),
-                Ok(Async::NotReady) => Ok(Async::NotReady),
-                Err(oneshot::Canceled) => Err(abandoned(self.addr)),
-            },
+            OpeningState::InBackground(opened) => opened.poll(),
         }
     }
 }
@@ -157,6 +159,9 @@ impl fmt::Debug for Opening {
 }
 
 /// The first half of a request: done when the queue has taken it.
+///
+/// Once polled it may have been given a place in the queue, so it has to be polled on or dropped:
+/// put aside, it keeps that place from others.
 ///
 /// Fails with [`KvsError::TooLarge`] where the request is longer than a frame can be.
 #[derive(Debug)]
@@ -193,8 +198,7 @@ impl Future for Sending {
 pub struct Receiving {
     addr: SocketAddr,
     reply: oneshot::Receiver<Result<Response>>,
-    /// The connection stays open for whoever waits for a reply.
-    _open: mpsc::Sender<Call>,
+    _in_use: InUse,
 }
 
 impl Future for Receiving {

@@ -5,12 +5,14 @@
 //! it goes on with that.
 
 use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::mem;
 use std::net::SocketAddr;
 
 use bytes::Bytes;
 use futures::sync::oneshot;
-use futures::{Async, AsyncSink, Future, Poll, Sink, Stream};
-use log::debug;
+use futures::{Async, AsyncSink, Future, Poll, Sink, Stream, try_ready};
+use log::{debug, warn};
 use tokio::codec::Framed;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -26,31 +28,39 @@ pub const IN_FLIGHT: usize = 256;
 
 /// Sends requests and hands out replies until nobody needs the connection any more.
 ///
-/// When the connection breaks, the driver goes on and answers every request with the cause: a
-/// request may be put into the queue at any moment, and one that nobody takes out would leave
-/// its future waiting forever.
+/// When the connection breaks, the driver goes on and answers every request with the cause.
 pub(super) struct Driver {
     addr: SocketAddr,
-    /// `None` once nobody needs the connection any more.
-    queue: Option<mpsc::Receiver<Call>>,
     state: State,
 }
 
 enum State {
-    Open(Link),
-    Broken(KvsError),
+    Open {
+        link: Link,
+        queue: mpsc::Receiver<Call>,
+    },
+    Broken(Refusal),
+    Done,
 }
 
 impl Driver {
-    pub(super) fn new(addr: SocketAddr, socket: TcpStream, queue: mpsc::Receiver<Call>) -> Driver {
+    /// Takes over a connected socket. `in_use` is cancelled once every handle and every future of
+    /// the connection is gone.
+    pub(super) fn new(
+        addr: SocketAddr,
+        socket: TcpStream,
+        queue: mpsc::Receiver<Call>,
+        in_use: oneshot::Receiver<Infallible>,
+    ) -> Driver {
+        let link = Link {
+            socket: ReadJson::new(Framed::new(socket, FrameCodec)),
+            in_use,
+            unsent: None,
+            in_flight: VecDeque::new(),
+        };
         Driver {
             addr,
-            queue: Some(queue),
-            state: State::Open(Link {
-                socket: ReadJson::new(Framed::new(socket, FrameCodec)),
-                unsent: None,
-                in_flight: VecDeque::new(),
-            }),
+            state: State::Open { link, queue },
         }
     }
 }
@@ -60,41 +70,67 @@ impl Future for Driver {
     type Error = ();
 
     fn poll(&mut self) -> Poll<(), ()> {
-        while let Some(queue) = &mut self.queue {
-            match &mut self.state {
-                State::Open(link) => match link.turn(queue) {
-                    Ok(Async::NotReady) => return Ok(Async::NotReady),
-                    Ok(Async::Ready(())) => self.queue = None,
-                    Err(cause) => {
-                        debug!("the connection to {} broke: {cause}", self.addr);
-                        let addr = self.addr;
-                        let error = KvsError::Connection { addr, cause };
-                        link.fail(&error);
-                        self.state = State::Broken(error);
+        if let State::Open { link, queue } = &mut self.state {
+            match link.turn(queue) {
+                Ok(Async::NotReady) => return Ok(Async::NotReady),
+                Ok(Async::Ready(())) => self.state = State::Done,
+                Err(cause) => {
+                    debug!("the connection to {} broke: {cause}", self.addr);
+                    let addr = self.addr;
+                    let error = KvsError::Connection { addr, cause };
+                    link.fail(&error);
+                    if let State::Open { queue, .. } = mem::replace(&mut self.state, State::Done) {
+                        self.state = State::Broken(Refusal { queue, error });
                     }
-                },
-                State::Broken(error) => match next_call(queue) {
-                    Async::NotReady => return Ok(Async::NotReady),
-                    Async::Ready(Some(call)) => drop(call.reply.send(Err(error.clone()))),
-                    Async::Ready(None) => self.queue = None,
-                },
+                }
             }
+        }
+        if let State::Broken(refusal) = &mut self.state {
+            try_ready!(refusal.poll());
+            self.state = State::Done;
         }
         Ok(Async::Ready(()))
     }
 }
 
 impl Drop for Driver {
-    /// A runtime that shuts down drops its tasks. Somebody still has to take the requests out of
-    /// the queue.
+    /// A runtime that shuts down drops its tasks. Somebody still has to answer the requests.
     fn drop(&mut self) {
-        if let Some(queue) = self.queue.take() {
-            // If that fails as well, there is no thread left that could wait for a reply.
-            let _ = background::spawn_in_background(Driver {
-                addr: self.addr,
-                queue: Some(queue),
-                state: State::Broken(abandoned(self.addr)),
-            });
+        let refusal = match mem::replace(&mut self.state, State::Done) {
+            State::Open { queue, .. } => Refusal {
+                queue,
+                error: abandoned(self.addr),
+            },
+            State::Broken(refusal) => refusal,
+            State::Done => return,
+        };
+        if let Err(error) = background::spawn_in_background(refusal) {
+            warn!("requests to {} may wait for ever: {error}", self.addr);
+        }
+    }
+}
+
+/// Answers every request with the same error, until there can be no more.
+///
+/// A request may be put into the queue at any moment, and one that nobody takes out would leave
+/// its future waiting for ever, even where the queue itself is gone: one that arrives while the
+/// channel is being dropped can stay in it.
+struct Refusal {
+    queue: mpsc::Receiver<Call>,
+    error: KvsError,
+}
+
+impl Future for Refusal {
+    type Item = ();
+    type Error = ();
+
+    fn poll(&mut self) -> Poll<(), ()> {
+        loop {
+            match next_call(&mut self.queue) {
+                Async::NotReady => return Ok(Async::NotReady),
+                Async::Ready(Some(call)) => drop(call.reply.send(Err(self.error.clone()))),
+                Async::Ready(None) => return Ok(Async::Ready(())),
+            }
         }
     }
 }
@@ -102,6 +138,7 @@ impl Drop for Driver {
 /// A connection that works.
 struct Link {
     socket: ReadJson<Framed<TcpStream, FrameCodec>, Response>,
+    in_use: oneshot::Receiver<Infallible>,
     /// A request that has left the queue, and that the socket's buffer had no room for.
     unsent: Option<Bytes>,
     /// Those who wait for a reply, in the order of their requests.
@@ -112,13 +149,14 @@ impl Link {
     /// Does all that can be done now. Ready once nobody needs the connection any more.
     fn turn(&mut self, queue: &mut mpsc::Receiver<Call>) -> Poll<(), ConnectionError> {
         loop {
-            if self.send_requests(queue)?.is_ready() {
+            if self.in_use.poll().is_err() {
                 return Ok(Async::Ready(()));
             }
+            let sent = self.send_requests(queue);
             let was_full = self.is_full();
-            // All that was taken from the queue leaves with one system call.
-            let is_flushed = self.socket.poll_complete()?.is_ready();
+            // The server's last words may be there although nothing can be sent to it any more.
             self.receive_replies()?;
+            let is_flushed = sent?.is_ready();
 
             // The queue wakes this task only where it was found empty, and it was not looked at
             // while too much was under way. Where there is room again, only another round fills it.
@@ -136,8 +174,8 @@ impl Link {
         self.unsent.is_some() || self.in_flight.len() >= IN_FLIGHT
     }
 
-    /// Takes requests from the queue until it is empty or enough are under way. Ready once there
-    /// will never be another one.
+    /// Takes requests from the queue until it is empty or enough are under way, and sends them
+    /// together, as far as the socket's buffer takes them. Ready when all of them have gone.
     fn send_requests(&mut self, queue: &mut mpsc::Receiver<Call>) -> Poll<(), ConnectionError> {
         loop {
             if let Some(body) = self.unsent.take()
@@ -146,17 +184,15 @@ impl Link {
                 self.unsent = Some(body);
             }
             if self.is_full() {
-                return Ok(Async::NotReady);
+                break;
             }
-            match next_call(queue) {
-                Async::Ready(Some(call)) => {
-                    self.unsent = Some(call.body);
-                    self.in_flight.push_back((call.kind, call.reply));
-                }
-                Async::Ready(None) => return Ok(Async::Ready(())),
-                Async::NotReady => return Ok(Async::NotReady),
-            }
+            let Async::Ready(Some(call)) = next_call(queue) else {
+                break;
+            };
+            self.unsent = Some(call.body);
+            self.in_flight.push_back((call.kind, call.reply));
         }
+        self.socket.poll_complete()
     }
 
     /// Hands out the replies that are there, and fails where no more can come.
@@ -185,7 +221,7 @@ impl Link {
     }
 }
 
-/// The next request, or `None` once every handle and every future of the connection is gone.
+/// The next request, or `None` where there will never be another one.
 fn next_call(queue: &mut mpsc::Receiver<Call>) -> Async<Option<Call>> {
     // The channel is documented to have no error that could be told from its end.
     queue.poll().unwrap_or(Async::Ready(None))

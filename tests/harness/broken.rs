@@ -23,6 +23,10 @@ pub trait Fault: Clone + Default + Send + 'static {
     }
 
     fn spoil<T: Send + 'static>(future: Boxed<T>) -> Boxed<T>;
+
+    fn spoil_connect<T: Send + 'static>(future: Boxed<T>) -> Boxed<T> {
+        future
+    }
 }
 
 pub struct Faulty<F> {
@@ -52,10 +56,10 @@ impl<F: Fault> Clone for Faulty<F> {
 
 impl<F: Fault> Client for Faulty<F> {
     fn connect(addr: SocketAddr) -> impl Future<Item = Self, Error = KvsError> + Send {
-        Connection::open(addr).map(|connection| Faulty {
+        F::spoil_connect(Box::new(Connection::open(addr).map(|connection| Faulty {
             connection,
             fault: F::default(),
-        })
+        })))
     }
 
     fn get(
@@ -104,6 +108,10 @@ impl Fault for Eager {
             Ok(Async::Ready(item)) => Box::new(future::ok(item)),
             Err(error) => Box::new(future::err(error)),
         }
+    }
+
+    fn spoil_connect<T: Send + 'static>(future: Boxed<T>) -> Boxed<T> {
+        Eager::spoil(future)
     }
 }
 

@@ -1,14 +1,14 @@
 //! Futures that are dropped before they are done, or never polled at all.
 
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc;
 
 use futures::{Future, future};
 use kvs::KvsError;
 use kvs::client::{IN_FLIGHT, QUEUE};
 
-use super::{Client, Script, Task, connect, wait};
-use crate::common::ANY_PORT;
+use super::{Client, Script, Task, connect, patience, wait};
+use crate::common::{ANY_PORT, Wire};
 
 const GET_K: &str = r#"{"Get":{"key":"k"}}"#;
 
@@ -26,9 +26,10 @@ pub fn a_future_that_is_never_polled_sends_nothing<C: Client>() {
     });
     let mut client = connect::<C>(script.addr);
     let never_polled = client.set("k".to_owned(), "v".to_owned());
-    wait(get_k(&mut client)).unwrap();
+    let value = wait(get_k(&mut client));
     drop((never_polled, client));
     script.finish();
+    assert_eq!(value.unwrap(), None);
 }
 
 pub fn a_future_dropped_before_its_first_poll_sends_nothing<C: Client>() {
@@ -40,29 +41,42 @@ pub fn a_future_dropped_before_its_first_poll_sends_nothing<C: Client>() {
     let mut client = connect::<C>(script.addr);
     drop(client.set("k".to_owned(), "v".to_owned()));
     drop(client.remove("k".to_owned()));
-    wait(get_k(&mut client)).unwrap();
+    let value = wait(get_k(&mut client));
     drop(client);
     script.finish();
+    assert_eq!(value.unwrap(), None);
 }
 
 pub fn a_connection_that_is_never_polled_is_not_made<C: Client>() {
     let listener = TcpListener::bind(ANY_PORT).unwrap();
     let addr = listener.local_addr().unwrap();
     let never_polled = C::connect(addr);
-    // Connections are accepted in the order in which they are made.
-    let first = std::net::TcpStream::connect(addr).unwrap();
-    let (_, peer) = listener.accept().unwrap();
-    assert_eq!(peer, first.local_addr().unwrap());
+    // Connections are accepted in the order in which they are made. One that was made in secret,
+    // on another thread perhaps, has the time of all the others to show up.
+    for _ in 0..50 {
+        let ours = TcpStream::connect(addr).unwrap();
+        let (_, peer) = listener.accept().unwrap();
+        assert_eq!(peer, ours.local_addr().unwrap(), "a stranger connected");
+    }
     drop(never_polled);
 }
 
 pub fn a_connection_given_up_while_it_is_made_is_closed<C: Client>() {
-    let script = Script::start(|mut peer| peer.expect_end());
-    let mut connecting = Task::new(C::connect(script.addr));
+    let listener = TcpListener::bind(ANY_PORT).unwrap();
+    let addr = listener.local_addr().unwrap();
+    let mut connecting = Task::new(C::connect(addr));
     let polled = connecting.poll();
     assert!(polled.is_ok(), "the server is there");
     drop((connecting, polled));
-    script.finish();
+    // It may have come as far as a connection, or not; in either case there is none left.
+    let ours = TcpStream::connect(addr).unwrap();
+    loop {
+        let (socket, peer) = listener.accept().unwrap();
+        if peer == ours.local_addr().unwrap() {
+            break;
+        }
+        Wire::new(socket, patience()).expect_end();
+    }
 }
 
 pub fn a_future_dropped_in_flight_leaves_the_connection_in_step<C: Client>() {
@@ -160,5 +174,56 @@ pub fn a_future_outlives_its_handle_and_then_the_socket_closes<C: Client>() {
     drop_handle.send(()).unwrap();
     assert_eq!(in_flight.finish().unwrap().as_deref(), Some("v"));
     assert_eq!(wait(not_polled_yet).unwrap().as_deref(), Some("w"));
+    script.finish();
+}
+
+pub fn the_socket_closes_although_all_places_are_taken<C: Client>() {
+    // Short requests take all the places in flight; long ones fill the socket's buffers before.
+    for (requests, len) in [(IN_FLIGHT + 2 * QUEUE, 1), (QUEUE, 1 << 18)] {
+        let (given_up, all_given_up) = mpsc::channel::<()>();
+        let script = Script::start(move |mut peer| {
+            all_given_up.recv().unwrap();
+            // Whatever was sent before; then the end, or a reset where the client has closed with
+            // something left to send.
+            let _ = std::io::copy(&mut peer.0, &mut std::io::sink());
+            assert_eq!(peer.0.peek(&mut [0]).unwrap_or(0), 0);
+        });
+        let mut client = connect::<C>(script.addr);
+        let mut gets: Vec<_> = (0..requests)
+            .map(|_| Task::new(client.get("k".repeat(len))))
+            .collect();
+        // Twice, since some were given room meanwhile.
+        gets.iter_mut().for_each(Task::expect_not_ready);
+        gets.iter_mut().for_each(Task::expect_not_ready);
+        drop((gets, client));
+        given_up.send(()).unwrap();
+        script.finish();
+    }
+}
+
+pub fn the_queue_takes_no_more_than_its_bound<C: Client>() {
+    let (given_up, all_given_up) = mpsc::channel::<()>();
+    let script = Script::start(move |mut peer| {
+        all_given_up.recv().unwrap();
+        let mut given_up = 0;
+        while peer.receive() != r#"{"Get":{"key":"last"}}"# {
+            given_up += 1;
+            peer.send(r#"{"Get":null}"#);
+        }
+        peer.send(r#"{"Get":null}"#);
+        let bound = IN_FLIGHT + QUEUE;
+        assert!(given_up <= bound, "{given_up} requests were taken");
+    });
+    let mut client = connect::<C>(script.addr);
+    let mut gets: Vec<_> = (0..IN_FLIGHT + 10 * QUEUE)
+        .map(|_| Task::new(get_k(&mut client)))
+        .collect();
+    for _ in 0..20 {
+        gets.iter_mut().for_each(Task::expect_not_ready);
+    }
+    // What has only waited for room is gone now; what was taken will still be sent.
+    drop(gets);
+    given_up.send(()).unwrap();
+    wait(client.get("last".to_owned())).unwrap();
     script.finish();
 }

@@ -56,6 +56,7 @@ macro_rules! one_at_a_time {
             a_reply_that_is_not_json_is_an_error,
             a_reply_of_the_wrong_kind_is_an_error,
             a_reply_over_the_limit_is_an_error,
+            a_reply_that_nobody_asked_for_is_an_error,
             an_unknown_code_keeps_code_and_message_and_the_connection_goes_on,
             a_refused_connection_is_an_error_with_the_address,
             a_reset_connection_is_an_error,
@@ -79,10 +80,10 @@ macro_rules! many_at_once {
             it_works_on_a_runtime_of_one_thread,
             it_works_on_several_threads_without_a_runtime,
             a_runtime_that_shuts_down_fails_what_waits_on_it,
+            the_cause_of_a_broken_connection_outlives_its_runtime,
         } scripted {
             requests_that_wait_together_are_sent_together,
             many_replies_may_arrive_at_once,
-            a_reply_that_nobody_asked_for_is_an_error,
             a_broken_connection_fails_every_outstanding_and_every_later_future,
             a_server_that_does_not_answer_is_sent_no_more_than_the_bound,
             large_requests_and_replies_cross_each_other,
@@ -91,6 +92,8 @@ macro_rules! many_at_once {
             a_future_dropped_in_flight_leaves_the_connection_in_step,
             futures_dropped_while_they_wait_for_room_give_up_their_place,
             a_future_outlives_its_handle_and_then_the_socket_closes,
+            the_socket_closes_although_all_places_are_taken,
+            the_queue_takes_no_more_than_its_bound,
         } poll {
             not_ready_always_leaves_a_wake_up_behind,
             a_wake_up_that_changes_nothing_is_harmless,
@@ -98,6 +101,7 @@ macro_rules! many_at_once {
             one_request_needs_few_polls,
             a_future_may_move_between_threads_between_polls,
             a_future_that_is_done_does_not_go_on,
+            the_task_of_a_connection_sleeps_while_there_is_nothing_to_do,
         });
     };
 }
@@ -122,15 +126,28 @@ pub fn patience() -> Duration {
     PATIENCE.get()
 }
 
-/// Checks that a test fails, and does not let it wait long for what will not come.
-pub fn catches(test: impl FnOnce()) {
-    let before = PATIENCE.replace(Duration::from_millis(300));
+/// Checks that a test fails with a message that has `reason` in it.
+pub fn catches(reason: &str, test: impl FnOnce()) {
+    let result = panic::catch_unwind(AssertUnwindSafe(test));
+    let panic = result.expect_err("the harness finds nothing wrong with a broken client");
+    let message = match panic.downcast_ref::<&str>() {
+        Some(message) => message,
+        None => panic.downcast_ref::<String>().unwrap().as_str(),
+    };
+    assert!(
+        message.contains(reason),
+        "caught for another reason: {message}"
+    );
+}
+
+/// Runs a test that may have to wait for what will not come, but not for long.
+pub fn impatiently(test: impl FnOnce()) {
+    let before = PATIENCE.replace(Duration::from_secs(1));
     let result = panic::catch_unwind(AssertUnwindSafe(test));
     PATIENCE.set(before);
-    assert!(
-        result.is_err(),
-        "the harness finds nothing wrong with a broken client"
-    );
+    if let Err(panic) = result {
+        panic::resume_unwind(panic);
+    }
 }
 
 /// Counts the wake-ups of a future, and lets a test wait for one.
@@ -250,8 +267,8 @@ impl Script {
 
     /// Waits for the end of the script, and fails where that has failed.
     pub fn finish(mut self) {
-        if let Some(thread) = self.thread.take() {
-            thread.join().expect("the script of the server");
+        if let Some(Err(panic)) = self.thread.take().map(JoinHandle::join) {
+            panic::resume_unwind(panic);
         }
     }
 }

@@ -1,14 +1,19 @@
 //! The contract of `poll`: a future that is not ready has seen to it that its task is woken, and
 //! a task may poll it at any other time too, on any thread.
 
+use std::cell::RefCell;
 use std::panic::{self, AssertUnwindSafe};
+use std::rc::Rc;
 use std::sync::mpsc;
 use std::thread;
 
 use futures::{Async, Future};
 use kvs::client::{IN_FLIGHT, QUEUE};
+use kvs::protocol::MAX_FRAME_LEN;
+use tokio::executor::{Executor, SpawnError};
 
 use super::{Client, Script, Task, connect};
+use crate::common::NOBODY;
 
 /// More polls than this, for one request on its own, are a sign of waste: one sends it, one finds
 /// the reply, and with `join` each half asks on its own.
@@ -153,7 +158,7 @@ pub fn a_future_that_is_done_does_not_go_on<C: Client>() {
         F::Error: std::fmt::Debug,
     {
         let mut task = Task::new(future);
-        while !task.poll().unwrap().is_ready() {
+        while let Ok(Async::NotReady) = task.poll() {
             task.wait_for_wake();
         }
         let again = panic::catch_unwind(AssertUnwindSafe(|| task.poll().map(|_| ())));
@@ -174,7 +179,62 @@ pub fn a_future_that_is_done_does_not_go_on<C: Client>() {
     drop(client);
     script.finish();
 
+    // An error is an end as well, at either step.
+    let mut client = connect::<C>(Script::start(drop).addr);
+    panics_when_polled_again(client.get("k".to_owned()));
+    panics_when_polled_again(client.get("k".repeat(MAX_FRAME_LEN)));
+    panics_when_polled_again(C::connect(NOBODY));
+
     let script = Script::start(|mut peer| peer.expect_end());
     panics_when_polled_again(C::connect(script.addr));
+    script.finish();
+}
+
+/// An executor that hands its tasks to the test.
+#[derive(Clone, Default)]
+struct Tasks(Rc<RefCell<Vec<BoxedTask>>>);
+
+type BoxedTask = Box<dyn Future<Item = (), Error = ()> + Send>;
+
+impl Executor for Tasks {
+    fn spawn(&mut self, task: BoxedTask) -> Result<(), SpawnError> {
+        self.0.borrow_mut().push(task);
+        Ok(())
+    }
+}
+
+/// The driver wakes itself only where something has changed. One that does so whenever it is not
+/// ready would do its work as well, and burn a core.
+pub fn the_task_of_a_connection_sleeps_while_there_is_nothing_to_do<C: Client>() {
+    let (answer, script) = answers_when_told();
+    let tasks = Tasks::default();
+    let mut enter = tokio_executor::enter().unwrap();
+    let mut client = tokio_executor::with_default(&mut tasks.clone(), &mut enter, |_| {
+        connect::<C>(script.addr)
+    });
+    let mut driver = Task::new(tasks.0.borrow_mut().pop().unwrap());
+    driver.expect_not_ready();
+
+    let sleeps = |driver: &mut Task<BoxedTask>| {
+        let wakes = driver.wakes();
+        for _ in 0..10 {
+            driver.expect_not_ready();
+        }
+        assert_eq!(driver.wakes(), wakes, "the driver wakes itself");
+    };
+    let mut gets = Vec::new();
+    for in_flight in 0..=IN_FLIGHT {
+        if [0, 1, IN_FLIGHT].contains(&in_flight) {
+            sleeps(&mut driver);
+        }
+        if in_flight < IN_FLIGHT {
+            let mut get = Task::new(client.get("k".to_owned()));
+            get.expect_not_ready();
+            gets.push(get);
+            driver.wait_for_wake();
+            driver.expect_not_ready();
+        }
+    }
+    drop((answer, driver, gets));
     script.finish();
 }

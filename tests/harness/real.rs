@@ -1,13 +1,17 @@
 //! Against the real server.
 
+use std::io::Write;
+use std::thread;
+
 use futures::{Future, future};
+use kvs::client::QUEUE;
 use kvs::protocol::{MAX_FRAME_LEN, code};
 use kvs::thread_pool::SharedQueueThreadPool;
-use kvs::{KvStore, KvsError};
-use std::thread;
+use kvs::{ConnectionError, KvStore, KvsError};
 use tempfile::TempDir;
 
-use super::{Client, Task, connect, patience, wait};
+use super::scripted::cause;
+use super::{Client, Script, Task, connect, patience, wait};
 use crate::common::TestServer;
 
 type Store = KvStore<SharedQueueThreadPool>;
@@ -151,7 +155,8 @@ pub fn requests_take_effect_in_the_order_in_which_they_were_sent<C: Client>() {
     let mut client = connect::<C>(server.addr);
     let mut gets = Vec::new();
     let mut sets = Vec::new();
-    for n in 0..100 {
+    // No more than the queue has room for: whoever has to wait for room may be overtaken.
+    for n in 0..QUEUE / 2 {
         sets.push(client.set("key".to_owned(), n.to_string()));
         gets.push(client.get("key".to_owned()));
     }
@@ -287,4 +292,22 @@ pub fn a_runtime_that_shuts_down_fails_what_waits_on_it<C: Client>() {
         matches!(later, Err(KvsError::Connection { .. })),
         "{later:?}"
     );
+}
+
+pub fn the_cause_of_a_broken_connection_outlives_its_runtime<C: Client>() {
+    let script = Script::start(|mut peer| {
+        peer.receive();
+        peer.0.write_all(b"\0\0\0\x01?").unwrap();
+        peer.expect_end();
+    });
+    let mut runtime = tokio::runtime::Runtime::new().unwrap();
+    let mut client: C = runtime.block_on(C::connect(script.addr)).unwrap();
+    let mut is_bad_frame = || {
+        let cause = cause(wait(client.get("key".to_owned())));
+        assert!(matches!(cause, ConnectionError::BadFrame(_)), "{cause:?}");
+    };
+    is_bad_frame();
+    runtime.shutdown_now().wait().unwrap();
+    is_bad_frame();
+    script.finish();
 }

@@ -193,24 +193,27 @@ pub fn a_reply_over_the_limit_is_an_error<C: Client>() {
 }
 
 pub fn a_reply_that_nobody_asked_for_is_an_error<C: Client>() {
-    let (go_on, may_close) = mpsc::channel::<()>();
+    let (sent, is_sent) = mpsc::channel();
     let script = Script::start(move |mut peer| {
         assert_eq!(peer.receive(), GET_K);
-        peer.send(r#"{"Get":"v"}"#);
-        peer.send(r#"{"Get":"too many"}"#);
+        let mut replies = frame(r#"{"Get":"v"}"#);
+        replies.extend(frame(r#"{"Get":"too many"}"#));
+        peer.0.write_all(&replies).unwrap();
+        sent.send(()).unwrap();
         peer.expect_end();
-        drop(may_close);
     });
     let mut client = connect::<C>(script.addr);
     assert_eq!(wait(get_k(&mut client)).unwrap().as_deref(), Some("v"));
-    // The script goes on when the client has closed its socket, and so has seen the reply.
+    is_sent.recv().unwrap();
+    for _ in 0..2 {
+        let cause = cause(wait(get_k(&mut client)));
+        assert!(
+            matches!(cause, ConnectionError::UnexpectedReply),
+            "{cause:?}"
+        );
+    }
+    drop(client);
     script.finish();
-    assert!(go_on.send(()).is_err());
-    let cause = cause(wait(get_k(&mut client)));
-    assert!(
-        matches!(cause, ConnectionError::UnexpectedReply),
-        "{cause:?}"
-    );
 }
 
 pub fn an_unknown_code_keeps_code_and_message_and_the_connection_goes_on<C: Client>() {
