@@ -11,36 +11,41 @@ use futures::sync::oneshot;
 use futures::{Future, Poll, Stream, stream};
 use kvs::Result;
 use kvs::client::{Client, blocking};
+use tokio::runtime::current_thread::Runtime;
 
 use super::Server;
 
-const REQUESTS: u32 = 5_000;
+/// Requests in a round, and rounds. All clients have their turn in each round, so that whatever else
+/// the machine does meets all of them; the times are medians of the rounds.
+const REQUESTS: u32 = 1_000;
+const ROUNDS: usize = 9;
 const IN_FLIGHT: usize = 64;
 const KEY: &str = "tour";
 
-/// The costs of a variant. What a blocking call has none of is `None`.
-struct Cost {
-    signature: String,
-    type_name: Option<&'static str>,
-    bytes: Option<usize>,
-    allocations: f64,
-    polls: Option<f64>,
-    alone: f64,
-    in_flight: Option<f64>,
+/// What is measured of a client. What a blocking call has none of is `None`.
+trait Measured {
+    fn signature(&self) -> String;
+    fn type_name(&mut self) -> Option<&'static str>;
+    fn future_bytes(&mut self) -> Option<usize>;
+    /// Polls a request, where each has a task of its own.
+    fn polls(&mut self) -> Result<Option<f64>>;
+    /// Makes the requests of a round one after the other.
+    fn alone(&mut self) -> Result<()>;
+    /// Makes them with [`IN_FLIGHT`] under way at once.
+    fn in_flight(&mut self) -> Result<Option<()>>;
 }
 
 pub(super) fn run(dir: &Path) -> Result<()> {
     let server = Server::start(dir)?;
-    let mut client = blocking::KvsClient::connect(server.addr)?;
-    client.set(KEY.to_owned(), "v".repeat(64))?;
-    drop(client);
     let addr = server.addr;
-    let costs = [
-        ("blocking", measure_blocking(addr)?),
+    let mut blocking = blocking::KvsClient::connect(addr)?;
+    blocking.set(KEY.to_owned(), "v".repeat(64))?;
+    let mut clients: Vec<(&str, Box<dyn Measured>)> = vec![
+        ("blocking", Box::new(blocking)),
         #[cfg(feature = "boxed")]
         (
             "boxed",
-            measure::<kvs::client::boxed::KvsClient>(
+            Variant::<kvs::client::boxed::KvsClient>::boxed(
                 addr,
                 include_str!("../../variants/boxed.rs"),
             )?,
@@ -48,7 +53,7 @@ pub(super) fn run(dir: &Path) -> Result<()> {
         #[cfg(feature = "explicit")]
         (
             "explicit",
-            measure::<kvs::client::explicit::KvsClient>(
+            Variant::<kvs::client::explicit::KvsClient>::boxed(
                 addr,
                 include_str!("../../variants/explicit.rs"),
             )?,
@@ -56,41 +61,59 @@ pub(super) fn run(dir: &Path) -> Result<()> {
         #[cfg(feature = "anon")]
         (
             "anon",
-            measure::<kvs::client::anon::KvsClient>(addr, include_str!("../../variants/anon.rs"))?,
+            Variant::<kvs::client::anon::KvsClient>::boxed(
+                addr,
+                include_str!("../../variants/anon.rs"),
+            )?,
         ),
         #[cfg(feature = "manual")]
         (
             "manual",
-            measure::<kvs::client::manual::KvsClient>(
+            Variant::<kvs::client::manual::KvsClient>::boxed(
                 addr,
                 include_str!("../../variants/manual.rs"),
             )?,
         ),
     ];
-    server.stop()?;
 
     println!("\nWhat `get` returns:\n");
-    for (name, cost) in &costs {
-        println!("{name:<9} {}", cost.signature);
+    for (name, client) in &clients {
+        println!("{name:<9} {}", client.signature());
     }
-    println!("\nWhat one `get` costs (on one thread, the server on others):\n");
+
+    let mut alone = vec![Vec::new(); clients.len()];
+    let mut in_flight = vec![Vec::new(); clients.len()];
+    for _ in 0..ROUNDS {
+        for (n, (_, client)) in clients.iter_mut().enumerate() {
+            let began = Instant::now();
+            client.alone()?;
+            alone[n].push(micros(began));
+            let began = Instant::now();
+            if client.in_flight()?.is_some() {
+                in_flight[n].push(micros(began));
+            }
+        }
+    }
+    println!(
+        "\nWhat one `get` costs (on one thread, the server on others; medians of {ROUNDS} rounds):\n"
+    );
     println!(
         "{:<9} {:>12} {:>12} {:>6} {:>10} {:>15}",
         "client", "future bytes", "allocations", "polls", "alone us", "64 in flight us"
     );
-    for (name, cost) in &costs {
+    for (n, (name, client)) in clients.iter_mut().enumerate() {
         println!(
-            "{name:<9} {:>12} {:>12.1} {:>6} {:>10.1} {:>15}",
-            or_dash(cost.bytes),
-            cost.allocations,
-            or_dash(cost.polls.map(|polls| format!("{polls:.1}"))),
-            cost.alone,
-            or_dash(cost.in_flight.map(|time| format!("{time:.1}"))),
+            "{name:<9} {:>12} {:>12.1} {:>6} {:>10} {:>15}",
+            or_dash(client.future_bytes()),
+            count_allocations(client.as_mut())?,
+            or_dash(client.polls()?),
+            or_dash(median(&mut alone[n])),
+            or_dash(median(&mut in_flight[n])),
         );
     }
     println!("\nWhat the compiler calls the future, modules left out:\n");
-    for (name, cost) in &costs {
-        if let Some(full) = cost.type_name {
+    for (name, client) in &mut clients {
+        if let Some(full) = client.type_name() {
             println!(
                 "{name:<9} {} ({} characters in full)",
                 shorten(full),
@@ -98,81 +121,107 @@ pub(super) fn run(dir: &Path) -> Result<()> {
             );
         }
     }
-    Ok(())
+    drop(clients);
+    server.stop()
+}
+
+impl Measured for blocking::KvsClient {
+    fn signature(&self) -> String {
+        signature_of_get(include_str!("../../src/client/blocking.rs"))
+    }
+
+    fn type_name(&mut self) -> Option<&'static str> {
+        None
+    }
+
+    fn future_bytes(&mut self) -> Option<usize> {
+        None
+    }
+
+    fn polls(&mut self) -> Result<Option<f64>> {
+        Ok(None)
+    }
+
+    fn alone(&mut self) -> Result<()> {
+        (0..REQUESTS).try_for_each(|_| self.get(KEY.to_owned()).map(drop))
+    }
+
+    fn in_flight(&mut self) -> Result<Option<()>> {
+        Ok(None)
+    }
+}
+
+/// A client with futures, on a runtime of this thread.
+#[allow(dead_code, reason = "without a feature there is no such client")]
+struct Variant<C> {
+    client: C,
+    runtime: Runtime,
+    source: &'static str,
+}
+
+#[allow(dead_code, reason = "without a feature there is no such client")]
+impl<C: Client> Variant<C> {
+    fn boxed(addr: SocketAddr, source: &'static str) -> Result<Box<dyn Measured>> {
+        let mut runtime = super::runtime()?;
+        let client: C = runtime.block_on(C::connect(addr))?;
+        Ok(Box::new(Variant {
+            client,
+            runtime,
+            source,
+        }))
+    }
+}
+
+impl<C: Client> Measured for Variant<C> {
+    fn signature(&self) -> String {
+        signature_of_get(self.source)
+    }
+
+    fn type_name(&mut self) -> Option<&'static str> {
+        Some(any::type_name_of_val(&self.client.get(KEY.to_owned())))
+    }
+
+    fn future_bytes(&mut self) -> Option<usize> {
+        Some(size_of_val(&self.client.get(KEY.to_owned())))
+    }
+
+    /// `block_on` polls its future whenever anything happens, hence the task.
+    fn polls(&mut self) -> Result<Option<f64>> {
+        let polls = Rc::new(Cell::new(0));
+        for _ in 0..REQUESTS {
+            let (future, polls) = (self.client.get(KEY.to_owned()), Rc::clone(&polls));
+            let (sender, done) = oneshot::channel();
+            let task = Counted { future, polls }.then(|result| sender.send(result).map_err(drop));
+            self.runtime.spawn(task);
+            let result = self.runtime.block_on(done);
+            result.unwrap_or_else(|_| unreachable!("the task sends its result"))?;
+        }
+        Ok(Some(f64::from(polls.get()) / f64::from(REQUESTS)))
+    }
+
+    fn alone(&mut self) -> Result<()> {
+        (0..REQUESTS).try_for_each(|_| {
+            let get = self.client.get(KEY.to_owned());
+            self.runtime.block_on(get).map(drop)
+        })
+    }
+
+    fn in_flight(&mut self) -> Result<Option<()>> {
+        let gets = stream::iter_ok(0..REQUESTS)
+            .map(|_| self.client.get(KEY.to_owned()))
+            .buffer_unordered(IN_FLIGHT)
+            .for_each(|_| Ok(()));
+        self.runtime.block_on(gets).map(Some)
+    }
+}
+
+fn median(times: &mut [f64]) -> Option<String> {
+    times.sort_by(f64::total_cmp);
+    Some(format!("{:.1}", times.get(times.len() / 2)?))
 }
 
 fn or_dash(value: Option<impl ToString>) -> String {
     value.map_or_else(|| "-".to_owned(), |value| value.to_string())
-}
-
-fn measure_blocking(addr: SocketAddr) -> Result<Cost> {
-    let mut client = blocking::KvsClient::connect(addr)?;
-    let mut alone = || -> Result<f64> {
-        let began = Instant::now();
-        for _ in 0..REQUESTS {
-            client.get(KEY.to_owned())?;
-        }
-        Ok(micros(began))
-    };
-    alone()?;
-    let mut time = Ok(0.0);
-    let allocations = count_allocations(|| time = alone());
-    Ok(Cost {
-        signature: signature_of_get(include_str!("../../src/client/blocking.rs")),
-        type_name: None,
-        bytes: None,
-        allocations,
-        polls: None,
-        alone: time?,
-        in_flight: None,
-    })
-}
-
-#[allow(dead_code, reason = "without a feature there is no such client")]
-fn measure<C: Client>(addr: SocketAddr, source: &str) -> Result<Cost> {
-    let mut runtime = super::runtime()?;
-    let mut client: C = runtime.block_on(C::connect(addr))?;
-    let future = client.get(KEY.to_owned());
-    let (type_name, bytes) = (any::type_name_of_val(&future), size_of_val(&future));
-    drop(future);
-
-    let mut alone = || -> Result<f64> {
-        let began = Instant::now();
-        for _ in 0..REQUESTS {
-            runtime.block_on(client.get(KEY.to_owned()))?;
-        }
-        Ok(micros(began))
-    };
-    alone()?;
-    let mut time = Ok(0.0);
-    let allocations = count_allocations(|| time = alone());
-
-    // On a task of its own: `block_on` polls its future whenever anything happens.
-    let polls = Rc::new(Cell::new(0));
-    for _ in 0..REQUESTS {
-        let (future, polls) = (client.get(KEY.to_owned()), Rc::clone(&polls));
-        let (sender, done) = oneshot::channel();
-        runtime.spawn(Counted { future, polls }.then(|result| sender.send(result).map_err(drop)));
-        let result = runtime.block_on(done);
-        result.unwrap_or_else(|_| unreachable!("the task sends its result"))?;
-    }
-    let polls = f64::from(polls.get()) / f64::from(REQUESTS);
-
-    let gets = stream::iter_ok(0..REQUESTS)
-        .map(|_| client.get(KEY.to_owned()))
-        .buffer_unordered(IN_FLIGHT)
-        .for_each(|_| Ok(()));
-    let began = Instant::now();
-    runtime.block_on(gets)?;
-    Ok(Cost {
-        signature: signature_of_get(source),
-        type_name: Some(type_name),
-        bytes: Some(bytes),
-        allocations,
-        polls: Some(polls),
-        alone: time?,
-        in_flight: Some(micros(began)),
-    })
 }
 
 /// Microseconds a request since `began`.
@@ -182,9 +231,11 @@ fn micros(began: Instant) -> f64 {
 
 /// Allocations a request, on this thread: those of the future, of the connection's task, and of
 /// the JSON on its way out and in.
-fn count_allocations(requests: impl FnOnce()) -> f64 {
-    let counted = allocation_counter::measure(requests);
-    counted.count_total as f64 / f64::from(REQUESTS)
+fn count_allocations(client: &mut dyn Measured) -> Result<f64> {
+    let mut result = Ok(());
+    let counted = allocation_counter::measure(|| result = client.alone());
+    result?;
+    Ok(counted.count_total as f64 / f64::from(REQUESTS))
 }
 
 /// A future that counts how often it is polled.
