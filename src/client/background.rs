@@ -13,9 +13,12 @@ use crate::error::{KvsError, Result};
 /// process.
 static BACKGROUND: Mutex<Option<Runtime>> = Mutex::new(None);
 
-/// Whether the current thread belongs to a runtime that takes tasks.
+/// Whether the current thread belongs to a runtime.
+///
+/// `DefaultExecutor::status` answers that too, but on a thread without a runtime it leaves a mark
+/// behind, and a runtime that is started there later panics.
 pub(super) fn has_runtime() -> bool {
-    DefaultExecutor::current().status().is_ok()
+    tokio_executor::enter().is_err()
 }
 
 /// Spawns a task on the current runtime, or in the background where there is none.

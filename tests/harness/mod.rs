@@ -79,6 +79,7 @@ macro_rules! many_at_once {
             it_works_on_a_runtime_of_many_threads,
             it_works_on_a_runtime_of_one_thread,
             it_works_on_several_threads_without_a_runtime,
+            a_thread_that_went_without_a_runtime_can_have_one_later,
             a_runtime_that_shuts_down_fails_what_waits_on_it,
             the_cause_of_a_broken_connection_outlives_its_runtime,
         } scripted {

@@ -264,6 +264,14 @@ pub fn it_works_on_several_threads_without_a_runtime<C: Client>() {
     }
 }
 
+pub fn a_thread_that_went_without_a_runtime_can_have_one_later<C: Client>() {
+    let (_dir, server) = serve();
+    let mut client = C::connect(server.addr).wait().unwrap();
+    client.get("key".to_owned()).wait().unwrap();
+    it_works_on_a_runtime_of_one_thread::<C>();
+    it_works_on_a_runtime_of_many_threads::<C>();
+}
+
 pub fn a_runtime_that_shuts_down_fails_what_waits_on_it<C: Client>() {
     let (_dir, server) = serve();
     let mut runtime = tokio::runtime::Runtime::new().unwrap();
