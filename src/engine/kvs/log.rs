@@ -211,9 +211,7 @@ impl Log {
     /// Seals the active segment and goes on in a new one.
     fn roll(&mut self, generation: Generation) -> Result<()> {
         // Whatever the level: a sealed segment with a torn end would count as damage.
-        self.active
-            .sync()
-            .inspect_err(|error| self.failure.set(error))?;
+        self.sync_active()?;
         let segment = Arc::new(Segment::create(&self.dir, generation)?);
         self.publish(&segment, 0)?;
         self.index.write().add_segment(Arc::clone(&segment));
@@ -236,6 +234,10 @@ impl Log {
         if self.options.sync == SyncLevel::Never {
             return Ok(());
         }
+        self.sync_active()
+    }
+
+    fn sync_active(&self) -> Result<()> {
         // After a failed sync nobody can tell what is on the disk, so there is no second try.
         let synced = self.active.sync();
         synced.inspect_err(|error| self.failure.set(error))
