@@ -27,7 +27,7 @@ pub fn main<T: StructOpt>(run: impl FnOnce(T) -> Result<()>) -> ExitCode {
         Ok(matches) => run(T::from_clap(&matches)),
         Err(answer) => match answer.kind {
             ErrorKind::HelpDisplayed => print(answer.message),
-            // clap has printed that one itself.
+            // clap has printed that one itself, all but the end of the line.
             ErrorKind::VersionDisplayed => print(""),
             ErrorKind::MissingArgumentOrSubcommand => {
                 return fail("error: the command is missing (--help shows the usage)");

@@ -4,7 +4,7 @@
 #![allow(non_local_definitions)]
 
 use std::fmt;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -33,6 +33,18 @@ pub enum KvsError {
     #[fail(display = "cannot {}: {}", action, source)]
     Io {
         /// What was being done, to which file or address: completes "cannot …".
+        action: String,
+        /// The system's answer.
+        source: Arc<io::Error>,
+    },
+
+    /// There is no room on the disk, or no more of it for this user.
+    #[fail(
+        display = "cannot {}: {}; make room there, reading goes on meanwhile",
+        action, source
+    )]
+    StorageFull {
+        /// What was being done, to which file: completes "cannot …".
         action: String,
         /// The system's answer.
         source: Arc<io::Error>,
@@ -165,11 +177,18 @@ pub enum KvsError {
 }
 
 impl KvsError {
-    /// For `map_err`: an I/O error with the words that complete "cannot …".
+    /// For `map_err`: [`KvsError::Io`], or [`KvsError::StorageFull`] where it is that, with the
+    /// words that complete "cannot …".
     pub fn io(action: impl fmt::Display) -> impl FnOnce(io::Error) -> KvsError {
-        move |source| KvsError::Io {
-            action: action.to_string(),
-            source: Arc::new(source),
+        move |source| {
+            let action = action.to_string();
+            let source = Arc::new(source);
+            match source.kind() {
+                ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+                    KvsError::StorageFull { action, source }
+                }
+                _ => KvsError::Io { action, source },
+            }
         }
     }
 }

@@ -60,6 +60,7 @@ pub mod engine;
 mod error;
 pub mod protocol;
 pub mod server;
+mod sync;
 pub mod thread_pool;
 
 pub use self::engine::{KvStore, KvsEngine, SledKvsEngine};

@@ -71,6 +71,8 @@ pub mod code {
     pub const TOO_LARGE: &str = "too_large";
     /// The record on the server's disk is damaged.
     pub const DAMAGED: &str = "damaged";
+    /// The server's disk is full. Reading goes on, and so does writing when there is room again.
+    pub const STORAGE_FULL: &str = "storage_full";
     /// The server's disk failed.
     pub const IO: &str = "io";
     /// Anything else that the engine could not do.
@@ -177,6 +179,7 @@ impl From<KvsError> for Response {
             KvsError::KeyNotFound => code::KEY_NOT_FOUND,
             KvsError::TooLarge { .. } => code::TOO_LARGE,
             KvsError::Damaged { .. } => code::DAMAGED,
+            KvsError::StorageFull { .. } => code::STORAGE_FULL,
             KvsError::Io { .. } => code::IO,
             _ => code::ENGINE,
         };

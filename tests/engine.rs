@@ -380,7 +380,7 @@ fn a_record_damaged_before_a_compaction_is_an_error_after_it_too() {
         .write(true)
         .open(&segment)
         .unwrap();
-    file.write_all_at(b"D", 24 + 20).unwrap();
+    file.write_all_at(b"D", 36 + 20).unwrap();
     for round in 0..5000 {
         set(&store, "key", &format!("{round:1000}"));
     }
@@ -399,21 +399,26 @@ fn what_an_interrupted_compaction_left_is_cleared_away() {
     drop(store);
     let path = |name: &str| dir.path().join(name);
     // Not published: means nothing, whatever is in it.
-    std::fs::write(path("0000000002.unfinished"), "half a segment").unwrap();
+    std::fs::write(path("0000000002.segment.unfinished"), "half a segment").unwrap();
     // Named almost as ours are: none of our business.
     std::fs::write(path("+000000003.segment"), "a stranger's").unwrap();
     // Published, and in the place of the first, which is still there.
     let mut bytes = std::fs::read(path("0000000001.segment")).unwrap();
+    let len = bytes.len() as u64;
     bytes[12] = 4;
-    bytes[16] = 4;
-    let checksum = crc32fast::hash(&bytes[..20]).to_le_bytes();
-    bytes[20..24].copy_from_slice(&checksum);
+    bytes[16] = 1;
+    bytes[24..32].copy_from_slice(&len.to_le_bytes());
+    let checksum = crc32fast::hash(&bytes[..32]).to_le_bytes();
+    bytes[32..36].copy_from_slice(&checksum);
     std::fs::write(path("0000000004.segment"), bytes).unwrap();
+    // Hints of nothing.
+    std::fs::write(path("0000000001.hints"), "hints").unwrap();
 
     let store = KvStore::<SharedQueueThreadPool>::open(dir.path(), 1).unwrap();
     assert_eq!(get(&store, "key").as_deref(), Some("value"));
     assert!(!path("0000000001.segment").exists());
-    assert!(!path("0000000002.unfinished").exists());
+    assert!(!path("0000000001.hints").exists());
+    assert!(!path("0000000002.segment.unfinished").exists());
     assert!(path("+000000003.segment").exists());
 }
 
@@ -500,7 +505,7 @@ fn damage_before_the_tail_is_refused_with_file_and_offset() {
     drop(store);
     let segment = dir.path().join("0000000001.segment");
     let mut bytes = std::fs::read(&segment).unwrap();
-    bytes[24 + 20] ^= 1; // the first byte of the first key
+    bytes[36 + 20] ^= 1; // the first byte of the first key
     std::fs::write(&segment, &bytes).unwrap();
 
     let error = KvStore::<SharedQueueThreadPool>::open(dir.path(), 1)
@@ -509,7 +514,7 @@ fn damage_before_the_tail_is_refused_with_file_and_offset() {
     let KvsError::Damaged { file, offset, .. } = error else {
         panic!("{error}");
     };
-    assert_eq!((file, offset), (segment.clone(), 24));
+    assert_eq!((file, offset), (segment.clone(), 36));
     assert_eq!(std::fs::read(&segment).unwrap(), bytes);
 }
 
@@ -522,7 +527,7 @@ fn a_value_damaged_under_an_open_store_is_an_error_and_never_a_value() {
     *bytes.last_mut().unwrap() ^= 1;
     std::fs::write(&segment, &bytes).unwrap();
     let got = store.get("key".to_owned()).wait();
-    assert!(matches!(got, Err(KvsError::Damaged { offset: 24, .. })));
+    assert!(matches!(got, Err(KvsError::Damaged { offset: 36, .. })));
 }
 
 #[test]
@@ -532,8 +537,8 @@ fn a_newer_format_is_refused_by_its_version() {
     let segment = dir.path().join("0000000001.segment");
     let mut bytes = std::fs::read(&segment).unwrap();
     bytes[8] = 2;
-    let checksum = crc32fast::hash(&bytes[..20]);
-    bytes[20..24].copy_from_slice(&checksum.to_le_bytes());
+    let checksum = crc32fast::hash(&bytes[..32]);
+    bytes[32..36].copy_from_slice(&checksum.to_le_bytes());
     std::fs::write(&segment, &bytes).unwrap();
     let error = KvStore::<SharedQueueThreadPool>::open(dir.path(), 1)
         .err()

@@ -1,10 +1,12 @@
 //! One directory, one engine, one process: the claim on a data directory.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::EngineKind;
+use super::files::{Directory, File};
 use crate::error::{KvsError, Result};
 
 /// The file that remembers which engine wrote a directory. Its lock says that somebody uses it.
@@ -15,7 +17,7 @@ const MARKER: &str = "kvs-engine";
 pub struct DataDir {
     path: PathBuf,
     /// Held for its lock.
-    _marker: File,
+    _marker: fs::File,
 }
 
 impl DataDir {
@@ -27,7 +29,7 @@ impl DataDir {
     /// wrote it, [`KvsError::Io`] where it cannot be made or written.
     pub fn claim(path: impl Into<PathBuf>, engine: EngineKind) -> Result<DataDir> {
         let path = path.into();
-        fs::create_dir_all(&path)
+        create_durably(&path)
             .map_err(KvsError::io(format_args!("use {path:?} as data directory")))?;
         let marker = path.join(MARKER);
         let mut file = OpenOptions::new()
@@ -55,7 +57,7 @@ impl DataDir {
             None => {
                 writeln!(file, "{engine}")
                     .and_then(|()| file.sync_all())
-                    .and_then(|()| sync_dir(&path))
+                    .and_then(|()| fs::File::open(&path)?.sync_all())
                     .map_err(KvsError::io(format_args!("write {marker:?}")))?;
             }
         }
@@ -72,21 +74,83 @@ impl DataDir {
     /// [`KvsError::Io`] where that cannot be read, [`KvsError::Damaged`] where it names no engine.
     pub fn engine_of(path: &Path) -> Result<Option<EngineKind>> {
         let marker = path.join(MARKER);
-        match File::open(&marker) {
+        match fs::File::open(&marker) {
             Ok(mut file) => read_marker(&mut file, &marker),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(KvsError::io(format_args!("open {marker:?}"))(error)),
         }
     }
+}
 
-    /// The directory's path, as it was given.
-    #[must_use]
-    pub fn path(&self) -> &Path {
+impl Directory for DataDir {
+    /// As it was given.
+    fn path(&self) -> &Path {
         &self.path
+    }
+
+    fn list(&self) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&self.path)? {
+            names.extend(entry?.file_name().into_string());
+        }
+        Ok(names)
+    }
+
+    fn open(&self, name: &str) -> io::Result<Arc<dyn File>> {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(self.path.join(name))?;
+        Ok(Arc::new(file))
+    }
+
+    fn create(&self, name: &str) -> io::Result<Arc<dyn File>> {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .open(self.path.join(name))?;
+        Ok(Arc::new(file))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        fs::rename(self.path.join(from), self.path.join(to))
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        fs::remove_file(self.path.join(name))
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        fs::File::open(&self.path)?.sync_all()
+    }
+
+    /// Linux tells; elsewhere this is empty.
+    fn boot(&self) -> String {
+        let id = fs::read_to_string("/proc/sys/kernel/random/boot_id");
+        id.map_or(String::new(), |id| id.trim_end().to_owned())
     }
 }
 
-fn read_marker(file: &mut File, path: &Path) -> Result<Option<EngineKind>> {
+/// Makes a directory and those above it, where they are not there yet, to survive a power cut.
+fn create_durably(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    let parent = match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    create_durably(parent)?;
+    match fs::create_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {}
+        made => made?,
+    }
+    fs::File::open(parent)?.sync_all()
+}
+
+fn read_marker(file: &mut fs::File, path: &Path) -> Result<Option<EngineKind>> {
     let mut name = String::new();
     file.read_to_string(&mut name)
         .map_err(KvsError::io(format_args!("read {path:?}")))?;
@@ -101,11 +165,6 @@ fn read_marker(file: &mut File, path: &Path) -> Result<Option<EngineKind>> {
             reason,
         }),
     }
-}
-
-/// Makes the names in a directory as durable as the files behind them.
-pub(super) fn sync_dir(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_all()
 }
 
 #[cfg(test)]

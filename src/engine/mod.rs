@@ -6,6 +6,7 @@
 //! [`ThreadPool`](crate::thread_pool::ThreadPool).
 
 mod data_dir;
+pub mod files;
 mod future;
 mod kvs;
 mod sled;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crossbeam_utils::sync::WaitGroup;
 use log::warn;
 
+use super::files::Directory;
 use super::{DataDir, EngineFuture, EngineKind, KvsEngine, SyncLevel};
 use crate::error::{KvsError, Result};
 use crate::thread_pool::ThreadPool;

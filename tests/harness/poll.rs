@@ -8,6 +8,7 @@ use std::sync::mpsc;
 use std::thread;
 
 use futures::{Async, Future};
+use kvs::KvsError;
 use kvs::client::{IN_FLIGHT, QUEUE};
 use kvs::protocol::MAX_FRAME_LEN;
 use tokio::executor::{Executor, SpawnError};
@@ -31,6 +32,13 @@ fn answers_when_told() -> (mpsc::Sender<()>, Script) {
     (answer, script)
 }
 
+/// So many futures that some come to be in flight, some in the queue, and some wait for room in it.
+fn in_every_state<C: Client>(
+    client: &mut C,
+) -> impl Iterator<Item = impl Future<Item = Option<String>, Error = KvsError> + Send + use<C>> {
+    (0..IN_FLIGHT + 3 * QUEUE).map(|n| client.get(n.to_string()))
+}
+
 /// All of them at once: futures that have waited for room may be sent in another order than that in
 /// which a test waits for them.
 fn answer_all(answer: &mpsc::Sender<()>, requests: usize) {
@@ -42,10 +50,7 @@ fn answer_all(answer: &mpsc::Sender<()>, requests: usize) {
 pub fn not_ready_always_leaves_a_wake_up_behind<C: Client>() {
     let (answer, script) = answers_when_told();
     let mut client = connect::<C>(script.addr);
-    // Enough for every state: in flight, in the queue, waiting for room in it.
-    let mut gets: Vec<_> = (0..IN_FLIGHT + 3 * QUEUE)
-        .map(|n| Task::new(client.get(n.to_string())))
-        .collect();
+    let mut gets: Vec<_> = in_every_state(&mut client).map(Task::new).collect();
     gets.iter_mut().for_each(Task::expect_not_ready);
     answer_all(&answer, gets.len());
     for mut get in gets {
@@ -64,9 +69,7 @@ pub fn not_ready_always_leaves_a_wake_up_behind<C: Client>() {
 pub fn a_wake_up_that_changes_nothing_is_harmless<C: Client>() {
     let (answer, script) = answers_when_told();
     let mut client = connect::<C>(script.addr);
-    let mut gets: Vec<_> = (0..IN_FLIGHT + 3 * QUEUE)
-        .map(|n| Task::new(client.get(n.to_string())))
-        .collect();
+    let mut gets: Vec<_> = in_every_state(&mut client).map(Task::new).collect();
     for _ in 0..10 {
         gets.iter_mut().for_each(Task::expect_not_ready);
     }
@@ -122,9 +125,7 @@ pub fn one_request_needs_few_polls<C: Client>() {
 pub fn a_future_may_move_between_threads_between_polls<C: Client>() {
     let (answer, script) = answers_when_told();
     let mut client = connect::<C>(script.addr);
-    let mut gets: Vec<_> = (0..IN_FLIGHT + 3 * QUEUE)
-        .map(|n| client.get(n.to_string()))
-        .collect();
+    let mut gets: Vec<_> = in_every_state(&mut client).collect();
     // Each thread polls them on tasks of its own, which are gone when the next one takes over.
     for _ in 0..3 {
         let poll_all = move || {

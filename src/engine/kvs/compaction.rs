@@ -3,14 +3,10 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use parking_lot::RwLock;
-
 use super::index::{Index, Location};
 use super::segment::{self, Found, Scanner, Segment};
 use crate::error::{KvsError, Result};
-
-/// Bytes of old segments that one step looks at. A write that arrives meanwhile waits that long.
-const STEP_BYTES: usize = 1024 * 1024;
+use crate::sync::RwLock;
 
 /// A compaction under way: the live records of some sealed segments move to a new one.
 ///
@@ -55,13 +51,13 @@ impl Compaction {
         }
     }
 
-    /// Does a bounded piece of the work, and says whether there is more.
-    pub(super) fn step(&mut self, index: &RwLock<Index>) -> Result<bool> {
+    /// Goes through about `bytes` bytes of the old segments, and says whether there is more.
+    pub(super) fn step(&mut self, index: &RwLock<Index>, bytes: usize) -> Result<bool> {
         if let Some(error) = &self.unreadable {
             return Err(error.clone());
         }
         if self.moved.is_empty()
-            && let Err(error) = self.collect(index)
+            && let Err(error) = self.collect(index, bytes)
         {
             self.unreadable = Some(error.clone());
             return Err(error);
@@ -85,14 +81,14 @@ impl Compaction {
     }
 
     /// Picks the live ones out of the next records.
-    fn collect(&mut self, index: &RwLock<Index>) -> Result<()> {
+    fn collect(&mut self, index: &RwLock<Index>, step: usize) -> Result<()> {
         let index = index.read();
         let mut seen = 0;
-        while seen < STEP_BYTES {
+        while seen < step {
             let Some(input) = self.inputs.front_mut() else {
                 break;
             };
-            let generation = input.generation();
+            let generation = input.segment().generation;
             let Some(Found {
                 offset,
                 bytes,

@@ -4,23 +4,23 @@
 //! one counts. Only the newest segment is written to; the ones before it are sealed.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use futures::sync::oneshot;
 use log::{error, info, warn};
-use parking_lot::{Mutex, RwLock};
 
 use super::KvStoreOptions;
 use super::compaction::Compaction;
+use super::hints;
 use super::index::{Index, Location};
 use super::record::Record;
-use super::segment::{self, Found, Generation, Listing, Scanner, Segment};
+use super::recovery::{Recovered, Sealed};
+use super::segment::{self, Generation, Origin, Segment};
+use super::unsynced::Unsynced;
 use crate::engine::SyncLevel;
+use crate::engine::files::Directory;
 use crate::error::{KvsError, Result};
-
-/// Dead bytes below which a compaction is not worth its syncs.
-const MIN_DEAD_BYTES: u64 = 1024 * 1024;
+use crate::sync::RwLock;
 
 /// A write that waits for its turn.
 #[derive(Debug)]
@@ -35,86 +35,57 @@ pub(super) struct Write {
 /// thread that owns this.
 #[derive(Debug)]
 pub(super) struct Log {
-    dir: PathBuf,
+    dir: Arc<dyn Directory>,
     options: KvStoreOptions,
     /// What readers see. Only the writer changes it, and only for what is in the log already.
     index: Arc<RwLock<Index>>,
-    /// The segment with bytes that the next tick of [`SyncLevel::EverySec`] has to sync.
-    unsynced: Arc<Mutex<Option<Arc<Segment>>>>,
+    unsynced: Arc<Unsynced>,
     active: Arc<Segment>,
     active_len: u64,
-    /// The other segments, with their lengths.
-    sealed: BTreeMap<Generation, (Arc<Segment>, u64)>,
+    /// The other segments.
+    sealed: BTreeMap<Generation, Sealed>,
     /// The number of the last write.
     sequence: u64,
     compaction: Option<Compaction>,
-    /// Whether the last step of the compaction failed, and has been reported.
-    is_compaction_stalled: bool,
+    hints: Option<hints::Writer>,
+    /// Whether the last piece of background work failed, and that has been reported.
+    is_stalled: bool,
     failure: Failure,
 }
 
 impl Log {
-    /// Opens the log in `dir`, which may be empty, and reads where everything is.
-    pub(super) fn open(dir: &Path, options: KvStoreOptions) -> Result<Log> {
-        let Listing {
-            generations,
-            unfinished,
-        } = Listing::of(dir)?;
-
-        let mut segments = Vec::new();
-        let mut replaced = 0;
-        for generation in generations {
-            let (segment, replaces) = Segment::open(dir, generation)?;
-            replaced = replaced.max(replaces);
-            segments.push(Arc::new(segment));
-        }
-        // A compaction that was cut short after its rename: the old segments are still there.
-        let split = segments.partition_point(|segment| segment.generation < replaced);
-        let leftovers = segments.drain(..split).map(|segment| segment.path.clone());
-        let leftovers: Vec<_> = leftovers.chain(unfinished).collect();
-
-        let mut index = Index::default();
-        let mut sealed = BTreeMap::new();
-        let mut sequence = 0;
-        let newest = segments.last().map(|segment| segment.generation);
-        for segment in segments {
-            let torn_tail_allowed = Some(segment.generation) == newest;
-            let len = replay(&segment, torn_tail_allowed, &mut index, &mut sequence)?;
-            index.add_segment(Arc::clone(&segment));
-            sealed.insert(segment.generation, (segment, len));
-        }
-
-        // Now that all is known to be sound, the directory may be changed.
-        for path in leftovers {
-            segment::remove(&path)?;
-        }
-        let (active, active_len) = match sealed.pop_last() {
-            Some((_, (segment, len))) => {
-                if len < segment.len()? {
-                    segment.truncate(len)?;
-                }
-                (segment, len)
-            }
+    /// Opens the log in `dir`, which may be empty.
+    pub(super) fn open(dir: Arc<dyn Directory>, options: KvStoreOptions) -> Result<Log> {
+        let mut found = Recovered::read(&*dir)?;
+        found.settle(&*dir)?;
+        let failure = Failure::default();
+        let (active, active_len) = match found.active {
+            Some(active) => active,
             None => {
-                let segment = Arc::new(Segment::create(dir, 1)?);
-                segment.write_header(0)?;
-                segment.publish()?;
-                index.add_segment(Arc::clone(&segment));
-                (segment, segment::HEADER_LEN)
+                let newest = found.sealed.keys().next_back();
+                let generation = newest.map_or(1, |newest| newest + 1);
+                let active = create(&*dir, generation, found.sequence, &failure)?;
+                found.index.add_segment(Arc::clone(&active));
+                (active, segment::HEADER_LEN)
             }
         };
+        // Whoever was here before may not have synced it, and what we show must not be lost.
+        let unsynced = Unsynced::new(&*dir, failure.clone())?;
+        unsynced.note(&active, active_len);
+        unsynced.sync()?;
         Ok(Log {
-            dir: dir.to_owned(),
+            dir,
             options,
-            index: Arc::new(RwLock::new(index)),
-            unsynced: Arc::default(),
+            index: Arc::new(RwLock::new(found.index)),
+            unsynced: Arc::new(unsynced),
             active,
             active_len,
-            sealed,
-            sequence,
+            sealed: found.sealed,
+            sequence: found.sequence,
             compaction: None,
-            is_compaction_stalled: false,
-            failure: Failure::default(),
+            hints: None,
+            is_stalled: false,
+            failure,
         })
     }
 
@@ -122,7 +93,7 @@ impl Log {
         &self.index
     }
 
-    pub(super) fn unsynced(&self) -> &Arc<Mutex<Option<Arc<Segment>>>> {
+    pub(super) fn unsynced(&self) -> &Arc<Unsynced> {
         &self.unsynced
     }
 
@@ -193,14 +164,13 @@ impl Log {
             }
             return Err(error);
         }
+        let len = self.active_len + bytes.len() as u64;
+        self.unsynced.note(&self.active, len);
         if self.options.sync == SyncLevel::Always {
-            self.sync()?;
+            self.unsynced.sync()?;
         }
-        self.active_len += bytes.len() as u64;
+        self.active_len = len;
         self.sequence = sequence;
-        if self.options.sync == SyncLevel::EverySec {
-            *self.unsynced.lock() = Some(Arc::clone(&self.active));
-        }
         let mut index = self.index.write();
         for (key, location) in changes {
             index.put(key, location);
@@ -211,98 +181,159 @@ impl Log {
     /// Seals the active segment and goes on in a new one.
     fn roll(&mut self, generation: Generation) -> Result<()> {
         // Whatever the level: a sealed segment with a torn end would count as damage.
-        self.sync_active()?;
-        let segment = Arc::new(Segment::create(&self.dir, generation)?);
-        self.publish(&segment, 0)?;
+        self.unsynced.sync()?;
+        let segment = create(&*self.dir, generation, self.sequence, &self.failure)?;
         self.index.write().add_segment(Arc::clone(&segment));
-        let sealed = std::mem::replace(&mut self.active, segment);
-        let len = std::mem::replace(&mut self.active_len, segment::HEADER_LEN);
-        self.sealed.insert(sealed.generation, (sealed, len));
+        let sealed = Sealed {
+            segment: std::mem::replace(&mut self.active, segment),
+            len: std::mem::replace(&mut self.active_len, segment::HEADER_LEN),
+            wants_hints: true,
+        };
+        self.sealed.insert(sealed.segment.generation, sealed);
         Ok(())
     }
 
-    /// Makes a segment a part of the log, and with `replaces` puts it in the place of older ones.
-    fn publish(&self, segment: &Segment, replaces: Generation) -> Result<()> {
-        segment.write_header(replaces)?;
-        segment
-            .publish()
-            .inspect_err(|error| self.failure.set(error))
-    }
-
-    /// Waits until the active segment is on the disk, unless nobody asked for that.
-    pub(super) fn sync(&mut self) -> Result<()> {
-        if self.options.sync == SyncLevel::Never {
-            return Ok(());
-        }
-        self.sync_active()
-    }
-
-    fn sync_active(&self) -> Result<()> {
-        // After a failed sync nobody can tell what is on the disk, so there is no second try.
-        let synced = self.active.sync();
-        synced.inspect_err(|error| self.failure.set(error))
-    }
-
-    /// Works a little on a compaction, and starts one where enough of the log is dead. Says
-    /// whether there is more to do at once.
-    pub(super) fn compact(&mut self) -> bool {
+    /// Does a piece of what is to be done in the background, and says whether there is more to do
+    /// at once.
+    pub(super) fn tidy(&mut self) -> bool {
         if self.failure.check().is_err() {
             return false;
         }
-        let step = self.compaction_step();
-        let was_stalled = std::mem::replace(&mut self.is_compaction_stalled, step.is_err());
+        let step = self.tidy_step();
+        let was_stalled = std::mem::replace(&mut self.is_stalled, step.is_err());
         if let (Err(error), false) = (&step, was_stalled) {
             warn!("compaction cannot go on, and tries again with the next writes: {error}");
         }
         step.unwrap_or(false)
     }
 
+    fn tidy_step(&mut self) -> Result<bool> {
+        if self.compaction.is_some() {
+            self.compaction_step()
+        } else if self.hints.is_some() {
+            Ok(self.hints_step())
+        } else if self.dead_bytes() >= self.index.read().live_bytes().max(self.options.dead_bytes) {
+            self.start_compaction()
+        } else {
+            Ok(self.start_hints())
+        }
+    }
+
+    fn start_compaction(&mut self) -> Result<bool> {
+        // The output comes between what it replaces and what is written meanwhile.
+        let generation = self.active.generation + 1;
+        let upto = self.sequence;
+        let output = Segment::create(&*self.dir, generation, Origin::Compacted { upto })?;
+        let output = Arc::new(output);
+        self.roll(generation + 1)?;
+        self.index.write().add_segment(Arc::clone(&output));
+        let inputs = self.sealed.values();
+        let inputs = inputs.map(|sealed| (Arc::clone(&sealed.segment), sealed.len));
+        self.compaction = Some(Compaction::new(inputs.collect(), output));
+        Ok(true)
+    }
+
     fn compaction_step(&mut self) -> Result<bool> {
+        let step = self.options.step_bytes();
         let Some(compaction) = &mut self.compaction else {
-            if self.dead_bytes() < self.index.read().live_bytes().max(MIN_DEAD_BYTES) {
-                return Ok(false);
-            }
-            // The output comes between what it replaces and what is written meanwhile.
-            let generation = self.active.generation + 1;
-            let output = Arc::new(Segment::create(&self.dir, generation)?);
-            self.roll(generation + 1)?;
-            self.index.write().add_segment(Arc::clone(&output));
-            let inputs = self.sealed.values().cloned().collect();
-            self.compaction = Some(Compaction::new(inputs, output));
-            return Ok(true);
+            return Ok(false);
         };
-        if compaction.step(&self.index)? {
+        if compaction.step(&self.index, step)? {
             return Ok(true);
         }
         let (output, len) = compaction.output();
-        self.publish(&output, output.generation)?;
+        output.complete(len)?;
+        publish(&*self.dir, &output, &self.failure)?;
         self.compaction = None;
         self.replace_inputs(output, len);
-        Ok(false)
+        Ok(true)
     }
 
-    /// Puts the output of a compaction in the place of everything that was sealed.
-    fn replace_inputs(&mut self, output: Arc<Segment>, len: u64) {
+    /// Puts the output of a compaction in the place of everything that was sealed before it.
+    fn replace_inputs(&mut self, segment: Arc<Segment>, len: u64) {
         let before = self.dead_bytes();
         // What was sealed while the compaction ran is newer than its output, and stays.
-        let newer = self.sealed.split_off(&output.generation);
+        let newer = self.sealed.split_off(&segment.generation);
         let inputs = std::mem::replace(&mut self.sealed, newer);
-        self.sealed.insert(output.generation, (output, len));
-        for (generation, (segment, _)) in inputs {
+        let output = Sealed {
+            segment,
+            len,
+            wants_hints: true,
+        };
+        self.sealed.insert(output.segment.generation, output);
+        for (generation, input) in inputs {
             self.index.write().remove_segment(generation);
-            if let Err(error) = segment::remove(&segment.path) {
-                warn!("a replaced segment stays until the store is opened again: {error}");
+            let removed =
+                segment::remove(&*self.dir, &segment::name(generation)).and_then(|()| match input
+                    .wants_hints
+                {
+                    true => Ok(()),
+                    false => segment::remove(&*self.dir, &hints::name(generation)),
+                });
+            if let Err(error) = removed {
+                warn!("a replaced file stays until the store is opened again: {error}");
             }
         }
+        if let Err(error) = segment::sync_names(&*self.dir) {
+            warn!("replaced files may come back until the store is opened again: {error}");
+        }
         let freed = before - self.dead_bytes();
-        info!("compaction of {:?} freed {freed} bytes", self.dir);
+        info!("compaction of {:?} freed {freed} bytes", self.dir.path());
+    }
+
+    /// Begins the hints of a sealed segment that has none.
+    fn start_hints(&mut self) -> bool {
+        let mut without = self.sealed.values_mut().filter(|sealed| sealed.wants_hints);
+        let Some(sealed) = without.next() else {
+            return false;
+        };
+        sealed.wants_hints = false;
+        match hints::Writer::new(&*self.dir, Arc::clone(&sealed.segment), sealed.len) {
+            Ok(writer) => self.hints = Some(writer),
+            Err(error) => warn!("going on without hints: {error}"),
+        }
+        self.hints.is_some()
+    }
+
+    fn hints_step(&mut self) -> bool {
+        let step = self.options.step_bytes();
+        let Some(writer) = &mut self.hints else {
+            return false;
+        };
+        match writer.step(&*self.dir, step) {
+            Ok(true) => return true,
+            Ok(false) => {}
+            Err(error) => warn!("going on without hints: {error}"),
+        }
+        self.hints = None;
+        true
     }
 
     /// Bytes of the log that no key needs any more.
     fn dead_bytes(&self) -> u64 {
-        let sealed: u64 = self.sealed.values().map(|(_, len)| len).sum();
+        let sealed: u64 = self.sealed.values().map(|sealed| sealed.len).sum();
         sealed + self.active_len - self.index.read().live_bytes()
     }
+}
+
+/// Makes the segment that writing goes on in, after the write `after`.
+fn create(
+    dir: &dyn Directory,
+    generation: Generation,
+    after: u64,
+    failure: &Failure,
+) -> Result<Arc<Segment>> {
+    let segment = Segment::create(dir, generation, Origin::Written { after })?;
+    segment.complete(segment::HEADER_LEN)?;
+    publish(dir, &segment, failure)?;
+    Ok(Arc::new(segment))
+}
+
+/// Makes a complete segment a part of the log.
+fn publish(dir: &dyn Directory, segment: &Segment, failure: &Failure) -> Result<()> {
+    segment.publish(dir)?;
+    // It has its name now, and nobody can tell whether for good.
+    segment::sync_names(dir).inspect_err(|error| failure.set(error))
 }
 
 /// Why nothing more may be written, once that is so: the log is in a state that only opening it
@@ -317,53 +348,12 @@ impl Failure {
         error!("no more writes until the store is opened again: {reason}");
     }
 
-    fn check(&self) -> Result<()> {
+    pub(super) fn check(&self) -> Result<()> {
         match self.0.get() {
             Some(reason) => Err(KvsError::EngineStopped {
                 reason: reason.clone(),
             }),
             None => Ok(()),
-        }
-    }
-}
-
-/// Notes in `index` what is in `segment`, and says how much of the segment counts: all of it, or,
-/// where it may have a torn tail, all up to there.
-fn replay(
-    segment: &Arc<Segment>,
-    torn_tail_allowed: bool,
-    index: &mut Index,
-    sequence: &mut u64,
-) -> Result<u64> {
-    let end = segment.len()?;
-    let mut scanner = Scanner::new(Arc::clone(segment), end);
-    loop {
-        match scanner.next() {
-            Ok(None) => return Ok(end),
-            Ok(Some(Found {
-                offset,
-                bytes,
-                record,
-            })) => {
-                let location = Location {
-                    offset,
-                    generation: segment.generation,
-                    len: bytes.len() as u32,
-                };
-                index.put(record.key, record.value.map(|_| location));
-                *sequence = record.sequence.max(*sequence);
-            }
-            Err(KvsError::Damaged { offset, .. })
-                if torn_tail_allowed && !segment.any_record_behind(offset, end, *sequence)? =>
-            {
-                let lost = end - offset;
-                warn!(
-                    "{:?} ends with a write that was cut short: dropping its last {lost} bytes",
-                    segment.path
-                );
-                return Ok(offset);
-            }
-            Err(error) => return Err(error),
         }
     }
 }

@@ -7,10 +7,13 @@
 //! round owns it. `docs/format.md` has the bytes on disk.
 
 mod compaction;
+mod hints;
 mod index;
 mod log;
 mod record;
+mod recovery;
 mod segment;
+mod unsynced;
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -19,13 +22,13 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex, RwLock};
-
 use self::index::Index;
-use self::log::{Failure, Log, Write};
-use self::segment::Segment;
+use self::log::{Log, Write};
+use self::unsynced::Unsynced;
+use super::files::Directory;
 use super::{DataDir, EngineFuture, EngineKind, KvsEngine, SyncLevel};
 use crate::error::{KvsError, Result};
+use crate::sync::{Condvar, Mutex, RwLock};
 use crate::thread_pool::ThreadPool;
 
 /// Bytes after which a round takes no further write.
@@ -57,6 +60,7 @@ pub struct KvStore<P: ThreadPool> {
 pub struct KvStoreOptions {
     sync: SyncLevel,
     segment_bytes: u64,
+    dead_bytes: u64,
 }
 
 impl Default for KvStoreOptions {
@@ -64,6 +68,7 @@ impl Default for KvStoreOptions {
         KvStoreOptions {
             sync: SyncLevel::default(),
             segment_bytes: 64 * 1024 * 1024,
+            dead_bytes: 1024 * 1024,
         }
     }
 }
@@ -83,6 +88,21 @@ impl KvStoreOptions {
         self
     }
 
+    /// The number of dead bytes, of older values and removed keys, below which compaction is not
+    /// worth its syncs. It begins when that many are dead, and no fewer than are alive. The
+    /// default is 1 MiB.
+    #[must_use]
+    pub fn dead_bytes(mut self, bytes: u64) -> KvStoreOptions {
+        self.dead_bytes = bytes;
+        self
+    }
+
+    /// Bytes of old segments that compaction looks at in one go. A write that arrives meanwhile
+    /// waits that long.
+    fn step_bytes(&self) -> usize {
+        (self.segment_bytes / 64).clamp(1, 1024 * 1024) as usize
+    }
+
     /// Opens the store, as [`KvStore::open`] does.
     ///
     /// # Errors
@@ -93,14 +113,25 @@ impl KvStoreOptions {
         path: impl Into<PathBuf>,
         concurrency: u32,
     ) -> Result<KvStore<P>> {
+        self.open_in(DataDir::claim(path, EngineKind::Kvs)?, concurrency)
+    }
+
+    /// Opens the store in any directory that behaves like one.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`KvStore::open`] that have to do with the log.
+    pub fn open_in<P: ThreadPool>(
+        &self,
+        dir: impl Directory + 'static,
+        concurrency: u32,
+    ) -> Result<KvStore<P>> {
         let pool = P::new(concurrency)?;
-        let dir = DataDir::claim(path, EngineKind::Kvs)?;
-        let log = Log::open(dir.path(), self.clone())?;
+        let dir: Arc<dyn Directory> = Arc::new(dir);
+        let log = Log::open(Arc::clone(&dir), self.clone())?;
+        let unsynced = Arc::clone(log.unsynced());
         let ticker = match self.sync {
-            SyncLevel::EverySec => Some(Ticker::start(
-                Arc::clone(log.unsynced()),
-                log.failure().clone(),
-            )?),
+            SyncLevel::EverySec => Some(Ticker::start(Arc::clone(&unsynced))?),
             SyncLevel::Always | SyncLevel::Never => None,
         };
         let shared = Arc::new(Shared {
@@ -114,6 +145,7 @@ impl KvStoreOptions {
         });
         let handle = Arc::new(Handle {
             shared,
+            unsynced,
             _ticker: ticker,
             _dir: dir,
         });
@@ -137,6 +169,16 @@ impl<P: ThreadPool> KvStore<P> {
     #[must_use]
     pub fn options() -> KvStoreOptions {
         KvStoreOptions::default()
+    }
+
+    /// Waits until everything that was written before the call is on the disk, whatever the
+    /// [`SyncLevel`].
+    ///
+    /// The future fails with [`KvsError::EngineStopped`] where an earlier sync has failed, and with
+    /// what the disk reports.
+    pub fn sync(&self) -> EngineFuture<()> {
+        let unsynced = Arc::clone(&self.handle.unsynced);
+        EngineFuture::spawn(&self.pool, move || unsynced.sync())
     }
 
     fn write(&self, key: String, value: Option<String>) -> EngineFuture<()> {
@@ -185,23 +227,21 @@ impl<P: ThreadPool> KvsEngine for KvStore<P> {
 #[derive(Debug)]
 struct Handle {
     shared: Arc<Shared>,
+    unsynced: Arc<Unsynced>,
     _ticker: Option<Ticker>,
     /// After the others, since it lets the next one in.
-    _dir: DataDir,
+    _dir: Arc<dyn Directory>,
 }
 
 impl Drop for Handle {
     fn drop(&mut self) {
         let mut queue = self.shared.queue.lock();
         queue.is_closing = true;
-        let mut log = loop {
-            match queue.log.take() {
-                Some(log) => break log,
-                None => self.shared.log_is_back.wait(&mut queue),
-            }
-        };
+        while queue.log.take().is_none() {
+            self.shared.log_is_back.wait(&mut queue);
+        }
         // A failure is in the log lines, and there is nobody left to tell.
-        let _ = log.sync();
+        let _ = self.unsynced.close();
     }
 }
 
@@ -247,7 +287,7 @@ struct Round<P: ThreadPool> {
     /// `Some` until the drop.
     log: Option<Log>,
     has_run: bool,
-    is_compacting: bool,
+    has_more_to_do: bool,
 }
 
 impl<P: ThreadPool> Round<P> {
@@ -259,7 +299,7 @@ impl<P: ThreadPool> Round<P> {
             pool: pool.clone(),
             log: Some(log),
             has_run: false,
-            is_compacting: false,
+            has_more_to_do: false,
         };
         pool.spawn(move || round.run());
     }
@@ -269,7 +309,7 @@ impl<P: ThreadPool> Round<P> {
         let batch = self.shared.queue.lock().next_batch();
         if let Some(log) = &mut self.log {
             log.commit(batch);
-            self.is_compacting = log.compact();
+            self.has_more_to_do = log.tidy();
         }
     }
 }
@@ -287,7 +327,7 @@ impl<P: ThreadPool> Drop for Round<P> {
             // The pool has dropped the job, and would drop the next one too.
             queue.waiting.clear();
         }
-        if !queue.waiting.is_empty() || self.is_compacting && !queue.is_closing {
+        if !queue.waiting.is_empty() || self.has_more_to_do && !queue.is_closing {
             drop(queue);
             Round::start(&self.shared, &self.pool, log);
         } else {
@@ -305,16 +345,12 @@ struct Ticker {
 }
 
 impl Ticker {
-    fn start(unsynced: Arc<Mutex<Option<Arc<Segment>>>>, failure: Failure) -> Result<Ticker> {
+    fn start(unsynced: Arc<Unsynced>) -> Result<Ticker> {
         let (stop, stopped) = mpsc::channel();
         let tick = move || {
             while stopped.recv_timeout(Duration::from_secs(1)) == Err(RecvTimeoutError::Timeout) {
-                let Some(segment) = unsynced.lock().take() else {
-                    continue;
-                };
-                if let Err(error) = segment.sync() {
-                    failure.set(error);
-                }
+                // A failure is in the log lines, and every write from then on will tell.
+                let _ = unsynced.sync();
             }
         };
         let thread = thread::Builder::new()

@@ -9,6 +9,10 @@
 //!     20         key, value (UTF-8)
 //! ```
 
+use std::io::Cursor;
+
+use bytes::Buf;
+
 use crate::error::{KvsError, Result};
 
 /// Bytes before the key.
@@ -42,7 +46,7 @@ impl<'a> Record<'a> {
         let Some(bytes) = bytes.get(..header.record_len()) else {
             return Err(CUT_OFF);
         };
-        if crc32fast::hash(&bytes[4..]) != header.checksum {
+        if !is_sound(bytes) {
             return Err("the checksum of the record does not match");
         }
         let (key, value) = bytes[HEADER_LEN..].split_at(header.key_len);
@@ -56,26 +60,28 @@ impl<'a> Record<'a> {
 
     /// Appends the record's bytes to `out`. Its lengths must have passed [`check_lengths`].
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
-        let start = out.len();
-        let value_len = self.value.map_or(TOMBSTONE, |value| value.len() as u32);
-        out.extend([0; 4]);
-        out.extend((self.key.len() as u32).to_le_bytes());
-        out.extend(value_len.to_le_bytes());
-        out.extend(self.sequence.to_le_bytes());
-        out.extend(self.key.as_bytes());
-        out.extend(self.value.unwrap_or_default().as_bytes());
-        let checksum = crc32fast::hash(&out[start + 4..]);
-        out[start..start + 4].copy_from_slice(&checksum.to_le_bytes());
+        self.header()
+            .encode(out, &[self.key, self.value.unwrap_or_default()]);
+    }
+
+    /// What its header says of it.
+    pub(super) fn header(&self) -> Header {
+        Header {
+            key_len: self.key.len(),
+            value_len: self.value.map(str::len),
+            sequence: self.sequence,
+        }
     }
 }
 
 const CUT_OFF: &str = "the record is cut off";
 
 /// The part of a record that says how long it is.
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Header {
-    checksum: u32,
-    key_len: usize,
-    value_len: Option<usize>,
+    pub(super) key_len: usize,
+    /// `None` in a tombstone.
+    pub(super) value_len: Option<usize>,
     pub(super) sequence: u64,
 }
 
@@ -83,18 +89,13 @@ impl Header {
     /// Reads a header, and refuses lengths that were never written: whoever reads on by them would
     /// otherwise ask for gigabytes.
     pub(super) fn decode(bytes: &[u8; HEADER_LEN]) -> std::result::Result<Header, &'static str> {
-        let word = |at: usize| {
-            let mut word = [0; 4];
-            word.copy_from_slice(&bytes[at..at + 4]);
-            u32::from_le_bytes(word)
-        };
+        let mut fields = Cursor::new(&bytes[4..]);
         let header = Header {
-            checksum: word(0),
-            key_len: word(4) as usize,
-            value_len: Some(word(8))
+            key_len: fields.get_u32_le() as usize,
+            value_len: Some(fields.get_u32_le())
                 .filter(|len| *len != TOMBSTONE)
                 .map(|len| len as usize),
-            sequence: u64::from(word(12)) | u64::from(word(16)) << 32,
+            sequence: fields.get_u64_le(),
         };
         if header.key_len > MAX_KEY_LEN || header.value_len > Some(MAX_VALUE_LEN) {
             return Err("the lengths in the record are impossible");
@@ -102,10 +103,31 @@ impl Header {
         Ok(header)
     }
 
+    /// Appends a header to `out`, and `parts` behind it, under the right checksum.
+    pub(super) fn encode(&self, out: &mut Vec<u8>, parts: &[&str]) {
+        let value_len = self.value_len.map_or(TOMBSTONE, |len| len as u32);
+        let start = out.len();
+        out.extend_from_slice(&[0; 4]);
+        out.extend_from_slice(&(self.key_len as u32).to_le_bytes());
+        out.extend_from_slice(&value_len.to_le_bytes());
+        out.extend_from_slice(&self.sequence.to_le_bytes());
+        for part in parts {
+            out.extend_from_slice(part.as_bytes());
+        }
+        let checksum = crc32fast::hash(&out[start + 4..]);
+        out[start..start + 4].copy_from_slice(&checksum.to_le_bytes());
+    }
+
     /// The length of the whole record, header included.
     pub(super) fn record_len(&self) -> usize {
         HEADER_LEN + self.key_len + self.value_len.unwrap_or(0)
     }
+}
+
+/// Whether the checksum at the head of `bytes` is that of the rest.
+pub(super) fn is_sound(bytes: &[u8]) -> bool {
+    let (checksum, rest) = bytes.split_at(4);
+    checksum == crc32fast::hash(rest).to_le_bytes()
 }
 
 /// Refuses what no record can hold.

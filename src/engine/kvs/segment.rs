@@ -5,107 +5,113 @@
 //!      0      8  "kvs-log\n"
 //!      8      4  version of the format: 1
 //!     12      4  generation of the segment, as in the name of the file
-//!     16      4  generation below which every segment is replaced by this one, or 0
-//!     20      4  checksum: CRC-32 (ISO-HDLC) of the 20 bytes before it
-//!     24         records
+//!     16      8  sequence number of the last write before the segment; of a compacted one: of the
+//!                last write that it stands for
+//!     24      8  0; of a compacted one: the length of the file
+//!     32      4  checksum: CRC-32 (ISO-HDLC) of the 32 bytes before it
+//!     36         records
 //! ```
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufReader, Read};
-use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::io::{self, BufReader, Cursor, Read};
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use bytes::{Buf, BufMut};
+
+use super::hints;
 use super::record::{self, Record};
-use crate::engine::data_dir::sync_dir;
+use crate::engine::files::{Directory, File};
 use crate::error::{KvsError, Result};
 
 /// The number of a segment. Segments are written in the order of their generations.
 pub(super) type Generation = u32;
 
 /// Bytes before the first record.
-pub(super) const HEADER_LEN: u64 = 24;
+pub(super) const HEADER_LEN: u64 = 36;
 
 const MAGIC: &[u8; 8] = b"kvs-log\n";
 const VERSION: u32 = 1;
 
 /// The extension of a segment's file.
 const EXTENSION: &str = "segment";
-/// The extension before it is a part of the log. Such a file means nothing.
+/// What follows the name of a file that is still being made. Such a file means nothing.
 const UNFINISHED: &str = "unfinished";
+
+/// How the records of a segment came to be in it, and so which of them have to be there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// One write after the other, none left out, beginning with the one behind `after`.
+    Written { after: u64 },
+    /// What compaction found alive among all writes up to `upto`. It takes the place of every
+    /// segment of a lower generation.
+    Compacted { upto: u64 },
+}
 
 /// An open segment. Readers share it, and can go on when its file is unlinked.
 #[derive(Debug)]
 pub(super) struct Segment {
     pub(super) generation: Generation,
-    /// Where the file is, or where it will be once it is published.
+    pub(super) origin: Origin,
+    /// Where the file is, or where it will be once it is published. For messages.
     pub(super) path: PathBuf,
-    file: File,
+    file: Arc<dyn File>,
 }
 
 impl Segment {
     /// Makes a new segment under a name that means nothing yet, until it is
     /// [published](Segment::publish).
-    pub(super) fn create(dir: &Path, generation: Generation) -> Result<Segment> {
-        let path = dir.join(file_name(generation, UNFINISHED));
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .open(&path)
+    pub(super) fn create(
+        dir: &dyn Directory,
+        generation: Generation,
+        origin: Origin,
+    ) -> Result<Segment> {
+        let name = self::name(generation);
+        let path = dir.path().join(&name);
+        let file = dir
+            .create(&unfinished(&name))
             .map_err(KvsError::io(format_args!("create {path:?}")))?;
         Ok(Segment {
             generation,
-            path: path.with_extension(EXTENSION),
+            origin,
+            path,
             file,
         })
     }
 
-    /// Completes the segment. Where `replaces` is not 0, it takes the place of every segment of a
-    /// generation below that, once it is published.
-    pub(super) fn write_header(&self, replaces: Generation) -> Result<()> {
-        self.write(&header(self.generation, replaces), 0)
+    /// Completes the segment, which is `len` bytes long, with its header, and puts all of it on
+    /// the disk.
+    pub(super) fn complete(&self, len: u64) -> Result<()> {
+        self.write(&header(self.generation, self.origin, len), 0)?;
+        self.sync()
     }
 
-    /// Makes the segment a part of the log, with a single rename.
-    pub(super) fn publish(&self) -> Result<()> {
-        self.sync()?;
-        let unfinished = self.path.with_extension(UNFINISHED);
-        fs::rename(&unfinished, &self.path)
-            .map_err(KvsError::io(format_args!("rename {unfinished:?}")))?;
-        let dir = self.path.parent().unwrap_or(Path::new("."));
-        sync_dir(dir).map_err(KvsError::io(format_args!("sync {dir:?}")))
+    /// Makes the segment, once it is complete, a part of the log, with a single rename.
+    pub(super) fn publish(&self, dir: &dyn Directory) -> Result<()> {
+        publish(dir, &name(self.generation))
     }
 
-    /// Opens the segment `generation`. Comes with the generation below which it replaces all.
-    pub(super) fn open(dir: &Path, generation: Generation) -> Result<(Segment, Generation)> {
-        let path = dir.join(file_name(generation, EXTENSION));
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open(&path)
+    /// Opens the segment `generation`, which has to begin as a segment does.
+    pub(super) fn open(dir: &dyn Directory, generation: Generation) -> Result<Segment> {
+        let name = self::name(generation);
+        let path = dir.path().join(&name);
+        let file = dir
+            .open(&name)
             .map_err(KvsError::io(format_args!("open {path:?}")))?;
-        let segment = Segment {
+        let mut segment = Segment {
             generation,
+            origin: Origin::Written { after: 0 },
             path,
             file,
         };
-        let mut found = [0; HEADER_LEN as usize];
-        match segment.file.read_exact_at(&mut found, 0) {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                return Err(segment.damaged(0, "the header is cut off"));
-            }
-            Err(error) => return Err(segment.read_failed(0)(error)),
+        let end = segment.len()?;
+        if end < HEADER_LEN {
+            return Err(segment.damaged(0, "the header is cut off"));
         }
-        let word = |at: usize| {
-            let mut word = [0; 4];
-            word.copy_from_slice(&found[at..at + 4]);
-            u32::from_le_bytes(word)
-        };
-        let (version, replaces) = (word(8), word(16));
-        if found[..8] != *MAGIC || crc32fast::hash(&found[..20]) != word(20) {
+        let header = segment.read(0, HEADER_LEN as usize)?;
+        let mut fields = Cursor::new(&header[MAGIC.len()..]);
+        let (version, named) = (fields.get_u32_le(), fields.get_u32_le());
+        let (sequence, len) = (fields.get_u64_le(), fields.get_u64_le());
+        if !header.starts_with(MAGIC) || fields.get_u32_le() != crc32fast::hash(&header[..32]) {
             return Err(segment.damaged(0, "it does not begin as a segment does"));
         }
         if version != VERSION {
@@ -115,24 +121,29 @@ impl Segment {
                 supported: VERSION,
             });
         }
-        if found != header(generation, replaces) {
+        if named != generation {
             return Err(segment.damaged(0, "it is another segment than its name says"));
         }
-        Ok((segment, replaces))
+        segment.origin = match len {
+            0 => Origin::Written { after: sequence },
+            _ if len > end => return Err(segment.damaged(end, "the end of the file is missing")),
+            _ if len < end => return Err(segment.damaged(len, "the file goes on after its end")),
+            _ => Origin::Compacted { upto: sequence },
+        };
+        Ok(segment)
     }
 
     /// The length of the file, in bytes.
     pub(super) fn len(&self) -> Result<u64> {
-        let metadata = self.file.metadata();
-        metadata
-            .map(|metadata| metadata.len())
+        self.file
+            .size()
             .map_err(KvsError::io(format_args!("look at {:?}", self.path)))
     }
 
     /// Cuts the file off, or back to `len` bytes.
     pub(super) fn truncate(&self, len: u64) -> Result<()> {
         self.file
-            .set_len(len)
+            .truncate(len)
             .map_err(KvsError::io(format_args!("cut {:?} off", self.path)))
     }
 
@@ -146,7 +157,7 @@ impl Segment {
     /// Waits until everything written so far is on the disk.
     pub(super) fn sync(&self) -> Result<()> {
         self.file
-            .sync_data()
+            .sync()
             .map_err(KvsError::io(format_args!("sync {:?}", self.path)))
     }
 
@@ -193,61 +204,94 @@ impl Segment {
     }
 }
 
-fn header(generation: Generation, replaces: Generation) -> [u8; HEADER_LEN as usize] {
-    let mut header = [0; HEADER_LEN as usize];
-    header[..8].copy_from_slice(MAGIC);
-    header[8..12].copy_from_slice(&VERSION.to_le_bytes());
-    header[12..16].copy_from_slice(&generation.to_le_bytes());
-    header[16..20].copy_from_slice(&replaces.to_le_bytes());
-    let checksum = crc32fast::hash(&header[..20]);
-    header[20..].copy_from_slice(&checksum.to_le_bytes());
+fn header(generation: Generation, origin: Origin, len: u64) -> Vec<u8> {
+    let (sequence, len) = match origin {
+        Origin::Written { after } => (after, 0),
+        Origin::Compacted { upto } => (upto, len),
+    };
+    let mut header = MAGIC.to_vec();
+    header.put_u32_le(VERSION);
+    header.put_u32_le(generation);
+    header.put_u64_le(sequence);
+    header.put_u64_le(len);
+    header.put_u32_le(crc32fast::hash(&header));
     header
 }
 
 /// Digits of a generation in a file name: enough for all of them, so that names sort as they do.
 const DIGITS: usize = 10;
 
-fn file_name(generation: Generation, extension: &str) -> String {
+/// The name of a file that belongs to a segment.
+pub(super) fn file_name(generation: Generation, extension: &str) -> String {
     format!("{generation:0DIGITS$}.{extension}")
+}
+
+/// What the file `name` is called while it is being made.
+pub(super) fn unfinished(name: &str) -> String {
+    format!("{name}.{UNFINISHED}")
+}
+
+/// Gives a finished file its name.
+pub(super) fn publish(dir: &dyn Directory, name: &str) -> Result<()> {
+    dir.rename(&unfinished(name), name)
+        .map_err(KvsError::io(format_args!(
+            "rename {:?} to its final name",
+            dir.path().join(unfinished(name))
+        )))
+}
+
+/// The name of a segment's file.
+pub(super) fn name(generation: Generation) -> String {
+    file_name(generation, EXTENSION)
 }
 
 /// What a data directory holds of the log.
 #[derive(Debug, Default)]
 pub(super) struct Listing {
     /// The segments, oldest first.
-    pub(super) generations: Vec<Generation>,
-    /// What was never published.
-    pub(super) unfinished: Vec<PathBuf>,
+    pub(super) segments: Vec<Generation>,
+    /// The segments that have [hints](super::hints), in any order.
+    pub(super) hints: Vec<Generation>,
+    /// The names of what was never finished.
+    pub(super) unfinished: Vec<String>,
 }
 
 impl Listing {
-    pub(super) fn of(dir: &Path) -> Result<Listing> {
+    pub(super) fn of(dir: &dyn Directory) -> Result<Listing> {
         let mut listing = Listing::default();
-        let failed = |error| KvsError::io(format_args!("list {dir:?}"))(error);
-        for entry in fs::read_dir(dir).map_err(failed)? {
-            let name = entry.map_err(failed)?.file_name();
+        let names = dir.list();
+        for name in names.map_err(KvsError::io(format_args!("list {:?}", dir.path())))? {
             // Whatever is not named as we name our files is not ours.
-            let Some((number, extension)) = name.to_str().and_then(|name| name.split_once('.'))
-            else {
+            let Some((number, extension)) = name.split_once('.') else {
                 continue;
             };
             if number.len() != DIGITS || !number.bytes().all(|byte| byte.is_ascii_digit()) {
                 continue;
             }
             match (number.parse(), extension) {
-                (Ok(generation), EXTENSION) => listing.generations.push(generation),
-                (Ok(_), UNFINISHED) => listing.unfinished.push(dir.join(&name)),
+                (Ok(generation), EXTENSION) => listing.segments.push(generation),
+                (Ok(generation), hints::EXTENSION) => listing.hints.push(generation),
+                (Ok(_), _) if extension.ends_with(UNFINISHED) => listing.unfinished.push(name),
                 _ => {}
             }
         }
-        listing.generations.sort_unstable();
+        listing.segments.sort_unstable();
         Ok(listing)
     }
 }
 
-/// Unlinks the file of a segment.
-pub(super) fn remove(path: &Path) -> Result<()> {
-    fs::remove_file(path).map_err(KvsError::io(format_args!("remove {path:?}")))
+/// Makes the names of the files as durable as what is in them.
+pub(super) fn sync_names(dir: &dyn Directory) -> Result<()> {
+    dir.sync()
+        .map_err(KvsError::io(format_args!("sync {:?}", dir.path())))
+}
+
+/// Unlinks a file of the log.
+pub(super) fn remove(dir: &dyn Directory, name: &str) -> Result<()> {
+    dir.remove(name).map_err(KvsError::io(format_args!(
+        "remove {:?}",
+        dir.path().join(name)
+    )))
 }
 
 /// Reads the records of a segment one after the other.
@@ -259,6 +303,8 @@ pub(super) struct Scanner {
     offset: u64,
     /// Where the segment ends.
     end: u64,
+    /// The sequence number of the record before.
+    sequence: u64,
     bytes: Vec<u8>,
 }
 
@@ -272,21 +318,21 @@ pub(super) struct Found<'a> {
 impl Scanner {
     /// Reads the records of `segment`, which is `end` bytes long.
     pub(super) fn new(segment: Arc<Segment>, end: u64) -> Scanner {
-        let reader = FileReader {
-            segment: Arc::clone(&segment),
-            offset: HEADER_LEN,
-        };
         Scanner {
-            segment,
-            reader: BufReader::with_capacity(128 * 1024, reader),
+            reader: FileReader::buffered(Arc::clone(&segment.file), HEADER_LEN),
             offset: HEADER_LEN,
             end,
+            sequence: match segment.origin {
+                Origin::Written { after } => after,
+                Origin::Compacted { .. } => 0,
+            },
+            segment,
             bytes: Vec::new(),
         }
     }
 
-    pub(super) fn generation(&self) -> Generation {
-        self.segment.generation
+    pub(super) fn segment(&self) -> &Arc<Segment> {
+        &self.segment
     }
 
     /// The next record, or `None` at the end of the segment.
@@ -315,25 +361,46 @@ impl Scanner {
         self.reader
             .read_exact(&mut self.bytes[record::HEADER_LEN..])
             .map_err(self.segment.read_failed(offset))?;
+        let record = self.segment.decode(&self.bytes, offset)?;
+        let is_in_order = match self.segment.origin {
+            Origin::Written { .. } => record.sequence == self.sequence + 1,
+            Origin::Compacted { upto } => (self.sequence + 1..=upto).contains(&record.sequence),
+        };
+        if !is_in_order {
+            return Err(damaged("the record belongs in another place"));
+        }
         self.offset += len as u64;
+        self.sequence = record.sequence;
         Ok(Some(Found {
             offset,
             bytes: &self.bytes,
-            record: self.segment.decode(&self.bytes, offset)?,
+            record,
         }))
+    }
+
+    /// The sequence number of the last record, or that which the segment follows.
+    pub(super) fn sequence(&self) -> u64 {
+        self.sequence
     }
 }
 
-/// A segment as something to read from, without moving the file's own cursor.
+/// A file as something to read from.
 #[derive(Debug)]
-struct FileReader {
-    segment: Arc<Segment>,
+pub(super) struct FileReader {
+    file: Arc<dyn File>,
     offset: u64,
+}
+
+impl FileReader {
+    /// Reads `file` from `offset` on.
+    pub(super) fn buffered(file: Arc<dyn File>, offset: u64) -> BufReader<FileReader> {
+        BufReader::with_capacity(128 * 1024, FileReader { file, offset })
+    }
 }
 
 impl Read for FileReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let n = self.segment.file.read_at(buffer, self.offset)?;
+        let n = self.file.read_at(buffer, self.offset)?;
         self.offset += n as u64;
         Ok(n)
     }

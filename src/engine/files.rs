@@ -1,0 +1,145 @@
+//! What an engine needs of a file system: one directory, and the files in it.
+//!
+//! It is this narrow so that a test can put another one underneath: one that fails when told to,
+//! or that forgets at a simulated power cut what was not synced. [`DataDir`](super::DataDir) is
+//! the real one, and the only one that this crate brings.
+
+use std::fmt::Debug;
+use std::fs;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::Arc;
+
+/// A directory that one store has to itself.
+pub trait Directory: Debug + Send + Sync {
+    /// Where it is, for messages.
+    fn path(&self) -> &Path;
+
+    /// The names of the files in it, in any order. Those that are not UTF-8 are left out.
+    ///
+    /// # Errors
+    ///
+    /// What the system reports, here as in all the others.
+    fn list(&self) -> io::Result<Vec<String>>;
+
+    /// Opens a file that is there, for reading and writing.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::NotFound`] where there is no such file.
+    fn open(&self, name: &str) -> io::Result<Arc<dyn File>>;
+
+    /// Makes an empty file, in the place of one that may be there.
+    ///
+    /// # Errors
+    ///
+    /// What the system reports.
+    fn create(&self, name: &str) -> io::Result<Arc<dyn File>>;
+
+    /// Gives a file another name, in the place of one that may have it. A crash leaves it with
+    /// either of the two names.
+    ///
+    /// # Errors
+    ///
+    /// What the system reports.
+    fn rename(&self, from: &str, to: &str) -> io::Result<()>;
+
+    /// Unlinks a file. Whoever has it open can go on.
+    ///
+    /// # Errors
+    ///
+    /// What the system reports.
+    fn remove(&self, name: &str) -> io::Result<()>;
+
+    /// Waits until what was created, renamed and removed so far would survive a power cut.
+    ///
+    /// # Errors
+    ///
+    /// What the system reports; then nobody can tell what would survive.
+    fn sync(&self) -> io::Result<()>;
+
+    /// What the machine calls the time since it was last started, or nothing where it does not
+    /// say. While it stays the same, the machine has not lost what it was given to write.
+    fn boot(&self) -> String;
+}
+
+/// An open file, shared by those who read it and the one who writes it.
+pub trait File: Debug + Send + Sync {
+    /// Its length in bytes.
+    ///
+    /// # Errors
+    ///
+    /// What the system reports, here as in all the others.
+    fn size(&self) -> io::Result<u64>;
+
+    /// Reads some bytes from `offset` on, and says how many; 0 means that the file ends there.
+    ///
+    /// # Errors
+    ///
+    /// What the system reports.
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+
+    /// Writes all of `bytes` at `offset`.
+    ///
+    /// # Errors
+    ///
+    /// What the system reports; then some of them may have been written.
+    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
+
+    /// Cuts the file off after `len` bytes.
+    ///
+    /// # Errors
+    ///
+    /// What the system reports.
+    fn truncate(&self, len: u64) -> io::Result<()>;
+
+    /// Waits until what was written so far would survive a power cut.
+    ///
+    /// # Errors
+    ///
+    /// What the system reports; then nobody can tell what would survive.
+    fn sync(&self) -> io::Result<()>;
+
+    /// Fills the whole `buffer` from `offset` on.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::UnexpectedEof`] where the file ends before that.
+    fn read_exact_at(&self, mut buffer: &mut [u8], mut offset: u64) -> io::Result<()> {
+        while !buffer.is_empty() {
+            match self.read_at(buffer, offset) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(n) => {
+                    buffer = &mut buffer[n..];
+                    offset += n as u64;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl File for fs::File {
+    fn size(&self) -> io::Result<u64> {
+        self.metadata().map(|metadata| metadata.len())
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        FileExt::read_at(self, buffer, offset)
+    }
+
+    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        FileExt::write_all_at(self, bytes, offset)
+    }
+
+    fn truncate(&self, len: u64) -> io::Result<()> {
+        self.set_len(len)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.sync_data()
+    }
+}

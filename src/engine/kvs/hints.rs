@@ -1,0 +1,172 @@
+//! Hints: what is where in a sealed segment, without the values, so that opening a store need not
+//! read them.
+//!
+//! ```text
+//! offset  bytes  little-endian
+//!      0      8  "kvs-hnt\n"
+//!      8      4  version of the format: 1
+//!     12      4  generation of the segment
+//!     16      8  length of the segment
+//!     24      8  length of this file
+//!     32      8  sequence number of the last record
+//!     40      4  checksum: CRC-32 (ISO-HDLC) of the 40 bytes before it
+//!     44         for each record of the segment, in its order: the header of the record and its
+//!                key, under a checksum of just these
+//! ```
+//!
+//! They are written in the background and never synced. Where they are missing, torn, or not those
+//! of the segment, the segment is read instead, and hints are written anew.
+
+use std::io::{Cursor, Read};
+use std::sync::Arc;
+
+use bytes::{Buf, BufMut};
+
+use super::index::{Index, Location};
+use super::record;
+use super::segment::{self, FileReader, Found, Generation, HEADER_LEN, Scanner, Segment};
+use crate::engine::files::{Directory, File};
+use crate::error::{KvsError, Result};
+
+pub(super) const EXTENSION: &str = "hints";
+
+const MAGIC: &[u8; 8] = b"kvs-hnt\n";
+const VERSION: u32 = 1;
+const START: u64 = 44;
+
+pub(super) fn name(generation: Generation) -> String {
+    segment::file_name(generation, EXTENSION)
+}
+
+/// The hints of one segment, while they are being written.
+#[derive(Debug)]
+pub(super) struct Writer {
+    scanner: Scanner,
+    segment_len: u64,
+    file: Arc<dyn File>,
+    len: u64,
+}
+
+impl Writer {
+    /// Begins to write the hints of `segment`, which is sealed and `len` bytes long.
+    pub(super) fn new(dir: &dyn Directory, segment: Arc<Segment>, len: u64) -> Result<Writer> {
+        let name = name(segment.generation);
+        let file = dir
+            .create(&segment::unfinished(&name))
+            .map_err(KvsError::io(format_args!(
+                "create {:?}",
+                dir.path().join(&name)
+            )))?;
+        Ok(Writer {
+            scanner: Scanner::new(segment, len),
+            segment_len: len,
+            file,
+            len: START,
+        })
+    }
+
+    pub(super) fn generation(&self) -> Generation {
+        self.scanner.segment().generation
+    }
+
+    /// Goes through about `step` bytes of the segment, and says whether there is more. Where there
+    /// is not, the hints are complete.
+    pub(super) fn step(&mut self, dir: &dyn Directory, step: usize) -> Result<bool> {
+        let mut hints = Vec::new();
+        let mut seen = 0;
+        let mut is_done = false;
+        while seen < step && !is_done {
+            match self.scanner.next()? {
+                Some(Found { bytes, record, .. }) => {
+                    seen += bytes.len();
+                    record.header().encode(&mut hints, &[record.key]);
+                }
+                None => is_done = true,
+            }
+        }
+        self.write(&hints, self.len)?;
+        self.len += hints.len() as u64;
+        if is_done {
+            let header = header(
+                self.generation(),
+                self.segment_len,
+                self.len,
+                self.sequence(),
+            );
+            self.write(&header, 0)?;
+            segment::publish(dir, &name(self.generation()))?;
+        }
+        Ok(!is_done)
+    }
+
+    fn sequence(&self) -> u64 {
+        self.scanner.sequence()
+    }
+
+    fn write(&self, bytes: &[u8], offset: u64) -> Result<()> {
+        self.file
+            .write_all_at(bytes, offset)
+            .map_err(KvsError::io(format_args!(
+                "write the hints of {:?}",
+                self.scanner.segment().path
+            )))
+    }
+}
+
+fn header(generation: Generation, segment_len: u64, len: u64, sequence: u64) -> Vec<u8> {
+    let mut header = MAGIC.to_vec();
+    header.put_u32_le(VERSION);
+    header.put_u32_le(generation);
+    header.put_u64_le(segment_len);
+    header.put_u64_le(len);
+    header.put_u64_le(sequence);
+    header.put_u32_le(crc32fast::hash(&header));
+    header
+}
+
+/// Notes in `index` what the hints of `segment` say is in it, and returns the sequence number of
+/// its last record. `segment_len` is the length of the segment.
+///
+/// Comes out as `None` where the hints are of no use. Some of them may be in the index then, and
+/// what reading the segment finds takes their place.
+pub(super) fn read(
+    dir: &dyn Directory,
+    segment: &Segment,
+    segment_len: u64,
+    index: &mut Index,
+) -> Option<u64> {
+    let file = dir.open(&name(segment.generation)).ok()?;
+    let mut found = [0; START as usize];
+    file.read_exact_at(&mut found, 0).ok()?;
+    let sequence = Cursor::new(&found[32..]).get_u64_le();
+    let len = file.size().ok()?;
+    if found[..] != header(segment.generation, segment_len, len, sequence) {
+        return None;
+    }
+    let mut reader = FileReader::buffered(file, START);
+    let mut left = len - START;
+    let mut offset = HEADER_LEN;
+    let mut hint = Vec::new();
+    while left > 0 {
+        let mut bytes = [0; record::HEADER_LEN];
+        reader.read_exact(&mut bytes).ok()?;
+        let header = record::Header::decode(&bytes).ok()?;
+        hint.clear();
+        hint.extend(bytes);
+        hint.resize(bytes.len() + header.key_len, 0);
+        reader.read_exact(&mut hint[bytes.len()..]).ok()?;
+        if !record::is_sound(&hint) {
+            return None;
+        }
+        let key = std::str::from_utf8(&hint[bytes.len()..]).ok()?;
+        let location = Location {
+            offset,
+            generation: segment.generation,
+            len: header.record_len() as u32,
+        };
+        index.put(key, header.value_len.map(|_| location));
+        offset += header.record_len() as u64;
+        left = left.checked_sub(hint.len() as u64)?;
+    }
+    (offset == segment_len).then_some(sequence)
+}

@@ -1,0 +1,230 @@
+//! Opening a log: finding out where everything is, and what a crash has left.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use log::{info, warn};
+
+use super::hints;
+use super::index::{Index, Location};
+use super::segment::{self, Found, Generation, HEADER_LEN, Listing, Origin, Scanner, Segment};
+use super::unsynced::{LastRun, Watermark};
+use crate::engine::files::Directory;
+use crate::error::{KvsError, Result};
+
+/// A segment that nobody writes to any more.
+#[derive(Debug)]
+pub(super) struct Sealed {
+    pub(super) segment: Arc<Segment>,
+    pub(super) len: u64,
+    /// Whether its hints are still to be written.
+    pub(super) wants_hints: bool,
+}
+
+/// A log as it was found.
+#[derive(Debug, Default)]
+pub(super) struct Recovered {
+    pub(super) index: Index,
+    /// All segments but the one that writing goes on in.
+    pub(super) sealed: BTreeMap<Generation, Sealed>,
+    /// The newest segment, and how much of it counts, where writing can go on in it.
+    pub(super) active: Option<(Arc<Segment>, u64)>,
+    /// The number of the last write.
+    pub(super) sequence: u64,
+    /// The names of files that mean nothing any more.
+    leftovers: Vec<String>,
+}
+
+impl Recovered {
+    /// Reads the log in `dir`, which may be empty, and changes nothing.
+    pub(super) fn read(dir: &dyn Directory) -> Result<Recovered> {
+        let Listing {
+            segments: generations,
+            hints,
+            unfinished,
+        } = Listing::of(dir)?;
+        let last_run = LastRun::of(dir);
+
+        // What compaction made takes the place of everything before it. Where that is still there,
+        // a crash came between.
+        let mut segments = VecDeque::new();
+        for generation in generations.iter().rev() {
+            let segment = Segment::open(dir, *generation)?;
+            let is_compacted = matches!(segment.origin, Origin::Compacted { .. });
+            segments.push_front(Arc::new(segment));
+            if is_compacted {
+                break;
+            }
+        }
+        let oldest = segments.front().map(|segment| segment.generation);
+        let newest = segments.back().map(|segment| segment.generation);
+        let is_leftover = |generation: &&Generation| Some(**generation) < oldest;
+        let mut leftovers = unfinished;
+        leftovers.extend(
+            generations
+                .iter()
+                .filter(is_leftover)
+                .map(|generation| segment::name(*generation)),
+        );
+        leftovers.extend(
+            hints
+                .iter()
+                .filter(|generation| !generations.contains(generation) || is_leftover(generation))
+                .map(|generation| hints::name(*generation)),
+        );
+        if Some(last_run.watermark.generation) > newest.or(Some(0)) {
+            return Err(KvsError::Damaged {
+                file: dir
+                    .path()
+                    .join(segment::name(last_run.watermark.generation)),
+                offset: 0,
+                reason: "the file is missing".to_owned(),
+            });
+        }
+
+        let mut log = Recovered {
+            leftovers,
+            ..Recovered::default()
+        };
+        for segment in segments {
+            if let Origin::Written { after } = segment.origin
+                && after != log.sequence
+            {
+                let found = log.sequence;
+                return Err(segment.damaged(
+                    0,
+                    &format!("it goes on after write {after}, and what is before it ends with write {found}"),
+                ));
+            }
+            let end = segment.len()?;
+            log.index.add_segment(Arc::clone(&segment));
+            if Some(segment.generation) == newest
+                && matches!(segment.origin, Origin::Written { .. })
+            {
+                let len = log.replay_newest(&segment, end, &last_run)?;
+                log.active = Some((segment, len));
+                continue;
+            }
+            let last = hints::read(dir, &segment, end, &mut log.index);
+            let wants_hints = last.is_none();
+            let last = last.map_or_else(|| log.replay(&segment, end), Ok)?;
+            log.sequence = match segment.origin {
+                Origin::Written { .. } => last,
+                Origin::Compacted { upto } => upto,
+            };
+            let sealed = Sealed {
+                segment,
+                len: end,
+                wants_hints,
+            };
+            log.sealed.insert(sealed.segment.generation, sealed);
+        }
+        Ok(log)
+    }
+
+    /// Removes what is left over and makes sure of the rest, so that what is read from now on
+    /// cannot be lost. All is known to be sound.
+    pub(super) fn settle(&mut self, dir: &dyn Directory) -> Result<()> {
+        segment::sync_names(dir)?;
+        for name in self.leftovers.drain(..) {
+            info!("removing {name:?}, which means nothing any more");
+            segment::remove(dir, &name)?;
+        }
+        if let Some((segment, len)) = &self.active
+            && *len < segment.len()?
+        {
+            segment.truncate(*len)?;
+        }
+        Ok(())
+    }
+
+    /// Reads a segment that ought to be whole, and returns the number of its last write.
+    fn replay(&mut self, segment: &Arc<Segment>, end: u64) -> Result<u64> {
+        let mut scanner = Scanner::new(Arc::clone(segment), end);
+        while self.replay_next(&mut scanner)? {}
+        Ok(scanner.sequence())
+    }
+
+    /// Reads the newest segment, and says how much of it counts: all of it, or, where the last
+    /// writes have not come to the disk whole, all up to there.
+    fn replay_newest(
+        &mut self,
+        segment: &Arc<Segment>,
+        end: u64,
+        last_run: &LastRun,
+    ) -> Result<u64> {
+        let mut scanner = Scanner::new(Arc::clone(segment), end);
+        let len = loop {
+            match self.replay_next(&mut scanner) {
+                Ok(true) => {}
+                Ok(false) => break end,
+                Err(KvsError::Damaged { offset, .. })
+                    if !segment.any_record_behind(offset, end, scanner.sequence())? =>
+                {
+                    let lost = end - offset;
+                    warn!(
+                        "{:?} ends with a write that was cut short: dropping its last {lost} bytes",
+                        segment.path
+                    );
+                    break offset;
+                }
+                Err(KvsError::Damaged { offset, .. })
+                    if !last_run.same_boot && offset >= last_run.synced(segment.generation) =>
+                {
+                    let lost = end - offset;
+                    warn!(
+                        "the machine stopped before all of {:?} was on the disk: dropping its last {lost} bytes",
+                        segment.path
+                    );
+                    break offset;
+                }
+                Err(error) => return Err(error),
+            }
+        };
+        self.sequence = scanner.sequence();
+        let synced = last_run.synced(segment.generation);
+        if len < synced {
+            let lost = synced - len;
+            warn!(
+                "{:?} is {lost} bytes shorter than it was on the disk once: is that failing?",
+                segment.path
+            );
+        }
+        Ok(len)
+    }
+
+    /// Notes the next record in the index, where there is one.
+    fn replay_next(&mut self, scanner: &mut Scanner) -> Result<bool> {
+        let generation = scanner.segment().generation;
+        let Some(Found {
+            offset,
+            bytes,
+            record,
+        }) = scanner.next()?
+        else {
+            return Ok(false);
+        };
+        let location = Location {
+            offset,
+            generation,
+            len: bytes.len() as u32,
+        };
+        self.index.put(record.key, record.value.map(|_| location));
+        Ok(true)
+    }
+}
+
+impl LastRun {
+    /// How many bytes of the newest segment, `generation`, were known to be on the disk.
+    fn synced(&self, generation: Generation) -> u64 {
+        let Watermark {
+            generation: synced,
+            len,
+        } = self.watermark;
+        if synced == generation {
+            len
+        } else {
+            HEADER_LEN
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! What was written and may not be on the disk yet, and the watermark: how far it is.
+//!
+//! The watermark is a file of its own. After a crash it tells damage from what was never on the
+//! disk: before the watermark everything has to be there. Behind it, everything has to be there as
+//! well if only the process died; if the machine went down, pages may be missing, and not just at
+//! the end, since the system writes them in whatever order it likes.
+//!
+//! ```text
+//! offset  bytes  little-endian
+//!      0      8  "kvs-syn\n"
+//!      8      4  version of the format: 1
+//!     12      4  generation of a segment
+//!     16      8  bytes of that segment that are on the disk, as are all segments before it
+//!     24     36  what the machine called the time since its start, or zeros
+//!     60      4  checksum: CRC-32 (ISO-HDLC) of the 60 bytes before it
+//! ```
+//!
+//! It is written after every sync, and synced itself only when the store closes: one that is lost
+//! or torn counts as none, and an old one is as true as a new one.
+
+use std::io::{self, Cursor};
+use std::sync::Arc;
+
+use bytes::{Buf, BufMut};
+use log::warn;
+
+use super::log::Failure;
+use super::segment::{Generation, Segment};
+use crate::engine::files::{Directory, File};
+use crate::error::{KvsError, Result};
+use crate::sync::Mutex;
+
+const NAME: &str = "kvs-synced";
+const MAGIC: &[u8; 8] = b"kvs-syn\n";
+const VERSION: u32 = 1;
+const BOOT_LEN: usize = 36;
+const LEN: usize = 64;
+
+/// How far the log is known to be on the disk: all segments before this one, and so much of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Watermark {
+    pub(super) generation: Generation,
+    pub(super) len: u64,
+}
+
+impl Watermark {
+    /// The bytes of the file, with what the machine calls its time since the start.
+    fn encode(self, boot: &[u8; BOOT_LEN]) -> Vec<u8> {
+        let mut bytes = MAGIC.to_vec();
+        bytes.put_u32_le(VERSION);
+        bytes.put_u32_le(self.generation);
+        bytes.put_u64_le(self.len);
+        bytes.put_slice(boot);
+        bytes.put_u32_le(crc32fast::hash(&bytes));
+        bytes
+    }
+}
+
+fn boot(dir: &dyn Directory) -> [u8; BOOT_LEN] {
+    let mut boot = [0; BOOT_LEN];
+    for (to, from) in boot.iter_mut().zip(dir.boot().bytes()) {
+        *to = from;
+    }
+    boot
+}
+
+/// What the one before us in the directory has left of the watermark.
+#[derive(Debug, Default)]
+pub(super) struct LastRun {
+    pub(super) watermark: Watermark,
+    /// Whether the machine has been up ever since.
+    pub(super) same_boot: bool,
+}
+
+impl LastRun {
+    /// Reads the file. One that makes no sense counts as none.
+    pub(super) fn of(dir: &dyn Directory) -> LastRun {
+        let mut bytes = [0; LEN];
+        let read = dir.open(NAME);
+        if read
+            .and_then(|file| file.read_exact_at(&mut bytes, 0))
+            .is_err()
+        {
+            return LastRun::default();
+        }
+        let mut fields = Cursor::new(&bytes[12..]);
+        let watermark = Watermark {
+            generation: fields.get_u32_le(),
+            len: fields.get_u64_le(),
+        };
+        let mut last_boot = [0; BOOT_LEN];
+        fields.copy_to_slice(&mut last_boot);
+        if bytes[..] != watermark.encode(&last_boot) {
+            return LastRun::default();
+        }
+        LastRun {
+            watermark,
+            same_boot: last_boot == boot(dir) && last_boot != [0; BOOT_LEN],
+        }
+    }
+}
+
+/// What was written since the last sync. The writer notes it here, and whoever has to sync it
+/// takes it: the writer itself, or the thread behind
+/// [`SyncLevel::EverySec`](crate::engine::SyncLevel::EverySec).
+#[derive(Debug)]
+pub(super) struct Unsynced {
+    /// The active segment and its length, where some of it may not be on the disk.
+    written: Mutex<Option<(Arc<Segment>, u64)>>,
+    /// Held for as long as a sync takes: whoever finds nothing to sync may rely on it being done.
+    file: Mutex<Arc<dyn File>>,
+    boot: [u8; BOOT_LEN],
+    failure: Failure,
+}
+
+impl Unsynced {
+    pub(super) fn new(dir: &dyn Directory, failure: Failure) -> Result<Unsynced> {
+        let file = match dir.open(NAME) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => dir.create(NAME),
+            opened => opened,
+        };
+        let file = file.map_err(KvsError::io(format_args!(
+            "open {:?}",
+            dir.path().join(NAME)
+        )))?;
+        Ok(Unsynced {
+            written: Mutex::default(),
+            file: Mutex::new(file),
+            boot: boot(dir),
+            failure,
+        })
+    }
+
+    /// Notes that `segment` is the active one, and `len` bytes long.
+    pub(super) fn note(&self, segment: &Arc<Segment>, len: u64) {
+        *self.written.lock() = Some((Arc::clone(segment), len));
+    }
+
+    /// Waits until everything noted so far is on the disk.
+    pub(super) fn sync(&self) -> Result<()> {
+        self.sync_and(|_| {})
+    }
+
+    /// Does the same, and makes the watermark durable too: the next one to come can tell damage in
+    /// all of the log.
+    pub(super) fn close(&self) -> Result<()> {
+        self.sync_and(|file| {
+            if let Err(error) = file.sync() {
+                warn!("cannot sync {NAME}: {error}");
+            }
+        })
+    }
+
+    fn sync_and(&self, then: impl FnOnce(&dyn File)) -> Result<()> {
+        let file = self.file.lock();
+        self.failure.check()?;
+        let written = self.written.lock().take();
+        if let Some((segment, len)) = written {
+            // After a failed sync nobody can tell what is on the disk, so there is no second try.
+            segment
+                .sync()
+                .inspect_err(|error| self.failure.set(error))?;
+            let watermark = Watermark {
+                generation: segment.generation,
+                len,
+            };
+            // Without it the log is as good as before, only damage is harder to tell.
+            if let Err(error) = file.write_all_at(&watermark.encode(&self.boot), 0) {
+                warn!("cannot write {NAME}: {error}");
+            }
+        }
+        then(&**file);
+        Ok(())
+    }
+}

@@ -1,0 +1,4 @@
+//! The locks that the engine is built on. They are named here alone, so that a test can compile the
+//! engine with others that try every order in which threads might come to them.
+
+pub(crate) use parking_lot::{Condvar, Mutex, RwLock};
