@@ -1,6 +1,8 @@
 //! What several test files need: servers that say when they are ready, and bytes by hand.
 #![allow(dead_code, reason = "every test file uses a part of this")]
 
+pub mod disk;
+
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::path::Path;

@@ -242,6 +242,9 @@ impl Log {
             return Ok(true);
         }
         let (output, len) = compaction.output();
+        // What was left out is dead because of newer writes. A power cut that took those would
+        // take the key with them.
+        self.unsynced.sync()?;
         output.complete(len)?;
         publish(&*self.dir, &output, &self.failure)?;
         self.compaction = None;
@@ -311,8 +314,11 @@ impl Log {
 
     /// Bytes of the log that no key needs any more.
     fn dead_bytes(&self) -> u64 {
-        let sealed: u64 = self.sealed.values().map(|sealed| sealed.len).sum();
-        sealed + self.active_len - self.index.read().live_bytes()
+        let sealed = self.sealed.values().map(|sealed| sealed.len);
+        let records = sealed
+            .chain([self.active_len])
+            .map(|len| len - segment::HEADER_LEN);
+        records.sum::<u64>() - self.index.read().live_bytes()
     }
 }
 

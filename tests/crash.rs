@@ -1,0 +1,330 @@
+//! What is left after a crash: random histories on a disk in memory, stopped at every single
+//! change and sync, each time losing and tearing what was not synced.
+//!
+//! `KVS_HISTORIES` sets how many histories there are for each test, and `KVS_SEED` the first seed:
+//! `KVS_HISTORIES=1 KVS_SEED=17 cargo test --test crash` plays history 17 alone.
+
+mod common;
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, VecDeque};
+use std::env;
+use std::sync::Arc;
+use std::thread;
+
+use common::disk::Disk;
+use futures::executor::{self, Notify};
+use futures::{Async, Future};
+use kvs::engine::{KvStoreOptions, SyncLevel};
+use kvs::thread_pool::ThreadPool;
+use kvs::{KvStore, KvsEngine, KvsError, Result};
+use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
+
+thread_local! {
+    static JOBS: RefCell<VecDeque<Box<dyn FnOnce()>>> = RefCell::default();
+}
+
+/// A pool whose jobs run when the test says so, on the test's own thread: a history takes the same
+/// course each time.
+#[derive(Debug, Clone)]
+struct Later;
+
+impl ThreadPool for Later {
+    fn new(_: u32) -> Result<Later> {
+        Ok(Later)
+    }
+
+    fn spawn<F: FnOnce() + Send + 'static>(&self, job: F) {
+        JOBS.with_borrow_mut(|jobs| jobs.push_back(Box::new(job)));
+    }
+}
+
+/// Runs the job that has waited longest, if there is one.
+fn run_job() -> bool {
+    let job = JOBS.with_borrow_mut(VecDeque::pop_front);
+    job.map(|job| job()).is_some()
+}
+
+/// Runs jobs until the future is done, and no more.
+fn done<T>(future: impl Future<Item = T, Error = KvsError>) -> Result<T> {
+    struct Nobody;
+    impl Notify for Nobody {
+        fn notify(&self, _: usize) {}
+    }
+    let mut task = executor::spawn(future);
+    loop {
+        match task.poll_future_notify(&Arc::new(Nobody), 0)? {
+            Async::Ready(item) => return Ok(item),
+            Async::NotReady => assert!(run_job(), "nobody works on it"),
+        }
+    }
+}
+
+type Contents = BTreeMap<String, String>;
+
+#[derive(Debug, Clone)]
+enum Step {
+    /// Writes that are under way together; `None` removes.
+    Write(Vec<(String, Option<String>)>),
+    Get(String),
+    Sync,
+    OpenAgain,
+}
+
+fn random_steps(rng: &mut SmallRng) -> Vec<Step> {
+    let keys = rng.random_range(1..6);
+    let longest = if rng.random_bool(0.2) { 300 } else { 40 };
+    let mut written = 0;
+    let key = |rng: &mut SmallRng| match rng.random_range(0..keys) {
+        0 => String::new(),
+        n => format!("k{n}"),
+    };
+    let mut step = |rng: &mut SmallRng| match rng.random_range(0..20) {
+        0 => Step::OpenAgain,
+        1 | 2 => Step::Sync,
+        3..6 => Step::Get(key(rng)),
+        _ => {
+            let writes = (0..rng.random_range(1..5)).map(|_| {
+                written += 1;
+                let padding = "x".repeat(rng.random_range(0..longest));
+                let value = rng.random_bool(0.8).then(|| format!("{written}{padding}"));
+                (key(rng), value)
+            });
+            Step::Write(writes.collect())
+        }
+    };
+    (0..rng.random_range(3..15)).map(|_| step(rng)).collect()
+}
+
+/// A store on a disk, beside what should be in it.
+struct Run {
+    disk: Disk,
+    options: KvStoreOptions,
+    level: SyncLevel,
+    store: Option<KvStore<Later>>,
+    /// What is in the store after each write that had an effect, the first being none at all.
+    states: Vec<Contents>,
+    /// How many of them were acknowledged, and so have to survive a kill.
+    acknowledged: usize,
+    /// How many of them have to survive a power cut.
+    durable: usize,
+}
+
+impl Run {
+    fn new(disk: Disk, options: KvStoreOptions, level: SyncLevel) -> Run {
+        Run {
+            disk,
+            options,
+            level,
+            store: None,
+            states: vec![Contents::new()],
+            acknowledged: 0,
+            durable: 0,
+        }
+    }
+
+    fn open(&mut self) -> Result<()> {
+        self.store = Some(self.options.open_in(self.disk.clone(), 1)?);
+        Ok(())
+    }
+
+    fn close(&mut self) {
+        // What is left to do in the background goes on until the store closes.
+        while run_job() {}
+        self.store = None;
+    }
+
+    /// Takes a step, and fails where the disk has stopped.
+    fn step(&mut self, step: &Step, rng: &mut SmallRng) -> Result<()> {
+        let store = self.store.as_ref().unwrap();
+        match step {
+            Step::OpenAgain => {
+                self.close();
+                if !self.disk.has_stopped() {
+                    self.durable = self.acknowledged;
+                }
+                self.open()
+            }
+            Step::Sync => {
+                let acknowledged = self.acknowledged;
+                done(store.sync())?;
+                self.durable = acknowledged;
+                Ok(())
+            }
+            Step::Get(key) => {
+                let value = done(store.get(key.clone()))?;
+                assert_eq!(value.as_ref(), self.states[self.acknowledged].get(key));
+                Ok(())
+            }
+            Step::Write(writes) => {
+                let mut futures = Vec::new();
+                for (key, value) in writes {
+                    let mut state = self.states[self.states.len() - 1].clone();
+                    let had_key = state.contains_key(key);
+                    let future = match value {
+                        Some(value) => {
+                            state.insert(key.clone(), value.clone());
+                            store.set(key.clone(), value.clone())
+                        }
+                        None => {
+                            state.remove(key);
+                            store.remove(key.clone())
+                        }
+                    };
+                    let has_effect = value.is_some() || had_key;
+                    if has_effect {
+                        self.states.push(state);
+                    }
+                    futures.push((future, has_effect));
+                    if rng.random_bool(0.5) {
+                        run_job();
+                    }
+                }
+                for (future, has_effect) in futures {
+                    match done(future) {
+                        Ok(()) => self.acknowledged += 1,
+                        Err(KvsError::KeyNotFound) if !has_effect => {}
+                        Err(error) => return Err(error),
+                    }
+                    if self.level == SyncLevel::Always {
+                        self.durable = self.acknowledged;
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn contents(&self) -> Contents {
+        let store = self.store.as_ref().unwrap();
+        let keys = (0..6).map(|n| match n {
+            0 => String::new(),
+            n => format!("k{n}"),
+        });
+        keys.filter_map(|key| {
+            let value = done(store.get(key.clone())).unwrap();
+            value.map(|value| (key, value))
+        })
+        .collect()
+    }
+
+    /// After a crash: opens the store, perhaps with more crashes on the way, and checks that what
+    /// is in it is what was in it after one of the writes from the `promised` one on.
+    fn recover(&mut self, mut promised: usize, rng: &mut SmallRng) {
+        while rng.random_bool(0.3) {
+            self.disk.stop_at(rng.random_range(1..12));
+            let opened = self.open();
+            self.close();
+            if let Err(error) = opened {
+                assert!(self.disk.has_stopped(), "{error}");
+            }
+            self.disk.cut_power(rng);
+            promised = self.durable;
+        }
+        self.open().unwrap();
+        let found = self.contents();
+        let survivors = promised..self.states.len();
+        let Some(n) = survivors.clone().rfind(|n| self.states[*n] == found) else {
+            panic!(
+                "found {found:?}, which is none of the states {survivors:?} of {:?}",
+                self.states
+            );
+        };
+        self.states.truncate(n + 1);
+        self.acknowledged = n;
+        self.durable = n;
+    }
+}
+
+/// Says which history it was when a check fails.
+struct Told(String);
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            eprintln!("{}", self.0);
+        }
+    }
+}
+
+/// Plays the history of a seed, and lets the machine stop at a step where one is given. Says how
+/// many steps there were.
+fn play(level: SyncLevel, seed: u64, stop_at: Option<u64>) -> u64 {
+    let _told = Told(format!(
+        "KVS_SEED={seed}, {level:?}, stopped at {stop_at:?}"
+    ));
+    let mut rng = SmallRng::seed_from_u64(seed);
+    let options = KvStore::<Later>::options()
+        .sync(level)
+        .segment_bytes([60, 200, 1000][rng.random_range(0..3)])
+        .dead_bytes([50, 300, u64::MAX][rng.random_range(0..3)]);
+    let steps = random_steps(&mut rng);
+    let disk = Disk::default();
+    let mut run = Run::new(disk.clone(), options, level);
+    disk.stop_at(stop_at.unwrap_or(u64::MAX));
+    let played = run
+        .open()
+        .and_then(|()| steps.iter().try_for_each(|step| run.step(step, &mut rng)));
+    run.close();
+    let Some(stop_at) = stop_at else {
+        played.unwrap();
+        return disk.steps();
+    };
+    if let Err(error) = played {
+        assert!(disk.has_stopped(), "{error}");
+    }
+
+    let mut chance = SmallRng::seed_from_u64(seed ^ (stop_at << 32));
+    let promised = if chance.random_bool(0.2) {
+        disk.kill();
+        run.acknowledged
+    } else {
+        disk.cut_power(&mut chance);
+        run.durable
+    };
+    run.recover(promised, &mut chance);
+    // It is as good as new: it can be written, closed and opened, and a power cut then takes
+    // nothing away.
+    for step in random_steps(&mut chance).iter().take(3) {
+        run.step(step, &mut chance).unwrap();
+    }
+    run.close();
+    disk.cut_power(&mut chance);
+    run.recover(run.acknowledged, &mut chance);
+    run.close();
+    disk.steps()
+}
+
+fn a_crash_at_any_moment_loses_nothing_promised(level: SyncLevel) {
+    let number = |name, default| match env::var(name) {
+        Ok(number) => number.parse().unwrap(),
+        Err(_) => default,
+    };
+    let first = number("KVS_SEED", 1);
+    let histories = number("KVS_HISTORIES", 200);
+    let crashes = (first..first + histories).map(|seed| {
+        let steps = play(level, seed, None);
+        for stop_at in 1..=steps {
+            play(level, seed, Some(stop_at));
+        }
+        steps
+    });
+    let crashes: u64 = crashes.sum();
+    println!("{level:?}: {histories} histories, {crashes} crashes");
+}
+
+#[test]
+fn with_always_a_crash_loses_nothing_that_was_acknowledged() {
+    a_crash_at_any_moment_loses_nothing_promised(SyncLevel::Always);
+}
+
+#[test]
+fn with_everysec_a_crash_loses_nothing_before_the_last_sync() {
+    a_crash_at_any_moment_loses_nothing_promised(SyncLevel::EverySec);
+}
+
+#[test]
+fn with_never_a_crash_leaves_what_was_there_at_some_moment() {
+    a_crash_at_any_moment_loses_nothing_promised(SyncLevel::Never);
+}
