@@ -302,7 +302,7 @@ fn a_crash_at_any_moment_loses_nothing_promised(level: SyncLevel) {
         Err(_) => default,
     };
     let first = number("KVS_SEED", 1);
-    let histories = number("KVS_HISTORIES", 200);
+    let histories = number("KVS_HISTORIES", 100);
     let crashes = (first..first + histories).map(|seed| {
         let steps = play(level, seed, None);
         for stop_at in 1..=steps {

@@ -143,7 +143,7 @@ pub(super) fn read(
     if found[..] != header(segment.generation, segment_len, len, sequence) {
         return None;
     }
-    let mut reader = FileReader::buffered(file, START);
+    let mut reader = FileReader::buffered(file, START, len);
     let mut left = len - START;
     let mut offset = HEADER_LEN;
     let mut hint = Vec::new();

@@ -319,7 +319,7 @@ impl Scanner {
     /// Reads the records of `segment`, which is `end` bytes long.
     pub(super) fn new(segment: Arc<Segment>, end: u64) -> Scanner {
         Scanner {
-            reader: FileReader::buffered(Arc::clone(&segment.file), HEADER_LEN),
+            reader: FileReader::buffered(Arc::clone(&segment.file), HEADER_LEN, end),
             offset: HEADER_LEN,
             end,
             sequence: match segment.origin {
@@ -392,9 +392,10 @@ pub(super) struct FileReader {
 }
 
 impl FileReader {
-    /// Reads `file` from `offset` on.
-    pub(super) fn buffered(file: Arc<dyn File>, offset: u64) -> BufReader<FileReader> {
-        BufReader::with_capacity(128 * 1024, FileReader { file, offset })
+    /// Reads what is between `offset` and `end` in `file`.
+    pub(super) fn buffered(file: Arc<dyn File>, offset: u64, end: u64) -> BufReader<FileReader> {
+        let capacity = (end - offset).min(128 * 1024) as usize;
+        BufReader::with_capacity(capacity, FileReader { file, offset })
     }
 }
 
