@@ -74,9 +74,19 @@ pub enum KvsError {
         asked: EngineKind,
     },
 
+    /// The directory to be looked over holds no log.
+    #[fail(
+        display = "{:?} is no data directory of the engine kvs: name one with --data-dir",
+        dir
+    )]
+    NoLog {
+        /// The directory.
+        dir: PathBuf,
+    },
+
     /// What is on disk is not what was written there.
     #[fail(
-        display = "{:?} is damaged at byte {}: {}; nothing was changed",
+        display = "{:?} is damaged at byte {}: {}; nothing was changed, kvs-server --verify tells more and --repair saves what is sound",
         file, offset, reason
     )]
     Damaged {

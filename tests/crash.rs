@@ -6,60 +6,16 @@
 
 mod common;
 
-use std::cell::RefCell;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::env;
-use std::sync::Arc;
 use std::thread;
 
 use common::disk::Disk;
-use futures::executor::{self, Notify};
-use futures::{Async, Future};
+use common::later::{Later, done, run_job, run_jobs};
 use kvs::engine::{KvStoreOptions, SyncLevel};
-use kvs::thread_pool::ThreadPool;
 use kvs::{KvStore, KvsEngine, KvsError, Result};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
-
-thread_local! {
-    static JOBS: RefCell<VecDeque<Box<dyn FnOnce()>>> = RefCell::default();
-}
-
-/// A pool whose jobs run when the test says so, on the test's own thread: a history takes the same
-/// course each time.
-#[derive(Debug, Clone)]
-struct Later;
-
-impl ThreadPool for Later {
-    fn new(_: u32) -> Result<Later> {
-        Ok(Later)
-    }
-
-    fn spawn<F: FnOnce() + Send + 'static>(&self, job: F) {
-        JOBS.with_borrow_mut(|jobs| jobs.push_back(Box::new(job)));
-    }
-}
-
-/// Runs the job that has waited longest, if there is one.
-fn run_job() -> bool {
-    let job = JOBS.with_borrow_mut(VecDeque::pop_front);
-    job.map(|job| job()).is_some()
-}
-
-/// Runs jobs until the future is done, and no more.
-fn done<T>(future: impl Future<Item = T, Error = KvsError>) -> Result<T> {
-    struct Nobody;
-    impl Notify for Nobody {
-        fn notify(&self, _: usize) {}
-    }
-    let mut task = executor::spawn(future);
-    loop {
-        match task.poll_future_notify(&Arc::new(Nobody), 0)? {
-            Async::Ready(item) => return Ok(item),
-            Async::NotReady => assert!(run_job(), "nobody works on it"),
-        }
-    }
-}
 
 type Contents = BTreeMap<String, String>;
 
@@ -131,7 +87,7 @@ impl Run {
 
     fn close(&mut self) {
         // What is left to do in the background goes on until the store closes.
-        while run_job() {}
+        run_jobs();
         self.store = None;
     }
 

@@ -6,9 +6,10 @@ use std::process::ExitCode;
 use std::thread;
 
 use env_logger::Env;
-use kvs::engine::{DataDir, EngineKind, SyncLevel};
+use indicatif::{ProgressBar, ProgressStyle};
+use kvs::engine::{self, DataDir, EngineKind, SyncLevel};
 use kvs::thread_pool::SharedQueueThreadPool;
-use kvs::{KvStore, KvsEngine, KvsServer, Result, SledKvsEngine, cli, server};
+use kvs::{KvStore, KvsEngine, KvsError, KvsServer, Result, SledKvsEngine, cli, server};
 use log::info;
 use structopt::StructOpt;
 
@@ -35,6 +36,15 @@ struct Opt {
     /// sled survives a kill only with `always` [default: everysec]
     #[structopt(long, value_name = "LEVEL", possible_values = &SyncLevel::NAMES)]
     sync: Option<SyncLevel>,
+
+    /// Look the data over instead of serving it, change nothing, and tell what is wrong with it
+    #[structopt(long, conflicts_with_all = &["addr", "engine", "sync", "repair"])]
+    verify: bool,
+
+    /// Save what is sound in damaged data instead of serving it, and tell what is lost; the damaged
+    /// files are kept beside it
+    #[structopt(long, conflicts_with_all = &["addr", "engine", "sync"])]
+    repair: bool,
 }
 
 fn main() -> ExitCode {
@@ -46,6 +56,9 @@ fn run(opt: Opt) -> Result<()> {
 
     let addr = opt.addr.unwrap_or(cli::DEFAULT_ADDR);
     let dir = opt.data_dir.unwrap_or_else(|| ".".into());
+    if opt.verify || opt.repair {
+        return look_over(&dir, opt.repair);
+    }
     let sync = opt.sync.unwrap_or_default();
     let listener = server::listen(addr)?;
     let engine = match opt.engine {
@@ -79,4 +92,35 @@ fn serve(
     info!("kvs-server {version}, engine {engine}, address {addr}, data in {dir:?}");
     cli::print(format_args!("listening on {addr}"))?;
     server.run()
+}
+
+fn look_over(dir: &Path, repair: bool) -> Result<()> {
+    if DataDir::engine_of(dir)?.is_none() {
+        return Err(KvsError::NoLog {
+            dir: dir.to_owned(),
+        });
+    }
+    let dir = DataDir::claim(dir, EngineKind::Kvs)?;
+    // It shows on a terminal alone.
+    let style = ProgressStyle::with_template("{bytes} of {total_bytes} {wide_bar} {eta}");
+    let bar = ProgressBar::new(0).with_style(style.unwrap_or(ProgressStyle::default_bar()));
+    let mut progress = |done, all| {
+        bar.set_length(all);
+        bar.set_position(done);
+    };
+    let report = match repair {
+        true => engine::repair(&dir, &mut progress),
+        false => engine::verify(&dir, &mut progress),
+    };
+    bar.finish_and_clear();
+    let report = report?;
+    cli::print(&report)?;
+    match (report.damage.first(), repair) {
+        (Some(damage), false) => Err(KvsError::Damaged {
+            file: damage.file.clone(),
+            offset: damage.offset,
+            reason: damage.reason.clone(),
+        }),
+        _ => Ok(()),
+    }
 }

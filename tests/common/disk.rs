@@ -434,7 +434,7 @@ impl File for Opened {
                 .room
                 .map_or(0, |room| (used + more).saturating_sub(room))
                 .min(more);
-            let written = &bytes[..bytes.len() - missing as usize];
+            let written = &bytes[..bytes.len().saturating_sub(missing as usize)];
             let change = Change::Write(offset, written.to_vec());
             change.apply(&mut inode.seen);
             inode.unsynced.push(change);

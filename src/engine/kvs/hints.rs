@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use bytes::{Buf, BufMut};
 
-use super::index::{Index, Location};
+use super::index::Location;
 use super::record;
 use super::segment::{self, FileReader, Found, Generation, HEADER_LEN, Scanner, Segment};
 use crate::engine::files::{Directory, File};
@@ -124,23 +124,23 @@ fn header(generation: Generation, segment_len: u64, len: u64, sequence: u64) -> 
     header
 }
 
-/// Notes in `index` what the hints of `segment` say is in it, and returns the sequence number of
-/// its last record. `segment_len` is the length of the segment.
+/// Tells `found`, for each record of `segment`, its key, its place, and whether it has a value, as
+/// the hints have it, and returns the sequence number of the last one. `segment_len` is the length
+/// of the segment.
 ///
-/// Comes out as `None` where the hints are of no use. Some of them may be in the index then, and
-/// what reading the segment finds takes their place.
+/// Comes out as `None` where the hints are of no use. `found` may have heard some of them then.
 pub(super) fn read(
     dir: &dyn Directory,
     segment: &Segment,
     segment_len: u64,
-    index: &mut Index,
+    mut found: impl FnMut(&str, Location, bool),
 ) -> Option<u64> {
     let file = dir.open(&name(segment.generation)).ok()?;
-    let mut found = [0; START as usize];
-    file.read_exact_at(&mut found, 0).ok()?;
-    let sequence = Cursor::new(&found[32..]).get_u64_le();
+    let mut start = [0; START as usize];
+    file.read_exact_at(&mut start, 0).ok()?;
+    let sequence = Cursor::new(&start[32..]).get_u64_le();
     let len = file.size().ok()?;
-    if found[..] != header(segment.generation, segment_len, len, sequence) {
+    if start[..] != header(segment.generation, segment_len, len, sequence) {
         return None;
     }
     let mut reader = FileReader::buffered(file, START, len);
@@ -164,7 +164,7 @@ pub(super) fn read(
             generation: segment.generation,
             len: header.record_len() as u32,
         };
-        index.put(key, header.value_len.map(|_| location));
+        found(key, location, header.value_len.is_some());
         offset += header.record_len() as u64;
         left = left.checked_sub(hint.len() as u64)?;
     }

@@ -6,6 +6,7 @@
 //! more. So there is one writer at a time and no lock around the log: the thread that runs the
 //! round owns it. `docs/format.md` has the bytes on disk.
 
+mod check;
 mod compaction;
 mod hints;
 mod index;
@@ -22,6 +23,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+pub use self::check::{Damage, Lost, Progress, Report, repair, verify};
 use self::index::Index;
 use self::log::{Log, Write};
 use self::unsynced::Unsynced;

@@ -10,6 +10,7 @@
 //! ```
 
 use std::io::Cursor;
+use std::ops::RangeInclusive;
 
 use bytes::Buf;
 
@@ -128,6 +129,19 @@ impl Header {
 pub(super) fn is_sound(bytes: &[u8]) -> bool {
     let (checksum, rest) = bytes.split_at(4);
     checksum == crc32fast::hash(rest).to_le_bytes()
+}
+
+/// Where in `bytes` the first sound record begins that is not at their head, and that has one of the
+/// expected sequence numbers: few bytes that are no record seem to, so few have to be summed up.
+pub(super) fn find(bytes: &[u8], expected: RangeInclusive<u64>) -> Option<usize> {
+    (1..bytes.len()).find(|at| {
+        let bytes = &bytes[*at..];
+        let header = bytes.first_chunk().map(Header::decode);
+        header.is_some_and(|header| {
+            header.is_ok_and(|header| expected.contains(&header.sequence))
+                && Record::decode(bytes).is_ok()
+        })
+    })
 }
 
 /// Refuses what no record can hold.

@@ -7,8 +7,8 @@ use log::{info, warn};
 
 use super::hints;
 use super::index::{Index, Location};
-use super::segment::{self, Found, Generation, HEADER_LEN, Listing, Origin, Scanner, Segment};
-use super::unsynced::{LastRun, Watermark};
+use super::segment::{self, Found, Generation, Listing, Origin, Scanner, Segment};
+use super::unsynced::LastRun;
 use crate::engine::files::Directory;
 use crate::error::{KvsError, Result};
 
@@ -105,7 +105,10 @@ impl Recovered {
                 log.active = Some((segment, len));
                 continue;
             }
-            let last = hints::read(dir, &segment, end, &mut log.index);
+            // Where they break off, reading the segment puts right what they have said.
+            let last = hints::read(dir, &segment, end, |key, location, has_value| {
+                log.index.put(key, has_value.then_some(location));
+            });
             let wants_hints = last.is_none();
             let last = last.map_or_else(|| log.replay(&segment, end), Ok)?;
             log.sequence = match segment.origin {
@@ -159,21 +162,15 @@ impl Recovered {
                 Ok(true) => {}
                 Ok(false) => break end,
                 Err(KvsError::Damaged { offset, .. })
-                    if !segment.any_record_behind(offset, end, scanner.sequence())? =>
+                    if last_run.may_have_torn(
+                        segment.generation,
+                        offset,
+                        segment.any_record_behind(offset, end, scanner.sequence())?,
+                    ) =>
                 {
                     let lost = end - offset;
                     warn!(
-                        "{:?} ends with a write that was cut short: dropping its last {lost} bytes",
-                        segment.path
-                    );
-                    break offset;
-                }
-                Err(KvsError::Damaged { offset, .. })
-                    if !last_run.same_boot && offset >= last_run.synced(segment.generation) =>
-                {
-                    let lost = end - offset;
-                    warn!(
-                        "the machine stopped before all of {:?} was on the disk: dropping its last {lost} bytes",
+                        "{:?} ends with writes that were cut short: dropping its last {lost} bytes",
                         segment.path
                     );
                     break offset;
@@ -211,20 +208,5 @@ impl Recovered {
         };
         self.index.put(record.key, record.value.map(|_| location));
         Ok(true)
-    }
-}
-
-impl LastRun {
-    /// How many bytes of the newest segment, `generation`, were known to be on the disk.
-    fn synced(&self, generation: Generation) -> u64 {
-        let Watermark {
-            generation: synced,
-            len,
-        } = self.watermark;
-        if synced == generation {
-            len
-        } else {
-            HEADER_LEN
-        }
     }
 }

@@ -92,45 +92,56 @@ impl Segment {
 
     /// Opens the segment `generation`, which has to begin as a segment does.
     pub(super) fn open(dir: &dyn Directory, generation: Generation) -> Result<Segment> {
+        let mut segment = Segment::open_unread(dir, generation)?;
+        segment.read_header()?;
+        Ok(segment)
+    }
+
+    /// Opens the segment `generation`, whatever is in it.
+    pub(super) fn open_unread(dir: &dyn Directory, generation: Generation) -> Result<Segment> {
         let name = self::name(generation);
         let path = dir.path().join(&name);
         let file = dir
             .open(&name)
             .map_err(KvsError::io(format_args!("open {path:?}")))?;
-        let mut segment = Segment {
+        Ok(Segment {
             generation,
             origin: Origin::Written { after: 0 },
             path,
             file,
-        };
-        let end = segment.len()?;
+        })
+    }
+
+    /// Reads where the segment comes from.
+    pub(super) fn read_header(&mut self) -> Result<()> {
+        let end = self.len()?;
         if end < HEADER_LEN {
-            return Err(segment.damaged(0, "the header is cut off"));
+            return Err(self.damaged(0, "the header is cut off"));
         }
-        let header = segment.read(0, HEADER_LEN as usize)?;
+        let header = self.read(0, HEADER_LEN as usize)?;
         let mut fields = Cursor::new(&header[MAGIC.len()..]);
         let (version, named) = (fields.get_u32_le(), fields.get_u32_le());
         let (sequence, len) = (fields.get_u64_le(), fields.get_u64_le());
         if !header.starts_with(MAGIC) || fields.get_u32_le() != crc32fast::hash(&header[..32]) {
-            return Err(segment.damaged(0, "it does not begin as a segment does"));
+            return Err(self.damaged(0, "it does not begin as a segment does"));
         }
         if version != VERSION {
             return Err(KvsError::UnknownVersion {
-                file: segment.path,
+                file: self.path.clone(),
                 found: version,
                 supported: VERSION,
             });
         }
-        if named != generation {
-            return Err(segment.damaged(0, "it is another segment than its name says"));
+        if named != self.generation {
+            return Err(self.damaged(0, "it is another segment than its name says"));
         }
-        segment.origin = match len {
+        self.origin = match len {
             0 => Origin::Written { after: sequence },
-            _ if len > end => return Err(segment.damaged(end, "the end of the file is missing")),
-            _ if len < end => return Err(segment.damaged(len, "the file goes on after its end")),
+            _ if len > end => return Err(self.damaged(end, "the end of the file is missing")),
+            _ if len < end => return Err(self.damaged(len, "the file goes on after its end")),
             _ => Origin::Compacted { upto: sequence },
         };
-        Ok(segment)
+        Ok(())
     }
 
     /// The length of the file, in bytes.
@@ -177,18 +188,11 @@ impl Segment {
 
     /// Whether a sound record begins anywhere between `offset` and `end`, but not at `offset`.
     ///
-    /// `sequence` is that of the last record before. Few bytes that are no record claim to come
-    /// soon after it, so few have to be summed up.
+    /// `sequence` is that of the last record before.
     pub(super) fn any_record_behind(&self, offset: u64, end: u64, sequence: u64) -> Result<bool> {
         let tail = self.read(offset, (end - offset) as usize)?;
         let expected = sequence + 1..=sequence + tail.len() as u64;
-        Ok((1..tail.len()).any(|at| {
-            let header = tail[at..].first_chunk().map(record::Header::decode);
-            header.is_some_and(|header| {
-                header.is_ok_and(|header| expected.contains(&header.sequence))
-                    && Record::decode(&tail[at..]).is_ok()
-            })
-        }))
+        Ok(record::find(&tail, expected).is_some())
     }
 
     pub(super) fn damaged(&self, offset: u64, reason: &str) -> KvsError {

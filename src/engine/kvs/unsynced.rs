@@ -25,7 +25,7 @@ use bytes::{Buf, BufMut};
 use log::warn;
 
 use super::log::Failure;
-use super::segment::{Generation, Segment};
+use super::segment::{Generation, HEADER_LEN, Segment};
 use crate::engine::files::{Directory, File};
 use crate::error::{KvsError, Result};
 use crate::sync::Mutex;
@@ -69,7 +69,7 @@ fn boot(dir: &dyn Directory) -> [u8; BOOT_LEN] {
 pub(super) struct LastRun {
     pub(super) watermark: Watermark,
     /// Whether the machine has been up ever since.
-    pub(super) same_boot: bool,
+    same_boot: bool,
 }
 
 impl LastRun {
@@ -97,6 +97,25 @@ impl LastRun {
             watermark,
             same_boot: last_boot == boot(dir) && last_boot != [0; BOOT_LEN],
         }
+    }
+
+    /// How many bytes of the newest segment, `generation`, were known to be on the disk.
+    pub(super) fn synced(&self, generation: Generation) -> u64 {
+        match self.watermark.generation == generation {
+            true => self.watermark.len,
+            false => HEADER_LEN,
+        }
+    }
+
+    /// Whether a crash explains that in the newest segment there is no sound record at `offset`,
+    /// given whether there are any behind.
+    pub(super) fn may_have_torn(
+        &self,
+        generation: Generation,
+        offset: u64,
+        any_record_behind: bool,
+    ) -> bool {
+        !any_record_behind || !self.same_boot && offset >= self.synced(generation)
     }
 }
 

@@ -1,0 +1,55 @@
+//! A pool whose jobs run when the test says so, on the test's own thread.
+#![allow(dead_code, reason = "every test file uses a part of this")]
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use futures::executor::{self, Notify};
+use futures::{Async, Future};
+use kvs::thread_pool::ThreadPool;
+use kvs::{KvsError, Result};
+
+thread_local! {
+    static JOBS: RefCell<VecDeque<Box<dyn FnOnce()>>> = RefCell::default();
+}
+
+/// What happens takes the same course each time. Each thread of the tests has its own jobs.
+#[derive(Debug, Clone)]
+pub struct Later;
+
+impl ThreadPool for Later {
+    fn new(_: u32) -> Result<Later> {
+        Ok(Later)
+    }
+
+    fn spawn<F: FnOnce() + Send + 'static>(&self, job: F) {
+        JOBS.with_borrow_mut(|jobs| jobs.push_back(Box::new(job)));
+    }
+}
+
+/// Runs the job that has waited longest, if there is one.
+pub fn run_job() -> bool {
+    let job = JOBS.with_borrow_mut(VecDeque::pop_front);
+    job.map(|job| job()).is_some()
+}
+
+/// Runs all jobs, and those that they spawn.
+pub fn run_jobs() {
+    while run_job() {}
+}
+
+/// Runs jobs until the future is done, and no more.
+pub fn done<T>(future: impl Future<Item = T, Error = KvsError>) -> Result<T> {
+    struct Nobody;
+    impl Notify for Nobody {
+        fn notify(&self, _: usize) {}
+    }
+    let mut task = executor::spawn(future);
+    loop {
+        match task.poll_future_notify(&Arc::new(Nobody), 0)? {
+            Async::Ready(item) => return Ok(item),
+            Async::NotReady => assert!(run_job(), "nobody works on it"),
+        }
+    }
+}

@@ -1,0 +1,272 @@
+//! What becomes of a store when its files are not what was written: every byte flipped, every end
+//! cut off, every file gone. Never a wrong value, never a panic, never a silent hole.
+
+mod common;
+
+use std::collections::BTreeMap;
+
+use common::disk::Disk;
+use common::later::{Later, done, run_jobs};
+use kvs::engine::{KvStoreOptions, Lost, repair, verify};
+use kvs::{KvStore, KvsEngine, KvsError, Result};
+
+type Contents = BTreeMap<String, String>;
+
+fn options() -> KvStoreOptions {
+    KvStore::<Later>::options()
+        .segment_bytes(120)
+        .dead_bytes(150)
+}
+
+fn open(disk: &Disk) -> Result<KvStore<Later>> {
+    options().open_in(disk.clone(), 1)
+}
+
+/// A closed store with a compacted segment, others that are sealed, hints, and an active segment
+/// of several records. Comes with what was in it after each write.
+fn some_store() -> (Disk, Vec<Contents>) {
+    let disk = Disk::default();
+    let mut history = vec![Contents::new()];
+    let mut write = |options: KvStoreOptions, writes: &[(String, Option<String>)]| {
+        let store: KvStore<Later> = options.open_in(disk.clone(), 1).unwrap();
+        for (key, value) in writes {
+            let mut contents = history[history.len() - 1].clone();
+            match value {
+                Some(value) => {
+                    contents.insert(key.clone(), value.clone());
+                    done(store.set(key.clone(), value.clone())).unwrap();
+                }
+                None => {
+                    contents.remove(key);
+                    done(store.remove(key.clone())).unwrap();
+                }
+            }
+            history.push(contents);
+        }
+        close(store);
+    };
+    let old = (0..14).map(|n| (format!("k{}", n % 4), Some(format!("old {n}"))));
+    let only = (0..5).map(|n| (format!("only {n}"), Some(n.to_string())));
+    write(options(), &old.chain(only).collect::<Vec<_>>());
+    // Compaction would leave next to nothing in the other segments.
+    let new = (0..3).map(|n| (format!("k{n}"), Some(format!("new {n}"))));
+    let removed = [("only 0".to_owned(), None)];
+    write(
+        options().dead_bytes(u64::MAX).segment_bytes(u64::MAX),
+        &new.chain(removed).collect::<Vec<_>>(),
+    );
+    (disk, history)
+}
+
+fn close(store: KvStore<Later>) {
+    run_jobs();
+    drop(store);
+}
+
+fn files(disk: &Disk) -> BTreeMap<String, Vec<u8>> {
+    let names = disk.names().into_iter();
+    names
+        .map(|name| (name.clone(), disk.bytes(&name)))
+        .collect()
+}
+
+fn segments(disk: &Disk) -> Vec<String> {
+    let mut names = disk.names();
+    names.retain(|name| name.ends_with(".segment"));
+    names
+}
+
+/// Every key that is in any of these contents, with what the store says of it.
+fn read_all(store: &KvStore<Later>, history: &[Contents]) -> BTreeMap<String, Result<String>> {
+    let keys: Contents = history.iter().flat_map(Contents::clone).collect();
+    keys.into_keys()
+        .filter_map(|key| {
+            let got = done(store.get(key.clone()));
+            Some((key, got.transpose()?))
+        })
+        .collect()
+}
+
+/// All of it, where nothing of it is an error.
+fn contents(store: &KvStore<Later>, history: &[Contents]) -> Contents {
+    let all = read_all(store, history).into_iter();
+    all.map(|(key, got)| (key, got.unwrap())).collect()
+}
+
+#[test]
+fn the_store_under_test_has_files_of_every_kind() {
+    let (disk, history) = some_store();
+    let segments = segments(&disk);
+    assert!(segments.len() >= 3, "{segments:?}");
+    let compacted = |name: &String| disk.bytes(name)[24..32] != [0; 8];
+    assert!(segments.iter().any(compacted));
+    assert!(disk.names().iter().any(|name| name.ends_with(".hints")));
+    assert!(disk.names().contains(&"kvs-synced".to_owned()));
+    let store = open(&disk).unwrap();
+    assert_eq!(&contents(&store, &history), history.last().unwrap());
+    drop(store);
+    assert!(verify(&disk, &mut |_, _| {}).unwrap().is_sound());
+}
+
+#[test]
+fn a_flipped_byte_is_an_error_and_never_a_wrong_value() {
+    let (disk, history) = some_store();
+    let expected = history.last().unwrap();
+    let newest = segments(&disk).pop().unwrap();
+    for (name, bytes) in files(&disk) {
+        for at in 0..bytes.len() {
+            for flip in [1 << (at % 8), 0xff] {
+                let disk = disk.copy();
+                let mut bytes = bytes.clone();
+                bytes[at] ^= flip;
+                disk.put(&name, &bytes);
+                let before = files(&disk);
+                let store = match open(&disk) {
+                    Ok(store) => store,
+                    Err(KvsError::Damaged { .. } | KvsError::UnknownVersion { .. }) => {
+                        assert!(name.ends_with(".segment"), "{name} is not needed");
+                        assert!(files(&disk) == before, "a refused store was changed");
+                        continue;
+                    }
+                    Err(error) => panic!("byte {at} of {name}: {error}"),
+                };
+                let got = read_all(&store, &history);
+                if name == newest && got.values().all(Result::is_ok) {
+                    // The last record looks like a write that was cut short.
+                    let before = &history[history.len() - 2];
+                    assert!(contents(&store, &history) == *before, "byte {at} of {name}");
+                    continue;
+                }
+                for (key, value) in expected {
+                    match &got[key] {
+                        Ok(got) => assert_eq!(got, value, "byte {at} of {name}"),
+                        Err(KvsError::Damaged { file, .. }) => assert!(file.ends_with(&name)),
+                        Err(error) => panic!("byte {at} of {name}: {error}"),
+                    }
+                }
+                assert_eq!(got.len(), expected.len(), "byte {at} of {name}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_flipped_byte_is_found_by_verify_and_repair_says_what_it_cost() {
+    let (disk, history) = some_store();
+    let expected = history.last().unwrap();
+    for name in segments(&disk) {
+        let bytes = disk.bytes(&name);
+        let has_hints = disk.names().contains(&name.replace("segment", "hints"));
+        for at in 0..bytes.len() {
+            let disk = disk.copy();
+            let mut bytes = bytes.clone();
+            bytes[at] ^= 1 << (at % 8);
+            disk.put(&name, &bytes);
+            let before = files(&disk);
+            let report = match verify(&disk, &mut |_, _| {}) {
+                Ok(report) => report,
+                Err(error) => {
+                    assert!(matches!(error, KvsError::UnknownVersion { .. }), "{error}");
+                    continue;
+                }
+            };
+            assert!(!report.is_sound(), "byte {at} of {name}");
+            assert!(files(&disk) == before, "verify changes nothing");
+
+            let report = repair(&disk, &mut |_, _| {}).unwrap();
+            let kept = report.kept[0].file_name().unwrap().to_str().unwrap();
+            assert_eq!(disk.bytes(kept), bytes, "the damaged file is kept");
+            let store = open(&disk).unwrap();
+            let got = contents(&store, &history);
+            let is_told = |key: &String| {
+                report.lost.iter().any(|lost| match lost {
+                    Lost::Value { key: lost, .. } | Lost::Removal { key: lost } => lost == key,
+                    // Whatever was flipped may be the key, or its length.
+                    Lost::Unknown { keys, .. } => keys.contains(key) || !has_hints,
+                })
+            };
+            for key in expected.keys().chain(got.keys()) {
+                assert!(
+                    expected.get(key) == got.get(key) || is_told(key),
+                    "byte {at} of {name}: nobody said that {key:?} is lost: {report}"
+                );
+            }
+            done(store.set("k0".to_owned(), "again".to_owned())).unwrap();
+            close(store);
+            assert!(verify(&disk, &mut |_, _| {}).unwrap().is_sound());
+            let store = open(&disk).unwrap();
+            assert_eq!(contents(&store, &history)["k0"], "again");
+        }
+    }
+}
+
+#[test]
+fn a_newest_segment_cut_off_anywhere_has_what_comes_before() {
+    let (disk, history) = some_store();
+    let newest = segments(&disk).pop().unwrap();
+    let bytes = disk.bytes(&newest);
+    let mut seen = 0;
+    for len in 0..bytes.len() {
+        let disk = disk.copy();
+        disk.put(&newest, &bytes[..len]);
+        match open(&disk) {
+            Ok(store) => {
+                let got = contents(&store, &history);
+                let n = history.iter().position(|contents| *contents == got);
+                let n = n.unwrap_or_else(|| panic!("{len} bytes: {got:?} was never there"));
+                assert!(n >= seen, "more bytes have fewer records");
+                seen = n;
+            }
+            Err(KvsError::Damaged { .. }) => assert!(len < 36, "the header is not torn"),
+            Err(error) => panic!("{len} bytes: {error}"),
+        }
+    }
+    assert_eq!(
+        seen,
+        history.len() - 2,
+        "all but the last record were there"
+    );
+}
+
+#[test]
+fn an_older_segment_cut_off_anywhere_is_refused() {
+    let (disk, _) = some_store();
+    let mut older = segments(&disk);
+    older.pop();
+    for name in older {
+        let bytes = disk.bytes(&name);
+        for len in 0..bytes.len() {
+            let disk = disk.copy();
+            disk.put(&name, &bytes[..len]);
+            let opened = open(&disk).err();
+            assert!(
+                matches!(opened, Some(KvsError::Damaged { .. })),
+                "{len} bytes of {name}: {opened:?}"
+            );
+            assert!(!verify(&disk, &mut |_, _| {}).unwrap().is_sound());
+        }
+    }
+}
+
+#[test]
+fn a_missing_segment_is_refused_and_other_missing_files_are_not_needed() {
+    let (disk, history) = some_store();
+    for missing in disk.names() {
+        let files = files(&disk);
+        let others = files.iter().filter(|(name, _)| **name != missing);
+        let disk = Disk::with(others.map(|(name, bytes)| (name.as_str(), bytes.as_slice())));
+        match open(&disk) {
+            Ok(store) => {
+                assert!(!missing.ends_with(".segment"), "nobody misses {missing}");
+                assert_eq!(&contents(&store, &history), history.last().unwrap());
+            }
+            Err(KvsError::Damaged { .. }) => {
+                assert!(missing.ends_with(".segment"), "{missing} is not needed");
+                assert!(!verify(&disk, &mut |_, _| {}).unwrap().is_sound());
+                repair(&disk, &mut |_, _| {}).unwrap();
+                contents(&open(&disk).unwrap(), &history);
+            }
+            Err(error) => panic!("without {missing}: {error}"),
+        }
+    }
+}
