@@ -136,7 +136,7 @@ impl fmt::Display for Report {
         } = self;
         write!(
             f,
-            "{segments} segments of {bytes} bytes, {records} sound records, {keys} keys"
+            "segments: {segments}, bytes: {bytes}, sound records: {records}, keys: {keys}"
         )
     }
 }
