@@ -22,7 +22,7 @@
 //!
 //! ```text
 //!  arguments -> DataDir::claim       one process a directory, one engine a directory
-//!            -> KvStore::open        every segment is read once: where is each key's value?
+//!            -> KvStore::open        where is each key's value? hints tell, or the segments
 //!            -> KvsServer::bind      from here on clients can connect
 //!            -> BoundServer::run     starts tokio's workers; Accept spawns a task a connection
 //! ```
