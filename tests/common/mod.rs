@@ -97,11 +97,12 @@ impl ServerProcess {
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         stdout.read_line(&mut line).unwrap();
         let addr = line.trim_end().strip_prefix("listening on ");
-        let addr = addr.unwrap_or_else(|| panic!("the server did not start: {line:?}"));
-        ServerProcess {
-            addr: addr.parse().unwrap(),
-            child,
-        }
+        let Some(addr) = addr.map(|addr| addr.parse().unwrap()) else {
+            child.kill().unwrap();
+            let output = child.wait_with_output().unwrap();
+            panic!("the server did not start: {line:?}, {output:?}");
+        };
+        ServerProcess { addr, child }
     }
 
     /// Ends the process as `kill -9` does, and returns what it had logged.

@@ -1,0 +1,313 @@
+//! What real kills leave behind: the server is killed again and again, on one directory, while
+//! clients write. After each kill a new one has to know everything that was acknowledged.
+//!
+//! `KVS_KILLS=100 cargo test --test kill -- --nocapture` kills that often in every test. What the
+//! clients do in a round follows from its number; the moment of the kill is what no seed brings
+//! back. So a test that fails leaves its directory where it is, and says where that is.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::env;
+use std::fs;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::mpsc::{self, Sender};
+use std::thread;
+
+use assert_cmd::cargo::cargo_bin_cmd;
+use common::ServerProcess;
+use kvs::client::blocking::KvsClient;
+use kvs::engine::SyncLevel;
+use kvs::{KvsError, Result};
+use predicates::str::contains;
+use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
+use tempfile::TempDir;
+use walkdir::WalkDir;
+
+const CLIENTS: u64 = 4;
+
+/// What the clients write, and when the server is killed.
+struct Workload {
+    kills: u64,
+    keys_per_client: usize,
+    value_len: fn(&mut SmallRng) -> usize,
+    /// Acknowledgements that the server gives in any case.
+    acknowledgements: Range<usize>,
+    /// Whether the next acknowledgement may be the last, by what is in the directory.
+    is_moment: fn(&Path) -> bool,
+}
+
+/// Short values, for batches of many writes, and some long ones, which take the kernel a while.
+const MIXED: Workload = Workload {
+    kills: 6,
+    keys_per_client: 16,
+    value_len: |rng| match rng.random_ratio(1, 16) {
+        true => rng.random_range(0..100_000),
+        false => rng.random_range(0..100),
+    },
+    acknowledgements: 0..400,
+    is_moment: |_| true,
+};
+
+/// A few keys, whose dead values soon add up to what starts a compaction, and a kill while one is
+/// under way.
+const COMPACTING: Workload = Workload {
+    kills: 9,
+    keys_per_client: 4,
+    value_len: |rng| rng.random_range(1000..4000),
+    acknowledgements: 0..600,
+    is_moment: is_compacting,
+};
+
+/// Whether a segment is being made. While the log rolls over there is one too, but not for long.
+fn is_compacting(dir: &Path) -> bool {
+    fs::read_dir(dir).unwrap().any(|entry| {
+        let name = entry.unwrap().file_name();
+        name.to_str().unwrap().ends_with(".segment.unfinished")
+    })
+}
+
+#[test]
+fn what_was_acknowledged_survives_kills_with_sync_always() {
+    kill_again_and_again(&["always"], &MIXED);
+}
+
+#[test]
+fn what_was_acknowledged_survives_kills_with_sync_everysec() {
+    kill_again_and_again(&["everysec"], &MIXED);
+}
+
+#[test]
+fn what_was_acknowledged_survives_kills_with_sync_never() {
+    kill_again_and_again(&["never"], &MIXED);
+}
+
+#[test]
+fn what_was_acknowledged_survives_kills_during_compaction() {
+    let (dir, server, mut clients) = kill_again_and_again(&SyncLevel::NAMES, &COMPACTING);
+
+    // What the kills have put off is made up for as soon as somebody writes.
+    let live: usize = clients.iter().map(Keys::live_bytes).sum();
+    let first = dir.path().join("0000000001.segment");
+    let mut client = KvsClient::connect(server.addr).unwrap();
+    let mut rng = SmallRng::seed_from_u64(0);
+    let is_tidy = (0..2000).any(|_| {
+        let operated = clients[0].operate(&mut client, &COMPACTING, &mut rng);
+        operated.unwrap();
+        !first.exists() && dir.size() < 2 * (live as u64 + 1024 * 1024)
+    });
+    assert!(is_tidy, "{} bytes for {live} of values", dir.size());
+    for keys in &mut clients {
+        keys.audit(&mut client);
+    }
+}
+
+#[test]
+fn a_directory_has_one_server_until_that_is_killed() {
+    let dir = Dir::new();
+    let mut first = ServerProcess::start(dir.path(), &[]);
+    let mut client = KvsClient::connect(first.addr).unwrap();
+    let [key, value] = ["key", "value"].map(str::to_owned);
+    client.set(key.clone(), value.clone()).unwrap();
+
+    let mut second = cargo_bin_cmd!("kvs-server");
+    let second = second.args(["--addr", "127.0.0.1:0", "--data-dir"]);
+    let refused = second.arg(dir.path()).assert().failure();
+    refused.stderr(contains(dir.path().to_str().unwrap()));
+    assert_eq!(client.get(key.clone()).unwrap(), Some(value.clone()));
+
+    first.kill();
+    let second = ServerProcess::start(dir.path(), &[]);
+    let mut client = KvsClient::connect(second.addr).unwrap();
+    assert_eq!(client.get(key).unwrap(), Some(value));
+}
+
+/// A data directory. It is removed in the end, but not from under a test that fails.
+struct Dir(TempDir);
+
+impl Dir {
+    fn new() -> Dir {
+        Dir(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn size(&self) -> u64 {
+        // A file may be unlinked while we look; then it takes no space.
+        let entries = WalkDir::new(self.path()).into_iter();
+        let metadata = entries.filter_map(|entry| entry.ok()?.metadata().ok());
+        metadata.map(|metadata| metadata.len()).sum()
+    }
+}
+
+impl Drop for Dir {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            eprintln!("the data is in {:?}", self.path());
+            self.0.disable_cleanup(true);
+        }
+    }
+}
+
+/// Goes through rounds of writing, a kill and an audit; the servers have one level after the
+/// other. Comes back with the last server, which has passed its audit.
+fn kill_again_and_again(levels: &[&str], workload: &Workload) -> (Dir, ServerProcess, Vec<Keys>) {
+    let kills = env::var("KVS_KILLS").map_or(workload.kills, |kills| kills.parse().unwrap());
+    let dir = Dir::new();
+    let mut levels = levels.iter().cycle();
+    let mut start = || ServerProcess::start(dir.path(), &["--sync", levels.next().unwrap()]);
+    let mut clients: Vec<_> = (0..CLIENTS)
+        .map(|client| Keys::new(client, workload.keys_per_client))
+        .collect();
+    let mut server = start();
+    let (mut torn, mut in_compaction) = (0, 0);
+    for round in 0..kills {
+        println!("round {round}");
+        let log = write_until_killed(&mut server, &mut clients, dir.path(), workload, round);
+        assert!(!log.contains("ERROR") && !log.contains("panicked"), "{log}");
+        torn += log.matches("cut short").count();
+        in_compaction += usize::from(is_compacting(dir.path()));
+        server = start();
+        let mut client = KvsClient::connect(server.addr).unwrap();
+        for keys in &mut clients {
+            keys.audit(&mut client);
+        }
+    }
+    let writes: u64 = clients.iter().map(|keys| keys.writes).sum();
+    println!("{writes} acknowledged writes, {kills} kills: {in_compaction} during a compaction");
+    println!("{torn} torn tails");
+    (dir, server, clients)
+}
+
+/// Lets all the clients write at once, kills the server in the midst of it, and returns its log.
+fn write_until_killed(
+    server: &mut ServerProcess,
+    clients: &mut [Keys],
+    dir: &Path,
+    workload: &Workload,
+    round: u64,
+) -> String {
+    let mut rng = SmallRng::seed_from_u64(round);
+    let (sender, acknowledgements) = mpsc::channel();
+    thread::scope(|scope| {
+        for keys in clients {
+            let client = KvsClient::connect(server.addr).unwrap();
+            let (rng, sender) = (SmallRng::from_rng(&mut rng), sender.clone());
+            scope.spawn(move || keys.operate_until_killed(client, workload, rng, &sender));
+        }
+        drop(sender);
+        let in_any_case = rng.random_range(workload.acknowledgements.clone());
+        let mut acknowledgements = acknowledgements.iter().skip(in_any_case);
+        let is_moment = acknowledgements.any(|()| (workload.is_moment)(dir));
+        acknowledgements.take(rng.random_range(0..8)).count();
+        let log = server.kill();
+        assert!(is_moment, "the server ended by itself: {log}");
+        log
+    })
+}
+
+/// The keys that one client writes, and nobody else.
+struct Keys {
+    known: BTreeMap<String, Known>,
+    /// How many writes were acknowledged.
+    writes: u64,
+}
+
+/// What the writer of a key knows of it.
+#[derive(Default)]
+struct Known {
+    acknowledged: Option<String>,
+    /// What a write would have made of it that was not answered.
+    unanswered: Option<Option<String>>,
+}
+
+impl Keys {
+    fn new(client: u64, count: usize) -> Keys {
+        let names = (0..count).map(|key| format!("key {key} of {client}"));
+        Keys {
+            known: names.map(|name| (name, Known::default())).collect(),
+            writes: 0,
+        }
+    }
+
+    fn operate_until_killed(
+        &mut self,
+        mut client: KvsClient,
+        workload: &Workload,
+        mut rng: SmallRng,
+        acknowledgements: &Sender<()>,
+    ) {
+        loop {
+            match self.operate(&mut client, workload, &mut rng) {
+                // Nobody listens while the server is being killed.
+                Ok(()) => drop(acknowledgements.send(())),
+                Err(KvsError::Connection { .. }) => break,
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+
+    /// Sets, removes or gets one of the keys.
+    fn operate(
+        &mut self,
+        client: &mut KvsClient,
+        workload: &Workload,
+        rng: &mut SmallRng,
+    ) -> Result<()> {
+        let key = rng.random_range(0..self.known.len());
+        let (key, known) = self.known.iter_mut().nth(key).unwrap();
+        if rng.random_ratio(1, 8) {
+            let got = client.get(key.clone())?;
+            assert_is_one_of(key, &got, &[&known.acknowledged]);
+            return Ok(());
+        }
+        let is_removal = known.acknowledged.is_some() && rng.random_ratio(1, 8);
+        let value = (!is_removal).then(|| {
+            let padding = "x".repeat((workload.value_len)(rng));
+            format!("{key}, write {}: {padding}", self.writes)
+        });
+        known.unanswered = Some(value.clone());
+        match value.clone() {
+            Some(value) => client.set(key.clone(), value)?,
+            None => client.remove(key.clone())?,
+        }
+        self.writes += 1;
+        known.acknowledged = value;
+        known.unanswered = None;
+        Ok(())
+    }
+
+    /// Checks what a server has after a kill. What it shows has to stay.
+    fn audit(&mut self, client: &mut KvsClient) {
+        for (key, known) in &mut self.known {
+            let got = client.get(key.clone()).unwrap();
+            let unanswered = known.unanswered.take();
+            let mut possible = vec![&known.acknowledged];
+            possible.extend(&unanswered);
+            assert_is_one_of(key, &got, &possible);
+            known.acknowledged = got;
+        }
+    }
+
+    fn live_bytes(&self) -> usize {
+        let values = self.known.values();
+        values
+            .filter_map(|known| Some(known.acknowledged.as_ref()?.len()))
+            .sum()
+    }
+}
+
+fn assert_is_one_of(key: &str, got: &Option<String>, possible: &[&Option<String>]) {
+    // The padding says nothing, and there is a lot of it.
+    let short = |value: &Option<String>| value.as_ref().map(|value| format!("{value:.40}"));
+    let possible_short: Vec<_> = possible.iter().map(|value| short(value)).collect();
+    assert!(
+        possible.contains(&got),
+        "{key:?} is {:?} and should be one of {possible_short:?}",
+        short(got)
+    );
+}
