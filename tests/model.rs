@@ -1,0 +1,255 @@
+//! The store beside a model of it: whatever is done in whatever order, and while others read.
+//!
+//! Segments are tiny here, so that there is a new one every few writes, with hints for the one
+//! before, and compaction all the time. `PROPTEST_CASES=1000 cargo test --test model` tries that
+//! many cases at each level, in good time where `TMPDIR` is in memory. One that fails is printed,
+//! as small as it gets.
+
+use std::env;
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+
+use futures::Future;
+use kvs::engine::{EngineFuture, SyncLevel};
+use kvs::thread_pool::SharedQueueThreadPool;
+use kvs::{KvStore, KvsEngine, KvsError};
+use parking_lot::Mutex;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
+
+type Store = KvStore<SharedQueueThreadPool>;
+
+const KEYS: usize = 8;
+const READERS: u64 = 2;
+/// Enough to read for as long as an operation takes. Without a limit the readers would take the
+/// processor from it.
+const READS_PER_OP: usize = 16;
+
+/// The last of the keys is longer than a segment ought to be.
+fn name(key: usize) -> String {
+    let long = "long ".repeat(100);
+    let names: [&str; KEYS] = ["", " ", "\0", "key", "näive", "ключ", "鍵 🔑", &long];
+    names[key].to_owned()
+}
+
+#[derive(Debug, Clone)]
+enum Op {
+    /// All of them are under way together.
+    Write(Vec<Write>),
+    Get(usize),
+    Sync,
+    /// The store is dropped while these are under way.
+    Reopen(Vec<Write>),
+}
+
+#[derive(Debug, Clone)]
+enum Write {
+    /// A key, and about how long its value is.
+    Set(usize, usize),
+    Remove(usize),
+}
+
+fn write() -> impl Strategy<Value = Write> {
+    prop_oneof![
+        3 => (0..KEYS, 0..100usize).prop_map(|(key, len)| Write::Set(key, len)),
+        1 => (0..KEYS).prop_map(Write::Remove),
+    ]
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        8 => vec(write(), 1).prop_map(Op::Write),
+        4 => vec(write(), 2..10).prop_map(Op::Write),
+        4 => (0..KEYS).prop_map(Op::Get),
+        1 => Just(Op::Sync),
+        1 => vec(write(), 0..4).prop_map(Op::Reopen),
+    ]
+}
+
+fn config() -> ProptestConfig {
+    let config = ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    };
+    match env::var_os("PROPTEST_CASES") {
+        Some(_) => config,
+        // A case waits for the disk about a hundred times.
+        None => ProptestConfig {
+            cases: 12,
+            ..config
+        },
+    }
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn the_store_does_what_a_map_does_with_sync_always(ops in vec(op(), 1..60)) {
+        check(SyncLevel::Always, &ops);
+    }
+
+    #[test]
+    fn the_store_does_what_a_map_does_with_sync_everysec(ops in vec(op(), 1..60)) {
+        check(SyncLevel::EverySec, &ops);
+    }
+
+    #[test]
+    fn the_store_does_what_a_map_does_with_sync_never(ops in vec(op(), 1..60)) {
+        check(SyncLevel::Never, &ops);
+    }
+}
+
+fn check(level: SyncLevel, ops: &[Op]) {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Store::options().sync(level);
+    let options = options.segment_bytes(300).dead_bytes(500);
+    let open = || options.open(dir.path(), 2).unwrap();
+    let model = Model::default();
+    let mut readers: Vec<_> = (0..READERS).map(Reader::new).collect();
+    for ops in ops.split_inclusive(|op| matches!(op, Op::Reopen(_))) {
+        let store: Store = open();
+        model.compare(&store);
+        let mut under_way = Vec::new();
+        thread::scope(|scope| {
+            // Whoever leaves this scope, by a panic too, drops what the readers wait for.
+            let mut wake = Vec::new();
+            for reader in &mut readers {
+                let (sender, operations) = mpsc::channel();
+                wake.push(sender);
+                let (store, model) = (store.clone(), &model);
+                scope.spawn(move || reader.read(&store, model, &operations));
+            }
+            for op in ops {
+                for reader in &wake {
+                    // One that has panicked is heard of at the end of the scope.
+                    let _ = reader.send(());
+                }
+                match op {
+                    Op::Write(writes) => model.wait(model.write(&store, writes)),
+                    Op::Get(key) => model.compare_key(&store, *key),
+                    Op::Sync => store.sync().wait().unwrap(),
+                    Op::Reopen(writes) => under_way = model.write(&store, writes),
+                }
+            }
+        });
+        drop(store);
+        model.wait(under_way);
+    }
+    model.compare(&open());
+}
+
+/// What the keys should be, and have been.
+#[derive(Default)]
+struct Model([Mutex<History>; KEYS]);
+
+#[derive(Debug)]
+struct History {
+    /// Everything that the key was set to, or `None` where it was removed. The last one is what a
+    /// map would hold.
+    states: Vec<Option<String>>,
+    /// Which of them is the oldest that may still be read.
+    acknowledged: usize,
+}
+
+impl Default for History {
+    fn default() -> History {
+        History {
+            states: vec![None],
+            acknowledged: 0,
+        }
+    }
+}
+
+/// A write that waits for its answer.
+struct UnderWay {
+    key: usize,
+    state: usize,
+    /// Whether there is anything to be removed, if that is what it does.
+    finds_key: bool,
+    future: EngineFuture<()>,
+}
+
+impl Model {
+    /// Begins all these writes, in their order.
+    fn write(&self, store: &Store, writes: &[Write]) -> Vec<UnderWay> {
+        let begin = |write: &Write| {
+            let (Write::Set(key, _) | Write::Remove(key)) = *write;
+            let mut history = self.0[key].lock();
+            let state = history.states.len();
+            let value = match *write {
+                Write::Set(_, 0) => Some(String::new()),
+                // No two are the same, so that a reader can tell which one it has.
+                Write::Set(_, len) => Some(format!("{:<len$}", format!("{key}/{state}"))),
+                Write::Remove(_) => None,
+            };
+            let finds_key = value.is_some() || history.states[state - 1].is_some();
+            history.states.push(value.clone());
+            let future = match value {
+                Some(value) => store.set(name(key), value),
+                None => store.remove(name(key)),
+            };
+            UnderWay {
+                key,
+                state,
+                finds_key,
+                future,
+            }
+        };
+        writes.iter().map(begin).collect()
+    }
+
+    fn wait(&self, writes: Vec<UnderWay>) {
+        for write in writes {
+            match write.future.wait() {
+                Ok(()) => assert!(write.finds_key, "key {} was not there", write.key),
+                Err(KvsError::KeyNotFound) => assert!(!write.finds_key, "key {}", write.key),
+                Err(error) => panic!("{error}"),
+            }
+            self.0[write.key].lock().acknowledged = write.state;
+        }
+    }
+
+    fn compare_key(&self, store: &Store, key: usize) {
+        let got = store.get(name(key)).wait().unwrap();
+        assert_eq!(Some(&got), self.0[key].lock().states.last(), "key {key}");
+    }
+
+    fn compare(&self, store: &Store) {
+        for key in 0..KEYS {
+            self.compare_key(store, key);
+        }
+    }
+}
+
+/// Somebody who reads while others write.
+struct Reader {
+    /// For every key, which of its states was there the last time.
+    seen: [usize; KEYS],
+    rng: SmallRng,
+}
+
+impl Reader {
+    fn new(seed: u64) -> Reader {
+        Reader {
+            seen: [0; KEYS],
+            rng: SmallRng::seed_from_u64(seed),
+        }
+    }
+
+    /// Checks that no key goes back to what it was before.
+    fn read(&mut self, store: &Store, model: &Model, operations: &Receiver<()>) {
+        for _ in operations.iter().flat_map(|()| 0..READS_PER_OP) {
+            let key = self.rng.random_range(0..KEYS);
+            let oldest = self.seen[key].max(model.0[key].lock().acknowledged);
+            let got = store.get(name(key)).wait().unwrap();
+            let history = model.0[key].lock();
+            let state = (oldest..history.states.len()).find(|n| history.states[*n] == got);
+            self.seen[key] = state.unwrap_or_else(|| {
+                panic!("a reader got {got:?} for key {key} and not {oldest} or later: {history:?}")
+            });
+        }
+    }
+}
