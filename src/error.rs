@@ -76,12 +76,24 @@ pub enum KvsError {
 
     /// The directory to be looked over holds no log.
     #[fail(
-        display = "{:?} is no data directory of the engine kvs: name one with --data-dir",
+        display = "{:?} is no data directory of the engine kvs, and no other can be looked over: name one with --data-dir",
         dir
     )]
     NoLog {
         /// The directory.
         dir: PathBuf,
+    },
+
+    /// A directory that was looked over is damaged.
+    #[fail(
+        display = "{:?} is damaged in {} place(s): kvs-server --repair saves what is sound",
+        dir, places
+    )]
+    Unsound {
+        /// The directory.
+        dir: PathBuf,
+        /// How many damaged places there are.
+        places: usize,
     },
 
     /// What is on disk is not what was written there.

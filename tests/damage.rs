@@ -98,7 +98,7 @@ fn the_store_under_test_has_files_of_every_kind() {
     let (disk, history) = some_store();
     let segments = segments(&disk);
     assert!(segments.len() >= 3, "{segments:?}");
-    let compacted = |name: &String| disk.bytes(name)[24..32] != [0; 8];
+    let compacted = |name: &String| disk.bytes(name)[32..40] != [0; 8];
     assert!(segments.iter().any(compacted));
     assert!(disk.names().iter().any(|name| name.ends_with(".hints")));
     assert!(disk.names().contains(&"kvs-synced".to_owned()));
@@ -217,7 +217,7 @@ fn a_newest_segment_cut_off_anywhere_has_what_comes_before() {
                 assert!(n >= seen, "more bytes have fewer records");
                 seen = n;
             }
-            Err(KvsError::Damaged { .. }) => assert!(len < 36, "the header is not torn"),
+            Err(KvsError::Damaged { .. }) => assert!(len < 44, "the header is not torn"),
             Err(error) => panic!("{len} bytes: {error}"),
         }
     }

@@ -47,7 +47,7 @@ const LEVELS: [SyncLevel; 3] = [SyncLevel::Always, SyncLevel::EverySec, SyncLeve
 fn a_full_disk_fails_that_write_and_nothing_else() {
     for level in LEVELS {
         let mut failures = 0;
-        for room in (40..700).step_by(5) {
+        for room in (150..800).step_by(5) {
             let disk = Disk::default();
             let store = open(&disk, level);
             let mut contents = BTreeMap::new();
@@ -97,7 +97,7 @@ fn a_compaction_that_met_a_full_disk_goes_on_when_there_is_room() {
         let names = disk.names();
         let has_begun = names.iter().any(|name| name.ends_with("unfinished"));
         disk.set_faults(Faults {
-            room: (has_begun && n < 200).then(|| disk.used() + 27),
+            room: (has_begun && n < 200).then(|| disk.used() + 31),
             ..Faults::default()
         });
         done(store.set("key4".to_owned(), n.to_string())).unwrap();
@@ -207,7 +207,7 @@ fn a_failed_read_names_file_and_offset_and_is_not_for_ever() {
     });
     let error = done(store.get("key".to_owned())).unwrap_err().to_string();
     assert!(error.contains("/disk/0000000001.segment"), "{error}");
-    assert!(error.contains("at byte 36"), "{error}");
+    assert!(error.contains("at byte 44"), "{error}");
     disk.set_faults(Faults::default());
     assert_eq!(get(&store, "key").as_deref(), Some("value"));
     close(store);

@@ -94,13 +94,20 @@ fn serve(
     server.run()
 }
 
-fn look_over(dir: &Path, repair: bool) -> Result<()> {
-    if DataDir::engine_of(dir)?.is_none() {
-        return Err(KvsError::NoLog {
-            dir: dir.to_owned(),
-        });
-    }
-    let dir = DataDir::claim(dir, EngineKind::Kvs)?;
+fn look_over(path: &Path, repair: bool) -> Result<()> {
+    let dir = match DataDir::engine_of(path) {
+        Ok(Some(EngineKind::Kvs)) => DataDir::claim(path, EngineKind::Kvs)?,
+        Ok(None) | Err(KvsError::Damaged { .. }) if repair && engine::holds_log(path)? => {
+            cli::print("the file that names the engine is damaged or missing: made anew")?;
+            DataDir::claim_anew(path, EngineKind::Kvs)?
+        }
+        Err(error) => return Err(error),
+        Ok(_) => {
+            return Err(KvsError::NoLog {
+                dir: path.to_owned(),
+            });
+        }
+    };
     // It shows on a terminal alone.
     let style = ProgressStyle::with_template("{bytes} of {total_bytes} {wide_bar} {eta}");
     let bar = ProgressBar::new(0).with_style(style.unwrap_or(ProgressStyle::default_bar()));
@@ -115,12 +122,17 @@ fn look_over(dir: &Path, repair: bool) -> Result<()> {
     bar.finish_and_clear();
     let report = report?;
     cli::print(&report)?;
-    match (report.damage.first(), repair) {
-        (Some(damage), false) => Err(KvsError::Damaged {
-            file: damage.file.clone(),
-            offset: damage.offset,
-            reason: damage.reason.clone(),
+    if repair {
+        return cli::print(match report.kept.is_empty() && report.is_sound() {
+            true => "nothing to repair",
+            false => "repaired, the server can be started",
+        });
+    }
+    match report.is_sound() {
+        true => cli::print("sound"),
+        false => Err(KvsError::Unsound {
+            dir: path.to_owned(),
+            places: report.damage.len(),
         }),
-        _ => Ok(()),
     }
 }

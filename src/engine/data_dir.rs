@@ -32,19 +32,7 @@ impl DataDir {
         create_durably(&path)
             .map_err(KvsError::io(format_args!("use {path:?} as data directory")))?;
         let marker = path.join(MARKER);
-        let mut file = OpenOptions::new()
-            .read(true)
-            .append(true)
-            .create(true)
-            .open(&marker)
-            .map_err(KvsError::io(format_args!("open {marker:?} for writing")))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(KvsError::Locked { dir: path }),
-            Err(TryLockError::Error(error)) => {
-                return Err(KvsError::io(format_args!("lock {marker:?}"))(error));
-            }
-        }
+        let mut file = lock(&path, &marker)?;
         match read_marker(&mut file, &marker)? {
             Some(found) if found != engine => {
                 return Err(KvsError::WrongEngine {
@@ -65,6 +53,21 @@ impl DataDir {
             path,
             _marker: file,
         })
+    }
+
+    /// Claims a directory whose marker is damaged or gone, and gives it a new one.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`claim`](DataDir::claim).
+    pub fn claim_anew(path: &Path, engine: EngineKind) -> Result<DataDir> {
+        let marker = path.join(MARKER);
+        // Whoever has the directory open holds the lock of this file, so it is not replaced.
+        let file = lock(path, &marker)?;
+        file.set_len(0)
+            .map_err(KvsError::io(format_args!("write {marker:?}")))?;
+        drop(file);
+        DataDir::claim(path, engine)
     }
 
     /// The engine that wrote the directory `path`, or `None` where none did.
@@ -130,6 +133,25 @@ impl Directory for DataDir {
     fn boot(&self) -> String {
         let id = fs::read_to_string("/proc/sys/kernel/random/boot_id");
         id.map_or(String::new(), |id| id.trim_end().to_owned())
+    }
+}
+
+/// Opens the marker of a directory and locks it.
+fn lock(dir: &Path, marker: &Path) -> Result<fs::File> {
+    let file = OpenOptions::new()
+        .read(true)
+        .append(true)
+        .create(true)
+        .open(marker)
+        .map_err(KvsError::io(format_args!("open {marker:?} for writing")))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(KvsError::Locked {
+            dir: dir.to_owned(),
+        }),
+        Err(TryLockError::Error(error)) => {
+            Err(KvsError::io(format_args!("lock {marker:?}"))(error))
+        }
     }
 }
 

@@ -16,7 +16,9 @@ use std::str::FromStr;
 
 pub use self::data_dir::DataDir;
 pub use self::future::EngineFuture;
-pub use self::kvs::{Damage, KvStore, KvStoreOptions, Lost, Progress, Report, repair, verify};
+pub use self::kvs::{
+    Damage, KvStore, KvStoreOptions, Lost, Progress, Report, Torn, holds_log, repair, verify,
+};
 pub use self::sled::SledKvsEngine;
 
 /// A store of strings under strings.

@@ -1,15 +1,16 @@
 //! Looking a log over from end to end, and saving what is sound in a damaged one.
 
-use std::collections::BTreeMap;
-use std::fmt;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::{fmt, fs, mem};
 
-use super::hints;
-use super::index::{Index, Location};
-use super::record::{self, Record};
-use super::segment::{self, Generation, HEADER_LEN, Listing, Origin, Segment};
+use super::hints::Hints;
+use super::index::Location;
+use super::log::random_salt;
+use super::record;
+use super::segment::{self, Found, Generation, HEADER_LEN, Listing, Origin, Scanner, Segment};
 use super::unsynced::LastRun;
 use crate::engine::files::Directory;
 use crate::error::{KvsError, Result};
@@ -25,6 +26,8 @@ pub struct Report {
     pub keys: usize,
     /// The length of all segments, in bytes.
     pub bytes: u64,
+    /// What a crash has left at the end of the newest segment, and opening the store drops.
+    pub torn: Option<Torn>,
     /// What is not as it was written.
     pub damage: Vec<Damage>,
     /// What the damage takes away, as far as that can be told.
@@ -44,6 +47,20 @@ pub struct Damage {
     pub len: u64,
     /// What is wrong.
     pub reason: String,
+}
+
+/// The end of a log that has not come to the disk whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Torn {
+    /// The newest segment.
+    pub file: PathBuf,
+    /// Where it begins, in bytes from the start of the file.
+    pub offset: u64,
+    /// Its length in bytes.
+    pub len: u64,
+    /// How many sound records are in it. Where there are any, the machine stopped, and the system
+    /// had written them before others.
+    pub records: u64,
 }
 
 /// Something that was written once and cannot be read any more.
@@ -71,10 +88,15 @@ pub enum Lost {
 }
 
 impl Report {
-    /// Whether all is as it was written.
+    /// Whether all is as it was written, but for what a crash may leave.
     #[must_use]
     pub fn is_sound(&self) -> bool {
         self.damage.is_empty()
+    }
+
+    /// Whether [`repair`] saves what opening the store would not.
+    fn is_worth_repair(&self) -> bool {
+        !self.is_sound() || self.torn.as_ref().is_some_and(|torn| torn.records > 0)
     }
 }
 
@@ -96,6 +118,18 @@ impl fmt::Display for Damage {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(torn) = &self.torn {
+            let Torn {
+                file,
+                offset,
+                len,
+                records,
+            } = torn;
+            writeln!(
+                f,
+                "{file:?} ends at byte {offset} with writes that were cut short: opening the store drops {len} bytes, {records} sound records among them"
+            )?;
+        }
         for damage in &self.damage {
             writeln!(f, "{damage}")?;
         }
@@ -144,6 +178,19 @@ impl fmt::Display for Report {
 /// Hears how far the work has come: bytes done, and bytes in all.
 pub type Progress<'a> = &'a mut dyn FnMut(u64, u64);
 
+/// Whether there are segments of a log in the directory `path`.
+///
+/// # Errors
+///
+/// [`KvsError::Io`] where it cannot be listed.
+pub fn holds_log(path: &Path) -> Result<bool> {
+    let failed = |error| KvsError::io(format_args!("list {path:?}"))(error);
+    let mut names = fs::read_dir(path).map_err(failed)?;
+    Ok(names.any(|entry| {
+        entry.is_ok_and(|entry| entry.path().extension() == Some(segment::EXTENSION.as_ref()))
+    }))
+}
+
 /// Reads every byte of the log in `dir` and changes nothing. What a crash may leave, and opening
 /// the store would clear away, is no damage.
 ///
@@ -152,19 +199,20 @@ pub type Progress<'a> = &'a mut dyn FnMut(u64, u64);
 /// What the disk reports of a file as a whole; of a part that cannot be read, the report tells.
 /// [`KvsError::UnknownVersion`] where the log is not of this version.
 pub fn verify(dir: &dyn Directory, progress: Progress<'_>) -> Result<Report> {
-    Survey::of(dir, progress).map(|survey| survey.report)
+    Survey::of(dir, progress, false).map(|survey| survey.report)
 }
 
 /// Makes a damaged log one that can be opened, with every record that is sound: all that is alive
 /// is copied to a new segment, in the place of the ones before, and the damaged files are kept
-/// under another name. A sound log stays as it is. A crash leaves the old log or the new one.
+/// under another name. A log of which opening loses nothing stays as it is. A crash leaves the old
+/// log or the new one.
 ///
 /// # Errors
 ///
 /// Those of [`verify`], and what the disk reports of the writing.
 pub fn repair(dir: &dyn Directory, progress: Progress<'_>) -> Result<Report> {
-    let mut survey = Survey::of(dir, progress)?;
-    if !survey.report.is_sound() {
+    let mut survey = Survey::of(dir, progress, true)?;
+    if survey.report.is_worth_repair() {
         survey.keep_damaged_files(dir)?;
         survey.write_anew(dir)?;
     }
@@ -175,61 +223,91 @@ pub fn repair(dir: &dyn Directory, progress: Progress<'_>) -> Result<Report> {
 #[derive(Debug, Default)]
 struct Survey {
     report: Report,
-    /// The newest sound record of each key.
-    index: Index,
-    /// Everything that stood in a damaged place, as far as that can be told.
+    /// The newest sound record of each key: its number and, if it is not a tombstone, its place.
+    newest: HashMap<String, (u64, Option<Location>)>,
+    /// Everything that stood in a damaged place and that hints tell of.
     gone: Vec<Gone>,
+    segments: BTreeMap<Generation, Arc<Segment>>,
+    damaged: BTreeSet<Generation>,
     /// The number of the last write.
     sequence: u64,
     /// Whether damage just before explains that writes are missing.
     is_behind_gap: bool,
-    /// The generation of the newest segment.
-    newest: Generation,
     last_run: LastRun,
+    /// Whether to save the sound records in a torn end.
+    saves_torn: bool,
 }
 
 /// A record that stood in a damaged place.
 #[derive(Debug)]
 struct Gone {
     key: String,
-    at: Location,
+    sequence: u64,
     had_value: bool,
 }
 
 impl Survey {
-    fn of(dir: &dyn Directory, progress: Progress<'_>) -> Result<Survey> {
-        let generations = Listing::of(dir)?.segments;
+    fn of(dir: &dyn Directory, progress: Progress<'_>, saves_torn: bool) -> Result<Survey> {
+        let listing = Listing::of(dir)?;
         let mut survey = Survey {
-            newest: generations.last().copied().unwrap_or(0),
             last_run: LastRun::of(dir),
+            saves_torn,
             ..Survey::default()
         };
+        let mut salt = survey.last_run.salt;
         let mut segments = Vec::new();
-        for generation in generations.into_iter().rev() {
-            let mut segment = Segment::open_unread(dir, generation)?;
+        for generation in listing.segments.iter().rev() {
+            let mut segment = Segment::open_unread(dir, *generation)?;
             let header = segment.read_header();
+            if let Err(error @ KvsError::UnknownVersion { .. }) = header {
+                return Err(error);
+            }
             survey.report.bytes += segment.len()?;
+            // A header can be relied on although the file has not the length that it says.
+            let has_header = match &header {
+                Ok(()) => true,
+                Err(KvsError::Damaged { offset, .. }) => *offset > 0,
+                Err(_) => false,
+            };
+            if has_header {
+                salt = Some(segment.salt);
+            }
             let is_compacted = matches!(segment.origin, Origin::Compacted { .. });
-            segments.push((Arc::new(segment), header));
+            segments.push((segment, header, has_header));
             if is_compacted {
                 break;
             }
         }
-        let mut done = 0;
-        for (segment, header) in segments.into_iter().rev() {
-            let is_whole = survey.look_at_header(&segment, header)?;
-            survey.look_at_records(dir, &segment, is_whole)?;
-            survey.report.segments += 1;
+        let newest = listing.segments.last().copied().unwrap_or(0);
+        let oldest = segments
+            .last()
+            .map_or(0, |(segment, ..)| segment.generation);
+        let mut missing: BTreeSet<_> = listing.hints.into_iter().collect();
+        missing.insert(survey.last_run.watermark.generation);
+        missing.retain(|generation| *generation > oldest && !listing.segments.contains(generation));
+
+        let (mut done, all) = (0, survey.report.bytes);
+        for (mut segment, header, has_header) in segments.into_iter().rev() {
+            let later = missing.split_off(&segment.generation);
+            survey.note_missing(dir, &mem::replace(&mut missing, later));
+            if let (false, Some(salt)) = (has_header, salt)
+                && segment.find_record(HEADER_LEN, segment.len()?).is_none()
+            {
+                segment.salt = salt;
+            }
+            let segment = Arc::new(segment);
+            survey.look_at_header(&segment, header);
+            let is_newest = segment.generation == newest;
+            survey.look_at_records(dir, &segment, has_header, is_newest, &mut |offset| {
+                progress(done + offset, all);
+            })?;
             done += segment.len()?;
-            progress(done, survey.report.bytes);
+            survey.report.segments += 1;
+            survey.segments.insert(segment.generation, segment);
         }
-        let synced = survey.last_run.watermark.generation;
-        if synced > survey.newest {
-            let file = dir.path().join(segment::name(synced));
-            survey.damage(file, 0..0, "the file is missing");
-            survey.newest = synced;
-        }
-        survey.report.keys = survey.index.locations().count();
+        progress(all, all);
+        survey.note_missing(dir, &missing);
+        survey.report.keys = survey.alive().len();
         survey.tell_what_is_lost();
         Ok(survey)
     }
@@ -243,29 +321,44 @@ impl Survey {
         });
     }
 
-    /// Says whether the header can be relied on.
-    fn look_at_header(&mut self, segment: &Segment, header: Result<()>) -> Result<bool> {
-        let file = || segment.path.clone();
+    /// Notes that segments are missing, and from their hints what was in them.
+    fn note_missing(&mut self, dir: &dyn Directory, missing: &BTreeSet<Generation>) {
+        for generation in missing {
+            let file = dir.path().join(segment::name(*generation));
+            self.damage(file, 0..0, "the file is missing");
+            self.note_gone(dir, *generation, 0..u64::MAX, Vec::new);
+            self.is_behind_gap = true;
+        }
+    }
+
+    fn look_at_header(&mut self, segment: &Segment, header: Result<()>) {
+        let path = segment.path.clone();
         match header {
             Ok(()) => {
                 if let Origin::Written { after } = segment.origin
-                    && after > self.sequence
+                    && after != self.sequence
+                    && !self.is_behind_gap
                 {
-                    if !self.is_behind_gap {
-                        let missing = missing(self.sequence, after);
-                        self.damage(file(), 0..0, missing);
-                    }
-                    self.sequence = after;
+                    self.note_hole(path, 0, after);
                 }
-                return Ok(true);
             }
             Err(KvsError::Damaged { offset, reason, .. }) => {
-                self.damage(file(), offset..offset, reason);
+                self.damage(path, offset..offset, reason);
+                self.damaged.insert(segment.generation);
             }
-            Err(error @ KvsError::UnknownVersion { .. }) => return Err(error),
-            Err(error) => self.damage(file(), 0..0, error),
+            Err(error) => self.damage(path, 0..0, error),
         }
-        Ok(false)
+        if let Origin::Written { after } = segment.origin {
+            self.sequence = self.sequence.max(after);
+        }
+    }
+
+    /// Notes that writes are missing although no bytes are damaged.
+    fn note_hole(&mut self, file: PathBuf, offset: u64, upto: u64) {
+        let after = self.sequence;
+        let reason = format!("it goes on after write {upto}, and before it is write {after}");
+        self.damage(file, offset..offset, reason);
+        self.note_unknown(Vec::new());
     }
 
     fn look_at_records(
@@ -273,198 +366,233 @@ impl Survey {
         dir: &dyn Directory,
         segment: &Arc<Segment>,
         has_header: bool,
+        is_newest: bool,
+        progress: &mut dyn FnMut(u64),
     ) -> Result<()> {
-        let unreadable = |start, error| self.damage(segment.path.clone(), start..start, error);
-        let bytes = read(segment, unreadable)?;
-        let end = bytes.len() as u64;
-        let (mut last, upto) = match segment.origin {
-            Origin::Compacted { upto } => (0, upto),
-            Origin::Written { .. } if has_header => (self.sequence, self.sequence + end),
-            Origin::Written { .. } => (self.sequence, u64::MAX),
-        };
-        self.index.add_segment(Arc::clone(segment));
+        let end = segment.len()?;
         let synced = self.last_run.synced(segment.generation);
-        let is_consecutive = has_header && matches!(segment.origin, Origin::Written { .. });
-        let mut offset = HEADER_LEN;
-        while offset < end {
-            let rest = &bytes[offset as usize..];
-            let reason = match Record::decode(rest) {
-                Ok(record) if record.sequence > last => {
-                    if is_consecutive && !self.is_behind_gap && record.sequence > last + 1 {
-                        let missing = missing(last, record.sequence - 1);
-                        self.damage(segment.path.clone(), offset..offset, missing);
+        let is_written = has_header && matches!(segment.origin, Origin::Written { .. });
+        let mut scanner = Scanner::new(Arc::clone(segment), end);
+        loop {
+            let offset = scanner.offset();
+            progress(offset);
+            let reason = match scanner.next_of_any_number() {
+                Ok(None) => break,
+                Ok(Some(Found { bytes, record, .. })) => {
+                    if is_written && record.sequence != self.sequence + 1 && !self.is_behind_gap {
+                        self.note_hole(segment.path.clone(), offset, record.sequence - 1);
                     }
-                    self.is_behind_gap = false;
-                    last = record.sequence;
-                    let location = Location {
+                    let place = Location {
                         offset,
                         generation: segment.generation,
-                        len: record.header().record_len() as u32,
+                        len: bytes.len() as u32,
                     };
-                    self.index.put(record.key, record.value.map(|_| location));
+                    let found = (record.sequence, record.value.map(|_| place));
+                    let newest = self.newest.entry(record.key.to_owned()).or_insert(found);
+                    if newest.0 < found.0 {
+                        *newest = found;
+                    }
                     self.report.records += 1;
-                    offset += u64::from(location.len);
+                    self.sequence = self.sequence.max(record.sequence);
+                    self.is_behind_gap = false;
                     continue;
                 }
-                Ok(_) => "the record belongs in another place",
-                Err(reason) => reason,
+                Err(KvsError::Damaged { reason, .. }) => reason,
+                Err(error) => error.to_string(),
             };
-            let next = record::find(rest, last + 1..=upto);
-            // Opening the store is less strict: it takes whatever no record follows for a write
-            // that was cut short, even where all of it was on the disk once.
-            if segment.generation == self.newest
-                && offset >= synced
-                && (self.last_run).may_have_torn(segment.generation, offset, next.is_some())
-            {
-                break;
+            let next = segment.find_record(offset + 1, end);
+            if is_newest && is_written && offset >= synced {
+                let may_lack_pages = self.last_run.may_lack_pages(segment.generation, offset);
+                if next.is_none() || may_lack_pages {
+                    self.report.torn = Some(Torn {
+                        file: segment.path.clone(),
+                        offset,
+                        len: end - offset,
+                        records: count_records(segment, next, end),
+                    });
+                    if next.is_none() || !self.saves_torn {
+                        break;
+                    }
+                }
             }
-            let gap = offset..next.map_or(end, |next| offset + next as u64);
+            let gap = offset..next.unwrap_or(end);
             self.damage(segment.path.clone(), gap.clone(), reason);
-            self.look_into_gap(dir, segment, &bytes, gap.clone());
-            offset = gap.end;
+            self.damaged.insert(segment.generation);
+            self.note_gone(dir, segment.generation, gap.clone(), || {
+                guess(segment, &gap)
+            });
             self.is_behind_gap = true;
+            scanner.skip_to(gap.end);
         }
-        if segment.generation == self.newest && end < synced {
+        if is_newest && end < synced {
             let reason = format!("{} bytes are missing at its end", synced - end);
             self.damage(segment.path.clone(), end..end, reason);
+            self.note_unknown(Vec::new());
+        } else if !is_newest {
+            // What hints tell of and the file has no more.
+            let hints = Hints::open(dir, segment.generation);
+            if hints.is_some_and(|hints| hints.segment_len > end) {
+                self.note_gone(dir, segment.generation, end..u64::MAX, Vec::new);
+            }
         }
-        self.sequence = match segment.origin {
-            Origin::Written { .. } => last,
-            Origin::Compacted { upto } => upto,
-        };
+        if let (true, Origin::Compacted { upto }) = (has_header, segment.origin) {
+            self.sequence = self.sequence.max(upto);
+        }
         Ok(())
     }
 
-    /// Finds out which records stood in a gap: from the hints, else from what is there now.
-    fn look_into_gap(
+    /// Notes what stood in a part of a segment: what its hints tell, else that nobody knows, but
+    /// for a guess.
+    fn note_gone(
         &mut self,
         dir: &dyn Directory,
-        segment: &Segment,
-        bytes: &[u8],
-        gap: Range<u64>,
+        generation: Generation,
+        part: Range<u64>,
+        guess: impl FnOnce() -> Vec<String>,
     ) {
+        let hints = Hints::open(dir, generation);
         let mut gone = Vec::new();
-        let hints = hints::read(dir, segment, bytes.len() as u64, |key, at, had_value| {
-            if gap.contains(&at.offset) {
-                let key = key.to_owned();
-                gone.push(Gone { key, at, had_value });
-            }
+        let told = hints.and_then(|hints| {
+            hints.read(|key, place, sequence, had_value| {
+                if part.contains(&place.offset) {
+                    let key = key.to_owned();
+                    gone.push(Gone {
+                        key,
+                        sequence,
+                        had_value,
+                    });
+                }
+            })
         });
-        if hints.is_some() {
-            self.gone.append(&mut gone);
-        } else {
-            self.report.lost.push(Lost::Unknown {
-                damage: self.report.damage.len() - 1,
-                keys: guess(&bytes[gap.start as usize..gap.end as usize]),
-            });
+        match told {
+            Some(()) => self.gone.append(&mut gone),
+            None => self.note_unknown(guess()),
         }
+    }
+
+    /// Notes that nobody can tell what was lost with the last damage.
+    fn note_unknown(&mut self, keys: Vec<String>) {
+        let damage = self.report.damage.len() - 1;
+        self.report.lost.push(Lost::Unknown { damage, keys });
     }
 
     /// Compares what is gone with what is there.
     fn tell_what_is_lost(&mut self) {
         // Only the last of several lost records of a key would be there now.
-        let mut newest = BTreeMap::new();
-        for gone in self.gone.drain(..) {
-            newest.insert(gone.key.clone(), gone);
+        self.gone.sort_by_key(|gone| gone.sequence);
+        let gone: BTreeMap<_, _> = self
+            .gone
+            .drain(..)
+            .map(|gone| (gone.key, (gone.sequence, gone.had_value)))
+            .collect();
+        for (key, (sequence, had_value)) in gone {
+            let there = self.newest.get(&key);
+            if there.is_some_and(|(there, _)| *there > sequence) {
+                continue;
+            }
+            let older_is_back = there.is_some_and(|(_, place)| place.is_some());
+            match had_value {
+                true => self.report.lost.push(Lost::Value { key, older_is_back }),
+                false if older_is_back => self.report.lost.push(Lost::Removal { key }),
+                false => {}
+            }
         }
-        for (key, Gone { at, had_value, .. }) in newest {
-            let there = self.index.get(&key);
-            let is_newer =
-                |there: Location| (there.generation, there.offset) > (at.generation, at.offset);
-            let lost = match (there, had_value) {
-                (Some(there), _) if is_newer(there) => continue,
-                (None, false) => continue,
-                (Some(_), false) => Lost::Removal { key },
-                (there, true) => Lost::Value {
-                    key,
-                    older_is_back: there.is_some(),
-                },
-            };
-            self.report.lost.push(lost);
-        }
+    }
+
+    /// The places of all values that are there, in the order in which they were written.
+    fn alive(&self) -> Vec<Location> {
+        let values = self.newest.values();
+        let mut alive: Vec<_> = values
+            .filter_map(|(sequence, place)| Some((*sequence, (*place)?)))
+            .collect();
+        alive.sort_unstable_by_key(|(sequence, _)| *sequence);
+        alive.into_iter().map(|(_, place)| place).collect()
     }
 
     /// Copies every damaged file, under a name that is free.
     fn keep_damaged_files(&mut self, dir: &dyn Directory) -> Result<()> {
-        let taken = dir.list();
-        let taken = taken.map_err(KvsError::io(format_args!("list {:?}", dir.path())))?;
-        for segment in self.index.segments() {
-            if !(self.report.damage.iter()).any(|damage| damage.file == segment.path) {
-                continue;
-            }
-            let name = segment::name(segment.generation);
-            let names = (1..).map(|n| format!("{name}.damaged{n}"));
-            let Some(name) = names.into_iter().find(|name| !taken.contains(name)) else {
-                continue;
-            };
-            let path = dir.path().join(&name);
-            let bytes = read(segment, |_, _| {})?;
-            let copy = dir.create(&name).and_then(|copy| {
-                copy.write_all_at(&bytes, 0)?;
-                copy.sync()
-            });
-            copy.map_err(KvsError::io(format_args!("write {path:?}")))?;
-            self.report.kept.push(path);
+        for generation in &self.damaged {
+            let segment = &self.segments[generation];
+            let kept = segment.keep_aside(dir, 0, segment.len()?, "damaged")?;
+            self.report.kept.push(kept);
         }
         Ok(())
     }
 
     /// Puts everything that is alive into one new segment, in the place of all others.
     fn write_anew(&mut self, dir: &dyn Directory) -> Result<()> {
-        let upto = self.sequence;
-        let output = Segment::create(dir, self.newest + 1, Origin::Compacted { upto })?;
-        let mut alive: Vec<_> = self.index.locations().collect();
-        alive.sort_unstable_by_key(|at| (at.generation, at.offset));
-        let mut len = HEADER_LEN;
-        for at in alive {
-            let segment = self.index.segment(at.generation);
-            let bytes = segment.read(at.offset, at.len as usize)?;
-            segment.decode(&bytes, at.offset)?;
-            output.write(&bytes, len)?;
-            len += bytes.len() as u64;
+        const BLOCK: usize = 1024 * 1024;
+        let segments = self.segments.values();
+        let newest = segments
+            .clone()
+            .next_back()
+            .map_or(0, |segment| segment.generation);
+        let newest = newest.max(self.last_run.watermark.generation);
+        let salt = segments.map(|segment| segment.salt).next();
+        let origin = Origin::Compacted {
+            upto: self.sequence,
+        };
+        let salt = salt.unwrap_or_else(random_salt);
+        let output = Segment::create(dir, newest + 1, origin, salt)?;
+        let (mut bytes, mut len) = (Vec::new(), HEADER_LEN);
+        for place in self.alive() {
+            let segment = &self.segments[&place.generation];
+            let record = segment.read(place.offset, place.len as usize)?;
+            segment
+                .decode(&record, place.offset)?
+                .encode(salt, &mut bytes);
+            if bytes.len() >= BLOCK {
+                output.write(&bytes, len)?;
+                len += bytes.len() as u64;
+                bytes.clear();
+            }
         }
-        output.complete(len)?;
+        output.write(&bytes, len)?;
+        output.complete(len + bytes.len() as u64)?;
+        output.sync()?;
         output.publish(dir)?;
         segment::sync_names(dir)
     }
 }
 
-/// All bytes of a segment, with zeros for those that cannot be read.
-fn read(segment: &Segment, mut unreadable: impl FnMut(u64, KvsError)) -> Result<Vec<u8>> {
-    const BLOCK: u64 = 4096;
-    let end = segment.len()?;
-    if let Ok(bytes) = segment.read(0, end as usize) {
-        return Ok(bytes);
+/// How many sound records there are from `start` on.
+fn count_records(segment: &Arc<Segment>, start: Option<u64>, end: u64) -> u64 {
+    let mut scanner = Scanner::new(Arc::clone(segment), end);
+    let mut next = start;
+    let mut records = 0;
+    while let Some(start) = next {
+        scanner.skip_to(start);
+        while let Ok(Some(_)) = scanner.next_of_any_number() {
+            records += 1;
+        }
+        let behind = scanner.offset() + 1;
+        next = segment.find_record(behind, end);
     }
-    let mut bytes = Vec::new();
-    for start in (0..end).step_by(BLOCK as usize) {
-        let len = BLOCK.min(end - start) as usize;
-        bytes.extend(segment.read(start, len).unwrap_or_else(|error| {
-            unreadable(start, error);
-            vec![0; len]
-        }));
-    }
-    Ok(bytes)
+    records
 }
 
-fn missing(last: u64, next: u64) -> String {
-    format!("writes {} to {next} before it are missing", last + 1)
-}
-
-/// The keys of the records that `bytes` seem to be, where their headers lead right to the end.
-fn guess(mut bytes: &[u8]) -> Vec<String> {
+/// The keys of the records that a damaged part of a segment seems to be, where what look like their
+/// headers lead right to its end.
+fn guess(segment: &Segment, part: &Range<u64>) -> Vec<String> {
+    const MAX: u64 = 64 * 1024 * 1024;
+    let len = part.end - part.start;
+    let bytes = match len <= MAX {
+        true => segment.read(part.start, len as usize).unwrap_or_default(),
+        false => Vec::new(),
+    };
+    let mut rest = &bytes[..];
     let mut keys = Vec::new();
-    while let Some(header) = bytes.first_chunk() {
-        let Ok(header) = record::Header::decode(header) else {
+    while let Some(header) = rest.first_chunk() {
+        let Ok(header) = record::Header::decode_fields(header) else {
             break;
         };
-        let Some(record) = bytes.split_off(..header.record_len()) else {
+        let Some(record) = rest.split_off(..header.record_len()) else {
             break;
         };
         let key = &record[record::HEADER_LEN..][..header.key_len];
         keys.push(String::from_utf8_lossy(key).into_owned());
     }
-    if !bytes.is_empty() {
+    if !rest.is_empty() {
         keys.clear();
     }
     keys

@@ -22,9 +22,9 @@ pub(super) struct Compaction {
     /// here, for the next try.
     bytes: Vec<u8>,
     moved: Vec<Move>,
-    /// Why the inputs cannot be read. There is no next try for that: whatever could not be read
+    /// What is wrong with the inputs. There is no next try for that: whatever could not be read
     /// must not be left out.
-    unreadable: Option<KvsError>,
+    damage: Option<KvsError>,
 }
 
 /// A key whose record moves.
@@ -47,19 +47,23 @@ impl Compaction {
             output_len: segment::HEADER_LEN,
             bytes: Vec::new(),
             moved: Vec::new(),
-            unreadable: None,
+            damage: None,
         }
     }
 
     /// Goes through about `bytes` bytes of the old segments, and says whether there is more.
     pub(super) fn step(&mut self, index: &RwLock<Index>, bytes: usize) -> Result<bool> {
-        if let Some(error) = &self.unreadable {
+        if let Some(error) = &self.damage {
             return Err(error.clone());
         }
         if self.moved.is_empty()
             && let Err(error) = self.collect(index, bytes)
         {
-            self.unreadable = Some(error.clone());
+            if let KvsError::Damaged { .. } = error {
+                self.damage = Some(error.clone());
+            } else if let Some(input) = self.inputs.front_mut() {
+                input.skip_to(input.offset());
+            }
             return Err(error);
         }
         self.output.write(&self.bytes, self.output_len)?;

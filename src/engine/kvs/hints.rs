@@ -1,18 +1,5 @@
 //! Hints: what is where in a sealed segment, without the values, so that opening a store need not
-//! read them.
-//!
-//! ```text
-//! offset  bytes  little-endian
-//!      0      8  "kvs-hnt\n"
-//!      8      4  version of the format: 1
-//!     12      4  generation of the segment
-//!     16      8  length of the segment
-//!     24      8  length of this file
-//!     32      8  sequence number of the last record
-//!     40      4  checksum: CRC-32 (ISO-HDLC) of the 40 bytes before it
-//!     44         for each record of the segment, in its order: the header of the record and its
-//!                key, under a checksum of just these
-//! ```
+//! read them. `docs/format.md` has their bytes.
 //!
 //! They are written in the background and never synced. Where they are missing, torn, or not those
 //! of the segment, the segment is read instead, and hints are written anew.
@@ -79,7 +66,10 @@ impl Writer {
             match self.scanner.next()? {
                 Some(Found { bytes, record, .. }) => {
                     seen += bytes.len();
-                    record.header().encode(&mut hints, &[record.key]);
+                    // All of the header but its checksum, which is not of the key.
+                    let hint = [&bytes[4..record::HEADER_LEN], record.key.as_bytes()];
+                    hints.put_u32_le(crc32fast::hash(&hint.concat()));
+                    hints.extend(hint.concat());
                 }
                 None => is_done = true,
             }
@@ -124,49 +114,65 @@ fn header(generation: Generation, segment_len: u64, len: u64, sequence: u64) -> 
     header
 }
 
-/// Tells `found`, for each record of `segment`, its key, its place, and whether it has a value, as
-/// the hints have it, and returns the sequence number of the last one. `segment_len` is the length
-/// of the segment.
-///
-/// Comes out as `None` where the hints are of no use. `found` may have heard some of them then.
-pub(super) fn read(
-    dir: &dyn Directory,
-    segment: &Segment,
-    segment_len: u64,
-    mut found: impl FnMut(&str, Location, bool),
-) -> Option<u64> {
-    let file = dir.open(&name(segment.generation)).ok()?;
-    let mut start = [0; START as usize];
-    file.read_exact_at(&mut start, 0).ok()?;
-    let sequence = Cursor::new(&start[32..]).get_u64_le();
-    let len = file.size().ok()?;
-    if start[..] != header(segment.generation, segment_len, len, sequence) {
-        return None;
-    }
-    let mut reader = FileReader::buffered(file, START, len);
-    let mut left = len - START;
-    let mut offset = HEADER_LEN;
-    let mut hint = Vec::new();
-    while left > 0 {
-        let mut bytes = [0; record::HEADER_LEN];
-        reader.read_exact(&mut bytes).ok()?;
-        let header = record::Header::decode(&bytes).ok()?;
-        hint.clear();
-        hint.extend(bytes);
-        hint.resize(bytes.len() + header.key_len, 0);
-        reader.read_exact(&mut hint[bytes.len()..]).ok()?;
-        if !record::is_sound(&hint) {
-            return None;
-        }
-        let key = std::str::from_utf8(&hint[bytes.len()..]).ok()?;
-        let location = Location {
-            offset,
-            generation: segment.generation,
-            len: header.record_len() as u32,
+/// The hints of a segment that need not be there any more.
+#[derive(Debug)]
+pub(super) struct Hints {
+    generation: Generation,
+    file: Arc<dyn File>,
+    len: u64,
+    /// The length that the segment had.
+    pub(super) segment_len: u64,
+    /// The number of its last record.
+    pub(super) sequence: u64,
+}
+
+impl Hints {
+    /// Opens the hints of a segment, where there are any that make sense.
+    pub(super) fn open(dir: &dyn Directory, generation: Generation) -> Option<Hints> {
+        let file = dir.open(&name(generation)).ok()?;
+        let mut start = [0; START as usize];
+        file.read_exact_at(&mut start, 0).ok()?;
+        let mut fields = Cursor::new(&start[16..]);
+        let hints = Hints {
+            generation,
+            segment_len: fields.get_u64_le(),
+            len: fields.get_u64_le(),
+            sequence: fields.get_u64_le(),
+            file,
         };
-        found(key, location, header.value_len.is_some());
-        offset += header.record_len() as u64;
-        left = left.checked_sub(hint.len() as u64)?;
+        let expected = header(generation, hints.segment_len, hints.len, hints.sequence);
+        (start[..] == expected && hints.file.size().ok()? == hints.len).then_some(hints)
     }
-    (offset == segment_len).then_some(sequence)
+
+    /// Tells `found`, for each record, its key, its place, its number and whether it has a value.
+    ///
+    /// Comes out as `None` where they break off. `found` has heard some of them then.
+    pub(super) fn read(&self, mut found: impl FnMut(&str, Location, u64, bool)) -> Option<()> {
+        let mut reader = FileReader::buffered(Arc::clone(&self.file), START, self.len);
+        let mut left = self.len - START;
+        let mut offset = HEADER_LEN;
+        let mut hint = Vec::new();
+        while left > 0 {
+            let mut bytes = [0; record::HEADER_LEN];
+            reader.read_exact(&mut bytes).ok()?;
+            let header = record::Header::decode_fields(&bytes).ok()?;
+            hint.clear();
+            hint.extend(bytes);
+            hint.resize(bytes.len() + header.key_len, 0);
+            reader.read_exact(&mut hint[bytes.len()..]).ok()?;
+            if crc32fast::hash(&hint[4..]).to_le_bytes() != hint[..4] {
+                return None;
+            }
+            let key = std::str::from_utf8(&hint[bytes.len()..]).ok()?;
+            let location = Location {
+                offset,
+                generation: self.generation,
+                len: header.record_len() as u32,
+            };
+            found(key, location, header.sequence, header.value_len.is_some());
+            offset += header.record_len() as u64;
+            left = left.checked_sub(hint.len() as u64)?;
+        }
+        (offset == self.segment_len).then_some(())
+    }
 }

@@ -30,21 +30,7 @@ impl Index {
     /// The place of a key's record, with the segment that can read it.
     pub(super) fn find(&self, key: &str) -> Option<(Location, Arc<Segment>)> {
         let location = self.get(key)?;
-        Some((location, Arc::clone(self.segment(location.generation))))
-    }
-
-    /// The segment that locations of this generation are in.
-    pub(super) fn segment(&self, generation: Generation) -> &Arc<Segment> {
-        &self.segments[&generation]
-    }
-
-    pub(super) fn segments(&self) -> impl Iterator<Item = &Arc<Segment>> {
-        self.segments.values()
-    }
-
-    /// The places of all keys' records, in any order.
-    pub(super) fn locations(&self) -> impl Iterator<Item = Location> {
-        self.locations.values().copied()
+        Some((location, Arc::clone(&self.segments[&location.generation])))
     }
 
     /// Notes the newest record of a key, or with `None` that the key is gone.

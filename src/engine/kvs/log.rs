@@ -4,6 +4,7 @@
 //! one counts. Only the newest segment is written to; the ones before it are sealed.
 
 use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::{Arc, OnceLock};
 
 use futures::sync::oneshot;
@@ -13,7 +14,7 @@ use super::KvStoreOptions;
 use super::compaction::Compaction;
 use super::hints;
 use super::index::{Index, Location};
-use super::record::Record;
+use super::record::{Record, Salt};
 use super::recovery::{Recovered, Sealed};
 use super::segment::{self, Generation, Origin, Segment};
 use super::unsynced::Unsynced;
@@ -59,20 +60,19 @@ impl Log {
         let mut found = Recovered::read(&*dir)?;
         found.settle(&*dir)?;
         let failure = Failure::default();
-        let (active, active_len) = match found.active {
-            Some(active) => active,
+        let salt = found.salt.unwrap_or_else(random_salt);
+        let (active, synced, active_len) = match found.active {
+            Some((active, len)) => (active, found.synced, len),
             None => {
                 let newest = found.sealed.keys().next_back();
                 let generation = newest.map_or(1, |newest| newest + 1);
-                let active = create(&*dir, generation, found.sequence, &failure)?;
+                let active = create(&*dir, generation, found.sequence, salt, &failure)?;
                 found.index.add_segment(Arc::clone(&active));
-                (active, segment::HEADER_LEN)
+                (active, segment::HEADER_LEN, segment::HEADER_LEN)
             }
         };
         // Whoever was here before may not have synced it, and what we show must not be lost.
-        let unsynced = Unsynced::new(&*dir, failure.clone())?;
-        unsynced.note(&active, active_len);
-        unsynced.sync()?;
+        let unsynced = Unsynced::new(&*dir, &active, synced, active_len, failure.clone())?;
         Ok(Log {
             dir,
             options,
@@ -145,7 +145,7 @@ impl Log {
                 key,
                 value,
             }
-            .encode(&mut bytes);
+            .encode(self.active.salt, &mut bytes);
             let location = Location {
                 offset: self.active_len + start as u64,
                 generation: self.active.generation,
@@ -158,8 +158,10 @@ impl Log {
         drop(index);
 
         if let Err(error) = self.active.write(&bytes, self.active_len) {
-            // A full disk may have taken a part of it. Cut that off, so that the log stays whole.
-            if let Err(error) = self.active.truncate(self.active_len) {
+            // A full disk may have taken a part of it. Cut that off for good: what is written next
+            // must not have records behind it that were refused.
+            let cut = self.active.truncate(self.active_len);
+            if let Err(error) = cut.and_then(|()| self.active.sync()) {
                 self.failure.set(error);
             }
             return Err(error);
@@ -182,7 +184,9 @@ impl Log {
     fn roll(&mut self, generation: Generation) -> Result<()> {
         // Whatever the level: a sealed segment with a torn end would count as damage.
         self.unsynced.sync()?;
-        let segment = create(&*self.dir, generation, self.sequence, &self.failure)?;
+        let salt = self.active.salt;
+        let segment = create(&*self.dir, generation, self.sequence, salt, &self.failure)?;
+        self.unsynced.note_new(&segment);
         self.index.write().add_segment(Arc::clone(&segment));
         let sealed = Sealed {
             segment: std::mem::replace(&mut self.active, segment),
@@ -201,8 +205,14 @@ impl Log {
         }
         let step = self.tidy_step();
         let was_stalled = std::mem::replace(&mut self.is_stalled, step.is_err());
-        if let (Err(error), false) = (&step, was_stalled) {
-            warn!("compaction cannot go on, and tries again with the next writes: {error}");
+        match &step {
+            Err(error @ KvsError::Damaged { .. }) if !was_stalled => {
+                warn!("no more compaction until this is repaired: {error}");
+            }
+            Err(error) if !was_stalled => {
+                warn!("compaction cannot go on, and tries again with the next writes: {error}");
+            }
+            _ => {}
         }
         step.unwrap_or(false)
     }
@@ -223,7 +233,8 @@ impl Log {
         // The output comes between what it replaces and what is written meanwhile.
         let generation = self.active.generation + 1;
         let upto = self.sequence;
-        let output = Segment::create(&*self.dir, generation, Origin::Compacted { upto })?;
+        let origin = Origin::Compacted { upto };
+        let output = Segment::create(&*self.dir, generation, origin, self.active.salt)?;
         let output = Arc::new(output);
         self.roll(generation + 1)?;
         self.index.write().add_segment(Arc::clone(&output));
@@ -264,15 +275,10 @@ impl Log {
             wants_hints: true,
         };
         self.sealed.insert(output.segment.generation, output);
-        for (generation, input) in inputs {
+        for generation in inputs.into_keys() {
             self.index.write().remove_segment(generation);
-            let removed =
-                segment::remove(&*self.dir, &segment::name(generation)).and_then(|()| match input
-                    .wants_hints
-                {
-                    true => Ok(()),
-                    false => segment::remove(&*self.dir, &hints::name(generation)),
-                });
+            let removed = segment::remove(&*self.dir, &segment::name(generation))
+                .and_then(|()| segment::remove(&*self.dir, &hints::name(generation)));
             if let Err(error) = removed {
                 warn!("a replaced file stays until the store is opened again: {error}");
             }
@@ -306,7 +312,13 @@ impl Log {
         match writer.step(&*self.dir, step) {
             Ok(true) => return true,
             Ok(false) => {}
-            Err(error) => warn!("going on without hints: {error}"),
+            Err(error) => {
+                warn!("going on without hints: {error}");
+                let name = segment::unfinished(&hints::name(writer.generation()));
+                if let Err(error) = segment::remove(&*self.dir, &name) {
+                    warn!("{error}");
+                }
+            }
         }
         self.hints = None;
         true
@@ -327,9 +339,10 @@ fn create(
     dir: &dyn Directory,
     generation: Generation,
     after: u64,
+    salt: Salt,
     failure: &Failure,
 ) -> Result<Arc<Segment>> {
-    let segment = Segment::create(dir, generation, Origin::Written { after })?;
+    let segment = Segment::create(dir, generation, Origin::Written { after }, salt)?;
     segment.complete(segment::HEADER_LEN)?;
     publish(dir, &segment, failure)?;
     Ok(Arc::new(segment))
@@ -337,9 +350,15 @@ fn create(
 
 /// Makes a complete segment a part of the log.
 fn publish(dir: &dyn Directory, segment: &Segment, failure: &Failure) -> Result<()> {
+    // After a failed sync nobody can tell what is on the disk, and another one would not either.
+    segment.sync().inspect_err(|error| failure.set(error))?;
     segment.publish(dir)?;
-    // It has its name now, and nobody can tell whether for good.
     segment::sync_names(dir).inspect_err(|error| failure.set(error))
+}
+
+/// The standard library seeds its hash maps from the system's source of random numbers.
+pub(super) fn random_salt() -> Salt {
+    Salt(RandomState::new().build_hasher().finish() as u32)
 }
 
 /// Why nothing more may be written, once that is so: the log is in a state that only opening it

@@ -23,7 +23,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-pub use self::check::{Damage, Lost, Progress, Report, repair, verify};
+pub use self::check::{Damage, Lost, Progress, Report, Torn, holds_log, repair, verify};
 use self::index::Index;
 use self::log::{Log, Write};
 use self::unsynced::Unsynced;
@@ -95,7 +95,8 @@ impl KvStoreOptions {
     /// default is 1 MiB.
     #[must_use]
     pub fn dead_bytes(mut self, bytes: u64) -> KvStoreOptions {
-        self.dead_bytes = bytes;
+        // With none dead there is nothing to be won.
+        self.dead_bytes = bytes.max(1);
         self
     }
 
@@ -243,7 +244,7 @@ impl Drop for Handle {
             self.shared.log_is_back.wait(&mut queue);
         }
         // A failure is in the log lines, and there is nobody left to tell.
-        let _ = self.unsynced.close();
+        let _ = self.unsynced.sync_with_watermark();
     }
 }
 

@@ -1,23 +1,15 @@
-//! One record of the log: a key with its value, or the tombstone of a key.
-//!
-//! ```text
-//! offset  bytes  little-endian
-//!      0      4  checksum: CRC-32 (ISO-HDLC) of everything behind it
-//!      4      4  length of the key
-//!      8      4  length of the value, or 2^32 - 1 for a tombstone
-//!     12      8  sequence number of the write
-//!     20         key, value (UTF-8)
-//! ```
+//! One record of the log: a key with its value, or the tombstone of a key. `docs/format.md` has its
+//! bytes.
 
 use std::io::Cursor;
-use std::ops::RangeInclusive;
 
 use bytes::Buf;
+use crc32fast::Hasher;
 
 use crate::error::{KvsError, Result};
 
 /// Bytes before the key.
-pub(super) const HEADER_LEN: usize = 20;
+pub(super) const HEADER_LEN: usize = 24;
 
 /// The longest key, in bytes.
 pub(super) const MAX_KEY_LEN: usize = 64 * 1024;
@@ -25,7 +17,24 @@ pub(super) const MAX_KEY_LEN: usize = 64 * 1024;
 /// The longest value, in bytes.
 pub(super) const MAX_VALUE_LEN: usize = 64 * 1024 * 1024;
 
+/// No store gets as far as that, so adding to a number never goes over the end.
+pub(super) const MAX_SEQUENCE: u64 = u64::MAX / 2;
+
 const TOMBSTONE: u32 = u32::MAX;
+
+/// A number that only the store knows. It goes into the checksum of every header, so that nobody
+/// can write a value that reads as a record where the beginnings of records have been lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Salt(pub(super) u32);
+
+impl Salt {
+    pub(super) fn checksum(self, bytes: &[u8]) -> u32 {
+        let mut hasher = Hasher::new();
+        hasher.update(&self.0.to_le_bytes());
+        hasher.update(bytes);
+        hasher.finalize()
+    }
+}
 
 /// What was written under a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,18 +48,17 @@ pub(super) struct Record<'a> {
 
 impl<'a> Record<'a> {
     /// The record at the head of `bytes`, or what is wrong with it.
-    pub(super) fn decode(bytes: &'a [u8]) -> std::result::Result<Record<'a>, &'static str> {
-        let Some(header) = bytes.first_chunk() else {
-            return Err(CUT_OFF);
-        };
-        let header = Header::decode(header)?;
-        let Some(bytes) = bytes.get(..header.record_len()) else {
-            return Err(CUT_OFF);
-        };
-        if !is_sound(bytes) {
+    pub(super) fn decode(
+        bytes: &'a [u8],
+        salt: Salt,
+    ) -> std::result::Result<Record<'a>, &'static str> {
+        let header = bytes.first_chunk().ok_or(CUT_OFF)?;
+        let header = Header::decode(header, salt)?;
+        let body = bytes.get(HEADER_LEN..header.record_len()).ok_or(CUT_OFF)?;
+        if crc32fast::hash(body) != header.body {
             return Err("the checksum of the record does not match");
         }
-        let (key, value) = bytes[HEADER_LEN..].split_at(header.key_len);
+        let (key, value) = body.split_at(header.key_len);
         let text = |bytes| std::str::from_utf8(bytes).map_err(|_| "the record is not UTF-8");
         Ok(Record {
             sequence: header.sequence,
@@ -60,26 +68,30 @@ impl<'a> Record<'a> {
     }
 
     /// Appends the record's bytes to `out`. Its lengths must have passed [`check_lengths`].
-    pub(super) fn encode(&self, out: &mut Vec<u8>) {
-        self.header()
-            .encode(out, &[self.key, self.value.unwrap_or_default()]);
-    }
-
-    /// What its header says of it.
-    pub(super) fn header(&self) -> Header {
-        Header {
+    pub(super) fn encode(&self, salt: Salt, out: &mut Vec<u8>) {
+        let value = self.value.unwrap_or_default();
+        let mut body = Hasher::new();
+        body.update(self.key.as_bytes());
+        body.update(value.as_bytes());
+        let header = Header {
+            body: body.finalize(),
             key_len: self.key.len(),
             value_len: self.value.map(str::len),
             sequence: self.sequence,
-        }
+        };
+        out.extend_from_slice(&header.encode(salt));
+        out.extend_from_slice(self.key.as_bytes());
+        out.extend_from_slice(value.as_bytes());
     }
 }
 
-const CUT_OFF: &str = "the record is cut off";
+pub(super) const CUT_OFF: &str = "the record is cut off";
 
 /// The part of a record that says how long it is.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Header {
+    /// The checksum of key and value.
+    body: u32,
     pub(super) key_len: usize,
     /// `None` in a tombstone.
     pub(super) value_len: Option<usize>,
@@ -87,61 +99,56 @@ pub(super) struct Header {
 }
 
 impl Header {
-    /// Reads a header, and refuses lengths that were never written: whoever reads on by them would
-    /// otherwise ask for gigabytes.
-    pub(super) fn decode(bytes: &[u8; HEADER_LEN]) -> std::result::Result<Header, &'static str> {
+    /// Reads a header that this store has written, or says why it is none.
+    pub(super) fn decode(
+        bytes: &[u8; HEADER_LEN],
+        salt: Salt,
+    ) -> std::result::Result<Header, &'static str> {
+        if bytes[..4] != salt.checksum(&bytes[4..]).to_le_bytes() {
+            return Err("the checksum of the record's header does not match");
+        }
+        Header::decode_fields(bytes)
+    }
+
+    /// Reads a header whose checksum is the caller's business.
+    pub(super) fn decode_fields(
+        bytes: &[u8; HEADER_LEN],
+    ) -> std::result::Result<Header, &'static str> {
         let mut fields = Cursor::new(&bytes[4..]);
         let header = Header {
+            body: fields.get_u32_le(),
             key_len: fields.get_u32_le() as usize,
             value_len: Some(fields.get_u32_le())
                 .filter(|len| *len != TOMBSTONE)
                 .map(|len| len as usize),
             sequence: fields.get_u64_le(),
         };
+        // Whoever reads on by them would otherwise ask for gigabytes.
         if header.key_len > MAX_KEY_LEN || header.value_len > Some(MAX_VALUE_LEN) {
             return Err("the lengths in the record are impossible");
+        }
+        if header.sequence > MAX_SEQUENCE {
+            return Err("the number of the record is impossible");
         }
         Ok(header)
     }
 
-    /// Appends a header to `out`, and `parts` behind it, under the right checksum.
-    pub(super) fn encode(&self, out: &mut Vec<u8>, parts: &[&str]) {
+    pub(super) fn encode(&self, salt: Salt) -> [u8; HEADER_LEN] {
         let value_len = self.value_len.map_or(TOMBSTONE, |len| len as u32);
-        let start = out.len();
-        out.extend_from_slice(&[0; 4]);
-        out.extend_from_slice(&(self.key_len as u32).to_le_bytes());
-        out.extend_from_slice(&value_len.to_le_bytes());
-        out.extend_from_slice(&self.sequence.to_le_bytes());
-        for part in parts {
-            out.extend_from_slice(part.as_bytes());
-        }
-        let checksum = crc32fast::hash(&out[start + 4..]);
-        out[start..start + 4].copy_from_slice(&checksum.to_le_bytes());
+        let mut bytes = [0; HEADER_LEN];
+        bytes[4..8].copy_from_slice(&self.body.to_le_bytes());
+        bytes[8..12].copy_from_slice(&(self.key_len as u32).to_le_bytes());
+        bytes[12..16].copy_from_slice(&value_len.to_le_bytes());
+        bytes[16..].copy_from_slice(&self.sequence.to_le_bytes());
+        let checksum = salt.checksum(&bytes[4..]);
+        bytes[..4].copy_from_slice(&checksum.to_le_bytes());
+        bytes
     }
 
     /// The length of the whole record, header included.
     pub(super) fn record_len(&self) -> usize {
         HEADER_LEN + self.key_len + self.value_len.unwrap_or(0)
     }
-}
-
-/// Whether the checksum at the head of `bytes` is that of the rest.
-pub(super) fn is_sound(bytes: &[u8]) -> bool {
-    let (checksum, rest) = bytes.split_at(4);
-    checksum == crc32fast::hash(rest).to_le_bytes()
-}
-
-/// Where in `bytes` the first sound record begins that is not at their head, and that has one of the
-/// expected sequence numbers: few bytes that are no record seem to, so few have to be summed up.
-pub(super) fn find(bytes: &[u8], expected: RangeInclusive<u64>) -> Option<usize> {
-    (1..bytes.len()).find(|at| {
-        let bytes = &bytes[*at..];
-        let header = bytes.first_chunk().map(Header::decode);
-        header.is_some_and(|header| {
-            header.is_ok_and(|header| expected.contains(&header.sequence))
-                && Record::decode(bytes).is_ok()
-        })
-    })
 }
 
 /// Refuses what no record can hold.
@@ -158,9 +165,11 @@ pub(super) fn check_lengths(key: &str, value: Option<&str>) -> Result<()> {
 mod tests {
     use super::*;
 
+    const SALT: Salt = Salt(7);
+
     fn encoded(record: Record<'_>) -> Vec<u8> {
         let mut bytes = Vec::new();
-        record.encode(&mut bytes);
+        record.encode(SALT, &mut bytes);
         bytes
     }
 
@@ -173,9 +182,11 @@ mod tests {
     #[test]
     fn the_bytes_are_as_documented() {
         let bytes = encoded(SET);
-        assert_eq!(&bytes[..4], crc32fast::hash(&bytes[4..]).to_le_bytes());
+        let salted = [&[7, 0, 0, 0], &bytes[4..24]].concat();
+        assert_eq!(&bytes[..4], crc32fast::hash(&salted).to_le_bytes());
+        assert_eq!(&bytes[4..8], crc32fast::hash(&bytes[24..]).to_le_bytes());
         assert_eq!(
-            &bytes[4..],
+            &bytes[8..],
             b"\x03\0\0\0\x04\0\0\0\x01\x02\x03\x04\x05\x06\x07\x08keyv\xc3\xa4l"
         );
     }
@@ -187,7 +198,7 @@ mod tests {
                 let record = Record { key, value, ..SET };
                 let mut bytes = encoded(record);
                 bytes.extend(b"what comes next");
-                assert_eq!(Record::decode(&bytes), Ok(record));
+                assert_eq!(Record::decode(&bytes, SALT), Ok(record));
             }
         }
     }
@@ -196,13 +207,18 @@ mod tests {
     fn a_record_with_any_bit_flipped_or_any_byte_missing_is_refused() {
         let bytes = encoded(SET);
         for len in 0..bytes.len() {
-            assert!(Record::decode(&bytes[..len]).is_err());
+            assert!(Record::decode(&bytes[..len], SALT).is_err());
         }
         for bit in 0..bytes.len() * 8 {
             let mut bytes = bytes.clone();
             bytes[bit / 8] ^= 1 << (bit % 8);
-            assert!(Record::decode(&bytes).is_err(), "bit {bit}");
+            assert!(Record::decode(&bytes, SALT).is_err(), "bit {bit}");
         }
+    }
+
+    #[test]
+    fn a_record_of_another_store_is_refused() {
+        assert!(Record::decode(&encoded(SET), Salt(8)).is_err());
     }
 
     #[test]

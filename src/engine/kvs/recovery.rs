@@ -1,12 +1,14 @@
 //! Opening a log: finding out where everything is, and what a crash has left.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
 use std::sync::Arc;
 
 use log::{info, warn};
 
-use super::hints;
+use super::hints::{self, Hints};
 use super::index::{Index, Location};
+use super::record::Salt;
 use super::segment::{self, Found, Generation, Listing, Origin, Scanner, Segment};
 use super::unsynced::LastRun;
 use crate::engine::files::Directory;
@@ -31,6 +33,12 @@ pub(super) struct Recovered {
     pub(super) active: Option<(Arc<Segment>, u64)>,
     /// The number of the last write.
     pub(super) sequence: u64,
+    /// What all its records are salted with, unless there is none.
+    pub(super) salt: Option<Salt>,
+    /// How much of `active` is known to have been on the disk.
+    pub(super) synced: u64,
+    /// What is behind the end of `active`, and more than the rest of one write.
+    torn: Option<Range<u64>>,
     /// The names of files that mean nothing any more.
     leftovers: Vec<String>,
 }
@@ -98,6 +106,7 @@ impl Recovered {
             }
             let end = segment.len()?;
             log.index.add_segment(Arc::clone(&segment));
+            log.salt = Some(segment.salt);
             if Some(segment.generation) == newest
                 && matches!(segment.origin, Origin::Written { .. })
             {
@@ -106,9 +115,15 @@ impl Recovered {
                 continue;
             }
             // Where they break off, reading the segment puts right what they have said.
-            let last = hints::read(dir, &segment, end, |key, location, has_value| {
-                log.index.put(key, has_value.then_some(location));
-            });
+            let hints = Hints::open(dir, segment.generation);
+            let last = hints
+                .filter(|hints| hints.segment_len == end)
+                .and_then(|hints| {
+                    hints.read(|key, location, _, has_value| {
+                        log.index.put(key, has_value.then_some(location));
+                    })?;
+                    Some(hints.sequence)
+                });
             let wants_hints = last.is_none();
             let last = last.map_or_else(|| log.replay(&segment, end), Ok)?;
             log.sequence = match segment.origin {
@@ -136,6 +151,10 @@ impl Recovered {
         if let Some((segment, len)) = &self.active
             && *len < segment.len()?
         {
+            if let Some(torn) = self.torn.take() {
+                let kept = segment.keep_aside(dir, torn.start, torn.end, "torn")?;
+                warn!("what is dropped is kept in {kept:?}");
+            }
             segment.truncate(*len)?;
         }
         Ok(())
@@ -157,35 +176,37 @@ impl Recovered {
         last_run: &LastRun,
     ) -> Result<u64> {
         let mut scanner = Scanner::new(Arc::clone(segment), end);
+        self.synced = last_run.synced(segment.generation);
         let len = loop {
             match self.replay_next(&mut scanner) {
                 Ok(true) => {}
                 Ok(false) => break end,
-                Err(KvsError::Damaged { offset, .. })
-                    if last_run.may_have_torn(
-                        segment.generation,
-                        offset,
-                        segment.any_record_behind(offset, end, scanner.sequence())?,
-                    ) =>
-                {
+                Err(error @ KvsError::Damaged { offset, .. }) => {
+                    let any_behind = segment.find_record(offset + 1, end).is_some();
+                    if any_behind && !last_run.may_lack_pages(segment.generation, offset) {
+                        return Err(error);
+                    }
                     let lost = end - offset;
                     warn!(
                         "{:?} ends with writes that were cut short: dropping its last {lost} bytes",
                         segment.path
                     );
+                    if any_behind || offset < self.synced {
+                        self.torn = Some(offset..end);
+                    }
                     break offset;
                 }
                 Err(error) => return Err(error),
             }
         };
         self.sequence = scanner.sequence();
-        let synced = last_run.synced(segment.generation);
-        if len < synced {
-            let lost = synced - len;
+        if len < self.synced {
+            let lost = self.synced - len;
             warn!(
-                "{:?} is {lost} bytes shorter than it was on the disk once: is that failing?",
+                "{:?} lacks {lost} bytes that were on the disk once: is that failing?",
                 segment.path
             );
+            self.synced = len;
         }
         Ok(len)
     }

@@ -1,16 +1,4 @@
-//! One file of the log: a header, and records one after the other.
-//!
-//! ```text
-//! offset  bytes  little-endian
-//!      0      8  "kvs-log\n"
-//!      8      4  version of the format: 1
-//!     12      4  generation of the segment, as in the name of the file
-//!     16      8  sequence number of the last write before the segment; of a compacted one: of the
-//!                last write that it stands for
-//!     24      8  0; of a compacted one: the length of the file
-//!     32      4  checksum: CRC-32 (ISO-HDLC) of the 32 bytes before it
-//!     36         records
-//! ```
+//! One file of the log: a header, and records one after the other. `docs/format.md` has its bytes.
 
 use std::io::{self, BufReader, Cursor, Read};
 use std::path::PathBuf;
@@ -19,7 +7,7 @@ use std::sync::Arc;
 use bytes::{Buf, BufMut};
 
 use super::hints;
-use super::record::{self, Record};
+use super::record::{self, CUT_OFF, Record, Salt};
 use crate::engine::files::{Directory, File};
 use crate::error::{KvsError, Result};
 
@@ -27,13 +15,18 @@ use crate::error::{KvsError, Result};
 pub(super) type Generation = u32;
 
 /// Bytes before the first record.
-pub(super) const HEADER_LEN: u64 = 36;
+pub(super) const HEADER_LEN: u64 = 44;
 
 const MAGIC: &[u8; 8] = b"kvs-log\n";
 const VERSION: u32 = 1;
+/// Magic, version and a checksum of both, which every version begins with.
+const PREAMBLE_LEN: usize = 16;
+
+/// No store gets as far as that, so adding to a number never goes over the end.
+pub(super) const MAX_GENERATION: Generation = Generation::MAX / 2;
 
 /// The extension of a segment's file.
-const EXTENSION: &str = "segment";
+pub(super) const EXTENSION: &str = "segment";
 /// What follows the name of a file that is still being made. Such a file means nothing.
 const UNFINISHED: &str = "unfinished";
 
@@ -52,6 +45,7 @@ pub(super) enum Origin {
 pub(super) struct Segment {
     pub(super) generation: Generation,
     pub(super) origin: Origin,
+    pub(super) salt: Salt,
     /// Where the file is, or where it will be once it is published. For messages.
     pub(super) path: PathBuf,
     file: Arc<dyn File>,
@@ -64,6 +58,7 @@ impl Segment {
         dir: &dyn Directory,
         generation: Generation,
         origin: Origin,
+        salt: Salt,
     ) -> Result<Segment> {
         let name = self::name(generation);
         let path = dir.path().join(&name);
@@ -73,19 +68,18 @@ impl Segment {
         Ok(Segment {
             generation,
             origin,
+            salt,
             path,
             file,
         })
     }
 
-    /// Completes the segment, which is `len` bytes long, with its header, and puts all of it on
-    /// the disk.
+    /// Completes the segment, which is `len` bytes long, with its header.
     pub(super) fn complete(&self, len: u64) -> Result<()> {
-        self.write(&header(self.generation, self.origin, len), 0)?;
-        self.sync()
+        self.write(&self.header(len), 0)
     }
 
-    /// Makes the segment, once it is complete, a part of the log, with a single rename.
+    /// Makes the segment, once it is complete and on the disk, a part of the log, with a single rename.
     pub(super) fn publish(&self, dir: &dyn Directory) -> Result<()> {
         publish(dir, &name(self.generation))
     }
@@ -107,22 +101,23 @@ impl Segment {
         Ok(Segment {
             generation,
             origin: Origin::Written { after: 0 },
+            salt: Salt(0),
             path,
             file,
         })
     }
 
-    /// Reads where the segment comes from.
+    /// Reads where the segment comes from. That is known then even where the file is not as long
+    /// as it should be, and something of it where the header is damaged.
     pub(super) fn read_header(&mut self) -> Result<()> {
         let end = self.len()?;
         if end < HEADER_LEN {
             return Err(self.damaged(0, "the header is cut off"));
         }
         let header = self.read(0, HEADER_LEN as usize)?;
-        let mut fields = Cursor::new(&header[MAGIC.len()..]);
-        let (version, named) = (fields.get_u32_le(), fields.get_u32_le());
-        let (sequence, len) = (fields.get_u64_le(), fields.get_u64_le());
-        if !header.starts_with(MAGIC) || fields.get_u32_le() != crc32fast::hash(&header[..32]) {
+        let (preamble, rest) = header.split_at(PREAMBLE_LEN);
+        let version = Cursor::new(&preamble[MAGIC.len()..]).get_u32_le();
+        if !preamble.starts_with(MAGIC) || !ends_with_checksum(preamble) {
             return Err(self.damaged(0, "it does not begin as a segment does"));
         }
         if version != VERSION {
@@ -132,16 +127,46 @@ impl Segment {
                 supported: VERSION,
             });
         }
-        if named != self.generation {
+        let mut fields = Cursor::new(rest);
+        let (generation, salt) = (fields.get_u32_le(), fields.get_u32_le());
+        let (sequence, len) = (fields.get_u64_le(), fields.get_u64_le());
+        self.salt = Salt(salt);
+        if !ends_with_checksum(rest) {
+            return Err(self.damaged(0, "the checksum of the header does not match"));
+        }
+        if generation != self.generation {
             return Err(self.damaged(0, "it is another segment than its name says"));
+        }
+        if sequence > record::MAX_SEQUENCE {
+            return Err(self.damaged(0, "the numbers in the header are impossible"));
         }
         self.origin = match len {
             0 => Origin::Written { after: sequence },
-            _ if len > end => return Err(self.damaged(end, "the end of the file is missing")),
-            _ if len < end => return Err(self.damaged(len, "the file goes on after its end")),
             _ => Origin::Compacted { upto: sequence },
         };
-        Ok(())
+        match len {
+            0 => Ok(()),
+            _ if len > end => Err(self.damaged(end, "the end of the file is missing")),
+            _ if len < end => Err(self.damaged(len, "the file goes on after its end")),
+            _ => Ok(()),
+        }
+    }
+
+    fn header(&self, len: u64) -> Vec<u8> {
+        let (sequence, len) = match self.origin {
+            Origin::Written { after } => (after, 0),
+            Origin::Compacted { upto } => (upto, len),
+        };
+        let mut preamble = MAGIC.to_vec();
+        preamble.put_u32_le(VERSION);
+        preamble.put_u32_le(crc32fast::hash(&preamble));
+        let mut rest = Vec::new();
+        rest.put_u32_le(self.generation);
+        rest.put_u32_le(self.salt.0);
+        rest.put_u64_le(sequence);
+        rest.put_u64_le(len);
+        rest.put_u32_le(crc32fast::hash(&rest));
+        [preamble, rest].concat()
     }
 
     /// The length of the file, in bytes.
@@ -183,16 +208,93 @@ impl Segment {
 
     /// The record in the bytes that were read at `offset`.
     pub(super) fn decode<'a>(&self, bytes: &'a [u8], offset: u64) -> Result<Record<'a>> {
-        Record::decode(bytes).map_err(|reason| self.damaged(offset, reason))
+        Record::decode(bytes, self.salt).map_err(|reason| self.damaged(offset, reason))
     }
 
-    /// Whether a sound record begins anywhere between `offset` and `end`, but not at `offset`.
+    /// Writes what is between `start` and `end` once more.
     ///
-    /// `sequence` is that of the last record before.
-    pub(super) fn any_record_behind(&self, offset: u64, end: u64, sequence: u64) -> Result<bool> {
-        let tail = self.read(offset, (end - offset) as usize)?;
-        let expected = sequence + 1..=sequence + tail.len() as u64;
-        Ok(record::find(&tail, expected).is_some())
+    /// After a sync that failed, the system may hold bytes in memory that it does not mean to write
+    /// any more, and a second sync would say that all is well.
+    pub(super) fn rewrite(&self, start: u64, end: u64) -> Result<()> {
+        const BLOCK: u64 = 1024 * 1024;
+        let mut offset = start;
+        while offset < end {
+            let len = BLOCK.min(end - offset);
+            self.write(&self.read(offset, len as usize)?, offset)?;
+            offset += len;
+        }
+        Ok(())
+    }
+
+    /// The place of the first sound record that begins between `start` and `end`. What cannot be
+    /// read is passed over.
+    pub(super) fn find_record(&self, start: u64, end: u64) -> Option<u64> {
+        const SECTOR: u64 = 4096;
+        let mut block = 1024 * 1024;
+        let mut offset = start;
+        while offset + record::HEADER_LEN as u64 <= end {
+            let len = (block + record::HEADER_LEN as u64 - 1).min(end - offset);
+            let Ok(bytes) = self.read(offset, len as usize) else {
+                // Sector by sector from here on, to lose no more than those that are bad.
+                if block == SECTOR {
+                    offset = (offset / SECTOR + 1) * SECTOR;
+                }
+                block = SECTOR;
+                continue;
+            };
+            for at in 0..=bytes.len() - record::HEADER_LEN {
+                let place = offset + at as u64;
+                let header = bytes[at..].first_chunk();
+                let header = header.map(|bytes| record::Header::decode(bytes, self.salt));
+                if let Some(Ok(header)) = header
+                    && place + header.record_len() as u64 <= end
+                    && let Ok(bytes) = self.read(place, header.record_len())
+                    && Record::decode(&bytes, self.salt).is_ok()
+                {
+                    return Some(place);
+                }
+            }
+            offset += (bytes.len() - record::HEADER_LEN + 1) as u64;
+        }
+        None
+    }
+
+    /// Copies what is between `start` and `end` to a file beside the log, and says where.
+    pub(super) fn keep_aside(
+        &self,
+        dir: &dyn Directory,
+        start: u64,
+        end: u64,
+        what: &str,
+    ) -> Result<PathBuf> {
+        let taken = dir.list();
+        let taken = taken.map_err(KvsError::io(format_args!("list {:?}", dir.path())))?;
+        let mut n = 1;
+        let name = loop {
+            let name = format!("{}.{what}{n}", self::name(self.generation));
+            if !taken.contains(&name) {
+                break name;
+            }
+            n += 1;
+        };
+        let path = dir.path().join(&name);
+        let copy = || {
+            let copy = dir.create(&unfinished(&name))?;
+            let mut offset = start;
+            while offset < end {
+                // What cannot be read is left out, as zeros.
+                let len = 4096.min(end - offset) as usize;
+                if let Ok(bytes) = self.read(offset, len) {
+                    copy.write_all_at(&bytes, offset - start)?;
+                }
+                offset += len as u64;
+            }
+            copy.sync()
+        };
+        copy().map_err(KvsError::io(format_args!("write {path:?}")))?;
+        publish(dir, &name)?;
+        sync_names(dir)?;
+        Ok(path)
     }
 
     pub(super) fn damaged(&self, offset: u64, reason: &str) -> KvsError {
@@ -208,18 +310,10 @@ impl Segment {
     }
 }
 
-fn header(generation: Generation, origin: Origin, len: u64) -> Vec<u8> {
-    let (sequence, len) = match origin {
-        Origin::Written { after } => (after, 0),
-        Origin::Compacted { upto } => (upto, len),
-    };
-    let mut header = MAGIC.to_vec();
-    header.put_u32_le(VERSION);
-    header.put_u32_le(generation);
-    header.put_u64_le(sequence);
-    header.put_u64_le(len);
-    header.put_u32_le(crc32fast::hash(&header));
-    header
+fn ends_with_checksum(bytes: &[u8]) -> bool {
+    bytes
+        .split_last_chunk()
+        .is_some_and(|(bytes, checksum)| crc32fast::hash(bytes).to_le_bytes() == *checksum)
 }
 
 /// Digits of a generation in a file name: enough for all of them, so that names sort as they do.
@@ -273,6 +367,7 @@ impl Listing {
                 continue;
             }
             match (number.parse(), extension) {
+                (Ok(MAX_GENERATION..), _) => {}
                 (Ok(generation), EXTENSION) => listing.segments.push(generation),
                 (Ok(generation), hints::EXTENSION) => listing.hints.push(generation),
                 (Ok(_), _) if extension.ends_with(UNFINISHED) => listing.unfinished.push(name),
@@ -339,40 +434,49 @@ impl Scanner {
         &self.segment
     }
 
-    /// The next record, or `None` at the end of the segment.
+    /// The next record, or `None` at the end of the segment. It has to be the one that comes next.
     pub(super) fn next(&mut self) -> Result<Option<Found<'_>>> {
-        let (offset, left) = (self.offset, self.end - self.offset);
+        let last = self.sequence;
+        let origin = self.segment.origin;
+        self.read_record(|sequence| match origin {
+            Origin::Written { .. } => sequence == last + 1,
+            Origin::Compacted { upto } => (last + 1..=upto).contains(&sequence),
+        })
+    }
+
+    /// The next record, or `None` at the end of the segment, whichever it is.
+    pub(super) fn next_of_any_number(&mut self) -> Result<Option<Found<'_>>> {
+        self.read_record(|_| true)
+    }
+
+    fn read_record(&mut self, is_next: impl Fn(u64) -> bool) -> Result<Option<Found<'_>>> {
+        let (offset, left) = (self.offset, self.end.saturating_sub(self.offset));
         if left == 0 {
             return Ok(None);
         }
         let damaged = |reason| self.segment.damaged(offset, reason);
-        let mut header = [0; record::HEADER_LEN];
-        if left < header.len() as u64 {
-            return Err(damaged("the record is cut off"));
+        let mut start = [0; record::HEADER_LEN];
+        if left < start.len() as u64 {
+            return Err(damaged(CUT_OFF));
         }
         self.reader
-            .read_exact(&mut header)
+            .read_exact(&mut start)
             .map_err(self.segment.read_failed(offset))?;
-        let len = record::Header::decode(&header)
-            .map_err(damaged)?
-            .record_len();
+        let header = record::Header::decode(&start, self.segment.salt).map_err(damaged)?;
+        let len = header.record_len();
         if left < len as u64 {
-            return Err(damaged("the record is cut off"));
+            return Err(damaged(CUT_OFF));
+        }
+        if !is_next(header.sequence) {
+            return Err(damaged("the record belongs in another place"));
         }
         self.bytes.clear();
-        self.bytes.extend(header);
+        self.bytes.extend_from_slice(&start);
         self.bytes.resize(len, 0);
         self.reader
             .read_exact(&mut self.bytes[record::HEADER_LEN..])
             .map_err(self.segment.read_failed(offset))?;
         let record = self.segment.decode(&self.bytes, offset)?;
-        let is_in_order = match self.segment.origin {
-            Origin::Written { .. } => record.sequence == self.sequence + 1,
-            Origin::Compacted { upto } => (self.sequence + 1..=upto).contains(&record.sequence),
-        };
-        if !is_in_order {
-            return Err(damaged("the record belongs in another place"));
-        }
         self.offset += len as u64;
         self.sequence = record.sequence;
         Ok(Some(Found {
@@ -380,6 +484,17 @@ impl Scanner {
             bytes: &self.bytes,
             record,
         }))
+    }
+
+    /// Goes on at `offset`, after an error.
+    pub(super) fn skip_to(&mut self, offset: u64) {
+        self.offset = offset;
+        self.reader = FileReader::buffered(Arc::clone(&self.segment.file), offset, self.end);
+    }
+
+    /// Where the next record begins.
+    pub(super) fn offset(&self) -> u64 {
+        self.offset
     }
 
     /// The sequence number of the last record, or that which the segment follows.
@@ -398,7 +513,7 @@ pub(super) struct FileReader {
 impl FileReader {
     /// Reads what is between `offset` and `end` in `file`.
     pub(super) fn buffered(file: Arc<dyn File>, offset: u64, end: u64) -> BufReader<FileReader> {
-        let capacity = (end - offset).min(128 * 1024) as usize;
+        let capacity = end.saturating_sub(offset).min(128 * 1024) as usize;
         BufReader::with_capacity(capacity, FileReader { file, offset })
     }
 }

@@ -1,22 +1,12 @@
 //! What was written and may not be on the disk yet, and the watermark: how far it is.
 //!
-//! The watermark is a file of its own. After a crash it tells damage from what was never on the
-//! disk: before the watermark everything has to be there. Behind it, everything has to be there as
-//! well if only the process died; if the machine went down, pages may be missing, and not just at
-//! the end, since the system writes them in whatever order it likes.
+//! The watermark is a file of its own, `docs/format.md` has its bytes. After a crash it tells damage
+//! from what was never on the disk: before the watermark everything has to be there. Behind it,
+//! everything has to be there as well if only the process died; if the machine went down, pages may
+//! be missing, and not just at the end, since the system writes them in whatever order it likes.
 //!
-//! ```text
-//! offset  bytes  little-endian
-//!      0      8  "kvs-syn\n"
-//!      8      4  version of the format: 1
-//!     12      4  generation of a segment
-//!     16      8  bytes of that segment that are on the disk, as are all segments before it
-//!     24     36  what the machine called the time since its start, or zeros
-//!     60      4  checksum: CRC-32 (ISO-HDLC) of the 60 bytes before it
-//! ```
-//!
-//! It is written after every sync, and synced itself only when the store closes: one that is lost
-//! or torn counts as none, and an old one is as true as a new one.
+//! It is written after every sync, and synced itself only when the store opens and closes: one that
+//! is lost or torn counts as none, and an old one is as true as a new one.
 
 use std::io::{self, Cursor};
 use std::sync::Arc;
@@ -25,16 +15,17 @@ use bytes::{Buf, BufMut};
 use log::warn;
 
 use super::log::Failure;
-use super::segment::{Generation, HEADER_LEN, Segment};
+use super::record::Salt;
+use super::segment::{Generation, HEADER_LEN, MAX_GENERATION, Segment};
 use crate::engine::files::{Directory, File};
-use crate::error::{KvsError, Result};
+use crate::error::Result;
 use crate::sync::Mutex;
 
 const NAME: &str = "kvs-synced";
 const MAGIC: &[u8; 8] = b"kvs-syn\n";
 const VERSION: u32 = 1;
 const BOOT_LEN: usize = 36;
-const LEN: usize = 64;
+const LEN: usize = 68;
 
 /// How far the log is known to be on the disk: all segments before this one, and so much of it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,13 +35,15 @@ pub(super) struct Watermark {
 }
 
 impl Watermark {
-    /// The bytes of the file, with what the machine calls its time since the start.
-    fn encode(self, boot: &[u8; BOOT_LEN]) -> Vec<u8> {
+    /// The bytes of the file, with what the machine calls its time since the start. The salt is
+    /// there for the case that the header is damaged that has it, too.
+    fn encode(self, boot: &[u8; BOOT_LEN], salt: Salt) -> Vec<u8> {
         let mut bytes = MAGIC.to_vec();
         bytes.put_u32_le(VERSION);
         bytes.put_u32_le(self.generation);
         bytes.put_u64_le(self.len);
         bytes.put_slice(boot);
+        bytes.put_u32_le(salt.0);
         bytes.put_u32_le(crc32fast::hash(&bytes));
         bytes
     }
@@ -68,6 +61,8 @@ fn boot(dir: &dyn Directory) -> [u8; BOOT_LEN] {
 #[derive(Debug, Default)]
 pub(super) struct LastRun {
     pub(super) watermark: Watermark,
+    /// The log's salt, where there was a watermark.
+    pub(super) salt: Option<Salt>,
     /// Whether the machine has been up ever since.
     same_boot: bool,
 }
@@ -90,11 +85,14 @@ impl LastRun {
         };
         let mut last_boot = [0; BOOT_LEN];
         fields.copy_to_slice(&mut last_boot);
-        if bytes[..] != watermark.encode(&last_boot) {
+        let salt = Salt(fields.get_u32_le());
+        if bytes[..] != watermark.encode(&last_boot, salt) || watermark.generation >= MAX_GENERATION
+        {
             return LastRun::default();
         }
         LastRun {
             watermark,
+            salt: Some(salt),
             same_boot: last_boot == boot(dir) && last_boot != [0; BOOT_LEN],
         }
     }
@@ -107,15 +105,10 @@ impl LastRun {
         }
     }
 
-    /// Whether a crash explains that in the newest segment there is no sound record at `offset`,
-    /// given whether there are any behind.
-    pub(super) fn may_have_torn(
-        &self,
-        generation: Generation,
-        offset: u64,
-        any_record_behind: bool,
-    ) -> bool {
-        !any_record_behind || !self.same_boot && offset >= self.synced(generation)
+    /// Whether a crash explains that there is no sound record at `offset` of the newest segment,
+    /// although there are some behind.
+    pub(super) fn may_lack_pages(&self, generation: Generation, offset: u64) -> bool {
+        !self.same_boot && offset >= self.synced(generation)
     }
 }
 
@@ -127,27 +120,45 @@ pub(super) struct Unsynced {
     /// The active segment and its length, where some of it may not be on the disk.
     written: Mutex<Option<(Arc<Segment>, u64)>>,
     /// Held for as long as a sync takes: whoever finds nothing to sync may rely on it being done.
-    file: Mutex<Arc<dyn File>>,
+    /// `None` where there is no such file and no room for one. Without it the log is as good as
+    /// before, only damage is harder to tell from a crash.
+    file: Mutex<Option<Arc<dyn File>>>,
     boot: [u8; BOOT_LEN],
     failure: Failure,
 }
 
 impl Unsynced {
-    pub(super) fn new(dir: &dyn Directory, failure: Failure) -> Result<Unsynced> {
+    /// Begins with `segment` as the active one, of which nothing behind `synced` is known to be on
+    /// the disk, and sees to it that all its `len` bytes are.
+    pub(super) fn new(
+        dir: &dyn Directory,
+        segment: &Arc<Segment>,
+        synced: u64,
+        len: u64,
+        failure: Failure,
+    ) -> Result<Unsynced> {
         let file = match dir.open(NAME) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => dir.create(NAME),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                dir.create(NAME).and_then(|file| {
+                    dir.sync()?;
+                    Ok(file)
+                })
+            }
             opened => opened,
         };
-        let file = file.map_err(KvsError::io(format_args!(
-            "open {:?}",
-            dir.path().join(NAME)
-        )))?;
-        Ok(Unsynced {
+        let file = file.inspect_err(|error| warn!("going on without {NAME}: {error}"));
+        let unsynced = Unsynced {
             written: Mutex::default(),
-            file: Mutex::new(file),
+            file: Mutex::new(file.ok()),
             boot: boot(dir),
             failure,
-        })
+        };
+        if synced < len {
+            segment.rewrite(synced, len)?;
+        }
+        unsynced.note(segment, len);
+        unsynced.sync_with_watermark()?;
+        Ok(unsynced)
     }
 
     /// Notes that `segment` is the active one, and `len` bytes long.
@@ -155,23 +166,14 @@ impl Unsynced {
         *self.written.lock() = Some((Arc::clone(segment), len));
     }
 
+    /// Notes that `segment` is a new active one, and that all before it is on the disk.
+    pub(super) fn note_new(&self, segment: &Segment) {
+        self.write_watermark(&mut self.file.lock(), segment, HEADER_LEN);
+    }
+
     /// Waits until everything noted so far is on the disk.
     pub(super) fn sync(&self) -> Result<()> {
-        self.sync_and(|_| {})
-    }
-
-    /// Does the same, and makes the watermark durable too: the next one to come can tell damage in
-    /// all of the log.
-    pub(super) fn close(&self) -> Result<()> {
-        self.sync_and(|file| {
-            if let Err(error) = file.sync() {
-                warn!("cannot sync {NAME}: {error}");
-            }
-        })
-    }
-
-    fn sync_and(&self, then: impl FnOnce(&dyn File)) -> Result<()> {
-        let file = self.file.lock();
+        let mut file = self.file.lock();
         self.failure.check()?;
         let written = self.written.lock().take();
         if let Some((segment, len)) = written {
@@ -179,16 +181,35 @@ impl Unsynced {
             segment
                 .sync()
                 .inspect_err(|error| self.failure.set(error))?;
-            let watermark = Watermark {
-                generation: segment.generation,
-                len,
-            };
-            // Without it the log is as good as before, only damage is harder to tell.
-            if let Err(error) = file.write_all_at(&watermark.encode(&self.boot), 0) {
-                warn!("cannot write {NAME}: {error}");
-            }
+            self.write_watermark(&mut file, &segment, len);
         }
-        then(&**file);
         Ok(())
+    }
+
+    /// Does the same, and makes the watermark durable, too: the next one to come can tell damage in
+    /// all of the log.
+    pub(super) fn sync_with_watermark(&self) -> Result<()> {
+        self.sync()?;
+        if let Some(file) = &*self.file.lock()
+            && let Err(error) = file.sync()
+        {
+            warn!("cannot sync {NAME}: {error}");
+        }
+        Ok(())
+    }
+
+    fn write_watermark(&self, file: &mut Option<Arc<dyn File>>, segment: &Segment, len: u64) {
+        let watermark = Watermark {
+            generation: segment.generation,
+            len,
+        };
+        let bytes = watermark.encode(&self.boot, segment.salt);
+        if let Some(error) = file
+            .as_ref()
+            .and_then(|file| file.write_all_at(&bytes, 0).err())
+        {
+            warn!("going on without {NAME}: {error}");
+            *file = None;
+        }
     }
 }
