@@ -123,6 +123,18 @@ impl Disk {
         copy
     }
 
+    /// Another disk with what would be left on this one if the power failed now and took all that
+    /// it could.
+    pub fn durable(&self) -> Disk {
+        let state = self.state();
+        let left = Disk::default();
+        for (name, inode) in &state.durable_names {
+            left.put(name, &state.inodes[*inode].durable);
+        }
+        left.state().boot = state.boot + 1;
+        left
+    }
+
     /// Puts a file on the disk, durably, in the place of one that may be there.
     pub fn put(&self, name: &str, bytes: &[u8]) {
         let mut state = self.state();

@@ -1,0 +1,496 @@
+//! The orders in which threads may come to the engine's locks and to the disk, chosen at random.
+//!
+//! The engine is compiled here a second time, with other locks: at each of them, and before each
+//! call to the disk, another thread may have its turn. `KVS_SCHEDULES` sets how many orders each
+//! test tries: `KVS_SCHEDULES=10000 cargo test --release --test concurrency`. An order that fails
+//! is printed, and `shuttle::replay` takes it again.
+
+mod common;
+
+use std::env;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use ::kvs::engine::files::{Directory, File};
+use ::kvs::engine::{EngineFuture, KvsEngine, SyncLevel};
+use ::kvs::thread_pool::ThreadPool;
+use ::kvs::{KvsError, Result};
+use common::disk::Disk;
+use common::later::{self, Later};
+use futures::executor::{self, Notify};
+use futures::{Async, Future};
+use shuttle::scheduler::{PctScheduler, RandomScheduler};
+use shuttle::thread::{self, Thread};
+use shuttle::{Config, Runner};
+
+use self::engine::kvs::{KvStore, KvStoreOptions};
+
+/// The locks of `src/sync.rs`, as that names them.
+mod sync {
+    use std::fmt::Debug;
+    use std::ops::{Deref, DerefMut};
+
+    use shuttle::sync;
+
+    #[derive(Debug, Default)]
+    pub(crate) struct Mutex<T>(sync::Mutex<T>);
+
+    /// `None` while it waits.
+    pub(crate) struct MutexGuard<'a, T>(Option<sync::MutexGuard<'a, T>>);
+
+    impl<T> Mutex<T> {
+        pub(crate) fn new(value: T) -> Mutex<T> {
+            Mutex(sync::Mutex::new(value))
+        }
+
+        pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+            MutexGuard(Some(self.0.lock().unwrap()))
+        }
+    }
+
+    impl<T> Deref for MutexGuard<'_, T> {
+        type Target = T;
+
+        fn deref(&self) -> &T {
+            self.0.as_ref().unwrap()
+        }
+    }
+
+    impl<T> DerefMut for MutexGuard<'_, T> {
+        fn deref_mut(&mut self) -> &mut T {
+            self.0.as_mut().unwrap()
+        }
+    }
+
+    #[derive(Debug, Default)]
+    pub(crate) struct Condvar(sync::Condvar);
+
+    impl Condvar {
+        pub(crate) fn new() -> Condvar {
+            Condvar::default()
+        }
+
+        pub(crate) fn wait<T>(&self, guard: &mut MutexGuard<'_, T>) {
+            guard.0 = guard.0.take().map(|guard| self.0.wait(guard).unwrap());
+        }
+
+        pub(crate) fn notify_one(&self) {
+            self.0.notify_one();
+        }
+    }
+
+    #[derive(Debug, Default)]
+    pub(crate) struct RwLock<T>(sync::RwLock<T>);
+
+    impl<T> RwLock<T> {
+        pub(crate) fn new(value: T) -> RwLock<T> {
+            RwLock(sync::RwLock::new(value))
+        }
+
+        pub(crate) fn read(&self) -> sync::RwLockReadGuard<'_, T> {
+            self.0.read().unwrap()
+        }
+
+        pub(crate) fn write(&self) -> sync::RwLockWriteGuard<'_, T> {
+            self.0.write().unwrap()
+        }
+    }
+}
+
+mod error {
+    pub(crate) use ::kvs::{KvsError, Result};
+}
+
+mod thread_pool {
+    pub(crate) use ::kvs::thread_pool::ThreadPool;
+}
+
+#[path = "."]
+mod engine {
+    pub(crate) use ::kvs::engine::{
+        DataDir, EngineFuture, EngineKind, KvsEngine, SyncLevel, files,
+    };
+
+    #[path = "../src/engine/kvs/mod.rs"]
+    #[allow(dead_code, unused_imports, reason = "the tests use a part of it")]
+    pub(crate) mod kvs;
+}
+
+/// A thread for every job.
+#[derive(Debug, Clone)]
+struct Threads;
+
+impl ThreadPool for Threads {
+    fn new(_: u32) -> Result<Threads> {
+        Ok(Threads)
+    }
+
+    fn spawn<F: FnOnce() + Send + 'static>(&self, job: F) {
+        thread::spawn(job);
+    }
+}
+
+type Store = KvStore<Threads>;
+
+/// Waits as a thread does: where nobody wakes it up, the schedule ends there and the test fails.
+fn wait<T>(future: EngineFuture<T>) -> Result<T> {
+    struct Unpark(Thread);
+    impl Notify for Unpark {
+        fn notify(&self, _: usize) {
+            self.0.unpark();
+        }
+    }
+    let this = Arc::new(Unpark(thread::current()));
+    let mut task = executor::spawn(future);
+    loop {
+        match task.poll_future_notify(&this, 0)? {
+            Async::Ready(item) => return Ok(item),
+            Async::NotReady => thread::park(),
+        }
+    }
+}
+
+/// Lets another thread have its turn, or not. Unlike a yield it does not ask for that.
+fn pause() {
+    shuttle::sync::atomic::AtomicBool::new(false).load(Ordering::SeqCst);
+}
+
+/// A disk on which everything takes its time.
+#[derive(Debug)]
+struct Slow {
+    disk: Disk,
+    /// Whether a store has it.
+    is_in_use: Arc<AtomicBool>,
+}
+
+impl Drop for Slow {
+    fn drop(&mut self) {
+        self.is_in_use.store(false, Ordering::SeqCst);
+    }
+}
+
+#[derive(Debug)]
+struct SlowFile(Arc<dyn File>);
+
+impl Slow {
+    fn opened(opened: io::Result<Arc<dyn File>>) -> io::Result<Arc<dyn File>> {
+        opened.map(|file| Arc::new(SlowFile(file)) as Arc<dyn File>)
+    }
+}
+
+impl Directory for Slow {
+    fn path(&self) -> &Path {
+        self.disk.path()
+    }
+
+    fn list(&self) -> io::Result<Vec<String>> {
+        pause();
+        self.disk.list()
+    }
+
+    fn open(&self, name: &str) -> io::Result<Arc<dyn File>> {
+        pause();
+        Slow::opened(self.disk.open(name))
+    }
+
+    fn create(&self, name: &str) -> io::Result<Arc<dyn File>> {
+        pause();
+        Slow::opened(self.disk.create(name))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        pause();
+        self.disk.rename(from, to)
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        pause();
+        self.disk.remove(name)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        pause();
+        self.disk.sync()
+    }
+
+    fn boot(&self) -> String {
+        self.disk.boot()
+    }
+}
+
+impl File for SlowFile {
+    fn size(&self) -> io::Result<u64> {
+        pause();
+        self.0.size()
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        pause();
+        self.0.read_at(buffer, offset)
+    }
+
+    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        pause();
+        self.0.write_all_at(bytes, offset)
+    }
+
+    fn truncate(&self, len: u64) -> io::Result<()> {
+        pause();
+        self.0.truncate(len)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        pause();
+        self.0.sync()
+    }
+}
+
+/// A disk, and who may open a store on it.
+#[derive(Debug, Clone, Default)]
+struct Machine {
+    disk: Disk,
+    is_in_use: Arc<AtomicBool>,
+}
+
+impl Machine {
+    /// Opens a store that rolls and compacts all the time.
+    fn open(&self, level: SyncLevel) -> Store {
+        let was_in_use = self.is_in_use.swap(true, Ordering::SeqCst);
+        assert!(!was_in_use, "the last one still has the directory");
+        let disk = Slow {
+            disk: self.disk.clone(),
+            is_in_use: Arc::clone(&self.is_in_use),
+        };
+        let options = KvStoreOptions::default().sync(level);
+        let options = options.segment_bytes(100).dead_bytes(60);
+        options.open_in(disk, 1).unwrap()
+    }
+
+    /// What would be there after a power cut that took all it could.
+    fn after_power_cut(&self) -> ::kvs::KvStore<Later> {
+        let options = ::kvs::KvStore::<Later>::options().sync(SyncLevel::Never);
+        options.open_in(self.disk.durable(), 1).unwrap()
+    }
+}
+
+/// A key with one writer, which says what may be read there.
+#[derive(Debug)]
+struct Key {
+    name: &'static str,
+    /// How many writes have begun, and how many of them are done.
+    begun: AtomicU64,
+    done: AtomicU64,
+}
+
+impl Key {
+    fn new(name: &'static str) -> Arc<Key> {
+        Arc::new(Key {
+            name,
+            begun: AtomicU64::new(0),
+            done: AtomicU64::new(0),
+        })
+    }
+
+    /// What is there after the `n`th write.
+    fn version(&self, n: u64) -> Option<String> {
+        let is_there = n > 0 && n % 4 != 3;
+        is_there.then(|| format!("{} {n}", self.name))
+    }
+
+    fn write(&self, store: &Store) -> EngineFuture<()> {
+        let n = self.begun.fetch_add(1, Ordering::SeqCst) + 1;
+        match self.version(n) {
+            Some(value) => store.set(self.name.to_owned(), value),
+            None => store.remove(self.name.to_owned()),
+        }
+    }
+
+    /// After which write `value` was there, from the `first` one on.
+    fn written(&self, value: Option<&str>, first: u64) -> u64 {
+        let begun = self.begun.load(Ordering::SeqCst);
+        let mut writes = first..=begun;
+        let Some(n) = writes.find(|n| self.version(*n).as_deref() == value) else {
+            panic!("{self:?} had {value:?}, and should have had a value of {first}..={begun}");
+        };
+        n
+    }
+
+    /// Reads the key, and says after which write that was its value, none before `seen`.
+    fn read(&self, store: &Store, seen: u64) -> u64 {
+        let first = self.done.load(Ordering::SeqCst).max(seen);
+        let value = wait(store.get(self.name.to_owned())).unwrap();
+        self.written(value.as_deref(), first)
+    }
+
+    /// Checks that the key has the value of its `n`th write.
+    fn check_is_at(&self, store: &Store, n: u64) {
+        let value = wait(store.get(self.name.to_owned())).unwrap();
+        assert_eq!(value, self.version(n));
+    }
+
+    /// Checks that a power cut would not take away what was there after the `n`th write.
+    fn check_is_durable(&self, machine: &Machine, n: u64) {
+        let store = machine.after_power_cut();
+        let value = later::done(store.get(self.name.to_owned())).unwrap();
+        self.written(value.as_deref(), n);
+    }
+}
+
+/// Tries `test` in many orders, half of which change threads seldom.
+fn check(test: fn()) {
+    let schedules = match env::var("KVS_SCHEDULES") {
+        Ok(number) => number.parse().unwrap(),
+        Err(_) => 20,
+    };
+    let mut config = Config::new();
+    config.stack_size = 256 * 1024;
+    Runner::new(RandomScheduler::new(schedules), config.clone()).run(test);
+    Runner::new(PctScheduler::new(3, schedules), config).run(test);
+}
+
+/// Two threads write two keys each while two others read all four.
+fn write_and_read(level: SyncLevel) {
+    let machine = Machine::default();
+    let store = machine.open(level);
+    let keys: Vec<_> = ["a", "b", "c", "d"].map(Key::new).into();
+    let mut threads = Vec::new();
+    for keys in keys.chunks(2) {
+        let (keys, store, machine) = (keys.to_vec(), store.clone(), machine.clone());
+        threads.push(thread::spawn(move || {
+            for n in 1..=5 {
+                let writes: Vec<_> = keys.iter().map(|key| key.write(&store)).collect();
+                for (key, write) in keys.iter().zip(writes) {
+                    wait(write).unwrap();
+                    key.done.store(n, Ordering::SeqCst);
+                }
+                if level != SyncLevel::Always {
+                    wait(store.sync()).unwrap();
+                }
+                for key in &keys {
+                    key.check_is_durable(&machine, n);
+                }
+            }
+        }));
+    }
+    for _ in 0..2 {
+        let (keys, store, machine) = (keys.clone(), store.clone(), machine.clone());
+        threads.push(thread::spawn(move || {
+            let mut seen = [0; 4];
+            for _ in 0..4 {
+                for (key, seen) in keys.iter().zip(&mut seen) {
+                    *seen = key.read(&store, *seen);
+                    if level == SyncLevel::Always {
+                        key.check_is_durable(&machine, *seen);
+                    }
+                }
+            }
+        }));
+    }
+    for thread in threads {
+        thread.join().unwrap();
+    }
+    drop(store);
+    let store = machine.open(level);
+    for key in keys {
+        key.check_is_at(&store, 5);
+    }
+}
+
+#[test]
+fn with_always_what_was_read_or_acknowledged_is_on_the_disk_and_stays() {
+    check(|| write_and_read(SyncLevel::Always));
+}
+
+#[test]
+fn with_never_what_was_read_or_acknowledged_stays_and_sync_puts_it_on_the_disk() {
+    check(|| write_and_read(SyncLevel::Never));
+}
+
+#[test]
+fn closing_waits_for_what_is_under_way() {
+    check(|| {
+        let machine = Machine::default();
+        let keys: Vec<_> = ["a", "b", "c"].map(Key::new).into();
+        for _ in 0..3 {
+            let store = machine.open(SyncLevel::Never);
+            let threads = keys.iter().map(|key| {
+                let (key, store) = (Arc::clone(key), store.clone());
+                thread::spawn(move || {
+                    let writes = [key.write(&store), store.set(key.name.repeat(2), "x".into())];
+                    // What is left behind unread is nobody's concern.
+                    let _ = store.get(key.name.to_owned());
+                    writes
+                })
+            });
+            let threads: Vec<_> = threads.collect();
+            drop(store);
+            let writes = threads
+                .into_iter()
+                .flat_map(|thread| thread.join().unwrap());
+            let writes: Vec<_> = writes.collect();
+            let steps = machine.disk.steps();
+            for mut write in writes {
+                assert!(write.poll().unwrap().is_ready());
+            }
+            for _ in 0..5 {
+                thread::yield_now();
+            }
+            assert_eq!(machine.disk.steps(), steps, "closed, and goes on");
+        }
+        let store = machine.open(SyncLevel::Never);
+        for key in keys {
+            key.check_is_at(&store, 3);
+            assert_eq!(
+                wait(store.get(key.name.repeat(2))).unwrap(),
+                Some("x".into())
+            );
+        }
+    });
+}
+
+#[test]
+fn reads_find_what_compaction_moves_under_them() {
+    check(|| {
+        let machine = Machine::default();
+        let store = machine.open(SyncLevel::Never);
+        let still: Vec<_> = ["s", "t", "u"].map(Key::new).into();
+        for key in &still {
+            wait(key.write(&store)).unwrap();
+        }
+        let threads = still.iter().map(|key| {
+            let (key, store) = (Arc::clone(key), store.clone());
+            thread::spawn(move || {
+                for _ in 0..8 {
+                    key.check_is_at(&store, 1);
+                }
+            })
+        });
+        let threads: Vec<_> = threads.collect();
+        let first = "0000000001.segment".to_owned();
+        while machine.disk.names().contains(&first) {
+            wait(store.set("k".to_owned(), "v".to_owned())).unwrap();
+        }
+        for thread in threads {
+            thread.join().unwrap();
+        }
+    });
+}
+
+#[test]
+fn of_two_removals_at_once_one_finds_the_key() {
+    check(|| {
+        let store = Machine::default().open(SyncLevel::Never);
+        wait(store.set("k".to_owned(), "v".to_owned())).unwrap();
+        let threads = [store.clone(), store].map(|store| {
+            thread::spawn(move || match wait(store.remove("k".to_owned())) {
+                Ok(()) => 1,
+                Err(KvsError::KeyNotFound) => 0,
+                Err(error) => panic!("{error}"),
+            })
+        });
+        let removed = threads.map(|thread| thread.join().unwrap());
+        assert_eq!(removed.iter().sum::<u32>(), 1);
+    });
+}
