@@ -1,0 +1,381 @@
+//! Any bytes as the files of a store.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+use kvs::engine::files::Directory;
+use kvs::engine::{KvStoreOptions, SyncLevel};
+use kvs::{KvStore, KvsEngine, KvsError};
+
+use super::disk::Disk;
+use super::later::{Later, done, run_job};
+
+/// The files that an input can hold. The last generation of all has none behind it.
+const NAMES: [&str; 8] = [
+    "0000000001.segment",
+    "0000000001.hints",
+    "0000000002.segment",
+    "0000000002.hints",
+    "0000000003.segment",
+    "0000000003.segment.unfinished",
+    "4294967295.segment",
+    "kvs-synced",
+];
+
+/// What comes before each file of an input. A byte that chooses its name follows, then its bytes.
+const SEPARATOR: &[u8] = b"\n--\n";
+
+const SEGMENT_START: usize = 36;
+const HINTS_START: usize = 44;
+const RECORD_START: usize = 20;
+const TOMBSTONE: u32 = u32::MAX;
+
+type Files = BTreeMap<String, Vec<u8>>;
+type Contents = BTreeMap<String, String>;
+
+/// The first byte of the input says how to treat the rest, which are files.
+///
+/// A store opens on them or refuses to, and then has changed nothing. Where it opens, what it reads
+/// is what a sound record says, and stays the same whatever happens in the background.
+pub fn segment(input: &[u8]) {
+    let Some((flags, rest)) = input.split_first() else {
+        return;
+    };
+    let flag = |n: u8| flags & (1 << n) != 0;
+    let mut files = split(rest);
+    if flag(0) {
+        repair(&mut files, flag(1), flag(2).then(|| Disk::default().boot()));
+    }
+    let options = KvStore::<Later>::options()
+        .sync(match flag(3) {
+            true => SyncLevel::Always,
+            false => SyncLevel::Never,
+        })
+        .segment_bytes([60, 200, 1000, 1 << 20][usize::from(flags >> 4 & 3)])
+        .dead_bytes([1, 50, 300, u64::MAX][usize::from(flags >> 6)]);
+    check(&files, &options);
+}
+
+fn check(files: &Files, options: &KvStoreOptions) {
+    let disk = Disk::with(files.iter().map(|(name, bytes)| (&**name, &**bytes)));
+    let open = |disk: &Disk| options.open_in::<Later>(disk.clone(), 1);
+    let store = match open(&disk) {
+        Ok(store) => store,
+        Err(error) => {
+            assert!(matches!(
+                error,
+                KvsError::Damaged { .. } | KvsError::UnknownVersion { .. }
+            ));
+            assert_eq!(files_on(&disk), *files, "{error}");
+            assert_eq!(open(&disk).unwrap_err().to_string(), error.to_string());
+            return;
+        }
+    };
+    let all = all_records(files);
+    let check_values = |store: &KvStore<Later>| {
+        for key in all.keys() {
+            if let Ok(Some(value)) = done(store.get(key.clone())) {
+                assert!(all[key].contains(&value), "{key:?} has never had {value:?}");
+            }
+        }
+    };
+    check_values(&store);
+
+    // What comes of writing on, where hints lie, nobody can tell without reading the segment, and
+    // to save that is what hints are for.
+    if have_false_hints(files) || has_nearly_counted_to_the_end(files) {
+        return;
+    }
+    let mut contents = replay(files);
+    let check = |store: &KvStore<Later>, contents: &Contents| {
+        for key in all.keys().chain(contents.keys()) {
+            assert_eq!(
+                done(store.get(key.clone())).unwrap().as_ref(),
+                contents.get(key)
+            );
+        }
+    };
+    check(&store, &contents);
+    done(store.set("new".to_owned(), "fuzzed".to_owned())).unwrap();
+    contents.insert("new".to_owned(), "fuzzed".to_owned());
+    check(&store, &contents);
+    finish();
+    check(&store, &contents);
+    close(store);
+
+    let without_hints = files_on(&disk)
+        .into_iter()
+        .filter(|(name, _)| !name.ends_with(".hints"))
+        .collect::<Files>();
+    assert_eq!(replay(&without_hints), contents);
+    let store = open(&disk).unwrap();
+    check(&store, &contents);
+    finish();
+    check(&store, &contents);
+    close(store);
+}
+
+/// Runs everything there is to do in the background, which has to come to an end.
+fn finish() {
+    for _ in 0..100_000 {
+        if !run_job() {
+            return;
+        }
+    }
+    panic!("there is always more to do");
+}
+
+fn close(store: KvStore<Later>) {
+    finish();
+    drop(store);
+}
+
+fn files_on(disk: &Disk) -> Files {
+    let names = disk.names().into_iter();
+    names
+        .map(|name| (name.clone(), disk.bytes(&name)))
+        .collect()
+}
+
+fn split(mut input: &[u8]) -> Files {
+    let mut files = Files::new();
+    while let Some((choice, rest)) = input.split_first() {
+        let end = rest.windows(SEPARATOR.len()).position(|at| at == SEPARATOR);
+        let bytes = &rest[..end.unwrap_or(rest.len())];
+        files.insert(NAMES[usize::from(choice % 8)].to_owned(), bytes.to_vec());
+        input = end.map_or(&[], |end| &rest[end + SEPARATOR.len()..]);
+    }
+    files
+}
+
+/// Puts right what chance hardly ever does: the beginnings of the files and all checksums and,
+/// where `numbers` are wanted too, what says that records and files come one after the other.
+fn repair(files: &mut Files, numbers: bool, boot: Option<String>) {
+    let mut last = 0_u64;
+    let mut segments = BTreeMap::new();
+    for (name, bytes) in files.iter_mut() {
+        let Some(generation) = generation(name, ".segment") else {
+            continue;
+        };
+        if bytes.len() < SEGMENT_START {
+            continue;
+        }
+        let records = spans(bytes, SEGMENT_START, true);
+        let is_compacted = u64_at(bytes, 24) != 0;
+        if is_compacted {
+            let len = bytes.len() as u64;
+            put(bytes, 24, &len.to_le_bytes());
+        }
+        let start = if is_compacted { 0 } else { last };
+        if numbers && !is_compacted {
+            put(bytes, 16, &start.to_le_bytes());
+        }
+        for (span, sequence) in records.into_iter().zip(start + 1..) {
+            if numbers {
+                put(bytes, span.start + 12, &sequence.to_le_bytes());
+                last = sequence;
+            }
+            sum(&mut bytes[span]);
+        }
+        if numbers && is_compacted {
+            last = last.max(u64_at(bytes, 16).min(u64::MAX / 2));
+            put(bytes, 16, &last.to_le_bytes());
+        }
+        begin(bytes, b"kvs-log\n", Some(generation), 32);
+        segments.insert(generation, (bytes.len() as u64, last));
+    }
+    for (name, bytes) in files.iter_mut() {
+        if let Some(generation) = generation(name, ".hints")
+            && bytes.len() >= HINTS_START
+        {
+            let (segment_len, last) = segments.get(&generation).copied().unwrap_or_default();
+            let len = bytes.len() as u64;
+            put(bytes, 16, &segment_len.to_le_bytes());
+            put(bytes, 24, &len.to_le_bytes());
+            if numbers {
+                put(bytes, 32, &last.to_le_bytes());
+            }
+            for span in spans(bytes, HINTS_START, false) {
+                sum(&mut bytes[span]);
+            }
+            begin(bytes, b"kvs-hnt\n", Some(generation), 40);
+        }
+        if name == "kvs-synced" && bytes.len() >= 64 {
+            if let Some(boot) = &boot {
+                put(bytes, 24, &[0; 36]);
+                put(bytes, 24, boot.as_bytes());
+            }
+            begin(bytes, b"kvs-syn\n", None, 60);
+        }
+    }
+}
+
+/// Writes what all the files begin with, and the checksum behind it.
+fn begin(bytes: &mut [u8], magic: &[u8; 8], generation: Option<u32>, end: usize) {
+    put(bytes, 0, magic);
+    put(bytes, 8, &1_u32.to_le_bytes());
+    if let Some(generation) = generation {
+        put(bytes, 12, &generation.to_le_bytes());
+    }
+    let checksum = crc32fast::hash(&bytes[..end]);
+    put(bytes, end, &checksum.to_le_bytes());
+}
+
+/// Writes the checksum at the head of a record.
+fn sum(record: &mut [u8]) {
+    let checksum = crc32fast::hash(&record[4..]);
+    put(record, 0, &checksum.to_le_bytes());
+}
+
+fn put(bytes: &mut [u8], at: usize, new: &[u8]) {
+    bytes[at..at + new.len()].copy_from_slice(new);
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap())
+}
+
+fn u64_at(bytes: &[u8], at: usize) -> u64 {
+    u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap())
+}
+
+fn generation(name: &str, extension: &str) -> Option<u32> {
+    name.strip_suffix(extension)?.parse().ok()
+}
+
+/// Where the records are, by what they say of their lengths, or the hints, which have no values.
+fn spans(bytes: &[u8], mut at: usize, have_values: bool) -> Vec<Range<usize>> {
+    let mut spans = Vec::new();
+    while at + RECORD_START <= bytes.len() {
+        let value_len = match u32_at(bytes, at + 8) {
+            len if have_values && len != TOMBSTONE => len,
+            _ => 0,
+        };
+        let len = u64::from(u32_at(bytes, at + 4)) + u64::from(value_len) + RECORD_START as u64;
+        if len > (bytes.len() - at) as u64 {
+            break;
+        }
+        spans.push(at..at + len as usize);
+        at += len as usize;
+    }
+    spans
+}
+
+/// A record as the format describes it.
+struct Record<'a> {
+    sequence: u64,
+    key: &'a str,
+    value: Option<&'a str>,
+}
+
+/// The sound record in `bytes`, all of them.
+fn record(bytes: &[u8]) -> Option<Record<'_>> {
+    let value_at = RECORD_START + u32_at(bytes, 4) as usize;
+    let value = match u32_at(bytes, 8) {
+        TOMBSTONE => None,
+        _ => Some(str::from_utf8(&bytes[value_at..]).ok()?),
+    };
+    let is_sound = u32_at(bytes, 0) == crc32fast::hash(&bytes[4..]);
+    is_sound.then_some(Record {
+        sequence: u64_at(bytes, 12),
+        key: str::from_utf8(&bytes[RECORD_START..value_at]).ok()?,
+        value,
+    })
+}
+
+/// Every value that a sound record anywhere gives to a key, and the keys that are only in hints.
+fn all_records(files: &Files) -> BTreeMap<String, BTreeSet<String>> {
+    let mut all = BTreeMap::<String, BTreeSet<String>>::new();
+    for (name, bytes) in files {
+        for at in 0..bytes.len() {
+            let have_values = !name.ends_with(".hints");
+            let Some(span) = spans(bytes, at, have_values).into_iter().next() else {
+                continue;
+            };
+            if have_values {
+                if let Some(Record { key, value, .. }) = record(&bytes[span]) {
+                    let values = all.entry(key.to_owned()).or_default();
+                    values.extend(value.map(str::to_owned));
+                }
+            } else if let Ok(key) = str::from_utf8(&bytes[span][RECORD_START..]) {
+                all.entry(key.to_owned()).or_default();
+            }
+        }
+    }
+    all
+}
+
+/// The segments that have a header. Those that have none are older than a compacted one, or the
+/// store would not have opened.
+fn segments(files: &Files) -> impl Iterator<Item = &Vec<u8>> {
+    let segments = files.iter().filter(|(name, _)| name.ends_with(".segment"));
+    segments
+        .map(|(_, bytes)| bytes)
+        .filter(|bytes| bytes.len() >= SEGMENT_START)
+}
+
+/// What is in a log that a store has opened, without hints.
+fn replay(files: &Files) -> Contents {
+    let mut contents = Contents::new();
+    for bytes in segments(files) {
+        let upto = (u64_at(bytes, 24) != 0).then(|| u64_at(bytes, 16));
+        let mut last = match upto {
+            Some(_) => 0,
+            None => u64_at(bytes, 16),
+        };
+        if upto.is_some() {
+            contents.clear();
+        }
+        for span in spans(bytes, SEGMENT_START, true) {
+            let Some(record) = record(&bytes[span]) else {
+                break;
+            };
+            let is_in_order = match upto {
+                Some(upto) => last < record.sequence && record.sequence <= upto,
+                None => record.sequence.checked_sub(last) == Some(1),
+            };
+            if !is_in_order {
+                break;
+            }
+            last = record.sequence;
+            match record.value {
+                Some(value) => contents.insert(record.key.to_owned(), value.to_owned()),
+                None => contents.remove(record.key),
+            };
+        }
+    }
+    contents
+}
+
+/// Whether so many writes are claimed that those to come would soon have impossible numbers.
+fn has_nearly_counted_to_the_end(files: &Files) -> bool {
+    segments(files).any(|bytes| u64_at(bytes, 16) > u64::MAX / 4)
+}
+
+/// Whether hints that look right are not those of their segment.
+fn have_false_hints(files: &Files) -> bool {
+    files.iter().any(|(name, hints)| {
+        let Some(segment) = name.strip_suffix(".hints") else {
+            return false;
+        };
+        if hints.len() < HINTS_START || u32_at(hints, 40) != crc32fast::hash(&hints[..40]) {
+            return false;
+        }
+        let Some(segment) = files.get(&format!("{segment}.segment")) else {
+            return false;
+        };
+        let mut expected = hints[..HINTS_START].to_vec();
+        let mut end = SEGMENT_START;
+        for span in spans(segment, SEGMENT_START, true) {
+            if record(&segment[span.clone()]).is_none() {
+                return true;
+            }
+            let start = expected.len();
+            let key_end = span.start + RECORD_START + u32_at(segment, span.start + 4) as usize;
+            expected.extend(&segment[span.start..key_end]);
+            sum(&mut expected[start..]);
+            end = span.end;
+        }
+        end != segment.len() || expected != *hints
+    })
+}
