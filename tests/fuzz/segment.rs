@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use kvs::engine::files::Directory;
-use kvs::engine::{KvStoreOptions, SyncLevel};
+use kvs::engine::{self, KvStoreOptions, SyncLevel};
 use kvs::{KvStore, KvsEngine, KvsError};
 
 use super::disk::Disk;
 use super::later::{Later, done, run_job};
 
-/// The files that an input can hold. The last generation of all has none behind it.
+/// The files that an input can hold.
 const NAMES: [&str; 8] = [
     "0000000001.segment",
     "0000000001.hints",
@@ -18,16 +18,16 @@ const NAMES: [&str; 8] = [
     "0000000002.hints",
     "0000000003.segment",
     "0000000003.segment.unfinished",
-    "4294967295.segment",
+    "0000000004.segment",
     "kvs-synced",
 ];
 
 /// What comes before each file of an input. A byte that chooses its name follows, then its bytes.
 const SEPARATOR: &[u8] = b"\n--\n";
 
-const SEGMENT_START: usize = 36;
+const SEGMENT_START: usize = 44;
 const HINTS_START: usize = 44;
-const RECORD_START: usize = 20;
+const RECORD_START: usize = 24;
 const TOMBSTONE: u32 = u32::MAX;
 
 type Files = BTreeMap<String, Vec<u8>>;
@@ -59,9 +59,19 @@ pub fn segment(input: &[u8]) {
 fn check(files: &Files, options: &KvStoreOptions) {
     let disk = Disk::with(files.iter().map(|(name, bytes)| (&**name, &**bytes)));
     let open = |disk: &Disk| options.open_in::<Later>(disk.clone(), 1);
+    let report = engine::verify(&disk, &mut |_, _| {});
+    assert_eq!(files_on(&disk), *files);
     let store = match open(&disk) {
         Ok(store) => store,
         Err(error) => {
+            if let Ok(report) = report {
+                assert!(!report.is_sound(), "{error}");
+                let repaired = disk.copy();
+                engine::repair(&repaired, &mut |_, _| {}).unwrap();
+                close(open(&repaired).unwrap());
+                let report = engine::verify(&repaired, &mut |_, _| {}).unwrap();
+                assert!(report.is_sound(), "{report}");
+            }
             assert!(matches!(
                 error,
                 KvsError::Damaged { .. } | KvsError::UnknownVersion { .. }
@@ -161,27 +171,34 @@ fn repair(files: &mut Files, numbers: bool, boot: Option<String>) {
             continue;
         }
         let records = spans(bytes, SEGMENT_START, true);
-        let is_compacted = u64_at(bytes, 24) != 0;
+        let is_compacted = u64_at(bytes, 32) != 0;
         if is_compacted {
             let len = bytes.len() as u64;
-            put(bytes, 24, &len.to_le_bytes());
+            put(bytes, 32, &len.to_le_bytes());
         }
+        let salt = u32_at(bytes, 20);
         let start = if is_compacted { 0 } else { last };
         if numbers && !is_compacted {
-            put(bytes, 16, &start.to_le_bytes());
+            put(bytes, 24, &start.to_le_bytes());
         }
         for (span, sequence) in records.into_iter().zip(start + 1..) {
             if numbers {
-                put(bytes, span.start + 12, &sequence.to_le_bytes());
+                put(bytes, span.start + 16, &sequence.to_le_bytes());
                 last = sequence;
             }
-            sum(&mut bytes[span]);
+            let record = &mut bytes[span];
+            let body = crc32fast::hash(&record[RECORD_START..]);
+            put(record, 4, &body.to_le_bytes());
+            let checksum = salted(salt, &record[4..RECORD_START]);
+            put(record, 0, &checksum.to_le_bytes());
         }
         if numbers && is_compacted {
-            last = last.max(u64_at(bytes, 16).min(u64::MAX / 2));
-            put(bytes, 16, &last.to_le_bytes());
+            last = last.max(u64_at(bytes, 24).min(u64::MAX / 2));
+            put(bytes, 24, &last.to_le_bytes());
         }
-        begin(bytes, b"kvs-log\n", Some(generation), 32);
+        begin(bytes, b"kvs-log\n", 12);
+        put(bytes, 16, &generation.to_le_bytes());
+        sum_up(bytes, 16, 40);
         segments.insert(generation, (bytes.len() as u64, last));
     }
     for (name, bytes) in files.iter_mut() {
@@ -198,30 +215,36 @@ fn repair(files: &mut Files, numbers: bool, boot: Option<String>) {
             for span in spans(bytes, HINTS_START, false) {
                 sum(&mut bytes[span]);
             }
-            begin(bytes, b"kvs-hnt\n", Some(generation), 40);
+            put(bytes, 12, &generation.to_le_bytes());
+            begin(bytes, b"kvs-hnt\n", 40);
         }
-        if name == "kvs-synced" && bytes.len() >= 64 {
+        if name == "kvs-synced" && bytes.len() >= 68 {
             if let Some(boot) = &boot {
                 put(bytes, 24, &[0; 36]);
                 put(bytes, 24, boot.as_bytes());
             }
-            begin(bytes, b"kvs-syn\n", None, 60);
+            begin(bytes, b"kvs-syn\n", 64);
         }
     }
 }
 
-/// Writes what all the files begin with, and the checksum behind it.
-fn begin(bytes: &mut [u8], magic: &[u8; 8], generation: Option<u32>, end: usize) {
+/// Writes what all the files begin with, and a checksum of all up to `end` behind that.
+fn begin(bytes: &mut [u8], magic: &[u8; 8], end: usize) {
     put(bytes, 0, magic);
     put(bytes, 8, &1_u32.to_le_bytes());
-    if let Some(generation) = generation {
-        put(bytes, 12, &generation.to_le_bytes());
-    }
-    let checksum = crc32fast::hash(&bytes[..end]);
+    sum_up(bytes, 0, end);
+}
+
+fn sum_up(bytes: &mut [u8], start: usize, end: usize) {
+    let checksum = crc32fast::hash(&bytes[start..end]);
     put(bytes, end, &checksum.to_le_bytes());
 }
 
-/// Writes the checksum at the head of a record.
+fn salted(salt: u32, bytes: &[u8]) -> u32 {
+    crc32fast::hash(&[&salt.to_le_bytes(), bytes].concat())
+}
+
+/// Writes the checksum at the head of a hint.
 fn sum(record: &mut [u8]) {
     let checksum = crc32fast::hash(&record[4..]);
     put(record, 0, &checksum.to_le_bytes());
@@ -247,11 +270,11 @@ fn generation(name: &str, extension: &str) -> Option<u32> {
 fn spans(bytes: &[u8], mut at: usize, have_values: bool) -> Vec<Range<usize>> {
     let mut spans = Vec::new();
     while at + RECORD_START <= bytes.len() {
-        let value_len = match u32_at(bytes, at + 8) {
+        let value_len = match u32_at(bytes, at + 12) {
             len if have_values && len != TOMBSTONE => len,
             _ => 0,
         };
-        let len = u64::from(u32_at(bytes, at + 4)) + u64::from(value_len) + RECORD_START as u64;
+        let len = u64::from(u32_at(bytes, at + 8)) + u64::from(value_len) + RECORD_START as u64;
         if len > (bytes.len() - at) as u64 {
             break;
         }
@@ -268,16 +291,17 @@ struct Record<'a> {
     value: Option<&'a str>,
 }
 
-/// The sound record in `bytes`, all of them.
-fn record(bytes: &[u8]) -> Option<Record<'_>> {
-    let value_at = RECORD_START + u32_at(bytes, 4) as usize;
-    let value = match u32_at(bytes, 8) {
+/// The sound record in `bytes`, all of them, in a segment of that salt.
+fn record(bytes: &[u8], salt: u32) -> Option<Record<'_>> {
+    let value_at = RECORD_START + u32_at(bytes, 8) as usize;
+    let value = match u32_at(bytes, 12) {
         TOMBSTONE => None,
         _ => Some(str::from_utf8(&bytes[value_at..]).ok()?),
     };
-    let is_sound = u32_at(bytes, 0) == crc32fast::hash(&bytes[4..]);
+    let is_sound = u32_at(bytes, 0) == salted(salt, &bytes[4..RECORD_START])
+        && u32_at(bytes, 4) == crc32fast::hash(&bytes[RECORD_START..]);
     is_sound.then_some(Record {
-        sequence: u64_at(bytes, 12),
+        sequence: u64_at(bytes, 16),
         key: str::from_utf8(&bytes[RECORD_START..value_at]).ok()?,
         value,
     })
@@ -293,7 +317,9 @@ fn all_records(files: &Files) -> BTreeMap<String, BTreeSet<String>> {
                 continue;
             };
             if have_values {
-                if let Some(Record { key, value, .. }) = record(&bytes[span]) {
+                if bytes.len() >= SEGMENT_START
+                    && let Some(Record { key, value, .. }) = record(&bytes[span], u32_at(bytes, 20))
+                {
                     let values = all.entry(key.to_owned()).or_default();
                     values.extend(value.map(str::to_owned));
                 }
@@ -318,16 +344,17 @@ fn segments(files: &Files) -> impl Iterator<Item = &Vec<u8>> {
 fn replay(files: &Files) -> Contents {
     let mut contents = Contents::new();
     for bytes in segments(files) {
-        let upto = (u64_at(bytes, 24) != 0).then(|| u64_at(bytes, 16));
+        let (salt, sequence) = (u32_at(bytes, 20), u64_at(bytes, 24));
+        let upto = (u64_at(bytes, 32) != 0).then_some(sequence);
         let mut last = match upto {
             Some(_) => 0,
-            None => u64_at(bytes, 16),
+            None => sequence,
         };
         if upto.is_some() {
             contents.clear();
         }
         for span in spans(bytes, SEGMENT_START, true) {
-            let Some(record) = record(&bytes[span]) else {
+            let Some(record) = record(&bytes[span], salt) else {
                 break;
             };
             let is_in_order = match upto {
@@ -349,7 +376,7 @@ fn replay(files: &Files) -> Contents {
 
 /// Whether so many writes are claimed that those to come would soon have impossible numbers.
 fn has_nearly_counted_to_the_end(files: &Files) -> bool {
-    segments(files).any(|bytes| u64_at(bytes, 16) > u64::MAX / 4)
+    segments(files).any(|bytes| u64_at(bytes, 24) > u64::MAX / 4)
 }
 
 /// Whether hints that look right are not those of their segment.
@@ -364,14 +391,17 @@ fn have_false_hints(files: &Files) -> bool {
         let Some(segment) = files.get(&format!("{segment}.segment")) else {
             return false;
         };
+        if segment.len() < SEGMENT_START {
+            return true;
+        }
         let mut expected = hints[..HINTS_START].to_vec();
         let mut end = SEGMENT_START;
         for span in spans(segment, SEGMENT_START, true) {
-            if record(&segment[span.clone()]).is_none() {
+            if record(&segment[span.clone()], u32_at(segment, 20)).is_none() {
                 return true;
             }
             let start = expected.len();
-            let key_end = span.start + RECORD_START + u32_at(segment, span.start + 4) as usize;
+            let key_end = span.start + RECORD_START + u32_at(segment, span.start + 8) as usize;
             expected.extend(&segment[span.start..key_end]);
             sum(&mut expected[start..]);
             end = span.end;

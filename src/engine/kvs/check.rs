@@ -231,6 +231,8 @@ struct Survey {
     damaged: BTreeSet<Generation>,
     /// The number of the last write.
     sequence: u64,
+    /// The generation and the length of the segment before.
+    before: Option<(Generation, u64)>,
     /// Whether damage just before explains that writes are missing.
     is_behind_gap: bool,
     last_run: LastRun,
@@ -296,7 +298,7 @@ impl Survey {
                 segment.salt = salt;
             }
             let segment = Arc::new(segment);
-            survey.look_at_header(&segment, header);
+            survey.look_at_header(dir, &segment, header);
             let is_newest = segment.generation == newest;
             survey.look_at_records(dir, &segment, has_header, is_newest, &mut |offset| {
                 progress(done + offset, all);
@@ -331,7 +333,7 @@ impl Survey {
         }
     }
 
-    fn look_at_header(&mut self, segment: &Segment, header: Result<()>) {
+    fn look_at_header(&mut self, dir: &dyn Directory, segment: &Segment, header: Result<()>) {
         let path = segment.path.clone();
         match header {
             Ok(()) => {
@@ -339,7 +341,7 @@ impl Survey {
                     && after != self.sequence
                     && !self.is_behind_gap
                 {
-                    self.note_hole(path, 0, after);
+                    self.note_hole(dir, path, 0, after);
                 }
             }
             Err(KvsError::Damaged { offset, reason, .. }) => {
@@ -353,12 +355,18 @@ impl Survey {
         }
     }
 
-    /// Notes that writes are missing although no bytes are damaged.
-    fn note_hole(&mut self, file: PathBuf, offset: u64, upto: u64) {
+    /// Notes that writes are missing although no bytes are damaged. At the start of a segment,
+    /// those may be what the end of the one before has lost.
+    fn note_hole(&mut self, dir: &dyn Directory, file: PathBuf, offset: u64, upto: u64) {
         let after = self.sequence;
         let reason = format!("it goes on after write {upto}, and before it is write {after}");
         self.damage(file, offset..offset, reason);
-        self.note_unknown(Vec::new());
+        match self.before {
+            Some((before, end)) if offset == 0 => {
+                self.note_gone(dir, before, end..u64::MAX, Vec::new);
+            }
+            _ => self.note_unknown(Vec::new()),
+        }
     }
 
     fn look_at_records(
@@ -371,6 +379,7 @@ impl Survey {
     ) -> Result<()> {
         let end = segment.len()?;
         let synced = self.last_run.synced(segment.generation);
+        let is_cut = self.damaged.contains(&segment.generation);
         let is_written = has_header && matches!(segment.origin, Origin::Written { .. });
         let mut scanner = Scanner::new(Arc::clone(segment), end);
         loop {
@@ -380,7 +389,7 @@ impl Survey {
                 Ok(None) => break,
                 Ok(Some(Found { bytes, record, .. })) => {
                     if is_written && record.sequence != self.sequence + 1 && !self.is_behind_gap {
-                        self.note_hole(segment.path.clone(), offset, record.sequence - 1);
+                        self.note_hole(dir, segment.path.clone(), offset, record.sequence - 1);
                     }
                     let place = Location {
                         offset,
@@ -428,13 +437,11 @@ impl Survey {
             let reason = format!("{} bytes are missing at its end", synced - end);
             self.damage(segment.path.clone(), end..end, reason);
             self.note_unknown(Vec::new());
-        } else if !is_newest {
-            // What hints tell of and the file has no more.
-            let hints = Hints::open(dir, segment.generation);
-            if hints.is_some_and(|hints| hints.segment_len > end) {
-                self.note_gone(dir, segment.generation, end..u64::MAX, Vec::new);
-            }
         }
+        if has_header && matches!(segment.origin, Origin::Compacted { .. }) && is_cut {
+            self.note_gone(dir, segment.generation, end..u64::MAX, Vec::new);
+        }
+        self.before = Some((segment.generation, end));
         if let (true, Origin::Compacted { upto }) = (has_header, segment.origin) {
             self.sequence = self.sequence.max(upto);
         }

@@ -127,7 +127,7 @@ impl Header {
         if header.key_len > MAX_KEY_LEN || header.value_len > Some(MAX_VALUE_LEN) {
             return Err("the lengths in the record are impossible");
         }
-        if header.sequence > MAX_SEQUENCE {
+        if !(1..=MAX_SEQUENCE).contains(&header.sequence) {
             return Err("the number of the record is impossible");
         }
         Ok(header)

@@ -60,6 +60,11 @@ impl Segment {
         origin: Origin,
         salt: Salt,
     ) -> Result<Segment> {
+        if generation >= MAX_GENERATION {
+            return Err(KvsError::EngineStopped {
+                reason: "no numbers are left for segments".to_owned(),
+            });
+        }
         let name = self::name(generation);
         let path = dir.path().join(&name);
         let file = dir
