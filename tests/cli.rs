@@ -365,3 +365,25 @@ fn verify_and_repair_leave_a_directory_alone_that_is_none_of_theirs() {
     ServerProcess::start(other.path(), &["--engine", "sled"]).kill();
     refused(look_over(other.path(), "--verify")).stderr(contains("engine kvs"));
 }
+
+#[test]
+fn a_damaged_name_of_the_engine_is_repaired() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut process = ServerProcess::start(dir.path(), &[]);
+    client(&format!("set key value --addr {}", process.addr)).success();
+    process.kill();
+    let marker = dir.path().join("kvs-engine");
+    fs::write(&marker, "kvt\n").unwrap();
+    server(&format!(
+        "--addr 127.0.0.1:0 --data-dir {}",
+        path(dir.path())
+    ))
+    .stderr(contains("kvs-engine").and(contains("--repair")));
+    refused(look_over(dir.path(), "--verify")).stderr(contains("kvs-engine"));
+    look_over(dir.path(), "--repair").success();
+    assert_eq!(fs::read_to_string(&marker).unwrap(), "kvs\n");
+    let process = ServerProcess::start(dir.path(), &[]);
+    client(&format!("get key --addr {}", process.addr))
+        .success()
+        .stdout("value\n");
+}

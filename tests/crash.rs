@@ -12,7 +12,7 @@ use std::thread;
 
 use common::disk::Disk;
 use common::later::{Later, done, run_job, run_jobs};
-use kvs::engine::{KvStoreOptions, SyncLevel};
+use kvs::engine::{KvStoreOptions, SyncLevel, verify};
 use kvs::{KvStore, KvsEngine, KvsError, Result};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
@@ -178,6 +178,8 @@ impl Run {
             self.disk.cut_power(rng);
             promised = self.durable;
         }
+        let report = verify(&self.disk, &mut |_, _| {}).unwrap();
+        assert!(report.is_sound(), "a crash is no damage: {report}");
         self.open().unwrap();
         let found = self.contents();
         let survivors = promised..self.states.len();
@@ -258,7 +260,7 @@ fn a_crash_at_any_moment_loses_nothing_promised(level: SyncLevel) {
         Err(_) => default,
     };
     let first = number("KVS_SEED", 1);
-    let histories = number("KVS_HISTORIES", 100);
+    let histories = number("KVS_HISTORIES", 60);
     let crashes = (first..first + histories).map(|seed| {
         let steps = play(level, seed, None);
         for stop_at in 1..=steps {

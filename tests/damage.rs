@@ -7,8 +7,10 @@ use std::collections::BTreeMap;
 
 use common::disk::Disk;
 use common::later::{Later, done, run_jobs};
-use kvs::engine::{KvStoreOptions, Lost, repair, verify};
+use kvs::engine::{KvStoreOptions, Lost, Report, repair, verify};
 use kvs::{KvStore, KvsEngine, KvsError, Result};
+use rand::SeedableRng;
+use rand::rngs::SmallRng;
 
 type Contents = BTreeMap<String, String>;
 
@@ -153,10 +155,8 @@ fn a_flipped_byte_is_an_error_and_never_a_wrong_value() {
 #[test]
 fn a_flipped_byte_is_found_by_verify_and_repair_says_what_it_cost() {
     let (disk, history) = some_store();
-    let expected = history.last().unwrap();
     for name in segments(&disk) {
         let bytes = disk.bytes(&name);
-        let has_hints = disk.names().contains(&name.replace("segment", "hints"));
         for at in 0..bytes.len() {
             let disk = disk.copy();
             let mut bytes = bytes.clone();
@@ -178,25 +178,86 @@ fn a_flipped_byte_is_found_by_verify_and_repair_says_what_it_cost() {
             assert_eq!(disk.bytes(kept), bytes, "the damaged file is kept");
             let store = open(&disk).unwrap();
             let got = contents(&store, &history);
-            let is_told = |key: &String| {
-                report.lost.iter().any(|lost| match lost {
-                    Lost::Value { key: lost, .. } | Lost::Removal { key: lost } => lost == key,
-                    // Whatever was flipped may be the key, or its length.
-                    Lost::Unknown { keys, .. } => keys.contains(key) || !has_hints,
-                })
-            };
-            for key in expected.keys().chain(got.keys()) {
-                assert!(
-                    expected.get(key) == got.get(key) || is_told(key),
-                    "byte {at} of {name}: nobody said that {key:?} is lost: {report}"
-                );
-            }
+            check_what_is_told(&report, &got, &history);
             done(store.set("k0".to_owned(), "again".to_owned())).unwrap();
             close(store);
             assert!(verify(&disk, &mut |_, _| {}).unwrap().is_sound());
             let store = open(&disk).unwrap();
             assert_eq!(contents(&store, &history)["k0"], "again");
         }
+    }
+}
+
+/// Every key has its last value, or somebody has said that it has not; and never one that it has
+/// not had at some time.
+fn check_what_is_told(report: &Report, got: &Contents, history: &[Contents]) {
+    let expected = history.last().unwrap();
+    for (key, value) in got {
+        let was_there = history
+            .iter()
+            .any(|contents| contents.get(key) == Some(value));
+        assert!(was_there, "{key:?} has never been {value:?}: {report}");
+    }
+    let is_told = |key: &String| {
+        report.lost.iter().any(|lost| match lost {
+            Lost::Value { key: lost, .. } | Lost::Removal { key: lost } => lost == key,
+            Lost::Unknown { .. } => true,
+        })
+    };
+    for key in expected.keys().chain(got.keys()) {
+        assert!(
+            expected.get(key) == got.get(key) || is_told(key),
+            "nobody said that {key:?} is lost: {report}"
+        );
+    }
+}
+
+#[test]
+fn what_is_lost_with_a_missing_end_or_a_missing_segment_is_told() {
+    let (disk, history) = some_store();
+    for name in segments(&disk) {
+        let files = files(&disk);
+        for len in (0..files[&name].len()).map(Some).chain([None]) {
+            let others = files.iter().filter(|(other, _)| **other != name);
+            let disk = Disk::with(others.map(|(name, bytes)| (name.as_str(), bytes.as_slice())));
+            if let Some(len) = len {
+                disk.put(&name, &files[&name][..len]);
+            }
+            let report = repair(&disk, &mut |_, _| {}).unwrap();
+            let store = open(&disk).unwrap();
+            check_what_is_told(&report, &contents(&store, &history), &history);
+            close(store);
+        }
+    }
+}
+
+/// Whatever is left can be repaired, and nothing that was sound is lost on the way.
+#[test]
+fn a_repair_that_is_cut_short_can_be_done_again() {
+    let (whole, history) = some_store();
+    let name = segments(&whole).remove(0);
+    let mut bytes = whole.bytes(&name);
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    let damaged = || {
+        let disk = whole.copy();
+        disk.put(&name, &bytes);
+        disk
+    };
+    let disk = damaged();
+    repair(&disk, &mut |_, _| {}).unwrap();
+    let steps = disk.steps();
+    let expected = contents(&open(&disk).unwrap(), &history);
+    assert!(steps > 5);
+    for stop_at in 1..=steps {
+        let disk = damaged();
+        disk.stop_at(stop_at);
+        let _ = repair(&disk, &mut |_, _| {});
+        disk.cut_power(&mut SmallRng::seed_from_u64(stop_at));
+        repair(&disk, &mut |_, _| {}).unwrap();
+        let store = open(&disk).unwrap();
+        assert_eq!(contents(&store, &history), expected, "stopped at {stop_at}");
+        close(store);
     }
 }
 

@@ -8,6 +8,8 @@ use common::disk::{Disk, Faults};
 use common::later::{Later, done, run_jobs};
 use kvs::engine::{KvStoreOptions, SyncLevel};
 use kvs::{KvStore, KvsEngine, KvsError, Result};
+use rand::SeedableRng;
+use rand::rngs::SmallRng;
 
 fn options() -> KvStoreOptions {
     KvStore::<Later>::options()
@@ -171,6 +173,83 @@ fn after_a_failed_sync_of_the_directory_nothing_is_written_either() {
             ..Faults::default()
         };
         writes_stop_and_reads_go_on(level, faults);
+    }
+}
+
+/// In a write, at the start of a segment, in a compaction, with the watermark: the system drops
+/// what it could not write, shows it as long as it is up, and says yes to the next sync.
+#[test]
+fn whichever_sync_fails_nothing_acknowledged_is_lost() {
+    for opens_again in [false, true] {
+        let mut failed = 0;
+        for n in 0.. {
+            let mut rng = SmallRng::seed_from_u64(n);
+            let disk = Disk::default();
+            let mut store = open(&disk, SyncLevel::Always);
+            disk.fail_sync_after(n as u32);
+            // What was acknowledged last, and all that was tried since.
+            let mut possible = BTreeMap::<String, Vec<Option<String>>>::new();
+            let mut write = |store: &KvStore<Later>, n: usize| {
+                let values = possible.entry(key(n)).or_insert(vec![None]);
+                let value = n.to_string().repeat(n % 7);
+                let set = set(store, &key(n), &value);
+                if set.is_ok() {
+                    values.clear();
+                }
+                values.push(Some(value));
+                set.is_ok()
+            };
+            let writes = (0..40).take_while(|n| write(&store, *n)).count();
+            if opens_again {
+                close(store);
+                store = open(&disk, SyncLevel::Always);
+                (writes..writes + 5).for_each(|n| assert!(write(&store, n)));
+            }
+            run_jobs();
+            drop(store);
+            let is_over = disk.is_sync_still_to_fail();
+            disk.cut_power(&mut rng);
+            let store = open(&disk, SyncLevel::Always);
+            for (key, values) in possible {
+                let got = get(&store, &key);
+                assert!(
+                    values.contains(&got),
+                    "sync {n}: {key} is {got:?} and not one of {values:?}"
+                );
+            }
+            close(store);
+            if is_over {
+                break;
+            }
+            failed += 1;
+        }
+        assert!(failed > 50, "there were only {failed} syncs");
+    }
+}
+
+#[test]
+fn what_a_full_disk_has_refused_does_not_come_back_with_a_power_cut() {
+    for seed in 0..400 {
+        let disk = Disk::default();
+        let store = open(&disk, SyncLevel::Never);
+        disk.set_faults(Faults {
+            room: Some(disk.used() + 60),
+            ..Faults::default()
+        });
+        let refused = ["aa", "bb", "cc"].map(|key| store.set(key.to_owned(), String::new()));
+        for refused in refused {
+            assert!(matches!(done(refused), Err(KvsError::StorageFull { .. })));
+        }
+        disk.set_faults(Faults::default());
+        set(&store, "dd", "").unwrap();
+        run_jobs();
+        disk.cut_power(&mut SmallRng::seed_from_u64(seed));
+        drop(store);
+        let store = open(&disk, SyncLevel::Never);
+        for key in ["aa", "bb", "cc"] {
+            assert_eq!(get(&store, key), None, "seed {seed}: {key} came back");
+        }
+        close(store);
     }
 }
 

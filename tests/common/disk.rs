@@ -32,6 +32,8 @@ struct State {
     stop_at: Option<u64>,
     has_stopped: bool,
     faults: Faults,
+    /// How many files are synced before one is not.
+    syncs_left: Option<u32>,
 }
 
 /// What the disk fails to do, until it is told otherwise.
@@ -165,6 +167,17 @@ impl Disk {
 
     pub fn set_faults(&self, faults: Faults) {
         self.state().faults = faults;
+    }
+
+    /// Lets the sync of a file fail, once, after so many that do not. What it was about never comes
+    /// to the disk, and the next sync says that all is well.
+    pub fn fail_sync_after(&self, syncs: u32) {
+        self.state().syncs_left = Some(syncs);
+    }
+
+    /// Whether that sync is still to come.
+    pub fn is_sync_still_to_fail(&self) -> bool {
+        self.state().syncs_left.is_some()
     }
 
     /// Changes and syncs so far.
@@ -468,13 +481,19 @@ impl File for Opened {
     }
 
     fn sync(&self) -> io::Result<()> {
+        let is_to_fail = {
+            let syncs_left = &mut self.disk.state().syncs_left;
+            let is_to_fail = *syncs_left == Some(0);
+            *syncs_left = syncs_left.and_then(|left| left.checked_sub(1));
+            is_to_fail
+        };
         self.step(|faults, _, has_stopped, inode| {
             if has_stopped {
                 return Ok(());
             }
             let unsynced = std::mem::take(&mut inode.unsynced);
             // What a failed sync was about counts as written from then on, and is not.
-            fails(faults.sync_file)?;
+            fails(faults.sync_file || is_to_fail)?;
             for change in unsynced {
                 change.apply(&mut inode.durable);
             }

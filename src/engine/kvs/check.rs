@@ -427,9 +427,9 @@ impl Survey {
             let gap = offset..next.unwrap_or(end);
             self.damage(segment.path.clone(), gap.clone(), reason);
             self.damaged.insert(segment.generation);
-            self.note_gone(dir, segment.generation, gap.clone(), || {
-                guess(segment, &gap)
-            });
+            // Where the file ends in the gap, it may have gone on.
+            let gone = gap.start..next.unwrap_or(u64::MAX);
+            self.note_gone(dir, segment.generation, gone, || guess(segment, &gap));
             self.is_behind_gap = true;
             scanner.skip_to(gap.end);
         }

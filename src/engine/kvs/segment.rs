@@ -115,14 +115,14 @@ impl Segment {
     /// Reads where the segment comes from. That is known then even where the file is not as long
     /// as it should be, and something of it where the header is damaged.
     pub(super) fn read_header(&mut self) -> Result<()> {
+        const CUT_OFF: &str = "the header is cut off";
         let end = self.len()?;
-        if end < HEADER_LEN {
-            return Err(self.damaged(0, "the header is cut off"));
+        if end < PREAMBLE_LEN as u64 {
+            return Err(self.damaged(0, CUT_OFF));
         }
-        let header = self.read(0, HEADER_LEN as usize)?;
-        let (preamble, rest) = header.split_at(PREAMBLE_LEN);
+        let preamble = self.read(0, PREAMBLE_LEN)?;
         let version = Cursor::new(&preamble[MAGIC.len()..]).get_u32_le();
-        if !preamble.starts_with(MAGIC) || !ends_with_checksum(preamble) {
+        if !preamble.starts_with(MAGIC) || !ends_with_checksum(&preamble) {
             return Err(self.damaged(0, "it does not begin as a segment does"));
         }
         if version != VERSION {
@@ -132,11 +132,15 @@ impl Segment {
                 supported: VERSION,
             });
         }
-        let mut fields = Cursor::new(rest);
+        if end < HEADER_LEN {
+            return Err(self.damaged(0, CUT_OFF));
+        }
+        let rest = self.read(PREAMBLE_LEN as u64, HEADER_LEN as usize - PREAMBLE_LEN)?;
+        let mut fields = Cursor::new(&rest);
         let (generation, salt) = (fields.get_u32_le(), fields.get_u32_le());
         let (sequence, len) = (fields.get_u64_le(), fields.get_u64_le());
         self.salt = Salt(salt);
-        if !ends_with_checksum(rest) {
+        if !ends_with_checksum(&rest) {
             return Err(self.damaged(0, "the checksum of the header does not match"));
         }
         if generation != self.generation {
