@@ -452,14 +452,18 @@ impl File for Opened {
     }
 
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        self.step(|faults, used, _, inode| {
+        self.step(|faults, used, has_stopped, inode| {
             let end = offset + bytes.len() as u64;
             let more = end.saturating_sub(inode.seen.len() as u64);
             let missing = faults
                 .room
                 .map_or(0, |room| (used + more).saturating_sub(room))
                 .min(more);
-            let written = &bytes[..bytes.len().saturating_sub(missing as usize)];
+            let mut written = &bytes[..bytes.len().saturating_sub(missing as usize)];
+            if has_stopped {
+                // A process may be killed in the middle of a write.
+                written = &written[..written.len() / 2];
+            }
             let change = Change::Write(offset, written.to_vec());
             change.apply(&mut inode.seen);
             inode.unsynced.push(change);
