@@ -383,13 +383,19 @@ impl Survey {
         let is_written = has_header && matches!(segment.origin, Origin::Written { .. });
         let mut scanner = Scanner::new(Arc::clone(segment), end);
         loop {
-            let offset = scanner.offset();
+            let (offset, last) = (scanner.offset(), scanner.sequence());
             progress(offset);
             let reason = match scanner.next_of_any_number() {
                 Ok(None) => break,
                 Ok(Some(Found { bytes, record, .. })) => {
                     if is_written && record.sequence != self.sequence + 1 && !self.is_behind_gap {
                         self.note_hole(dir, segment.path.clone(), offset, record.sequence - 1);
+                    }
+                    if let (true, Origin::Compacted { upto }) = (has_header, segment.origin)
+                        && !(last + 1..=upto).contains(&record.sequence)
+                    {
+                        let reason = "the record belongs in another place";
+                        self.damage(segment.path.clone(), offset..offset, reason);
                     }
                     let place = Location {
                         offset,
