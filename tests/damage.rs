@@ -331,3 +331,50 @@ fn a_missing_segment_is_refused_and_other_missing_files_are_not_needed() {
         }
     }
 }
+
+#[test]
+fn opening_does_not_read_values_where_there_are_hints() {
+    let (disk, history) = some_store();
+    let mut with_records = segments(&disk);
+    with_records.retain(|name| disk.bytes(name).len() > 44);
+    with_records.pop();
+    assert!(!with_records.is_empty());
+    for name in with_records {
+        let hints = name.replace("segment", "hints");
+        let disk = disk.copy();
+        let mut bytes = disk.bytes(&name);
+        *bytes.last_mut().unwrap() ^= 1;
+        disk.put(&name, &bytes);
+        let store = open(&disk).unwrap();
+        let damaged = read_all(&store, &history)
+            .into_values()
+            .filter(Result::is_err);
+        assert!(damaged.count() <= 1);
+        drop(store);
+        disk.put(&hints, b"no hints");
+        assert!(matches!(open(&disk), Err(KvsError::Damaged { .. })));
+    }
+}
+
+#[test]
+fn hints_that_are_missing_or_damaged_are_written_anew() {
+    let (disk, history) = some_store();
+    let files = files(&disk);
+    for (name, hints) in files.iter().filter(|(name, _)| name.ends_with(".hints")) {
+        for bad in [None, Some(&b""[..]), Some(&hints[..hints.len() - 1])] {
+            let others = files.iter().filter(|(other, _)| *other != name);
+            let disk = Disk::with(others.map(|(name, bytes)| (name.as_str(), bytes.as_slice())));
+            if let Some(bad) = bad {
+                disk.put(name, bad);
+            }
+            let store: KvStore<Later> = options()
+                .dead_bytes(u64::MAX)
+                .open_in(disk.clone(), 1)
+                .unwrap();
+            assert_eq!(&contents(&store, &history), history.last().unwrap());
+            done(store.set("k0".to_owned(), "again".to_owned())).unwrap();
+            close(store);
+            assert_eq!(disk.bytes(name), *hints);
+        }
+    }
+}
