@@ -1,8 +1,8 @@
 //! What opening a store costs: `cargo bench --bench open`. For a million keys of 11 bytes with
-//! values of 100, it measures the time with hints and without, and the memory a key takes.
+//! values of 1000, it measures the time with hints and without, and the memory that a key takes.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use futures::{Future, future};
@@ -18,30 +18,24 @@ fn main() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path(), 2).unwrap();
     for start in (0..KEYS).step_by(1000) {
-        let sets = (start..start + 1000).map(|n| store.set(format!("key{n:08}"), "x".repeat(100)));
+        let sets = (start..start + 1000).map(|n| store.set(format!("key{n:08}"), "x".repeat(1000)));
         future::join_all(sets.collect::<Vec<_>>()).wait().unwrap();
     }
-    // Closing waits for nothing but the log; hints are written while there are writes.
     drop(store);
 
     let mut times = [Vec::new(), Vec::new()];
     for _ in 0..ROUNDS {
         times[0].push(open(dir.path()));
-        let hints = Path::new("hints");
-        for entry in fs::read_dir(dir.path()).unwrap() {
-            let path = entry.unwrap().path();
-            if path.extension() == Some(hints.as_os_str()) {
-                fs::remove_file(path).unwrap();
-            }
+        let hints = hints(dir.path());
+        for path in &hints {
+            fs::remove_file(path).unwrap();
         }
         times[1].push(open(dir.path()));
-        // The next write has them written anew.
+        // They are written anew while there are writes.
         let store = Store::open(dir.path(), 2).unwrap();
-        for _ in 0..1000 {
-            store
-                .set("key00000000".into(), "x".repeat(100))
-                .wait()
-                .unwrap();
+        while hints.iter().any(|path| !path.exists()) {
+            let (key, value) = ("key00000000".to_owned(), "x".repeat(1000));
+            store.set(key, value).wait().unwrap();
         }
     }
     for (name, times) in ["with hints", "without"].iter().zip(&mut times) {
@@ -52,6 +46,13 @@ fn main() {
     let memory = allocation_counter::measure(|| store = Store::open(dir.path(), 2).ok());
     let per_key = memory.bytes_current as f64 / KEYS as f64;
     println!("index: {per_key:.0} bytes a key, the key's 11 among them");
+}
+
+fn hints(dir: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir).unwrap();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    let are_hints = |path: &PathBuf| path.extension() == Some("hints".as_ref());
+    paths.filter(are_hints).collect()
 }
 
 fn open(dir: &Path) -> Duration {

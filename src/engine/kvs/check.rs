@@ -9,7 +9,7 @@ use std::{fmt, fs, mem};
 use super::hints::Hints;
 use super::index::Location;
 use super::log::random_salt;
-use super::record;
+use super::record::{self, Record};
 use super::segment::{self, Found, Generation, HEADER_LEN, Listing, Origin, Scanner, Segment};
 use super::unsynced::LastRun;
 use crate::engine::files::Directory;
@@ -512,14 +512,20 @@ impl Survey {
         }
     }
 
-    /// The places of all values that are there, in the order in which they were written.
-    fn alive(&self) -> Vec<Location> {
+    /// The places of all values that are there, in the order in which they were written, with
+    /// numbers that rise. They have those already, unless somebody has made files up.
+    fn alive(&self) -> Vec<(u64, Location)> {
         let values = self.newest.values();
         let mut alive: Vec<_> = values
             .filter_map(|(sequence, place)| Some((*sequence, (*place)?)))
             .collect();
-        alive.sort_unstable_by_key(|(sequence, _)| *sequence);
-        alive.into_iter().map(|(_, place)| place).collect()
+        alive.sort_unstable_by_key(|(sequence, place)| (*sequence, place.generation, place.offset));
+        let mut last = 0;
+        for (sequence, _) in &mut alive {
+            *sequence = (*sequence).max(last + 1);
+            last = *sequence;
+        }
+        alive
     }
 
     /// Copies every damaged file, under a name that is free.
@@ -542,18 +548,19 @@ impl Survey {
             .map_or(0, |segment| segment.generation);
         let newest = newest.max(self.last_run.watermark.generation);
         let salt = segments.map(|segment| segment.salt).next();
+        let alive = self.alive();
+        let last = alive.last().map_or(0, |(sequence, _)| *sequence);
         let origin = Origin::Compacted {
-            upto: self.sequence,
+            upto: self.sequence.max(last),
         };
         let salt = salt.unwrap_or_else(random_salt);
         let output = Segment::create(dir, newest + 1, origin, salt)?;
         let (mut bytes, mut len) = (Vec::new(), HEADER_LEN);
-        for place in self.alive() {
+        for (sequence, place) in alive {
             let segment = &self.segments[&place.generation];
             let record = segment.read(place.offset, place.len as usize)?;
-            segment
-                .decode(&record, place.offset)?
-                .encode(salt, &mut bytes);
+            let record = segment.decode(&record, place.offset)?;
+            Record { sequence, ..record }.encode(salt, &mut bytes);
             if bytes.len() >= BLOCK {
                 output.write(&bytes, len)?;
                 len += bytes.len() as u64;
