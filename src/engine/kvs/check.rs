@@ -11,7 +11,7 @@ use super::index::Location;
 use super::log::random_salt;
 use super::record::{self, Record};
 use super::segment::{self, Found, Generation, HEADER_LEN, Listing, Origin, Scanner, Segment};
-use super::unsynced::LastRun;
+use super::unsynced::{self, LastRun};
 use crate::engine::files::Directory;
 use crate::error::{KvsError, Result};
 
@@ -546,7 +546,6 @@ impl Survey {
             .clone()
             .next_back()
             .map_or(0, |segment| segment.generation);
-        let newest = newest.max(self.last_run.watermark.generation);
         let salt = segments.map(|segment| segment.salt).next();
         let alive = self.alive();
         let last = alive.last().map_or(0, |(sequence, _)| *sequence);
@@ -571,6 +570,9 @@ impl Survey {
         output.complete(len + bytes.len() as u64)?;
         output.sync()?;
         output.publish(dir)?;
+        segment::sync_names(dir)?;
+        // It tells of what is gone now.
+        segment::remove(dir, unsynced::NAME)?;
         segment::sync_names(dir)
     }
 }

@@ -394,12 +394,15 @@ pub(super) fn sync_names(dir: &dyn Directory) -> Result<()> {
         .map_err(KvsError::io(format_args!("sync {:?}", dir.path())))
 }
 
-/// Unlinks a file of the log.
+/// Unlinks a file of the log, where it is there.
 pub(super) fn remove(dir: &dyn Directory, name: &str) -> Result<()> {
-    dir.remove(name).map_err(KvsError::io(format_args!(
-        "remove {:?}",
-        dir.path().join(name)
-    )))
+    match dir.remove(name) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            let path = dir.path().join(name);
+            Err(KvsError::io(format_args!("remove {path:?}"))(error))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Reads the records of a segment one after the other.

@@ -21,7 +21,7 @@ use crate::engine::files::{Directory, File};
 use crate::error::Result;
 use crate::sync::Mutex;
 
-const NAME: &str = "kvs-synced";
+pub(super) const NAME: &str = "kvs-synced";
 const MAGIC: &[u8; 8] = b"kvs-syn\n";
 const VERSION: u32 = 1;
 const BOOT_LEN: usize = 36;
