@@ -6,7 +6,7 @@ mod common;
 use std::collections::BTreeMap;
 
 use common::disk::Disk;
-use common::later::{Later, done, run_jobs};
+use common::later::{Later, done, run_job, run_jobs};
 use kvs::engine::{KvStoreOptions, Lost, Report, repair, verify};
 use kvs::{KvStore, KvsEngine, KvsError, Result};
 use rand::SeedableRng;
@@ -259,6 +259,48 @@ fn a_repair_that_is_cut_short_can_be_done_again() {
         assert_eq!(contents(&store, &history), expected, "stopped at {stop_at}");
         close(store);
     }
+}
+
+/// A crash came before compaction removed what its output replaces, and then the output is bad.
+#[test]
+fn what_a_damaged_output_of_a_compaction_has_replaced_is_saved() {
+    let disk = Disk::default();
+    let store = open(&disk).unwrap();
+    let mut contents_before = Contents::new();
+    let mut before = disk.copy();
+    for n in 0.. {
+        let (key, value) = (format!("k{}", n % 3), format!("value {n}"));
+        done(store.set(key.clone(), value.clone())).unwrap();
+        contents_before.insert(key, value);
+        while disk.names().contains(&"0000000001.segment".to_owned()) && run_job() {
+            if disk.names().contains(&"0000000001.segment".to_owned()) {
+                before = disk.copy();
+            }
+        }
+        if !disk.names().contains(&"0000000001.segment".to_owned()) {
+            break;
+        }
+    }
+    close(store);
+    // Without hints, by which the store would open.
+    let mut all = files(&before);
+    all.extend(files(&disk));
+    all.retain(|name, _| !name.ends_with("hints") && !name.ends_with("unfinished"));
+    let disk = Disk::with(
+        all.iter()
+            .map(|(name, bytes)| (name.as_str(), bytes.as_slice())),
+    );
+    let compacted = |name: &String| disk.bytes(name)[32..40] != [0; 8];
+    let output = segments(&disk).into_iter().find(compacted).unwrap();
+    let mut bytes = disk.bytes(&output);
+    bytes[44..].fill(0);
+    disk.put(&output, &bytes);
+    assert!(matches!(open(&disk), Err(KvsError::Damaged { .. })));
+    repair(&disk, &mut |_, _| {}).unwrap();
+    let history = [contents_before];
+    let store = open(&disk).unwrap();
+    assert_eq!(contents(&store, &history), history[0]);
+    close(store);
 }
 
 #[test]

@@ -173,12 +173,15 @@ fn create_durably(path: &Path) -> io::Result<()> {
 }
 
 fn read_marker(file: &mut fs::File, path: &Path) -> Result<Option<EngineKind>> {
-    let mut name = String::new();
-    file.read_to_string(&mut name)
+    let mut name = Vec::new();
+    // A longer one is none of ours.
+    file.take(100)
+        .read_to_end(&mut name)
         .map_err(KvsError::io(format_args!("read {path:?}")))?;
     if name.is_empty() {
         return Ok(None);
     }
+    let name = String::from_utf8_lossy(&name);
     match name.trim_end().parse() {
         Ok(engine) => Ok(Some(engine)),
         Err(reason) => Err(KvsError::Damaged {

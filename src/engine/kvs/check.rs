@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{fmt, fs, mem};
 
-use super::hints::Hints;
+use super::hints::{self, Hints};
 use super::index::Location;
 use super::log::random_salt;
 use super::record::{self, Record};
@@ -212,6 +212,10 @@ pub fn verify(dir: &dyn Directory, progress: Progress<'_>) -> Result<Report> {
 /// Those of [`verify`], and what the disk reports of the writing.
 pub fn repair(dir: &dyn Directory, progress: Progress<'_>) -> Result<Report> {
     let mut survey = Survey::of(dir, progress, true)?;
+    if !survey.report.is_sound() && survey.has_older {
+        // Those that a damaged compacted segment replaces may still have what it has lost.
+        survey = Survey::of_all(dir, progress, true)?;
+    }
     if survey.report.is_worth_repair() {
         survey.keep_damaged_files(dir)?;
         survey.write_anew(dir)?;
@@ -236,6 +240,8 @@ struct Survey {
     /// Whether damage just before explains that writes are missing.
     is_behind_gap: bool,
     last_run: LastRun,
+    /// Whether there are segments that were not looked at.
+    has_older: bool,
     /// Whether to save the sound records in a torn end.
     saves_torn: bool,
 }
@@ -249,7 +255,24 @@ struct Gone {
 }
 
 impl Survey {
+    /// Looks at the log, from the newest compacted segment on.
     fn of(dir: &dyn Directory, progress: Progress<'_>, saves_torn: bool) -> Result<Survey> {
+        Survey::since(dir, progress, saves_torn, |segment| {
+            matches!(segment.origin, Origin::Compacted { .. })
+        })
+    }
+
+    /// Looks at all the segments that are there.
+    fn of_all(dir: &dyn Directory, progress: Progress<'_>, saves_torn: bool) -> Result<Survey> {
+        Survey::since(dir, progress, saves_torn, |_| false)
+    }
+
+    fn since(
+        dir: &dyn Directory,
+        progress: Progress<'_>,
+        saves_torn: bool,
+        is_first: impl Fn(&Segment) -> bool,
+    ) -> Result<Survey> {
         let listing = Listing::of(dir)?;
         let mut survey = Survey {
             last_run: LastRun::of(dir),
@@ -274,12 +297,13 @@ impl Survey {
             if has_header {
                 salt = Some(segment.salt);
             }
-            let is_compacted = matches!(segment.origin, Origin::Compacted { .. });
+            let is_first = is_first(&segment);
             segments.push((segment, header, has_header));
-            if is_compacted {
+            if is_first {
                 break;
             }
         }
+        survey.has_older = segments.len() < listing.segments.len();
         let newest = listing.segments.last().copied().unwrap_or(0);
         let oldest = segments
             .last()
@@ -293,7 +317,9 @@ impl Survey {
             let later = missing.split_off(&segment.generation);
             survey.note_missing(dir, &mem::replace(&mut missing, later));
             if let (false, Some(salt)) = (has_header, salt)
-                && segment.find_record(HEADER_LEN, segment.len()?).is_none()
+                && segment
+                    .find_readable_record(HEADER_LEN, segment.len()?)
+                    .is_none()
             {
                 segment.salt = salt;
             }
@@ -348,7 +374,10 @@ impl Survey {
                 self.damage(path, offset..offset, reason);
                 self.damaged.insert(segment.generation);
             }
-            Err(error) => self.damage(path, 0..0, error),
+            Err(error) => {
+                self.damage(path, 0..0, error);
+                self.damaged.insert(segment.generation);
+            }
         }
         if let Origin::Written { after } = segment.origin {
             self.sequence = self.sequence.max(after);
@@ -415,7 +444,7 @@ impl Survey {
                 Err(KvsError::Damaged { reason, .. }) => reason,
                 Err(error) => error.to_string(),
             };
-            let next = segment.find_record(offset + 1, end);
+            let next = segment.find_readable_record(offset + 1, end);
             if is_newest && is_written && offset >= synced {
                 let may_lack_pages = self.last_run.may_lack_pages(segment.generation, offset);
                 if next.is_none() || may_lack_pages {
@@ -439,12 +468,13 @@ impl Survey {
             self.is_behind_gap = true;
             scanner.skip_to(gap.end);
         }
-        if is_newest && end < synced {
+        let is_compacted = has_header && matches!(segment.origin, Origin::Compacted { .. });
+        if is_newest && !is_compacted && end < synced {
             let reason = format!("{} bytes are missing at its end", synced - end);
             self.damage(segment.path.clone(), end..end, reason);
             self.note_unknown(Vec::new());
         }
-        if has_header && matches!(segment.origin, Origin::Compacted { .. }) && is_cut {
+        if is_compacted && is_cut {
             self.note_gone(dir, segment.generation, end..u64::MAX, Vec::new);
         }
         self.before = Some((segment.generation, end));
@@ -569,6 +599,9 @@ impl Survey {
         output.write(&bytes, len)?;
         output.complete(len + bytes.len() as u64)?;
         output.sync()?;
+        // There may be some of a segment that is gone.
+        segment::remove(dir, &hints::name(newest + 1))?;
+        segment::sync_names(dir)?;
         output.publish(dir)?;
         segment::sync_names(dir)?;
         // It tells of what is gone now.
@@ -588,7 +621,7 @@ fn count_records(segment: &Arc<Segment>, start: Option<u64>, end: u64) -> u64 {
             records += 1;
         }
         let behind = scanner.offset() + 1;
-        next = segment.find_record(behind, end);
+        next = segment.find_readable_record(behind, end);
     }
     records
 }

@@ -160,10 +160,7 @@ impl Log {
         if let Err(error) = self.active.write(&bytes, self.active_len) {
             // A full disk may have taken a part of it. Cut that off for good: what is written next
             // must not have records behind it that were refused.
-            let cut = self.active.truncate(self.active_len);
-            if let Err(error) = cut.and_then(|()| self.active.sync()) {
-                self.failure.set(error);
-            }
+            let _ = self.unsynced.cut(&self.active, self.active_len);
             return Err(error);
         }
         let len = self.active_len + bytes.len() as u64;

@@ -352,8 +352,7 @@ impl Ticker {
         let (stop, stopped) = mpsc::channel();
         let tick = move || {
             while stopped.recv_timeout(Duration::from_secs(1)) == Err(RecvTimeoutError::Timeout) {
-                // A failure is in the log lines, and every write from then on will tell.
-                let _ = unsynced.sync();
+                unsynced.tick();
             }
         };
         let thread = thread::Builder::new()

@@ -182,7 +182,7 @@ impl Recovered {
                 Ok(true) => {}
                 Ok(false) => break end,
                 Err(error @ KvsError::Damaged { offset, .. }) => {
-                    let any_behind = segment.find_record(offset + 1, end).is_some();
+                    let any_behind = segment.find_record(offset + 1, end)?.is_some();
                     if any_behind && !last_run.may_lack_pages(segment.generation, offset) {
                         return Err(error);
                     }

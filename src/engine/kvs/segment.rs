@@ -235,21 +235,39 @@ impl Segment {
         Ok(())
     }
 
-    /// The place of the first sound record that begins between `start` and `end`. What cannot be
-    /// read is passed over.
-    pub(super) fn find_record(&self, start: u64, end: u64) -> Option<u64> {
+    /// The place of the first sound record that begins between `start` and `end`.
+    pub(super) fn find_record(&self, start: u64, end: u64) -> Result<Option<u64>> {
+        self.find_record_and(start, end, Err)
+    }
+
+    /// The same, passing over what cannot be read.
+    pub(super) fn find_readable_record(&self, start: u64, end: u64) -> Option<u64> {
+        let found = self.find_record_and(start, end, |_| Ok(()));
+        found.unwrap_or_default()
+    }
+
+    fn find_record_and(
+        &self,
+        start: u64,
+        end: u64,
+        unreadable: impl Fn(KvsError) -> Result<()>,
+    ) -> Result<Option<u64>> {
         const SECTOR: u64 = 4096;
         let mut block = 1024 * 1024;
         let mut offset = start;
         while offset + record::HEADER_LEN as u64 <= end {
             let len = (block + record::HEADER_LEN as u64 - 1).min(end - offset);
-            let Ok(bytes) = self.read(offset, len as usize) else {
-                // Sector by sector from here on, to lose no more than those that are bad.
-                if block == SECTOR {
-                    offset = (offset / SECTOR + 1) * SECTOR;
+            let bytes = match self.read(offset, len as usize) {
+                Ok(bytes) => bytes,
+                Err(error) => {
+                    unreadable(error)?;
+                    // Sector by sector from here on, to lose no more than those that are bad.
+                    if block == SECTOR {
+                        offset = (offset / SECTOR + 1) * SECTOR;
+                    }
+                    block = SECTOR;
+                    continue;
                 }
-                block = SECTOR;
-                continue;
             };
             for at in 0..=bytes.len() - record::HEADER_LEN {
                 let place = offset + at as u64;
@@ -260,12 +278,12 @@ impl Segment {
                     && let Ok(bytes) = self.read(place, header.record_len())
                     && Record::decode(&bytes, self.salt).is_ok()
                 {
-                    return Some(place);
+                    return Ok(Some(place));
                 }
             }
             offset += (bytes.len() - record::HEADER_LEN + 1) as u64;
         }
-        None
+        Ok(None)
     }
 
     /// Copies what is between `start` and `end` to a file beside the log, and says where.
@@ -357,7 +375,7 @@ pub(super) fn name(generation: Generation) -> String {
 pub(super) struct Listing {
     /// The segments, oldest first.
     pub(super) segments: Vec<Generation>,
-    /// The segments that have [hints](super::hints), in any order.
+    /// The segments that have [hints], in any order.
     pub(super) hints: Vec<Generation>,
     /// The names of what was never finished.
     pub(super) unfinished: Vec<String>,

@@ -5,8 +5,9 @@
 //! everything has to be there as well if only the process died; if the machine went down, pages may
 //! be missing, and not just at the end, since the system writes them in whatever order it likes.
 //!
-//! It is written after every sync, and synced itself only when the store opens and closes: one that
-//! is lost or torn counts as none, and an old one is as true as a new one.
+//! It is written after every sync, and synced itself when the store opens and closes, and every
+//! second by [`SyncLevel::EverySec`](crate::engine::SyncLevel::EverySec). One that is lost or torn
+//! counts as none, and an old one is as true as a new one.
 
 use std::io::{self, Cursor};
 use std::sync::Arc;
@@ -186,7 +187,16 @@ impl Unsynced {
         Ok(())
     }
 
-    /// Does the same, and makes the watermark durable, too: the next one to come can tell damage in
+    /// Cuts `segment` off after `len` bytes, for good.
+    pub(super) fn cut(&self, segment: &Segment, len: u64) -> Result<()> {
+        // The system tells of a failed write only once: nobody else may sync meanwhile, be told that
+        // all is well, and note it.
+        let _file = self.file.lock();
+        let cut = segment.truncate(len).and_then(|()| segment.sync());
+        cut.inspect_err(|error| self.failure.set(error))
+    }
+
+    /// Syncs, and makes the watermark durable, too: the next one to come can tell damage in
     /// all of the log.
     pub(super) fn sync_with_watermark(&self) -> Result<()> {
         self.sync()?;
@@ -196,6 +206,15 @@ impl Unsynced {
             warn!("cannot sync {NAME}: {error}");
         }
         Ok(())
+    }
+
+    /// What is to be done every second, where something was written in it.
+    pub(super) fn tick(&self) {
+        let is_idle = self.written.lock().is_none();
+        if !is_idle {
+            // A failure is in the log lines, and every write from then on will tell.
+            let _ = self.sync_with_watermark();
+        }
     }
 
     fn write_watermark(&self, file: &mut Option<Arc<dyn File>>, segment: &Segment, len: u64) {
