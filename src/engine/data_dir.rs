@@ -45,7 +45,7 @@ impl DataDir {
             None => {
                 writeln!(file, "{engine}")
                     .and_then(|()| file.sync_all())
-                    .and_then(|()| fs::File::open(&path)?.sync_all())
+                    .and_then(|()| sync_names(&path))
                     .map_err(KvsError::io(format_args!("write {marker:?}")))?;
             }
         }
@@ -126,7 +126,7 @@ impl Directory for DataDir {
     }
 
     fn sync(&self) -> io::Result<()> {
-        fs::File::open(&self.path)?.sync_all()
+        sync_names(&self.path)
     }
 
     /// Linux tells; elsewhere this is empty.
@@ -169,7 +169,12 @@ fn create_durably(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {}
         made => made?,
     }
-    fs::File::open(parent)?.sync_all()
+    sync_names(parent)
+}
+
+/// Makes the names in a directory as durable as what is behind them.
+fn sync_names(dir: &Path) -> io::Result<()> {
+    fs::File::open(dir)?.sync_all()
 }
 
 fn read_marker(file: &mut fs::File, path: &Path) -> Result<Option<EngineKind>> {

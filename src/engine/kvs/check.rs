@@ -335,7 +335,8 @@ impl Survey {
         }
         progress(all, all);
         survey.note_missing(dir, &missing);
-        survey.report.keys = survey.alive().len();
+        let places = survey.newest.values();
+        survey.report.keys = places.filter(|(_, place)| place.is_some()).count();
         survey.tell_what_is_lost();
         Ok(survey)
     }
@@ -409,29 +410,30 @@ impl Survey {
         let end = segment.len()?;
         let synced = self.last_run.synced(segment.generation);
         let is_cut = self.damaged.contains(&segment.generation);
-        let is_written = has_header && matches!(segment.origin, Origin::Written { .. });
+        let compacted = match segment.origin {
+            Origin::Compacted { upto } if has_header => Some(upto),
+            _ => None,
+        };
+        let is_written = has_header && compacted.is_none();
         let mut scanner = Scanner::new(Arc::clone(segment), end);
         loop {
             let (offset, last) = (scanner.offset(), scanner.sequence());
             progress(offset);
             let reason = match scanner.next_of_any_number() {
                 Ok(None) => break,
-                Ok(Some(Found { bytes, record, .. })) => {
+                Ok(Some(Found {
+                    location, record, ..
+                })) => {
                     if is_written && record.sequence != self.sequence + 1 && !self.is_behind_gap {
                         self.note_hole(dir, segment.path.clone(), offset, record.sequence - 1);
                     }
-                    if let (true, Origin::Compacted { upto }) = (has_header, segment.origin)
+                    if let Some(upto) = compacted
                         && !(last + 1..=upto).contains(&record.sequence)
                     {
                         let reason = "the record belongs in another place";
                         self.damage(segment.path.clone(), offset..offset, reason);
                     }
-                    let place = Location {
-                        offset,
-                        generation: segment.generation,
-                        len: bytes.len() as u32,
-                    };
-                    let found = (record.sequence, record.value.map(|_| place));
+                    let found = (record.sequence, record.value.map(|_| location));
                     let newest = self.newest.entry(record.key.to_owned()).or_insert(found);
                     if newest.0 < found.0 {
                         *newest = found;
@@ -468,19 +470,18 @@ impl Survey {
             self.is_behind_gap = true;
             scanner.skip_to(gap.end);
         }
-        let is_compacted = has_header && matches!(segment.origin, Origin::Compacted { .. });
-        if is_newest && !is_compacted && end < synced {
+        if is_newest && compacted.is_none() && end < synced {
             let reason = format!("{} bytes are missing at its end", synced - end);
             self.damage(segment.path.clone(), end..end, reason);
             self.note_unknown(Vec::new());
         }
-        if is_compacted && is_cut {
-            self.note_gone(dir, segment.generation, end..u64::MAX, Vec::new);
-        }
-        self.before = Some((segment.generation, end));
-        if let (true, Origin::Compacted { upto }) = (has_header, segment.origin) {
+        if let Some(upto) = compacted {
+            if is_cut {
+                self.note_gone(dir, segment.generation, end..u64::MAX, Vec::new);
+            }
             self.sequence = self.sequence.max(upto);
         }
+        self.before = Some((segment.generation, end));
         Ok(())
     }
 

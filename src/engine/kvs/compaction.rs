@@ -92,9 +92,8 @@ impl Compaction {
             let Some(input) = self.inputs.front_mut() else {
                 break;
             };
-            let generation = input.segment().generation;
             let Some(Found {
-                offset,
+                location: from,
                 bytes,
                 record,
             }) = input.next()?
@@ -103,11 +102,6 @@ impl Compaction {
                 continue;
             };
             seen += bytes.len();
-            let from = Location {
-                offset,
-                generation,
-                len: bytes.len() as u32,
-            };
             if index.get(record.key) == Some(from) {
                 let to = Location {
                     offset: self.output_len + self.bytes.len() as u64,

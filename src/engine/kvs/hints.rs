@@ -67,9 +67,9 @@ impl Writer {
                 Some(Found { bytes, record, .. }) => {
                     seen += bytes.len();
                     // All of the header but its checksum, which is not of the key.
-                    let hint = [&bytes[4..record::HEADER_LEN], record.key.as_bytes()];
-                    hints.put_u32_le(crc32fast::hash(&hint.concat()));
-                    hints.extend(hint.concat());
+                    let hint = [&bytes[4..record::HEADER_LEN], record.key.as_bytes()].concat();
+                    hints.put_u32_le(crc32fast::hash(&hint));
+                    hints.extend(hint);
                 }
                 None => is_done = true,
             }
@@ -81,16 +81,12 @@ impl Writer {
                 self.generation(),
                 self.segment_len,
                 self.len,
-                self.sequence(),
+                self.scanner.sequence(),
             );
             self.write(&header, 0)?;
             segment::publish(dir, &name(self.generation()))?;
         }
         Ok(!is_done)
-    }
-
-    fn sequence(&self) -> u64 {
-        self.scanner.sequence()
     }
 
     fn write(&self, bytes: &[u8], offset: u64) -> Result<()> {

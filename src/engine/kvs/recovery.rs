@@ -7,7 +7,7 @@ use std::sync::Arc;
 use log::{info, warn};
 
 use super::hints::{self, Hints};
-use super::index::{Index, Location};
+use super::index::Index;
 use super::record::Salt;
 use super::segment::{self, Found, Generation, Listing, Origin, Scanner, Segment};
 use super::unsynced::LastRun;
@@ -213,19 +213,11 @@ impl Recovered {
 
     /// Notes the next record in the index, where there is one.
     fn replay_next(&mut self, scanner: &mut Scanner) -> Result<bool> {
-        let generation = scanner.segment().generation;
         let Some(Found {
-            offset,
-            bytes,
-            record,
+            location, record, ..
         }) = scanner.next()?
         else {
             return Ok(false);
-        };
-        let location = Location {
-            offset,
-            generation,
-            len: bytes.len() as u32,
         };
         self.index.put(record.key, record.value.map(|_| location));
         Ok(true)

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bytes::{Buf, BufMut};
 
 use super::hints;
+use super::index::Location;
 use super::record::{self, CUT_OFF, Record, Salt};
 use crate::engine::files::{Directory, File};
 use crate::error::{KvsError, Result};
@@ -84,7 +85,8 @@ impl Segment {
         self.write(&self.header(len), 0)
     }
 
-    /// Makes the segment, once it is complete and on the disk, a part of the log, with a single rename.
+    /// Makes the segment, once it is complete and on the disk, a part of the log, with a single
+    /// rename.
     pub(super) fn publish(&self, dir: &dyn Directory) -> Result<()> {
         publish(dir, &name(self.generation))
     }
@@ -439,7 +441,7 @@ pub(super) struct Scanner {
 
 /// A record as it was found in a segment.
 pub(super) struct Found<'a> {
-    pub(super) offset: u64,
+    pub(super) location: Location,
     pub(super) bytes: &'a [u8],
     pub(super) record: Record<'a>,
 }
@@ -510,7 +512,11 @@ impl Scanner {
         self.offset += len as u64;
         self.sequence = record.sequence;
         Ok(Some(Found {
-            offset,
+            location: Location {
+                offset,
+                generation: self.segment.generation,
+                len: len as u32,
+            },
             bytes: &self.bytes,
             record,
         }))

@@ -29,7 +29,7 @@ const BOOT_LEN: usize = 36;
 const LEN: usize = 68;
 
 /// How far the log is known to be on the disk: all segments before this one, and so much of it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Watermark {
     pub(super) generation: Generation,
     pub(super) len: u64,
