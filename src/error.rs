@@ -12,7 +12,7 @@ use std::sync::Arc;
 use failure::Fail;
 
 use crate::engine::EngineKind;
-use crate::protocol::Kind;
+use crate::protocol::{Kind, Response};
 
 /// The result of everything in this crate that can fail.
 pub type Result<T> = std::result::Result<T, KvsError>;
@@ -136,6 +136,23 @@ pub enum KvsError {
         len: usize,
         /// The limit in bytes.
         max: usize,
+    },
+
+    /// A token for authentication cannot be used.
+    #[fail(display = "the token for authentication cannot be used: {}", reason)]
+    BadToken {
+        /// Why not, and what to do.
+        reason: String,
+    },
+
+    /// Only this machine may connect to a server that wants no token.
+    #[fail(
+        display = "anybody could connect to {} and nobody would need a token: listen on 127.0.0.1, or give a file with a token (--auth-token-file)",
+        addr
+    )]
+    Unprotected {
+        /// The address that was asked for.
+        addr: SocketAddr,
     },
 
     /// A thread pool of no threads would never run a job.
@@ -266,9 +283,50 @@ pub enum ConnectionError {
     #[fail(display = "a reply that nobody asked for")]
     UnexpectedReply,
 
+    /// The server closed the connection, and said why.
+    #[fail(display = "closed by the server: {} ({})", message, code)]
+    Dismissed {
+        /// One of [`code`](crate::protocol::code), or of a later version.
+        code: String,
+        /// A sentence, for people.
+        message: String,
+    },
+
+    /// The server has as many connections as it may.
+    #[fail(display = "too many connections, try again later")]
+    TooManyConnections,
+
+    /// The server's connections hold as much memory as they may.
+    #[fail(display = "the server has no memory to spare, try again later")]
+    Overloaded,
+
+    /// The peer took too long to finish a frame.
+    #[fail(display = "a frame that took too long to arrive")]
+    TooSlow,
+
+    /// The server wants a token first.
+    #[fail(
+        display = "the server wants a token before any other request (kvs-client takes it from --auth-token-file or KVS_AUTH_TOKEN)"
+    )]
+    NoToken,
+
+    /// The token is not the server's.
+    #[fail(display = "the token is not the right one")]
+    WrongToken,
+
     /// Nobody drives the connection any more: the runtime that did has shut down.
     #[fail(display = "the runtime that drove it has shut down")]
     Abandoned,
+}
+
+impl ConnectionError {
+    /// What it means that a reply arrived when none was due.
+    pub(crate) fn unexpected(reply: Response) -> ConnectionError {
+        match reply {
+            Response::Err { code, message } => ConnectionError::Dismissed { code, message },
+            _ => ConnectionError::UnexpectedReply,
+        }
+    }
 }
 
 impl From<io::Error> for ConnectionError {

@@ -62,7 +62,9 @@ pub mod protocol;
 pub mod server;
 mod sync;
 pub mod thread_pool;
+mod token;
 
 pub use self::engine::{KvStore, KvsEngine, SledKvsEngine};
 pub use self::error::{ConnectionError, KvsError, Result};
 pub use self::server::KvsServer;
+pub use self::token::{TOKEN_VARIABLE, Token};

@@ -3,6 +3,7 @@
 //! A frame is a 4-byte big-endian length and that many bytes of JSON. `docs/protocol.md` has the
 //! whole of it, with the bytes.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -11,13 +12,14 @@ use tokio::codec::{Decoder, Encoder, Framed};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_serde_json::{ReadJson, WriteJson};
 
+use crate::engine::EngineStats;
 use crate::error::{ConnectionError, KvsError};
 
 /// The longest frame that either side takes or sends, in bytes, its length prefix not counted.
 pub const MAX_FRAME_LEN: usize = 16 * 1024 * 1024;
 
 /// Bytes of the length prefix.
-const PREFIX_LEN: usize = size_of::<u32>();
+pub(crate) const PREFIX_LEN: usize = size_of::<u32>();
 
 /// What a client asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +41,13 @@ pub enum Request {
         /// The key.
         key: String,
     },
+    /// Leave to send requests, where the server wants a token for that.
+    Auth {
+        /// What the server knows as well.
+        token: String,
+    },
+    /// How the server is doing.
+    Stats {},
 }
 
 /// What the server answers, in the order of the requests.
@@ -50,6 +59,10 @@ pub enum Response {
     Set,
     /// To [`Request::Remove`]: it is done.
     Remove,
+    /// To [`Request::Auth`]: requests are welcome.
+    Auth,
+    /// To [`Request::Stats`].
+    Stats(Box<Stats>),
     /// To any request that failed.
     Err {
         /// One of a closed set, for programs: see [`code`].
@@ -75,8 +88,80 @@ pub mod code {
     pub const STORAGE_FULL: &str = "storage_full";
     /// The server's disk failed.
     pub const IO: &str = "io";
+    /// The server has as many connections as it may. The connection is closed after this reply.
+    pub const TOO_MANY_CONNECTIONS: &str = "too_many_connections";
+    /// The server has no memory to spare. The connection is closed after this reply.
+    pub const OVERLOADED: &str = "overloaded";
+    /// A frame took too long to arrive. The connection is closed after this reply.
+    pub const TOO_SLOW: &str = "too_slow";
+    /// The server wants another token, or one at all. The connection is closed after this reply.
+    pub const UNAUTHORIZED: &str = "unauthorized";
     /// Anything else that the engine could not do.
     pub const ENGINE: &str = "engine";
+}
+
+/// How a server is doing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stats {
+    /// Of the server.
+    pub version: String,
+    /// The time since it was started.
+    pub uptime_seconds: u64,
+    /// How many connections there are.
+    pub connections: u64,
+    /// How many there have been, those included.
+    pub connections_accepted: u64,
+    /// How often a wrong token was shown.
+    pub wrong_tokens: u64,
+    /// Bytes that connections hold.
+    pub connection_bytes: u64,
+    /// How many requests there were of each kind.
+    pub requests: BTreeMap<String, u64>,
+    /// How many errors there were of each code.
+    pub errors: BTreeMap<String, u64>,
+    /// The engine's own.
+    pub engine: EngineStats,
+}
+
+impl fmt::Display for Stats {
+    /// As lines for people.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let engine = &self.engine;
+        let text = |text: &Option<String>| text.clone().unwrap_or_else(|| "unknown".to_owned());
+        let number = |number: Option<u64>| number.map_or("unknown".to_owned(), |n| n.to_string());
+        writeln!(f, "version: {}", self.version)?;
+        writeln!(f, "uptime: {} s", self.uptime_seconds)?;
+        writeln!(
+            f,
+            "connections: {} now, {} in all, {} bytes, {} wrong tokens",
+            self.connections, self.connections_accepted, self.connection_bytes, self.wrong_tokens
+        )?;
+        for (what, counts) in [("requests", &self.requests), ("errors", &self.errors)] {
+            let counts: Vec<_> = counts
+                .iter()
+                .map(|(name, n)| format!("{name} {n}"))
+                .collect();
+            writeln!(f, "{what}: {}", counts.join(", "))?;
+        }
+        writeln!(
+            f,
+            "engine: {}, sync {}",
+            text(&engine.engine),
+            text(&engine.sync)
+        )?;
+        writeln!(f, "keys: {}", number(engine.keys))?;
+        writeln!(
+            f,
+            "bytes: {} live, {} dead, in {} segments",
+            number(engine.live_bytes),
+            number(engine.dead_bytes),
+            number(engine.segments)
+        )?;
+        match engine.seconds_since_compaction {
+            Some(seconds) => write!(f, "last compaction: {seconds} s ago"),
+            None => write!(f, "last compaction: none"),
+        }
+    }
 }
 
 /// What a request asks for, and so what its reply has to be, unless that is an error.
@@ -88,6 +173,15 @@ pub enum Kind {
     Set,
     /// [`Request::Remove`] and [`Response::Remove`].
     Remove,
+    /// [`Request::Auth`] and [`Response::Auth`].
+    Auth,
+    /// [`Request::Stats`] and [`Response::Stats`].
+    Stats,
+}
+
+impl Kind {
+    /// All of them, in their order.
+    pub const ALL: [Kind; 5] = [Kind::Get, Kind::Set, Kind::Remove, Kind::Auth, Kind::Stats];
 }
 
 impl fmt::Display for Kind {
@@ -104,6 +198,8 @@ impl Request {
             Request::Get { .. } => Kind::Get,
             Request::Set { .. } => Kind::Set,
             Request::Remove { .. } => Kind::Remove,
+            Request::Auth { .. } => Kind::Auth,
+            Request::Stats {} => Kind::Stats,
         }
     }
 }
@@ -116,6 +212,8 @@ impl Response {
             Response::Get(_) => Some(Kind::Get),
             Response::Set => Some(Kind::Set),
             Response::Remove => Some(Kind::Remove),
+            Response::Auth => Some(Kind::Auth),
+            Response::Stats(_) => Some(Kind::Stats),
             Response::Err { .. } => None,
         }
     }
@@ -132,7 +230,19 @@ impl Response {
         }
     }
 
-    /// What a client's `set` or `remove` comes to, where this is the reply to its request.
+    /// What a client's `stats` comes to, where this is the reply to its request.
+    ///
+    /// # Errors
+    ///
+    /// [`KvsError::Server`], as the reply says.
+    pub fn into_stats(self) -> crate::Result<Stats> {
+        match self {
+            Response::Stats(stats) => Ok(*stats),
+            other => other.into_done().map(|()| Stats::default()),
+        }
+    }
+
+    /// What a client's `set`, `remove` or `auth` comes to, where this is the reply to its request.
     ///
     /// # Errors
     ///
@@ -145,24 +255,6 @@ impl Response {
             }),
             _ => Ok(()),
         }
-    }
-
-    /// This reply, or an error instead where it would be longer than a frame can be.
-    pub(crate) fn or_too_large(self) -> Response {
-        // A byte of a string becomes six of JSON at the most.
-        if let Response::Get(Some(value)) = &self
-            && value.len() > MAX_FRAME_LEN / 6 - 16
-            && let Ok(json) = serde_json::to_vec(&self)
-            && check_len(json.len()).is_err()
-        {
-            return KvsError::TooLarge {
-                what: "reply",
-                len: json.len(),
-                max: MAX_FRAME_LEN,
-            }
-            .into();
-        }
-        self
     }
 
     fn error(code: &str, message: impl ToString) -> Response {
@@ -191,6 +283,10 @@ impl From<ConnectionError> for Response {
     fn from(error: ConnectionError) -> Response {
         let code = match &error {
             ConnectionError::FrameTooLong { .. } => code::FRAME_TOO_LONG,
+            ConnectionError::TooManyConnections => code::TOO_MANY_CONNECTIONS,
+            ConnectionError::Overloaded => code::OVERLOADED,
+            ConnectionError::TooSlow => code::TOO_SLOW,
+            ConnectionError::NoToken | ConnectionError::WrongToken => code::UNAUTHORIZED,
             _ => code::BAD_REQUEST,
         };
         Response::error(code, error)
@@ -210,11 +306,9 @@ impl Decoder for FrameCodec {
     type Error = ConnectionError;
 
     fn decode(&mut self, src: &mut BytesMut) -> Result<Option<BytesMut>, ConnectionError> {
-        let Some(prefix) = src.first_chunk::<PREFIX_LEN>() else {
+        let Some(len) = frame_len(src, MAX_FRAME_LEN)? else {
             return Ok(None);
         };
-        let len = u32::from_be_bytes(*prefix) as usize;
-        check_len(len)?;
         if src.len() < PREFIX_LEN + len {
             return Ok(None);
         }
@@ -244,12 +338,43 @@ impl Encoder for FrameCodec {
 }
 
 fn check_len(len: usize) -> Result<u32, ConnectionError> {
+    let max = MAX_FRAME_LEN;
     match u32::try_from(len) {
-        Ok(prefix) if len <= MAX_FRAME_LEN => Ok(prefix),
-        _ => Err(ConnectionError::FrameTooLong {
-            len,
-            max: MAX_FRAME_LEN,
-        }),
+        Ok(prefix) if len <= max => Ok(prefix),
+        _ => Err(ConnectionError::FrameTooLong { len, max }),
+    }
+}
+
+/// The length of the frame that `bytes` begin with, its prefix not counted, where that much has
+/// arrived. No more than `max` is allowed.
+pub(crate) fn frame_len(bytes: &[u8], max: usize) -> Result<Option<usize>, ConnectionError> {
+    let max = max.min(MAX_FRAME_LEN);
+    let len = bytes
+        .first_chunk()
+        .map(|len| u32::from_be_bytes(*len) as usize);
+    match len {
+        Some(len) if len > max => Err(ConnectionError::FrameTooLong { len, max }),
+        _ => Ok(len),
+    }
+}
+
+/// Appends `reply` to `out` as a frame, or an error where it would be longer than a frame can be.
+pub(crate) fn write_frame(reply: &Response, out: &mut Vec<u8>) {
+    let start = out.len();
+    out.extend_from_slice(&[0; PREFIX_LEN]);
+    serde_json::to_writer(&mut *out, reply).expect("strings are always JSON");
+    match check_len(out.len() - start - PREFIX_LEN) {
+        Ok(prefix) => out[start..start + PREFIX_LEN].copy_from_slice(&prefix.to_be_bytes()),
+        Err(_) => {
+            let len = out.len() - start - PREFIX_LEN;
+            out.truncate(start);
+            let error = KvsError::TooLarge {
+                what: "reply",
+                len,
+                max: MAX_FRAME_LEN,
+            };
+            write_frame(&error.into(), out);
+        }
     }
 }
 

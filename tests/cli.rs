@@ -3,15 +3,17 @@
 mod common;
 
 use std::ffi::OsStr;
-use std::fs;
-use std::net::TcpListener;
+use std::fs::{self, Permissions};
+use std::io::Read;
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use assert_cmd::assert::Assert;
 use assert_cmd::cargo::{cargo_bin, cargo_bin_cmd};
-use common::{NOBODY, ServerProcess};
+use common::{NOBODY, ServerProcess, Wire};
 use predicates::prelude::*;
 use predicates::str::{contains, is_empty, is_match};
 
@@ -108,7 +110,20 @@ fn both_programs_explain_themselves() {
         .success()
         .stdout(contains("get").and(contains("set")).and(contains("rm")));
     let mut server = cargo_bin_cmd!("kvs-server");
-    let flags = ["--addr", "--engine", "--data-dir", "--sync"];
+    let flags = [
+        "--addr",
+        "--engine",
+        "--data-dir",
+        "--sync",
+        "--auth-token-file",
+        "--max-frame",
+        "--max-in-flight",
+        "--max-connections",
+        "--max-memory",
+        "--frame-time",
+        "--reply-time",
+        "--shutdown-time",
+    ];
     let mut assert = server.arg("--help").assert().success();
     for flag in flags {
         assert = assert.stdout(contains(flag));
@@ -168,6 +183,8 @@ fn the_server_refuses_what_it_does_not_understand_with_one_line() {
     server("--addr nowhere").stderr(contains("--addr <IP:PORT>"));
     server("--engine redis").stderr(contains("kvs, sled"));
     server("--sync sometimes").stderr(contains("always, everysec, never"));
+    server("--max-in-flight 0").stderr(contains("--max-in-flight"));
+    server("--frame-time soon").stderr(contains("--frame-time"));
 }
 
 #[test]
@@ -288,6 +305,97 @@ fn values_are_set_got_and_removed_and_survive_a_kill() {
             .success()
             .stdout("value3\n");
     }
+}
+
+fn token_file(dir: &Path, token: &str) -> PathBuf {
+    let path = dir.join("token");
+    fs::write(&path, token).unwrap();
+    fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+    path
+}
+
+#[test]
+fn every_client_shows_the_token_from_a_file_or_the_environment() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = token_file(dir.path(), "secret\n");
+    let data_dir = dir.path().join("data");
+    let server = ServerProcess::start(&data_dir, &["--auth-token-file", path(&file)]);
+    for (variant, _) in VARIANTS.iter().filter(|(_, is_there)| *is_there) {
+        let set = format!(
+            "set key {variant} --addr {} --variant {variant}",
+            server.addr
+        );
+        refused(client(&set)).stderr(contains("--auth-token-file").and(contains("KVS_AUTH_TOKEN")));
+        client(&format!("{set} --auth-token-file {}", path(&file))).success();
+        let mut command = cargo_bin_cmd!("kvs-client");
+        command.env("KVS_AUTH_TOKEN", "secret");
+        command.args(format!("get key --addr {}", server.addr).split(' '));
+        command.assert().success().stdout(format!("{variant}\n"));
+    }
+    let mut command = cargo_bin_cmd!("kvs-client");
+    command.env("KVS_AUTH_TOKEN", "guess");
+    command.args(format!("stats --addr {}", server.addr).split(' '));
+    refused(command.assert()).stderr(contains("token"));
+    fs::set_permissions(&file, Permissions::from_mode(0o640)).unwrap();
+    let get = format!("get key --addr {}", server.addr);
+    refused(client(&format!("{get} --auth-token-file {}", path(&file))))
+        .stderr(contains("chmod 600"));
+}
+
+#[test]
+fn the_server_listens_to_others_than_this_machine_only_with_a_token() {
+    let dir = tempfile::tempdir().unwrap();
+    let data_dir = dir.path().join("data");
+    let everywhere = format!("--addr 0.0.0.0:0 --data-dir {}", path(&data_dir));
+    server(&everywhere).stderr(contains("0.0.0.0:0").and(contains("--auth-token-file")));
+    assert!(!data_dir.exists());
+    let file = token_file(dir.path(), "secret");
+    fs::set_permissions(&file, Permissions::from_mode(0o644)).unwrap();
+    server(&format!("{everywhere} --auth-token-file {}", path(&file)))
+        .stderr(contains("chmod 600"));
+}
+
+#[test]
+fn stats_tell_how_the_server_is_doing() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = ServerProcess::start(dir.path(), &["--sync", "always"]);
+    let run = |command: &str| client(&format!("{command} --addr {}", server.addr));
+    run("set key value").success();
+    run("rm other").failure();
+    let text = run("stats").success();
+    let expected = [
+        "connections: 1 now, 3 in all",
+        "requests: Auth 0, Get 0, Remove 1, Set 1, Stats 1",
+        "errors: key_not_found 1",
+        "engine: kvs, sync always",
+        "keys: 1",
+        "32 live, 0 dead, in 1 segments",
+        "last compaction: none",
+    ];
+    expected
+        .into_iter()
+        .fold(text, |text, line| text.stdout(contains(line)));
+    let json = run("stats --json").success().get_output().stdout.clone();
+    let stats: kvs::protocol::Stats = serde_json::from_slice(&json).unwrap();
+    assert_eq!(stats.requests["Stats"], 2);
+    assert_eq!(stats.engine.keys, Some(1));
+}
+
+#[test]
+fn a_second_signal_stops_the_server_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut server = ServerProcess::start(dir.path(), &["--shutdown-time", "1000"]);
+    // It takes none of its replies, and so is what the first signal waits for.
+    let mut deaf = Wire::connect(server.addr);
+    let value = "x".repeat(8 * 1024 * 1024);
+    deaf.send(&format!(r#"{{"Set":{{"key":"k","value":"{value}"}}}}"#));
+    assert_eq!(deaf.receive(), r#""Set""#);
+    deaf.send(r#"{"Get":{"key":"k"}}"#);
+    deaf.0.read_exact(&mut [0; 4]).unwrap();
+    server.signal("TERM");
+    while TcpStream::connect(server.addr).is_ok() {}
+    server.signal("INT");
+    assert_eq!(server.wait(), Some(130));
 }
 
 /// Runs `kvs-server` on a data directory, without serving it.

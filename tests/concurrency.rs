@@ -110,7 +110,7 @@ mod thread_pool {
 #[path = "."]
 mod engine {
     pub(crate) use ::kvs::engine::{
-        DataDir, EngineFuture, EngineKind, KvsEngine, SyncLevel, files,
+        DataDir, EngineFuture, EngineKind, EngineStats, KvsEngine, SyncLevel, files,
     };
 
     #[path = "../src/engine/kvs/mod.rs"]

@@ -20,6 +20,7 @@ use futures::Future;
 use crate::client::connection::Connection;
 use crate::error::{KvsError, Result};
 use crate::protocol::{Request, Response};
+use crate::token::Token;
 
 /// A connection to a server. Clones share it, and every clone may have any number of requests
 /// under way at once. They take effect in the order in which they came to be queued: that of their
@@ -78,6 +79,20 @@ impl KvsClient {
     #[must_use = "futures do nothing unless polled"]
     pub fn remove(&mut self, key: String) -> Box<dyn Future<Item = (), Error = KvsError> + Send> {
         self.exchange(&Request::Remove { key }, Response::into_done)
+    }
+
+    /// Shows the server a token, where it wants one. That has to be the first request.
+    ///
+    /// Fails with [`KvsError::Server`] where it is the wrong one, and as [`get`](KvsClient::get)
+    /// does.
+    #[must_use = "futures do nothing unless polled"]
+    pub fn auth(&mut self, token: &Token) -> Box<dyn Future<Item = (), Error = KvsError> + Send> {
+        self.exchange(
+            &Request::Auth {
+                token: token.reveal(),
+            },
+            Response::into_done,
+        )
     }
 
     /// Waits for room in the queue, then for the reply, and takes from that what was asked for.

@@ -29,6 +29,7 @@ use futures::future::{AndThen, Join, Map};
 use crate::client::connection::{Connection, Opening, Receiving, Sending};
 use crate::error::KvsError;
 use crate::protocol::{Request, Response};
+use crate::token::Token;
 
 /// A connection to a server. Clones share it, and every clone may have any number of requests
 /// under way at once. They take effect in the order in which they came to be queued: that of their
@@ -104,6 +105,27 @@ impl KvsClient {
         fn(((), Response)) -> Result<(), KvsError>,
     > {
         self.exchange(&Request::Remove { key }, |((), reply)| reply.into_done())
+    }
+
+    /// Shows the server a token, where it wants one. That has to be the first request.
+    ///
+    /// Fails with [`KvsError::Server`] where it is the wrong one, and as [`get`](KvsClient::get)
+    /// does.
+    #[must_use = "futures do nothing unless polled"]
+    pub fn auth(
+        &mut self,
+        token: &Token,
+    ) -> AndThen<
+        Join<Sending, Receiving>,
+        Result<(), KvsError>,
+        fn(((), Response)) -> Result<(), KvsError>,
+    > {
+        self.exchange(
+            &Request::Auth {
+                token: token.reveal(),
+            },
+            |((), reply)| reply.into_done(),
+        )
     }
 
     /// Waits for room in the queue, then for the reply, and takes from that what was asked for.

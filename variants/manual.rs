@@ -25,6 +25,7 @@ use futures::{Async, Future, Poll, try_ready};
 use crate::client::connection::{Connection, Opening, Receiving, Sending};
 use crate::error::KvsError;
 use crate::protocol::{Request, Response};
+use crate::token::Token;
 
 /// A connection to a server. Clones share it, and every clone may have any number of requests
 /// under way at once. They take effect in the order in which they came to be queued: that of their
@@ -72,6 +73,16 @@ impl KvsClient {
     /// [`get`](KvsClient::get) does.
     pub fn remove(&mut self, key: String) -> ClientRemoveFuture {
         ClientRemoveFuture(self.exchange(&Request::Remove { key }))
+    }
+
+    /// Shows the server a token, where it wants one. That has to be the first request.
+    ///
+    /// Fails with [`KvsError::Server`] where it is the wrong one, and as [`get`](KvsClient::get)
+    /// does.
+    pub fn auth(&mut self, token: &Token) -> ClientAuthFuture {
+        ClientAuthFuture(self.exchange(&Request::Auth {
+            token: token.reveal(),
+        }))
     }
 
     /// Will wait for room in the queue, then for the reply.
@@ -144,6 +155,20 @@ impl Future for ClientSetFuture {
 pub struct ClientRemoveFuture(Exchange);
 
 impl Future for ClientRemoveFuture {
+    type Item = ();
+    type Error = KvsError;
+
+    fn poll(&mut self) -> Poll<(), KvsError> {
+        try_ready!(self.0.poll()).into_done().map(Async::Ready)
+    }
+}
+
+/// The future of [`KvsClient::auth`].
+#[derive(Debug)]
+#[must_use = "futures do nothing unless polled"]
+pub struct ClientAuthFuture(Exchange);
+
+impl Future for ClientAuthFuture {
     type Item = ();
     type Error = KvsError;
 

@@ -2,13 +2,14 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::str::FromStr;
 
 use futures::Future;
 use futures::future::{self, Either};
 use kvs::client::{Client, blocking};
-use kvs::{KvsError, Result, cli};
+use kvs::{KvsError, Result, Token, cli};
 use structopt::StructOpt;
 use tokio::runtime::current_thread::Runtime;
 
@@ -16,6 +17,21 @@ use tokio::runtime::current_thread::Runtime;
 #[derive(Debug, StructOpt)]
 #[structopt(name = "kvs-client")]
 enum Opt {
+    #[structopt(flatten)]
+    Data(Data),
+    /// Prints how the server is doing
+    Stats {
+        /// As JSON
+        #[structopt(long)]
+        json: bool,
+        #[structopt(flatten)]
+        target: TargetOpt,
+    },
+}
+
+/// What any of the clients can do.
+#[derive(Debug, StructOpt)]
+enum Data {
     /// Prints the value of a key, or `Key not found`
     Get {
         /// The key
@@ -43,9 +59,8 @@ enum Opt {
 
 #[derive(Debug, StructOpt)]
 struct Server {
-    /// Where the server listens [default: 127.0.0.1:4000]
-    #[structopt(long, value_name = "IP:PORT")]
-    addr: Option<SocketAddr>,
+    #[structopt(flatten)]
+    target: TargetOpt,
 
     /// Which of the clients that were compiled in does the work [default: the first of anon,
     /// boxed, explicit, manual, blocking that is there]
@@ -53,23 +68,52 @@ struct Server {
     variant: Option<Variant>,
 }
 
+#[derive(Debug, StructOpt)]
+struct TargetOpt {
+    /// Where the server listens [default: 127.0.0.1:4000]
+    #[structopt(long, value_name = "IP:PORT")]
+    addr: Option<SocketAddr>,
+
+    /// A file, of mode 0600, with the token that the server wants to see [default: what is in the
+    /// environment variable `KVS_AUTH_TOKEN`]
+    #[structopt(long, value_name = "FILE", parse(from_os_str))]
+    auth_token_file: Option<PathBuf>,
+}
+
+/// Where to go, and what to show there.
+struct Target {
+    addr: SocketAddr,
+    token: Option<Token>,
+}
+
+impl TargetOpt {
+    fn target(&self) -> Result<Target> {
+        Ok(Target {
+            addr: self.addr.unwrap_or(cli::DEFAULT_ADDR),
+            token: match &self.auth_token_file {
+                Some(file) => Some(Token::from_file(file)?),
+                None => Token::from_env()?,
+            },
+        })
+    }
+}
+
 fn main() -> ExitCode {
-    cli::main(|opt: Opt| {
-        let server = match &opt {
-            Opt::Get { server, .. } | Opt::Set { server, .. } | Opt::Rm { server, .. } => server,
-        };
-        let addr = server.addr.unwrap_or(cli::DEFAULT_ADDR);
-        let Variant(_, run) = server.variant.unwrap_or(VARIANTS[0]);
-        match run(addr, opt)? {
-            Some(line) => cli::print(line),
-            None => Ok(()),
+    cli::main(|opt| match opt {
+        Opt::Stats { json, target } => print_stats(&target.target()?, json),
+        Opt::Data(command) => {
+            let (Data::Get { server, .. } | Data::Set { server, .. } | Data::Rm { server, .. }) =
+                &command;
+            let target = server.target.target()?;
+            let Variant(_, run) = server.variant.unwrap_or(VARIANTS[0]);
+            run(target, command)?.map_or(Ok(()), cli::print)
         }
     })
 }
 
 /// A client by its name, and how it does what a command asks for, up to the line to be printed.
 #[derive(Clone, Copy)]
-struct Variant(&'static str, fn(SocketAddr, Opt) -> Result<Option<String>>);
+struct Variant(&'static str, fn(Target, Data) -> Result<Option<String>>);
 
 /// The clients that are compiled in. The first is the default.
 const VARIANTS: &[Variant] = &[
@@ -115,11 +159,16 @@ impl fmt::Debug for Variant {
     dead_code,
     reason = "without a feature there is only the blocking client"
 )]
-fn run_with<C: Client>(addr: SocketAddr, opt: Opt) -> Result<Option<String>> {
-    let answer = C::connect(addr).and_then(|mut client| match opt {
-        Opt::Get { key, .. } => Either::A(client.get(key).map(line)),
-        Opt::Set { key, value, .. } => Either::B(Either::A(client.set(key, value).map(|()| None))),
-        Opt::Rm { key, .. } => Either::B(Either::B(client.remove(key).map(|()| None))),
+fn run_with<C: Client>(target: Target, command: Data) -> Result<Option<String>> {
+    let Target { addr, token } = target;
+    let client = C::connect(addr).and_then(|mut client| match token {
+        Some(token) => Either::A(client.auth(&token).map(|()| client)),
+        None => Either::B(future::ok(client)),
+    });
+    let answer = client.and_then(|mut client| match command {
+        Data::Get { key, .. } => Either::A(client.get(key).map(line)),
+        Data::Set { key, value, .. } => Either::B(Either::A(client.set(key, value).map(|()| None))),
+        Data::Rm { key, .. } => Either::B(Either::B(client.remove(key).map(|()| None))),
     });
     let mut runtime = new_runtime()?;
     let answer = runtime.block_on(answer);
@@ -129,16 +178,35 @@ fn run_with<C: Client>(addr: SocketAddr, opt: Opt) -> Result<Option<String>> {
 }
 
 /// Part 1 of the course: the runtime is there, and what runs on it is not asynchronous yet.
-fn run_blocking(addr: SocketAddr, opt: Opt) -> Result<Option<String>> {
+fn run_blocking(target: Target, command: Data) -> Result<Option<String>> {
     let answer = future::lazy(|| {
-        let mut client = blocking::KvsClient::connect(addr)?;
-        match opt {
-            Opt::Get { key, .. } => client.get(key).map(line),
-            Opt::Set { key, value, .. } => client.set(key, value).map(|()| None),
-            Opt::Rm { key, .. } => client.remove(key).map(|()| None),
+        let mut client = connect(&target)?;
+        match command {
+            Data::Get { key, .. } => client.get(key).map(line),
+            Data::Set { key, value, .. } => client.set(key, value).map(|()| None),
+            Data::Rm { key, .. } => client.remove(key).map(|()| None),
         }
     });
     new_runtime()?.block_on(answer)
+}
+
+fn connect(target: &Target) -> Result<blocking::KvsClient> {
+    let mut client = blocking::KvsClient::connect(target.addr)?;
+    if let Some(token) = &target.token {
+        client.auth(token)?;
+    }
+    Ok(client)
+}
+
+fn print_stats(target: &Target, json: bool) -> Result<()> {
+    let stats = connect(target)?.stats()?;
+    match json {
+        true => {
+            let json = serde_json::to_string_pretty(&stats);
+            cli::print(json.expect("numbers and strings are always JSON"))
+        }
+        false => cli::print(stats),
+    }
 }
 
 /// What `get` prints.

@@ -1,15 +1,18 @@
 //! The server as a program.
 
 use std::net::{SocketAddr, TcpListener};
+use std::num::{NonZero, NonZeroU64, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::thread;
+use std::time::Duration;
 
 use env_logger::Env;
 use indicatif::{ProgressBar, ProgressStyle};
 use kvs::engine::{self, DataDir, EngineKind, SyncLevel};
+use kvs::server::{self, Limits};
 use kvs::thread_pool::SharedQueueThreadPool;
-use kvs::{KvStore, KvsEngine, KvsError, KvsServer, Result, SledKvsEngine, cli, server};
+use kvs::{KvStore, KvsEngine, KvsError, KvsServer, Result, SledKvsEngine, Token, cli};
 use log::info;
 use structopt::StructOpt;
 
@@ -37,6 +40,14 @@ struct Opt {
     #[structopt(long, value_name = "LEVEL", possible_values = &SyncLevel::NAMES)]
     sync: Option<SyncLevel>,
 
+    /// A file, of mode 0600, with the token that every client has to show; without one, only this
+    /// machine can connect
+    #[structopt(long, value_name = "FILE", parse(from_os_str))]
+    auth_token_file: Option<PathBuf>,
+
+    #[structopt(flatten)]
+    limits: LimitOpts,
+
     /// Look the data over instead of serving it, change nothing, and tell what is wrong with it
     #[structopt(long, conflicts_with_all = &["addr", "engine", "sync", "repair"])]
     verify: bool,
@@ -45,6 +56,58 @@ struct Opt {
     /// files are kept beside it
     #[structopt(long, conflicts_with_all = &["addr", "engine", "sync"])]
     repair: bool,
+}
+
+/// What peers may ask for.
+#[derive(Debug, StructOpt)]
+struct LimitOpts {
+    /// The longest frame, in bytes [default: 16777216]
+    #[structopt(long, value_name = "BYTES")]
+    max_frame: Option<NonZeroUsize>,
+
+    /// Requests of one connection that are worked on at once [default: 256]
+    #[structopt(long, value_name = "N")]
+    max_in_flight: Option<NonZeroUsize>,
+
+    /// Connections at a time [default: 10000]
+    #[structopt(long, value_name = "N")]
+    max_connections: Option<NonZeroUsize>,
+
+    /// Memory of all connections together, in bytes, not counting 32 KiB for each
+    /// [default: 536870912]
+    #[structopt(long, value_name = "BYTES")]
+    max_memory: Option<NonZeroUsize>,
+
+    /// Seconds in which a frame has to arrive [default: 30]
+    #[structopt(long, value_name = "SECONDS")]
+    frame_time: Option<NonZeroU64>,
+
+    /// Seconds in which a peer has to take some of its replies [default: 30]
+    #[structopt(long, value_name = "SECONDS")]
+    reply_time: Option<NonZeroU64>,
+
+    /// Seconds that a shutdown leaves for what is in flight [default: 10]
+    #[structopt(long, value_name = "SECONDS")]
+    shutdown_time: Option<NonZeroU64>,
+}
+
+impl LimitOpts {
+    fn limits(&self) -> Limits {
+        let default = Limits::default();
+        let number = |given: Option<NonZeroUsize>, default| given.map_or(default, NonZero::get);
+        let time = |given: Option<NonZeroU64>, default| {
+            given.map_or(default, |seconds| Duration::from_secs(seconds.get()))
+        };
+        Limits {
+            frame_bytes: number(self.max_frame, default.frame_bytes),
+            in_flight: number(self.max_in_flight, default.in_flight),
+            connections: number(self.max_connections, default.connections),
+            memory_bytes: number(self.max_memory, default.memory_bytes),
+            frame_time: time(self.frame_time, default.frame_time),
+            reply_time: time(self.reply_time, default.reply_time),
+            shutdown_time: time(self.shutdown_time, default.shutdown_time),
+        }
+    }
 }
 
 fn main() -> ExitCode {
@@ -60,7 +123,10 @@ fn run(opt: Opt) -> Result<()> {
         return look_over(&dir, opt.repair);
     }
     let sync = opt.sync.unwrap_or_default();
-    let listener = server::listen(addr)?;
+    let token = opt.auth_token_file.as_deref().map(Token::from_file);
+    let token = token.transpose()?;
+    let listener = server::listen(addr, token.as_ref())?;
+    let protection = (opt.limits.limits(), token);
     let engine = match opt.engine {
         Some(engine) => engine,
         None => DataDir::engine_of(&dir)?.unwrap_or(EngineKind::Kvs),
@@ -71,11 +137,11 @@ fn run(opt: Opt) -> Result<()> {
         EngineKind::Kvs => {
             let options = KvStore::<SharedQueueThreadPool>::options().sync(sync);
             let store: KvStore<SharedQueueThreadPool> = options.open(&dir, threads)?;
-            serve(store, engine, listener, &dir)
+            serve(store, engine, listener, protection, &dir)
         }
         EngineKind::Sled => {
             let store = SledKvsEngine::<SharedQueueThreadPool>::open(&dir, sync, threads)?;
-            serve(store, engine, listener, &dir)
+            serve(store, engine, listener, protection, &dir)
         }
     }
 }
@@ -84,9 +150,16 @@ fn serve(
     store: impl KvsEngine,
     engine: EngineKind,
     listener: TcpListener,
+    (limits, token): (Limits, Option<Token>),
     dir: &Path,
 ) -> Result<()> {
-    let server = KvsServer::new(store).listen(listener)?;
+    let server = KvsServer::new(store).limits(limits);
+    let server = match token {
+        Some(token) => server.token(token),
+        None => server,
+    };
+    let server = server.listen(listener)?;
+    server::stop_on_signals(server.shutdown_handle())?;
     let (addr, version) = (server.local_addr(), env!("CARGO_PKG_VERSION"));
     let dir = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
     info!("kvs-server {version}, engine {engine}, address {addr}, data in {dir:?}");

@@ -11,7 +11,8 @@ use bytes::{Bytes, BytesMut};
 use tokio::codec::{Decoder, Encoder};
 
 use crate::error::{ConnectionError, KvsError, Result};
-use crate::protocol::{self, FrameCodec, Kind, Request, Response};
+use crate::protocol::{self, FrameCodec, Kind, Request, Response, Stats};
+use crate::token::Token;
 
 /// A connection to a server.
 ///
@@ -87,6 +88,25 @@ impl KvsClient {
         self.call(&Request::Remove { key })?.into_done()
     }
 
+    /// Shows the server a token, where it wants one. That has to be the first request.
+    ///
+    /// # Errors
+    ///
+    /// [`KvsError::Server`] where it is the wrong one, and those of [`get`](KvsClient::get).
+    pub fn auth(&mut self, token: &Token) -> Result<()> {
+        let token = token.reveal();
+        self.call(&Request::Auth { token })?.into_done()
+    }
+
+    /// How the server is doing.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`get`](KvsClient::get).
+    pub fn stats(&mut self) -> Result<Stats> {
+        self.call(&Request::Stats {})?.into_stats()
+    }
+
     fn call(&mut self, request: &Request) -> Result<Response> {
         let body = protocol::encode(request)?;
         let result = match self.broken.clone() {
@@ -118,20 +138,18 @@ impl KvsClient {
 
     /// Before a request is sent, no reply is due. One that were taken for the answer would put all
     /// the later ones out of step.
-    fn check_nothing_is_there(&self) -> std::result::Result<(), ConnectionError> {
+    fn check_nothing_is_there(&mut self) -> std::result::Result<(), ConnectionError> {
         self.socket.set_nonblocking(true)?;
         let peeked = self.socket.peek(&mut [0]);
         self.socket.set_nonblocking(false)?;
         match peeked {
             Ok(0) => Err(ConnectionError::Closed),
-            Ok(_) => Err(ConnectionError::UnexpectedReply),
-            Err(error) if error.kind() == ErrorKind::WouldBlock && self.received.is_empty() => {
-                Ok(())
+            Err(error) if error.kind() != ErrorKind::WouldBlock => Err(error.into()),
+            Err(_) if self.received.is_empty() => Ok(()),
+            _ => {
+                let reply = serde_json::from_slice(&self.receive()?)?;
+                Err(ConnectionError::unexpected(reply))
             }
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                Err(ConnectionError::UnexpectedReply)
-            }
-            Err(error) => Err(error.into()),
         }
     }
 

@@ -199,8 +199,9 @@ impl Link {
     fn receive_replies(&mut self) -> std::result::Result<(), ConnectionError> {
         while let Async::Ready(reply) = self.socket.poll()? {
             let reply = reply.ok_or(ConnectionError::Closed)?;
-            let waiting = self.in_flight.front();
-            let &(expected, _) = waiting.ok_or(ConnectionError::UnexpectedReply)?;
+            let Some(&(expected, _)) = self.in_flight.front() else {
+                return Err(ConnectionError::unexpected(reply));
+            };
             if let Some(got) = reply.kind()
                 && got != expected
             {

@@ -29,6 +29,7 @@ use futures::Future;
 pub use self::connection::QUEUE;
 pub use self::driver::IN_FLIGHT;
 use crate::error::KvsError;
+use crate::token::Token;
 
 /// What every variant of the client offers, whatever its futures are called.
 ///
@@ -55,6 +56,12 @@ pub trait Client: Clone + Send + 'static {
     fn remove(
         &mut self,
         key: String,
+    ) -> impl Future<Item = (), Error = KvsError> + Send + 'static + use<Self>;
+
+    /// Shows the server a token, where it wants one. That has to be the first request.
+    fn auth(
+        &mut self,
+        token: &Token,
     ) -> impl Future<Item = (), Error = KvsError> + Send + 'static + use<Self>;
 }
 
@@ -87,6 +94,13 @@ macro_rules! impl_client {
                 key: String,
             ) -> impl Future<Item = (), Error = KvsError> + Send + use<> {
                 self.remove(key)
+            }
+
+            fn auth(
+                &mut self,
+                token: &Token,
+            ) -> impl Future<Item = (), Error = KvsError> + Send + use<> {
+                self.auth(token)
             }
         }
     };

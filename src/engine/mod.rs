@@ -14,6 +14,8 @@ mod sled;
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 pub use self::data_dir::DataDir;
 pub use self::future::EngineFuture;
 pub use self::kvs::{
@@ -48,6 +50,36 @@ pub trait KvsEngine: Clone + Send + 'static {
     /// Fails with [`KvsError::KeyNotFound`](crate::KvsError::KeyNotFound) where the key is not
     /// there, and with what the disk reports.
     fn remove(&self, key: String) -> EngineFuture<()>;
+
+    /// Whether writes take effect in the order of the calls although nobody waits in between. Then
+    /// a connection may have several under way.
+    fn keeps_order(&self) -> bool {
+        false
+    }
+
+    /// How the engine is doing, as far as it knows without work.
+    fn stats(&self) -> EngineStats {
+        EngineStats::default()
+    }
+}
+
+/// How an engine is doing. What an engine does not know is `None`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EngineStats {
+    /// Its name, as `--engine` takes it.
+    pub engine: Option<String>,
+    /// When a write is done, as `--sync` takes it.
+    pub sync: Option<String>,
+    /// The number of keys.
+    pub keys: Option<u64>,
+    /// Bytes on disk that keys need.
+    pub live_bytes: Option<u64>,
+    /// Bytes on disk that nobody needs any more.
+    pub dead_bytes: Option<u64>,
+    /// The number of files that hold records.
+    pub segments: Option<u64>,
+    /// The time since the last compaction ended, if there was one.
+    pub seconds_since_compaction: Option<u64>,
 }
 
 /// The engines by name: what `--engine` takes and a data directory remembers.
@@ -108,6 +140,16 @@ pub enum SyncLevel {
 impl SyncLevel {
     /// Every level's name, as `--sync` takes it.
     pub const NAMES: [&'static str; 3] = ["always", "everysec", "never"];
+}
+
+impl fmt::Display for SyncLevel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            SyncLevel::Always => "always",
+            SyncLevel::EverySec => "everysec",
+            SyncLevel::Never => "never",
+        })
+    }
 }
 
 impl FromStr for SyncLevel {

@@ -8,7 +8,7 @@ use crossbeam_utils::sync::WaitGroup;
 use log::warn;
 
 use super::files::Directory;
-use super::{DataDir, EngineFuture, EngineKind, KvsEngine, SyncLevel};
+use super::{DataDir, EngineFuture, EngineKind, EngineStats, KvsEngine, SyncLevel};
 use crate::error::{KvsError, Result};
 use crate::thread_pool::ThreadPool;
 
@@ -155,5 +155,13 @@ impl<P: ThreadPool> KvsEngine for SledKvsEngine<P> {
             Some(_) => Ok(()),
             None => Err(KvsError::KeyNotFound),
         })
+    }
+
+    fn stats(&self) -> EngineStats {
+        EngineStats {
+            engine: Some(EngineKind::Sled.to_string()),
+            sync: Some(self.handle.sync.to_string()),
+            ..EngineStats::default()
+        }
     }
 }

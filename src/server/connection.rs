@@ -1,104 +1,478 @@
 //! One connection: requests in, replies out, in the same order.
+//!
+//! It is a future written by hand, since it waits for many things at once: requests from the peer,
+//! answers from the engine, room in the socket's buffer, and the clock. Whenever it is polled it
+//! goes round as long as anything moves, and it is [`Async::NotReady`] only when each of the
+//! things that it waits for will wake it.
 
-use futures::future::{self, Either};
-use futures::{Async, Future, Poll, Stream};
-use log::{debug, warn};
+use std::collections::VecDeque;
+use std::io;
+use std::net::Shutdown;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use futures::{Async, Future, Poll, task};
+use log::debug;
+use tokio::io::AsyncWrite;
 use tokio::net::TcpStream;
+use tokio::timer::Delay;
 
+use super::Shared;
+use super::input::Input;
+use super::limits::Share;
 use super::shutdown::Signal;
-use crate::engine::KvsEngine;
-use crate::error::ConnectionError;
-use crate::protocol::{self, Request, Response};
+use crate::engine::{EngineFuture, KvsEngine};
+use crate::error::{ConnectionError, KvsError, Result};
+use crate::protocol::{self, Kind, Request, Response};
 
-/// Answers the requests on `socket` one after the other until the peer closes, the connection
-/// breaks or the server shuts down.
-///
-/// The next request starts when the engine is done with the one before, so requests take effect
-/// in the order in which they were sent. Replies leave together: `forward` flushes only when
-/// there is no further request to work on.
-pub(super) fn serve<E: KvsEngine>(
+/// Rounds after which a connection lets the others have their turn.
+const ROUNDS: usize = 16;
+
+/// Bytes of replies that wait to be sent before no more are made.
+const MAX_OUTPUT: usize = 64 * 1024;
+
+/// Bytes that a connection may hold however little is left for all.
+const FREE: usize = 32 * 1024;
+
+/// The longest frame before a token was shown.
+const MAX_TOKEN_FRAME: usize = 4096;
+
+/// How long a peer has to notice that it was closed.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// How long a peer waits that has shown a wrong token.
+const WRONG_TOKEN: Duration = Duration::from_secs(1);
+
+/// Serves one peer until it closes, the connection breaks, or the server shuts down.
+pub(super) struct Connection<E> {
     engine: E,
     socket: TcpStream,
+    peer: String,
+    shared: Arc<Shared>,
     shutdown: Signal,
-) -> impl Future<Item = (), Error = ()> + Send {
-    let peer = match socket.peer_addr() {
-        Ok(peer) => peer.to_string(),
-        Err(_) => "a peer that is gone".to_owned(),
-    };
-    if let Err(error) = socket.set_nodelay(true) {
-        debug!("{peer}: cannot set TCP_NODELAY: {error}");
+    /// Its share of all connections' memory.
+    memory: Share,
+    /// Its share of the number of connections.
+    _place: Share,
+
+    stage: Stage,
+    has_token: bool,
+    input: Input,
+    /// A request that has to wait for those before it.
+    next: Option<Request>,
+    /// Requests that are under way, oldest first.
+    in_flight: VecDeque<InFlight>,
+    /// Replies on their way, of which some bytes may have gone.
+    output: Vec<u8>,
+    sent: usize,
+    requests: u64,
+
+    /// When the frame began that is arriving, or a connection that has yet to show its token.
+    frame_since: Option<Instant>,
+    /// Since when the peer has taken nothing of what waits for it.
+    output_since: Option<Instant>,
+    timer: Option<Delay>,
+}
+
+/// How much there is still to come from the peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Serving,
+    /// Nothing more is read. What is in flight is answered.
+    Ending,
+    /// The peer has closed its half. What is in flight is answered, and that is the end.
+    PeerEnded,
+    /// All is said. What still arrives is thrown away until the peer closes, too: a socket that is
+    /// closed with bytes in it takes back what the peer has not read yet.
+    Lingering {
+        until: Instant,
+    },
+}
+
+/// A request that is under way.
+enum InFlight {
+    Get(EngineFuture<Option<String>>),
+    Write(Kind, EngineFuture<()>),
+    /// `None` once it is sent.
+    Known(Option<Response>),
+    Later(Delay, Option<Response>),
+}
+
+impl<E: KvsEngine> Connection<E> {
+    /// Takes over a socket.
+    pub(super) fn new(
+        engine: E,
+        socket: TcpStream,
+        shared: Arc<Shared>,
+        shutdown: Signal,
+    ) -> Connection<E> {
+        let peer = match socket.peer_addr() {
+            Ok(peer) => peer.to_string(),
+            Err(_) => "a peer that is gone".to_owned(),
+        };
+        if let Err(error) = socket.set_nodelay(true) {
+            debug!("{peer}: cannot set TCP_NODELAY: {error}");
+        }
+        debug!("{peer}: connected");
+        let mut place = shared.places.share();
+        let has_place = place.resize(1);
+        let mut connection = Connection {
+            engine,
+            socket,
+            peer,
+            shutdown,
+            memory: shared.memory.share(),
+            _place: place,
+            stage: Stage::Serving,
+            has_token: shared.token.is_none(),
+            input: Input::default(),
+            next: None,
+            in_flight: VecDeque::new(),
+            output: Vec::new(),
+            sent: 0,
+            requests: 0,
+            frame_since: None,
+            output_since: None,
+            timer: None,
+            shared,
+        };
+        if !connection.has_token {
+            connection.frame_since = Some(Instant::now());
+        }
+        if !has_place {
+            connection.end_with(ConnectionError::TooManyConnections);
+        }
+        connection
     }
-    debug!("{peer}: connected");
 
-    let (replies, frames) = protocol::transport(socket).split();
-    Requests {
-        frames,
-        shutdown,
-        is_broken: false,
-    }
-    .and_then(move |request| match request {
-        Ok(request) => Either::A(answer(&engine, request)),
-        Err(error) => Either::B(future::ok(error.into())),
-    })
-    .forward(replies)
-    .then(move |end| {
-        match end {
-            Ok(_) => debug!("{peer}: closed"),
-            Err(error) => warn!("{peer}: closed: {error}"),
-        }
-        Ok(())
-    })
-}
-
-/// The engine's answer as a reply. Every request gets one, so the error is never an `Err`.
-fn answer<E: KvsEngine>(
-    engine: &E,
-    request: Request,
-) -> impl Future<Item = Response, Error = ConnectionError> + Send + use<E> {
-    let done = match request {
-        Request::Get { key } => Either::A(engine.get(key).map(Response::Get)),
-        Request::Set { key, value } => {
-            Either::B(Either::A(engine.set(key, value).map(|()| Response::Set)))
-        }
-        Request::Remove { key } => {
-            Either::B(Either::B(engine.remove(key).map(|()| Response::Remove)))
-        }
-    };
-    done.then(|result| Ok(result.map_or_else(Response::from, Response::or_too_large)))
-}
-
-/// The requests of a connection, and in their places what is none.
-struct Requests<S> {
-    frames: S,
-    shutdown: Signal,
-    /// After a frame that is too long there is no telling where the next one begins.
-    is_broken: bool,
-}
-
-impl<S> Stream for Requests<S>
-where
-    S: Stream<Item = Request, Error = ConnectionError>,
-{
-    type Item = Result<Request, ConnectionError>;
-    type Error = ConnectionError;
-
-    fn poll(&mut self) -> Poll<Option<Self::Item>, ConnectionError> {
-        if self.is_broken || self.shutdown.is_shutdown() {
-            return Ok(Async::Ready(None));
-        }
-        match self.frames.poll() {
-            Ok(Async::NotReady) => Ok(Async::NotReady),
-            Ok(Async::Ready(request)) => Ok(Async::Ready(request.map(Ok))),
-            Err(error @ ConnectionError::BadFrame(_)) => Ok(Async::Ready(Some(Err(error)))),
-            Err(error @ ConnectionError::FrameTooLong { .. }) => {
-                self.is_broken = true;
-                Ok(Async::Ready(Some(Err(error))))
+    /// Does all that can be done now, but not for ever. Ready when the connection is at its end.
+    fn turn(&mut self) -> Poll<(), io::Error> {
+        for _ in 0..ROUNDS {
+            if self.stage == Stage::Serving && self.shutdown.is_shutdown() {
+                self.stage = Stage::Ending;
             }
-            // Nothing more can be read, but what is answered already may still be sent.
+            // Each of them, whatever the others did.
+            let moved = [
+                self.read()?,
+                self.start_requests(),
+                self.collect_replies(),
+                self.write()?,
+            ];
+            let is_answered = self.in_flight.is_empty() && self.output.is_empty();
+            match self.stage {
+                Stage::PeerEnded if is_answered => return Ok(Async::Ready(())),
+                Stage::Ending if is_answered => {
+                    self.socket.shutdown(Shutdown::Write)?;
+                    let until = Instant::now() + LINGER;
+                    self.stage = Stage::Lingering { until };
+                }
+                stage => {
+                    if moved.contains(&true) {
+                        continue;
+                    }
+                    if !self.is_overdue() {
+                        return Ok(Async::NotReady);
+                    }
+                    match stage {
+                        Stage::Lingering { .. } => return Ok(Async::Ready(())),
+                        _ if self.output_since.is_some() => {
+                            return Err(io::ErrorKind::TimedOut.into());
+                        }
+                        _ => self.end_with(ConnectionError::TooSlow),
+                    }
+                }
+            }
+        }
+        // The others first.
+        task::current().notify();
+        Ok(Async::NotReady)
+    }
+
+    /// Takes in what has arrived, as long as there is something to be done with it.
+    fn read(&mut self) -> io::Result<bool> {
+        let is_lingering = match self.stage {
+            Stage::Serving => false,
+            Stage::Lingering { .. } => true,
+            Stage::Ending | Stage::PeerEnded => return Ok(false),
+        };
+        if !is_lingering && (self.next.is_some() || !self.has_room()) {
+            return Ok(false);
+        }
+        if !self.has_memory() {
+            return Ok(true);
+        }
+        match self.input.read_from(&mut self.socket)? {
+            Async::NotReady => Ok(false),
+            Async::Ready(0) => {
+                if !self.input.is_empty() {
+                    debug!("{}: {}", self.peer, ConnectionError::Truncated);
+                }
+                self.stage = Stage::PeerEnded;
+                Ok(true)
+            }
+            Async::Ready(_) => {
+                if is_lingering {
+                    self.input = Input::default();
+                }
+                Ok(true)
+            }
+        }
+    }
+    /// Whether another request may be worked on.
+    fn has_room(&self) -> bool {
+        self.in_flight.len() < self.shared.limits.in_flight && self.output.len() < MAX_OUTPUT
+    }
+
+    /// Starts whatever has arrived whole and need not wait for what is under way.
+    fn start_requests(&mut self) -> bool {
+        let mut moved = false;
+        while self.stage == Stage::Serving && self.has_room() {
+            let request = match self.next.take() {
+                Some(request) => request,
+                None => match self.input.next_frame(self.max_frame()) {
+                    Ok(None) => break,
+                    Ok(Some(frame)) => {
+                        moved = true;
+                        self.frame_since = None;
+                        match serde_json::from_slice(frame) {
+                            Ok(request) => request,
+                            Err(error) => {
+                                let error = ConnectionError::from(error);
+                                self.in_flight.push_back(known(error.into()));
+                                continue;
+                            }
+                        }
+                    }
+                    Err(error) => {
+                        self.end_with(error);
+                        return true;
+                    }
+                },
+            };
+            if !self.may_start(&request) {
+                self.next = Some(request);
+                break;
+            }
+            moved = true;
+            self.start(request);
+        }
+        let is_cut = self.next.is_none() && !self.input.is_empty() && self.has_room();
+        if is_cut && self.stage == Stage::Serving {
+            self.frame_since.get_or_insert_with(Instant::now);
+        }
+        moved
+    }
+
+    fn max_frame(&self) -> usize {
+        let max = self.shared.limits.frame_bytes;
+        match self.has_token {
+            true => max,
+            false => max.min(MAX_TOKEN_FRAME),
+        }
+    }
+
+    /// Requests take effect in their order. An engine that keeps the order of writes may have
+    /// several at once; everything else waits for what is before it.
+    fn may_start(&self, request: &Request) -> bool {
+        let is_write = matches!(request.kind(), Kind::Set | Kind::Remove);
+        let all_are_writes = || {
+            let mut in_flight = self.in_flight.iter();
+            in_flight.all(|request| matches!(request, InFlight::Write(..)))
+        };
+        self.in_flight.is_empty() || is_write && self.engine.keeps_order() && all_are_writes()
+    }
+
+    fn start(&mut self, request: Request) {
+        self.requests += 1;
+        let kind = request.kind();
+        self.shared.counters.request(kind);
+        if !self.has_token && kind != Kind::Auth {
+            self.end_with(ConnectionError::NoToken);
+            return;
+        }
+        let engine = &self.engine;
+        let started = match request {
+            Request::Get { key } => guarded(|| engine.get(key)).map(InFlight::Get),
+            Request::Set { key, value } => {
+                guarded(|| engine.set(key, value)).map(|done| InFlight::Write(kind, done))
+            }
+            Request::Remove { key } => {
+                guarded(|| engine.remove(key)).map(|done| InFlight::Write(kind, done))
+            }
+            Request::Auth { token } => return self.check_token(&token),
+            Request::Stats {} => guarded(|| engine.stats())
+                .map(|stats| known(Response::Stats(Box::new(self.shared.stats(stats))))),
+        };
+        let started = started.unwrap_or_else(|error| known(error.into()));
+        self.in_flight.push_back(started);
+    }
+
+    fn check_token(&mut self, token: &str) {
+        match &self.shared.token {
+            Some(expected) if !expected.matches(token) => {
+                let wrong_tokens = &self.shared.counters.wrong_tokens;
+                wrong_tokens.fetch_add(1, Ordering::Relaxed);
+                self.shared
+                    .log
+                    .warn(format_args!("{}: a wrong token", self.peer));
+                let delay = Delay::new(Instant::now() + WRONG_TOKEN);
+                let reply = ConnectionError::WrongToken.into();
+                self.in_flight
+                    .push_back(InFlight::Later(delay, Some(reply)));
+                self.stage = Stage::Ending;
+            }
+            // Where there is no token, any will do.
+            _ => {
+                self.has_token = true;
+                self.in_flight.push_back(known(Response::Auth));
+            }
+        }
+    }
+
+    /// Makes replies of what is done, in the order of the requests.
+    fn collect_replies(&mut self) -> bool {
+        let mut moved = false;
+        while self.output.len() < MAX_OUTPUT
+            && let Some(Async::Ready(reply)) = self.in_flight.front_mut().map(InFlight::poll)
+        {
+            self.in_flight.pop_front();
+            self.shared.counters.reply(&reply);
+            protocol::write_frame(&reply, &mut self.output);
+            moved = true;
+            self.has_memory();
+        }
+        moved
+    }
+
+    /// Takes its share of the memory for what it holds and is about to read, or ends.
+    fn has_memory(&mut self) -> bool {
+        let size = self.input.size_to_read() + self.output.capacity();
+        let has_memory = self.memory.resize(size.saturating_sub(FREE));
+        if !has_memory && self.stage == Stage::Serving {
+            self.end_with(ConnectionError::Overloaded);
+        }
+        has_memory
+    }
+
+    /// Sends what the socket takes.
+    fn write(&mut self) -> io::Result<bool> {
+        let mut moved = false;
+        while self.sent < self.output.len() {
+            match self.socket.poll_write(&self.output[self.sent..])? {
+                Async::Ready(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Async::Ready(n) => {
+                    self.sent += n;
+                    self.output_since = None;
+                    moved = true;
+                }
+                Async::NotReady => {
+                    self.output_since.get_or_insert_with(Instant::now);
+                    return Ok(moved);
+                }
+            }
+        }
+        self.output.clear();
+        self.sent = 0;
+        if !moved || self.output.capacity() > MAX_OUTPUT {
+            // An idle connection holds nothing.
+            self.output = Vec::new();
+        }
+        Ok(moved)
+    }
+
+    /// When something should have happened by.
+    fn deadline(&self) -> Option<Instant> {
+        let limits = &self.shared.limits;
+        let lingering = match self.stage {
+            Stage::Lingering { until } => Some(until),
+            _ => None,
+        };
+        let frame = self.frame_since.filter(|_| self.stage == Stage::Serving);
+        let frame = frame.map(|since| since + limits.frame_time);
+        let output = self.output_since.map(|since| since + limits.reply_time);
+        [lingering, frame, output].into_iter().flatten().min()
+    }
+
+    /// Whether something has not happened in time. Where it is too early to tell, this task is
+    /// woken when it is not.
+    fn is_overdue(&mut self) -> bool {
+        let Some(deadline) = self.deadline() else {
+            self.timer = None;
+            return false;
+        };
+        let timer = self.timer.get_or_insert_with(|| Delay::new(deadline));
+        if timer.deadline() != deadline {
+            timer.reset(deadline);
+        }
+        // A timer fails where its runtime is going away, and the connection with it.
+        timer.poll().map_or(true, |timer| timer.is_ready())
+    }
+
+    /// Answers what is in flight, tells the peer why, and that is the end.
+    fn end_with(&mut self, error: ConnectionError) {
+        self.shared.log.warn(format_args!("{}: {error}", self.peer));
+        self.frame_since = None;
+        self.next = None;
+        self.stage = Stage::Ending;
+        self.in_flight.push_back(known(error.into()));
+    }
+}
+
+impl<E: KvsEngine> Future for Connection<E> {
+    type Item = ();
+    type Error = ();
+
+    fn poll(&mut self) -> Poll<(), ()> {
+        match self.turn() {
+            Ok(Async::NotReady) => return Ok(Async::NotReady),
+            Ok(Async::Ready(())) => {
+                debug!("{}: closed after {} requests", self.peer, self.requests);
+            }
             Err(error) => {
-                warn!("a connection broke: {error}");
-                Ok(Async::Ready(None))
+                let requests = self.requests;
+                let line = format_args!("{}: closed after {requests} requests: {error}", self.peer);
+                self.shared.log.warn(line);
             }
         }
+        Ok(Async::Ready(()))
     }
+}
+
+impl InFlight {
+    /// The reply, when it is there. Every request gets one.
+    fn poll(&mut self) -> Async<Response> {
+        let polled = match self {
+            InFlight::Get(value) => poll_guarded(value).map(|value| value.map(Response::Get)),
+            InFlight::Write(kind, done) => poll_guarded(done).map(|done| {
+                done.map(|()| match kind {
+                    Kind::Remove => Response::Remove,
+                    _ => Response::Set,
+                })
+            }),
+            InFlight::Known(reply) => Ok(reply.take().map_or(Async::NotReady, Async::Ready)),
+            InFlight::Later(delay, reply) => match delay.poll() {
+                Ok(Async::NotReady) => Ok(Async::NotReady),
+                _ => Ok(reply.take().map_or(Async::NotReady, Async::Ready)),
+            },
+        };
+        polled.unwrap_or_else(|error| Async::Ready(error.into()))
+    }
+}
+
+fn known(reply: Response) -> InFlight {
+    InFlight::Known(Some(reply))
+}
+
+fn poll_guarded<T>(future: &mut EngineFuture<T>) -> Poll<T, KvsError> {
+    guarded(|| future.poll()).and_then(|polled| polled)
+}
+
+/// Calls into the engine. A panic there costs the request an error, and nobody else anything.
+fn guarded<T>(call: impl FnOnce() -> T) -> Result<T> {
+    // What it was about is not looked at again: a future that panicked is dropped.
+    panic::catch_unwind(AssertUnwindSafe(call)).map_err(|_| KvsError::EngineStopped {
+        reason: "it panicked".to_owned(),
+    })
 }

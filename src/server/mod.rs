@@ -5,21 +5,38 @@
 
 mod accept;
 mod connection;
+mod input;
+mod limits;
+mod quiet_log;
 mod shutdown;
+mod signals;
+mod stats;
 
+use std::convert::Infallible;
 use std::net::{self, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{self, RecvTimeoutError};
 
 use futures::{Future, Stream};
-use log::debug;
+use log::{debug, warn};
 use tokio::net::TcpListener;
 use tokio::reactor::Handle;
 use tokio::runtime;
 
 use self::accept::Accept;
+use self::connection::Connection;
+use self::limits::Budget;
+pub use self::limits::Limits;
+use self::quiet_log::QuietLog;
 pub use self::shutdown::ShutdownHandle;
 use self::shutdown::Signal;
-use crate::engine::KvsEngine;
+pub use self::signals::stop_on_signals;
+use self::stats::Counters;
+use crate::engine::{EngineStats, KvsEngine};
 use crate::error::{KvsError, Result};
+use crate::protocol::Stats;
+use crate::token::Token;
 
 /// A server that has an engine and no address yet.
 ///
@@ -35,12 +52,32 @@ use crate::error::{KvsError, Result};
 #[derive(Debug)]
 pub struct KvsServer<E> {
     engine: E,
+    limits: Limits,
+    token: Option<Token>,
 }
 
 impl<E: KvsEngine> KvsServer<E> {
-    /// Makes a server of `engine`.
+    /// Makes a server of `engine`, with the default [`Limits`] and for everybody on this machine.
     pub fn new(engine: E) -> KvsServer<E> {
-        KvsServer { engine }
+        KvsServer {
+            engine,
+            limits: Limits::default(),
+            token: None,
+        }
+    }
+
+    /// Sets what peers may ask of it.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> KvsServer<E> {
+        self.limits = limits;
+        self
+    }
+
+    /// Has every client show a token first.
+    #[must_use]
+    pub fn token(mut self, token: Token) -> KvsServer<E> {
+        self.token = Some(token);
+        self
     }
 
     /// Listens on `addr` and serves until the process ends.
@@ -57,9 +94,11 @@ impl<E: KvsEngine> KvsServer<E> {
     ///
     /// # Errors
     ///
-    /// [`KvsError::Io`] where the address cannot be had.
+    /// [`KvsError::Io`] where the address cannot be had, and [`KvsError::Unprotected`] where
+    /// others than this machine could connect to it without a token.
     pub fn bind(self, addr: SocketAddr) -> Result<BoundServer<E>> {
-        self.listen(listen(addr)?)
+        let listener = listen(addr, self.token.as_ref())?;
+        self.listen(listener)
     }
 
     /// Takes over a socket that [`listen`] has made. Who opens the store between the two does not
@@ -67,7 +106,8 @@ impl<E: KvsEngine> KvsServer<E> {
     ///
     /// # Errors
     ///
-    /// [`KvsError::Io`] where the system refuses that.
+    /// [`KvsError::Io`] where the system refuses that, and [`KvsError::Unprotected`] where others
+    /// than this machine could connect to it without a token.
     pub fn listen(self, listener: net::TcpListener) -> Result<BoundServer<E>> {
         let take_over = || {
             let local_addr = listener.local_addr()?;
@@ -76,9 +116,11 @@ impl<E: KvsEngine> KvsServer<E> {
         };
         let (local_addr, listener) =
             take_over().map_err(KvsError::io("listen with the runtime"))?;
+        check_protection(local_addr, self.token.as_ref())?;
         let (shutdown, signal) = shutdown::pair();
         Ok(BoundServer {
             engine: self.engine,
+            shared: Arc::new(Shared::new(self.limits, self.token)),
             listener,
             local_addr,
             shutdown,
@@ -87,19 +129,69 @@ impl<E: KvsEngine> KvsServer<E> {
     }
 }
 
-/// Listens on `addr`, where port 0 means any free one.
+/// What all connections of a server have in common.
+#[derive(Debug)]
+struct Shared {
+    limits: Limits,
+    token: Option<Token>,
+    memory: Arc<Budget>,
+    places: Arc<Budget>,
+    counters: Counters,
+    log: QuietLog,
+}
+
+impl Shared {
+    fn new(limits: Limits, token: Option<Token>) -> Shared {
+        Shared {
+            limits,
+            token,
+            memory: Budget::new(limits.memory_bytes),
+            places: Budget::new(limits.connections),
+            counters: Counters::default(),
+            log: QuietLog::default(),
+        }
+    }
+
+    fn stats(&self, engine: EngineStats) -> Stats {
+        let counters = &self.counters;
+        Stats {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            uptime_seconds: counters.started.elapsed().as_secs(),
+            connections: self.places.taken() as u64,
+            connections_accepted: counters.accepted.load(Ordering::Relaxed),
+            wrong_tokens: counters.wrong_tokens.load(Ordering::Relaxed),
+            connection_bytes: self.memory.taken() as u64,
+            requests: counters.requests(),
+            errors: counters.errors(),
+            engine,
+        }
+    }
+}
+
+/// Listens on `addr`, where port 0 means any free one. `token` is the one that clients will have to
+/// show.
 ///
 /// # Errors
 ///
-/// [`KvsError::Io`] where the address cannot be had.
-pub fn listen(addr: SocketAddr) -> Result<net::TcpListener> {
+/// [`KvsError::Io`] where the address cannot be had, and [`KvsError::Unprotected`] where others
+/// than this machine could connect to it without a token.
+pub fn listen(addr: SocketAddr, token: Option<&Token>) -> Result<net::TcpListener> {
+    check_protection(addr, token)?;
     net::TcpListener::bind(addr).map_err(KvsError::io(format_args!("listen on {addr}")))
+}
+
+fn check_protection(addr: SocketAddr, token: Option<&Token>) -> Result<()> {
+    match addr.ip().is_loopback() || token.is_some() {
+        true => Ok(()),
+        false => Err(KvsError::Unprotected { addr }),
+    }
 }
 
 /// A server that listens.
 #[derive(Debug)]
 pub struct BoundServer<E> {
     engine: E,
+    shared: Arc<Shared>,
     listener: TcpListener,
     local_addr: SocketAddr,
     shutdown: ShutdownHandle,
@@ -118,8 +210,8 @@ impl<E: KvsEngine> BoundServer<E> {
     }
 
     /// Serves on threads of its own, and returns after a shutdown. By then every connection has had
-    /// the reply to the request that was being worked on, and the server's handle to the engine is
-    /// gone. It waits for peers to take that reply, however long they need.
+    /// the replies to the requests that were being worked on, as far as its peer took them within
+    /// [`Limits::shutdown_time`], and the server's handle to the engine is gone.
     ///
     /// # Errors
     ///
@@ -129,13 +221,34 @@ impl<E: KvsEngine> BoundServer<E> {
             .name_prefix("kvs-net-")
             .build()
             .map_err(KvsError::io("start the network threads"))?;
-        let BoundServer { engine, signal, .. } = self;
-        let serve = Accept::new(self.listener, signal.clone()).for_each(move |socket| {
-            tokio::spawn(connection::serve(engine.clone(), socket, signal.clone()))
+        let BoundServer {
+            engine,
+            shared,
+            signal,
+            ..
+        } = self;
+        let shutdown_time = shared.limits.shutdown_time;
+        // Nothing is ever sent: it ends when everybody who serves has come to an end.
+        let (serving, nobody_serves) = mpsc::channel::<Infallible>();
+        let accept = Accept::new(self.listener, signal.clone()).for_each({
+            let signal = signal.clone();
+            move |socket| {
+                shared.counters.accepted.fetch_add(1, Ordering::Relaxed);
+                let connection =
+                    Connection::new(engine.clone(), socket, Arc::clone(&shared), signal.clone());
+                let serving = serving.clone();
+                tokio::spawn(connection.then(move |end| {
+                    drop(serving);
+                    end
+                }))
+            }
         });
-        runtime.spawn(serve);
-        // Idle is when the accept loop and every connection have come to their end.
-        let _ = runtime.shutdown_on_idle().wait();
+        runtime.spawn(accept);
+        signal.wait();
+        if nobody_serves.recv_timeout(shutdown_time) == Err(RecvTimeoutError::Timeout) {
+            warn!("closing connections whose peers have not taken their replies in time");
+        }
+        let _ = runtime.shutdown_now().wait();
         debug!("stopped listening on {}", self.local_addr);
         Ok(())
     }

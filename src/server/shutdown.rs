@@ -31,6 +31,11 @@ impl Signal {
         // An error says that nobody can stop the server any more.
         self.0.poll().is_ok_and(|signal| signal.is_ready())
     }
+
+    /// Blocks until the shutdown, or until nobody can ask for one any more.
+    pub(super) fn wait(self) {
+        let _ = self.0.wait();
+    }
 }
 
 pub(super) fn pair() -> (ShutdownHandle, Signal) {

@@ -35,7 +35,15 @@ impl TestServer {
     }
 
     pub fn start_at(addr: SocketAddr, engine: impl KvsEngine + Sync) -> TestServer {
-        let server = KvsServer::new(engine).bind(addr).unwrap();
+        TestServer::serve_at(addr, KvsServer::new(engine))
+    }
+
+    pub fn serve(server: KvsServer<impl KvsEngine + Sync>) -> TestServer {
+        TestServer::serve_at(ANY_PORT, server)
+    }
+
+    fn serve_at(addr: SocketAddr, server: KvsServer<impl KvsEngine + Sync>) -> TestServer {
+        let server = server.bind(addr).unwrap();
         let (addr, shutdown) = (server.local_addr(), server.shutdown_handle());
         TestServer {
             addr,
@@ -103,6 +111,22 @@ impl ServerProcess {
             panic!("the server did not start: {line:?}, {output:?}");
         };
         ServerProcess { addr, child }
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends a signal, by its name without `SIG`.
+    pub fn signal(&self, name: &str) {
+        let id = self.id().to_string();
+        let kill = Command::new("kill").args(["-s", name, &id]).status();
+        assert!(kill.unwrap().success());
+    }
+
+    /// Waits for the process to end by itself, and returns its exit code.
+    pub fn wait(&mut self) -> Option<i32> {
+        self.child.wait().unwrap().code()
     }
 
     /// Ends the process as `kill -9` does, and returns what it had logged.

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use futures::{Future, future};
-use kvs::KvsError;
 use kvs::client::{Client, blocking};
+use kvs::{KvsError, Token};
 
 #[derive(Clone)]
 pub struct Blocking(Arc<Mutex<blocking::KvsClient>>);
@@ -38,5 +38,10 @@ impl Client for Blocking {
     fn remove(&mut self, key: String) -> impl Future<Item = (), Error = KvsError> + Send + use<> {
         let client = Arc::clone(&self.0);
         future::lazy(move || client.lock().unwrap().remove(key))
+    }
+
+    fn auth(&mut self, token: &Token) -> impl Future<Item = (), Error = KvsError> + Send + use<> {
+        let (client, token) = (Arc::clone(&self.0), token.clone());
+        future::lazy(move || client.lock().unwrap().auth(&token))
     }
 }

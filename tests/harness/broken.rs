@@ -9,10 +9,10 @@ use std::sync::{Arc, Mutex};
 
 use futures::executor::{self, Notify, NotifyHandle, Spawn};
 use futures::{Async, Future, Poll, future, task};
-use kvs::KvsError;
 use kvs::client::Client;
 use kvs::client::connection::Connection;
 use kvs::protocol::{Request, Response};
+use kvs::{KvsError, Token};
 
 type Boxed<T> = Box<dyn Future<Item = T, Error = KvsError> + Send>;
 
@@ -79,6 +79,11 @@ impl<F: Fault> Client for Faulty<F> {
 
     fn remove(&mut self, key: String) -> impl Future<Item = (), Error = KvsError> + Send + use<F> {
         self.exchange(Request::Remove { key }, Response::into_done)
+    }
+
+    fn auth(&mut self, token: &Token) -> impl Future<Item = (), Error = KvsError> + Send + use<F> {
+        let token = token.reveal();
+        self.exchange(Request::Auth { token }, Response::into_done)
     }
 }
 

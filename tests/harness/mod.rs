@@ -48,6 +48,7 @@ macro_rules! one_at_a_time {
             a_restart_of_the_server_fails_the_old_client_and_serves_a_new_one,
             an_error_of_the_engine_keeps_its_code_and_the_connection_goes_on,
             a_request_longer_than_a_frame_is_refused_and_the_connection_goes_on,
+            the_right_token_lets_a_client_in_and_no_other,
         } scripted {
             requests_are_the_documented_bytes,
             a_reply_may_arrive_one_byte_at_a_time,
@@ -57,6 +58,7 @@ macro_rules! one_at_a_time {
             a_reply_of_the_wrong_kind_is_an_error,
             a_reply_over_the_limit_is_an_error,
             a_reply_that_nobody_asked_for_is_an_error,
+            what_the_server_says_in_parting_is_the_cause,
             an_unknown_code_keeps_code_and_message_and_the_connection_goes_on,
             a_refused_connection_is_an_error_with_the_address,
             a_reset_connection_is_an_error,

@@ -7,7 +7,7 @@ use futures::{Future, future};
 use kvs::client::QUEUE;
 use kvs::protocol::{MAX_FRAME_LEN, code};
 use kvs::thread_pool::SharedQueueThreadPool;
-use kvs::{ConnectionError, KvStore, KvsError};
+use kvs::{ConnectionError, KvStore, KvsError, KvsServer, Token};
 use tempfile::TempDir;
 
 use super::scripted::cause;
@@ -215,6 +215,26 @@ pub fn a_request_longer_than_a_frame_is_refused_and_the_connection_goes_on<C: Cl
         })
     ));
     assert_eq!(get(&mut client, "key"), None);
+}
+
+pub fn the_right_token_lets_a_client_in_and_no_other<C: Client>() {
+    fn is_refused<T>(result: kvs::Result<T>) -> bool {
+        matches!(result, Err(KvsError::Server { code, .. }) if code == code::UNAUTHORIZED)
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let [right, wrong] = ["right", "wrong"].map(|token| Token::new(token).unwrap());
+    let server = KvsServer::new(Store::open(dir.path(), 2).unwrap()).token(right.clone());
+    let server = TestServer::serve(server);
+    let mut friend = connect::<C>(server.addr);
+    wait(friend.auth(&right)).unwrap();
+    set(&mut friend, "key", "value");
+
+    let mut stranger = connect::<C>(server.addr);
+    assert!(is_refused(wait(stranger.get("key".to_owned()))));
+    let mut liar = connect::<C>(server.addr);
+    assert!(is_refused(wait(liar.auth(&wrong))));
+    assert!(wait(liar.get("key".to_owned())).is_err());
+    assert_eq!(get(&mut friend, "key").as_deref(), Some("value"));
 }
 
 /// The same work for every kind of runtime.

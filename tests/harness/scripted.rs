@@ -193,12 +193,13 @@ pub fn a_reply_over_the_limit_is_an_error<C: Client>() {
     }
 }
 
-pub fn a_reply_that_nobody_asked_for_is_an_error<C: Client>() {
+/// What two requests in a row come to after a reply that none of them asked for.
+fn after_a_stray_reply<C: Client>(stray: &'static str) -> [ConnectionError; 2] {
     let (sent, is_sent) = mpsc::channel();
     let script = Script::start(move |mut peer| {
         assert_eq!(peer.receive(), GET_K);
         let mut replies = frame(r#"{"Get":"v"}"#);
-        replies.extend(frame(r#"{"Get":"too many"}"#));
+        replies.extend(frame(stray));
         peer.0.write_all(&replies).unwrap();
         sent.send(()).unwrap();
         peer.expect_end();
@@ -206,15 +207,28 @@ pub fn a_reply_that_nobody_asked_for_is_an_error<C: Client>() {
     let mut client = connect::<C>(script.addr);
     assert_eq!(wait(get_k(&mut client)).unwrap().as_deref(), Some("v"));
     is_sent.recv().unwrap();
-    for _ in 0..2 {
-        let cause = cause(wait(get_k(&mut client)));
+    let causes = [(); 2].map(|()| cause(wait(get_k(&mut client))));
+    drop(client);
+    script.finish();
+    causes
+}
+
+pub fn a_reply_that_nobody_asked_for_is_an_error<C: Client>() {
+    for cause in after_a_stray_reply::<C>(r#"{"Get":"too many"}"#) {
         assert!(
             matches!(cause, ConnectionError::UnexpectedReply),
             "{cause:?}"
         );
     }
-    drop(client);
-    script.finish();
+}
+
+pub fn what_the_server_says_in_parting_is_the_cause<C: Client>() {
+    for cause in after_a_stray_reply::<C>(r#"{"Err":{"code":"overloaded","message":"later"}}"#) {
+        let ConnectionError::Dismissed { code, message } = cause else {
+            panic!("{cause:?}");
+        };
+        assert_eq!((&*code, &*message), ("overloaded", "later"));
+    }
 }
 
 pub fn an_unknown_code_keeps_code_and_message_and_the_connection_goes_on<C: Client>() {

@@ -53,6 +53,10 @@ impl Index {
         self.segments.remove(&generation);
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.locations.len()
+    }
+
     pub(super) fn live_bytes(&self) -> u64 {
         self.live_bytes
     }

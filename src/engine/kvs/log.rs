@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use futures::sync::oneshot;
 use log::{error, info, warn};
@@ -32,6 +33,15 @@ pub(super) struct Write {
     pub(super) done: oneshot::Sender<Result<()>>,
 }
 
+/// How the log is doing.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Figures {
+    pub(super) dead_bytes: u64,
+    pub(super) segments: usize,
+    /// When a compaction last took effect.
+    pub(super) compacted: Option<Instant>,
+}
+
 /// The end of the log, and whatever else only the writer knows. There is one writer at a time: the
 /// thread that owns this.
 #[derive(Debug)]
@@ -48,6 +58,7 @@ pub(super) struct Log {
     /// The number of the last write.
     sequence: u64,
     compaction: Option<Compaction>,
+    compacted: Option<Instant>,
     hints: Option<hints::Writer>,
     /// Whether the last piece of background work failed, and that has been reported.
     is_stalled: bool,
@@ -83,6 +94,7 @@ impl Log {
             sealed: found.sealed,
             sequence: found.sequence,
             compaction: None,
+            compacted: None,
             hints: None,
             is_stalled: false,
             failure,
@@ -256,6 +268,7 @@ impl Log {
         output.complete(len)?;
         publish(&*self.dir, &output, &self.failure)?;
         self.compaction = None;
+        self.compacted = Some(Instant::now());
         self.replace_inputs(output, len);
         Ok(true)
     }
@@ -319,6 +332,14 @@ impl Log {
         }
         self.hints = None;
         true
+    }
+
+    pub(super) fn figures(&self) -> Figures {
+        Figures {
+            dead_bytes: self.dead_bytes(),
+            segments: self.sealed.len() + 1,
+            compacted: self.compacted,
+        }
     }
 
     /// Bytes of the log that no key needs any more.

@@ -25,10 +25,10 @@ use std::time::Duration;
 
 pub use self::check::{Damage, Lost, Progress, Report, Torn, holds_log, repair, verify};
 use self::index::Index;
-use self::log::{Log, Write};
+use self::log::{Figures, Log, Write};
 use self::unsynced::Unsynced;
 use super::files::Directory;
-use super::{DataDir, EngineFuture, EngineKind, KvsEngine, SyncLevel};
+use super::{DataDir, EngineFuture, EngineKind, EngineStats, KvsEngine, SyncLevel};
 use crate::error::{KvsError, Result};
 use crate::sync::{Condvar, Mutex, RwLock};
 use crate::thread_pool::ThreadPool;
@@ -139,6 +139,7 @@ impl KvStoreOptions {
         };
         let shared = Arc::new(Shared {
             index: Arc::clone(log.index()),
+            figures: Mutex::new(log.figures()),
             queue: Mutex::new(Queue {
                 waiting: VecDeque::new(),
                 log: Some(log),
@@ -149,6 +150,7 @@ impl KvStoreOptions {
         let handle = Arc::new(Handle {
             shared,
             unsynced,
+            sync: self.sync,
             _ticker: ticker,
             _dir: dir,
         });
@@ -221,6 +223,32 @@ impl<P: ThreadPool> KvsEngine for KvStore<P> {
     fn remove(&self, key: String) -> EngineFuture<()> {
         self.write(key, None)
     }
+
+    /// The queue does.
+    fn keeps_order(&self) -> bool {
+        true
+    }
+
+    fn stats(&self) -> EngineStats {
+        let (keys, live_bytes) = {
+            let index = self.handle.shared.index.read();
+            (index.len(), index.live_bytes())
+        };
+        let Figures {
+            dead_bytes,
+            segments,
+            compacted,
+        } = *self.handle.shared.figures.lock();
+        EngineStats {
+            engine: Some(EngineKind::Kvs.to_string()),
+            sync: Some(self.handle.sync.to_string()),
+            keys: Some(keys as u64),
+            live_bytes: Some(live_bytes),
+            dead_bytes: Some(dead_bytes),
+            segments: Some(segments as u64),
+            seconds_since_compaction: compacted.map(|at| at.elapsed().as_secs()),
+        }
+    }
 }
 
 /// What all clones of a store share. Whoever drops the last one closes the store.
@@ -231,6 +259,7 @@ impl<P: ThreadPool> KvsEngine for KvStore<P> {
 struct Handle {
     shared: Arc<Shared>,
     unsynced: Arc<Unsynced>,
+    sync: SyncLevel,
     _ticker: Option<Ticker>,
     /// After the others, since it lets the next one in.
     _dir: Arc<dyn Directory>,
@@ -252,6 +281,8 @@ impl Drop for Handle {
 #[derive(Debug)]
 struct Shared {
     index: Arc<RwLock<Index>>,
+    /// As the last round has left them.
+    figures: Mutex<Figures>,
     queue: Mutex<Queue>,
     log_is_back: Condvar,
 }
@@ -313,6 +344,7 @@ impl<P: ThreadPool> Round<P> {
         if let Some(log) = &mut self.log {
             log.commit(batch);
             self.has_more_to_do = log.tidy();
+            *self.shared.figures.lock() = log.figures();
         }
     }
 }

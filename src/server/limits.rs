@@ -1,0 +1,126 @@
+//! What a peer may ask of the server, and what all of them together may.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use crate::protocol::MAX_FRAME_LEN;
+
+/// The limits of a server. Each has a flag of `kvs-server`; `docs/protocol.md` says what a client
+/// meets that goes over one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// The longest frame that is read, in bytes. No more than [`MAX_FRAME_LEN`] has an effect.
+    pub frame_bytes: usize,
+    /// Requests of one connection that are worked on or wait to be sent as replies. Further ones
+    /// are left in the socket.
+    pub in_flight: usize,
+    /// Connections at a time. Further ones are told so and closed.
+    pub connections: usize,
+    /// Bytes that all connections may hold together. One that would need more is told so and
+    /// closed.
+    pub memory_bytes: usize,
+    /// The time from the first byte of a frame to its last, and from the connection to its
+    /// authentication.
+    pub frame_time: Duration,
+    /// The time in which a peer has to take some of the replies that wait for it.
+    pub reply_time: Duration,
+    /// The time that a shutdown leaves for what is in flight.
+    pub shutdown_time: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            frame_bytes: MAX_FRAME_LEN,
+            in_flight: 256,
+            connections: 10_000,
+            memory_bytes: 512 * 1024 * 1024,
+            frame_time: Duration::from_secs(30),
+            reply_time: Duration::from_secs(30),
+            shutdown_time: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Bytes, or connections, of which all together may have so many.
+#[derive(Debug)]
+pub(super) struct Budget {
+    taken: AtomicUsize,
+    max: usize,
+}
+
+impl Budget {
+    pub(super) fn new(max: usize) -> Arc<Budget> {
+        Arc::new(Budget {
+            taken: AtomicUsize::new(0),
+            max,
+        })
+    }
+
+    pub(super) fn taken(&self) -> usize {
+        self.taken.load(Ordering::Relaxed)
+    }
+
+    /// An empty share of it.
+    pub(super) fn share(self: &Arc<Budget>) -> Share {
+        Share {
+            budget: Arc::clone(self),
+            taken: 0,
+        }
+    }
+}
+
+/// What one connection has of a [`Budget`]. It is given back when this is dropped.
+#[derive(Debug)]
+pub(super) struct Share {
+    budget: Arc<Budget>,
+    taken: usize,
+}
+
+impl Share {
+    /// Makes the share this large, unless it would have to grow and there is no more to be had.
+    pub(super) fn resize(&mut self, size: usize) -> bool {
+        if size <= self.taken {
+            let less = self.taken - size;
+            self.budget.taken.fetch_sub(less, Ordering::Relaxed);
+        } else {
+            let more = size - self.taken;
+            let before = self.budget.taken.fetch_add(more, Ordering::Relaxed);
+            if before + more > self.budget.max {
+                self.budget.taken.fetch_sub(more, Ordering::Relaxed);
+                return false;
+            }
+        }
+        self.taken = size;
+        true
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.resize(0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_grows_while_there_is_enough_for_all_and_is_given_back() {
+        let budget = Budget::new(10);
+        let (mut first, mut second) = (budget.share(), budget.share());
+        assert!(first.resize(6));
+        assert!(!second.resize(5));
+        assert!(second.resize(4));
+        assert!(first.resize(5));
+        assert!(second.resize(5));
+        assert_eq!(budget.taken(), 10);
+        drop(first);
+        assert!(second.resize(10));
+        assert!(!second.resize(11));
+        drop(second);
+        assert_eq!(budget.taken(), 0);
+    }
+}

@@ -1,0 +1,287 @@
+//! The server among peers that are slow, broken, hostile or many.
+
+mod common;
+
+use std::fs;
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use common::{ServerProcess, TestServer, Wire, frame};
+use kvs::client::blocking::KvsClient;
+use kvs::engine::EngineFuture;
+use kvs::server::Limits;
+use kvs::thread_pool::SharedQueueThreadPool;
+use kvs::{KvStore, KvsEngine, KvsError, KvsServer, Token};
+use tempfile::TempDir;
+
+type Store = KvStore<SharedQueueThreadPool>;
+
+const GET_K: &str = r#"{"Get":{"key":"k"}}"#;
+
+fn serve(limits: Limits) -> (TempDir, TestServer) {
+    let dir = tempfile::tempdir().unwrap();
+    let server = KvsServer::new(Store::open(dir.path(), 2).unwrap()).limits(limits);
+    (dir, TestServer::serve(server))
+}
+
+fn expect_error(peer: &mut Wire, code: &str) {
+    let reply = peer.receive();
+    let expected = format!(r#"{{"Err":{{"code":"{code}","#);
+    assert!(reply.starts_with(&expected), "{reply}");
+}
+
+fn has_code(result: kvs::Result<()>, expected: &str) -> bool {
+    matches!(result, Err(KvsError::Server { code, .. }) if code == expected)
+}
+
+#[test]
+fn a_frame_that_takes_too_long_is_an_error_and_the_end() {
+    let limits = Limits {
+        frame_time: Duration::from_millis(100),
+        ..Limits::default()
+    };
+    let (_dir, server) = serve(limits);
+    let mut good = KvsClient::connect(server.addr).unwrap();
+    let mut slow = Wire::connect(server.addr);
+    slow.send(GET_K);
+    assert_eq!(slow.receive(), r#"{"Get":null}"#);
+    slow.0.write_all(&frame(GET_K)[..7]).unwrap();
+    expect_error(&mut slow, "too_slow");
+    slow.expect_end();
+    // Whoever has begun no frame may take all the time there is.
+    assert_eq!(good.get("k".to_owned()).unwrap(), None);
+}
+
+#[test]
+fn a_connection_too_many_is_told_so_until_another_one_goes() {
+    let limits = Limits {
+        connections: 2,
+        ..Limits::default()
+    };
+    let (_dir, server) = serve(limits);
+    let mut first = KvsClient::connect(server.addr).unwrap();
+    let mut second = KvsClient::connect(server.addr).unwrap();
+    assert_eq!(first.get("k".to_owned()).unwrap(), None);
+    assert_eq!(second.get("k".to_owned()).unwrap(), None);
+    let mut third = Wire::connect(server.addr);
+    expect_error(&mut third, "too_many_connections");
+    third.expect_end();
+    drop(first);
+    // The server hears of it some time later.
+    let mut gets = (0..).map(|_| {
+        let mut client = KvsClient::connect(server.addr)?;
+        client.get("k".to_owned())
+    });
+    assert!(gets.any(|got| got.is_ok()));
+    assert_eq!(second.get("k".to_owned()).unwrap(), None);
+}
+
+#[test]
+fn memory_for_all_connections_together_has_a_limit() {
+    let limits = Limits {
+        memory_bytes: 1024 * 1024,
+        ..Limits::default()
+    };
+    let (_dir, server) = serve(limits);
+    let mut good = KvsClient::connect(server.addr).unwrap();
+    let mut greedy = Wire::connect(server.addr);
+    let long = frame("x".repeat(4 * 1024 * 1024));
+    let mut writer = greedy.0.try_clone().unwrap();
+    // It may be closed before all of it has gone.
+    let writer = thread::spawn(move || drop(writer.write_all(&long)));
+    expect_error(&mut greedy, "overloaded");
+    drop(greedy);
+    writer.join().unwrap();
+    good.set("k".to_owned(), "v".to_owned()).unwrap();
+    assert_eq!(good.get("k".to_owned()).unwrap().as_deref(), Some("v"));
+}
+
+#[test]
+fn a_peer_that_never_reads_is_read_no_more_and_closed() {
+    let limits = Limits {
+        reply_time: Duration::from_millis(200),
+        ..Limits::default()
+    };
+    let (_dir, server) = serve(limits);
+    let mut good = KvsClient::connect(server.addr).unwrap();
+    good.set("k".to_owned(), "x".repeat(100_000)).unwrap();
+    let mut deaf = Wire::connect(server.addr);
+    let request = frame(GET_K).repeat(100);
+    let error = (0..).find_map(|_| {
+        // A few of its replies at most are in memory, whatever it has asked for.
+        let stats = good.stats().unwrap();
+        assert!(stats.connection_bytes < 1024 * 1024, "{stats}");
+        deaf.0.write_all(&request).err()
+    });
+    let kind = error.unwrap().kind();
+    assert!(
+        matches!(kind, ErrorKind::ConnectionReset | ErrorKind::BrokenPipe),
+        "{kind}"
+    );
+    assert!(good.get("k".to_owned()).unwrap().is_some());
+}
+
+#[test]
+fn one_deep_pipeline_does_not_keep_the_others_waiting() {
+    let (_dir, server) = serve(Limits::default());
+    let mut deep = Wire::connect(server.addr);
+    let mut writer = deep.0.try_clone().unwrap();
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let requests = frame(GET_K).repeat(1000);
+            while !is_over.load(Ordering::Relaxed) {
+                writer.write_all(&requests).unwrap();
+            }
+            writer.shutdown(std::net::Shutdown::Write).unwrap();
+        });
+        scope.spawn(|| deep.0.read_to_end(&mut Vec::new()).unwrap());
+        let mut other = KvsClient::connect(server.addr).unwrap();
+        for _ in 0..100 {
+            assert_eq!(other.get("k".to_owned()).unwrap(), None);
+        }
+        is_over.store(true, Ordering::Relaxed);
+    });
+}
+
+#[test]
+fn a_panic_of_the_engine_costs_that_request_an_error_and_nothing_else() {
+    #[derive(Clone)]
+    struct Panicking;
+    impl KvsEngine for Panicking {
+        fn get(&self, _: String) -> EngineFuture<Option<String>> {
+            panic!("an engine that panics, as the test wants it")
+        }
+        fn set(&self, _: String, _: String) -> EngineFuture<()> {
+            EngineFuture::done(Ok(()))
+        }
+        fn remove(&self, _: String) -> EngineFuture<()> {
+            EngineFuture::done(Ok(()))
+        }
+    }
+    let server = TestServer::serve(KvsServer::new(Panicking));
+    let mut client = Wire::connect(server.addr);
+    for _ in 0..10 {
+        client.send(GET_K);
+        expect_error(&mut client, "engine");
+        client.send(r#"{"Remove":{"key":"k"}}"#);
+        assert_eq!(client.receive(), r#""Remove""#);
+    }
+}
+
+#[test]
+fn without_the_token_nothing_is_answered() {
+    let dir = tempfile::tempdir().unwrap();
+    let token = Token::new("secret").unwrap();
+    let server = KvsServer::new(Store::open(dir.path(), 2).unwrap()).token(token.clone());
+    let server = TestServer::serve(server);
+
+    let mut stranger = Wire::connect(server.addr);
+    stranger.send(GET_K);
+    expect_error(&mut stranger, "unauthorized");
+    stranger.expect_end();
+    let mut liar = KvsClient::connect(server.addr).unwrap();
+    let wrong = liar.auth(&Token::new("guess").unwrap());
+    assert!(has_code(wrong, "unauthorized"));
+    assert!(liar.get("k".to_owned()).is_err());
+    // Nor may a stranger send much.
+    let mut long = Wire::connect(server.addr);
+    long.0.write_all(&100_000_u32.to_be_bytes()).unwrap();
+    expect_error(&mut long, "frame_too_long");
+
+    let mut friend = KvsClient::connect(server.addr).unwrap();
+    friend.auth(&token).unwrap();
+    friend.set("k".to_owned(), "v".to_owned()).unwrap();
+    assert_eq!(friend.stats().unwrap().wrong_tokens, 1);
+}
+
+#[test]
+fn others_than_this_machine_need_a_token() {
+    let dir = tempfile::tempdir().unwrap();
+    let everywhere = ([0, 0, 0, 0], 0).into();
+    let open = || Store::open(dir.path(), 2).unwrap();
+    let refused = KvsServer::new(open()).bind(everywhere).err();
+    assert!(matches!(refused, Some(KvsError::Unprotected { .. })));
+    let token = Token::new("secret").unwrap();
+    KvsServer::new(open())
+        .token(token)
+        .bind(everywhere)
+        .unwrap();
+}
+
+#[test]
+fn a_token_file_that_others_can_read_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("token");
+    fs::write(&path, " secret\n").unwrap();
+    let mode = |mode| fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+    mode(0o644);
+    let error = Token::from_file(&path).unwrap_err().to_string();
+    assert!(error.contains("chmod 600"), "{error}");
+    mode(0o600);
+    assert_eq!(Token::from_file(&path).unwrap().reveal(), "secret");
+    fs::write(&path, "\n").unwrap();
+    assert!(matches!(
+        Token::from_file(&path),
+        Err(KvsError::BadToken { .. })
+    ));
+}
+
+#[test]
+fn the_server_counts_what_it_does() {
+    let (_dir, server) = serve(Limits::default());
+    let mut client = KvsClient::connect(server.addr).unwrap();
+    client.set("k".to_owned(), "v".to_owned()).unwrap();
+    client.get("k".to_owned()).unwrap();
+    client.get("k".to_owned()).unwrap();
+    client.remove("other".to_owned()).unwrap_err();
+    let stats = client.stats().unwrap();
+    assert_eq!(stats.connections, 1);
+    assert_eq!(stats.requests["Get"], 2);
+    assert_eq!(stats.requests["Set"], 1);
+    assert_eq!(stats.errors["key_not_found"], 1);
+    assert_eq!(stats.engine.engine.as_deref(), Some("kvs"));
+    assert_eq!(stats.engine.keys, Some(1));
+    assert_eq!(stats.engine.live_bytes, Some(24 + 2));
+}
+
+/// Whatever was acknowledged before or during the shutdown is there afterwards.
+#[test]
+fn a_signal_under_load_loses_no_acknowledged_write() {
+    for signal in ["TERM", "INT"] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut server = ServerProcess::start(dir.path(), &["--sync", "always"]);
+        let writers: Vec<_> = (0..4)
+            .map(|n| {
+                let mut client = KvsClient::connect(server.addr).unwrap();
+                thread::spawn(move || {
+                    let writes = (0..).take_while(|i| {
+                        let set = client.set(format!("{n}-{i}"), i.to_string());
+                        set.is_ok()
+                    });
+                    writes.count()
+                })
+            })
+            .collect();
+        let mut client = KvsClient::connect(server.addr).unwrap();
+        while client.stats().unwrap().requests["Set"] < 200 {}
+        server.signal(signal);
+        assert_eq!(server.wait(), Some(0));
+
+        let counts: Vec<_> = writers
+            .into_iter()
+            .map(|writer| writer.join().unwrap())
+            .collect();
+        let server = ServerProcess::start(dir.path(), &[]);
+        let mut client = KvsClient::connect(server.addr).unwrap();
+        for (n, count) in counts.into_iter().enumerate() {
+            for i in 0..count {
+                let got = client.get(format!("{n}-{i}")).unwrap();
+                assert_eq!(got, Some(i.to_string()));
+            }
+        }
+    }
+}
