@@ -183,6 +183,11 @@ fn without_the_token_nothing_is_answered() {
     stranger.send(GET_K);
     expect_error(&mut stranger, "unauthorized");
     stranger.expect_end();
+    // Nonsense is no token either.
+    let mut babbler = Wire::connect(server.addr);
+    babbler.send("x");
+    expect_error(&mut babbler, "unauthorized");
+    babbler.expect_end();
     let mut liar = KvsClient::connect(server.addr).unwrap();
     let wrong = liar.auth(&Token::new("guess").unwrap());
     assert!(has_code(wrong, "unauthorized"));

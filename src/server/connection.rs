@@ -238,6 +238,10 @@ impl<E: KvsEngine> Connection<E> {
                         self.frame_since = None;
                         match serde_json::from_slice(frame) {
                             Ok(request) => request,
+                            Err(_) if !self.has_token => {
+                                self.end_with(ConnectionError::NoToken);
+                                return true;
+                            }
                             Err(error) => {
                                 let error = ConnectionError::from(error);
                                 self.in_flight.push_back(known(error.into()));
