@@ -4,6 +4,7 @@ mod common;
 
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
+use std::net::Shutdown;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -122,6 +123,26 @@ fn a_peer_that_never_reads_is_read_no_more_and_closed() {
         "{kind}"
     );
     assert!(good.get("k".to_owned()).unwrap().is_some());
+}
+
+#[test]
+fn a_flood_of_short_frames_is_left_in_the_socket() {
+    let (_dir, server) = serve(Limits::default());
+    let mut good = KvsClient::connect(server.addr).unwrap();
+    let mut flood = Wire::connect(server.addr);
+    let mut writer = flood.0.try_clone().unwrap();
+    let writer = thread::spawn(move || {
+        // The server closes it when it has answered enough of them.
+        let _ = writer.write_all(&frame("").repeat(300_000));
+        let _ = writer.shutdown(Shutdown::Write);
+    });
+    for _ in 0..30_000 {
+        flood.receive();
+    }
+    let stats = good.stats().unwrap();
+    assert!(stats.connection_bytes < 256 * 1024, "{stats}");
+    drop(flood);
+    writer.join().unwrap();
 }
 
 #[test]

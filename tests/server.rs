@@ -186,6 +186,26 @@ fn a_client_that_closes_its_half_gets_all_its_replies() {
 }
 
 #[test]
+fn all_requests_before_a_client_closed_its_half_are_answered() {
+    let (_dir, server) = serve();
+    let mut client = Wire::connect(server.addr);
+    let mut writer = client.0.try_clone().unwrap();
+    let writer = thread::spawn(move || {
+        let requests = [r#"{"Set":{"key":"k","value":"v"}}"#, ""];
+        let requests = requests.map(frame).concat().repeat(5000);
+        writer.write_all(&requests).unwrap();
+        writer.shutdown(Shutdown::Write).unwrap();
+    });
+    for _ in 0..5000 {
+        assert_eq!(client.receive(), r#""Set""#);
+        let reply = client.receive();
+        assert!(reply.contains("bad_request"), "{reply}");
+    }
+    client.expect_end();
+    writer.join().unwrap();
+}
+
+#[test]
 fn a_client_that_goes_away_in_the_middle_harms_nobody() {
     let (_dir, server) = serve();
     let mut good = KvsClient::connect(server.addr).unwrap();

@@ -197,7 +197,10 @@ impl<E: KvsEngine> Connection<E> {
             Stage::Lingering { .. } => true,
             Stage::Ending | Stage::PeerEnded => return Ok(false),
         };
-        if !is_lingering && (self.next.is_some() || !self.has_room()) {
+        // What has arrived comes first: it is not for the input to hold what the socket could.
+        let is_busy =
+            self.next.is_some() || !self.has_room() || self.input.has_frame(self.max_frame());
+        if is_busy && !is_lingering {
             return Ok(false);
         }
         if !self.has_memory() {
@@ -220,6 +223,7 @@ impl<E: KvsEngine> Connection<E> {
             }
         }
     }
+
     /// Whether another request may be worked on.
     fn has_room(&self) -> bool {
         self.in_flight.len() < self.shared.limits.in_flight && self.output.len() < MAX_OUTPUT

@@ -1,6 +1,7 @@
 //! What has arrived from a peer and was not worked on yet.
 
 use std::io;
+use std::ops::Range;
 
 use futures::{Async, Poll};
 use tokio::io::AsyncRead;
@@ -12,7 +13,7 @@ use crate::protocol;
 const CHUNK: usize = 16 * 1024;
 
 /// Bytes that come in at the end and go out at the beginning as frames. It takes no memory while
-/// there is nothing in it, and never more for a frame than has arrived of it, and a chunk.
+/// there is nothing in it, and never more than twice what has arrived, and a chunk.
 #[derive(Debug, Default)]
 pub(super) struct Input {
     /// Those from `start` to `end` have arrived.
@@ -26,12 +27,17 @@ impl Input {
         self.start == self.end
     }
 
-    /// The memory that it may take to read on.
+    /// The memory that it takes to read on.
     pub(super) fn size_to_read(&self) -> usize {
-        self.bytes.capacity().max(self.end - self.start + CHUNK)
+        let len = self.end - self.start;
+        match len + CHUNK <= self.bytes.capacity() {
+            true => self.bytes.capacity(),
+            // Twice as much: moving what is there costs no more than its arrival did.
+            false => len + len.max(CHUNK),
+        }
     }
 
-    /// Reads once. Ready with 0 at the end.
+    /// Reads once, a chunk at most. Ready with 0 at the end.
     pub(super) fn read_from(&mut self, socket: &mut impl AsyncRead) -> Poll<usize, io::Error> {
         if self.is_empty() {
             (self.start, self.end) = (0, 0);
@@ -40,9 +46,13 @@ impl Input {
             (self.start, self.end) = (0, self.end - self.start);
         }
         if self.bytes.len() - self.end < CHUNK {
+            let size = self.size_to_read();
+            self.bytes
+                .reserve_exact(size.saturating_sub(self.bytes.len()));
             self.bytes.resize(self.end + CHUNK, 0);
         }
-        let read = socket.poll_read(&mut self.bytes[self.end..])?;
+        let room = self.end..self.end + CHUNK;
+        let read = socket.poll_read(&mut self.bytes[room])?;
         match read {
             Async::Ready(n) => self.end += n,
             Async::NotReady if self.is_empty() => *self = Input::default(),
@@ -51,17 +61,56 @@ impl Input {
         Ok(read)
     }
 
+    /// Whether [`next_frame`](Input::next_frame) has something to say before more has arrived.
+    pub(super) fn has_frame(&self, max: usize) -> bool {
+        !matches!(self.find_frame(max), Ok(None))
+    }
+
     /// Takes the next frame out, where all of it is there.
     pub(super) fn next_frame(&mut self, max: usize) -> Result<Option<&[u8]>, ConnectionError> {
-        let arrived = &self.bytes[self.start..self.end];
-        let Some(len) = protocol::frame_len(arrived, max)? else {
+        let Some(frame) = self.find_frame(max)? else {
             return Ok(None);
         };
+        self.start = frame.end;
+        Ok(Some(&self.bytes[frame]))
+    }
+
+    fn find_frame(&self, max: usize) -> Result<Option<Range<usize>>, ConnectionError> {
+        let arrived = &self.bytes[self.start..self.end];
+        let len = protocol::frame_len(arrived, max)?;
         let start = self.start + protocol::PREFIX_LEN;
-        if self.end < start + len {
-            return Ok(None);
+        let frame = len.map(|len| start..start + len);
+        Ok(frame.filter(|frame| frame.end <= self.end))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Has all of `bytes` arrive, as far as one read takes them.
+    fn arrive(input: &mut Input, bytes: &[u8]) -> usize {
+        let mut socket = io::Cursor::new(bytes);
+        match input.read_from(&mut socket).unwrap() {
+            Async::Ready(n) => n,
+            Async::NotReady => unreachable!("a cursor is always ready"),
         }
-        self.start = start + len;
-        Ok(Some(&self.bytes[start..start + len]))
+    }
+
+    #[test]
+    fn a_long_frame_takes_twice_what_has_arrived_and_a_chunk() {
+        let mut input = Input::default();
+        let frame = [&1_000_000_u32.to_be_bytes()[..], &[b'x'; 1_000_000]].concat();
+        let mut arrived = 0;
+        while arrived < frame.len() {
+            assert!(!input.has_frame(usize::MAX));
+            let size = input.size_to_read();
+            arrived += arrive(&mut input, &frame[arrived..]);
+            assert!(input.bytes.capacity() <= size, "more than was said");
+            assert!(size <= 2 * arrived + CHUNK);
+        }
+        let len = input.next_frame(usize::MAX).unwrap().map(<[u8]>::len);
+        assert_eq!(len, Some(1_000_000));
+        assert!(input.is_empty());
     }
 }
