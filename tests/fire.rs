@@ -8,11 +8,12 @@ use std::net::Shutdown;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use common::{ServerProcess, TestServer, Wire, frame};
 use kvs::client::blocking::KvsClient;
 use kvs::engine::EngineFuture;
+use kvs::protocol::MAX_FRAME_LEN;
 use kvs::server::Limits;
 use kvs::thread_pool::SharedQueueThreadPool;
 use kvs::{KvStore, KvsEngine, KvsError, KvsServer, Token};
@@ -38,6 +39,18 @@ fn has_code(result: kvs::Result<()>, expected: &str) -> bool {
     matches!(result, Err(KvsError::Server { code, .. }) if code == expected)
 }
 
+/// Waits until the server has no more connections than that.
+fn wait_for_connections(client: &mut KvsClient, expected: u64) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let stats = client.stats().unwrap();
+        if stats.connections == expected {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{stats}");
+    }
+}
+
 #[test]
 fn a_frame_that_takes_too_long_is_an_error_and_the_end() {
     let limits = Limits {
@@ -54,6 +67,103 @@ fn a_frame_that_takes_too_long_is_an_error_and_the_end() {
     slow.expect_end();
     // Whoever has begun no frame may take all the time there is.
     assert_eq!(good.get("k".to_owned()).unwrap(), None);
+}
+
+#[test]
+fn a_frame_byte_by_byte_has_no_more_time_than_any_other() {
+    let limits = Limits {
+        frame_time: Duration::from_millis(100),
+        ..Limits::default()
+    };
+    let (_dir, server) = serve(limits);
+    let mut slow = Wire::connect(server.addr);
+    let mut writer = slow.0.try_clone().unwrap();
+    // It takes seconds to send that.
+    let writer = thread::spawn(move || {
+        let frame = frame("x".repeat(1_000_000));
+        frame.iter().any(|byte| writer.write_all(&[*byte]).is_err())
+    });
+    expect_error(&mut slow, "too_slow");
+    drop(slow);
+    let was_closed = writer.join().unwrap();
+    assert!(was_closed);
+}
+
+#[test]
+fn whoever_takes_a_little_now_and_then_has_no_more_time_than_any_other() {
+    let limits = Limits {
+        reply_time: Duration::from_millis(1500),
+        ..Limits::default()
+    };
+    let (_dir, server) = serve(limits);
+    let mut good = KvsClient::connect(server.addr).unwrap();
+    let value = "x".repeat(MAX_FRAME_LEN - 100);
+    good.set("k".to_owned(), value).unwrap();
+    let mut slow = Wire::connect(server.addr);
+    slow.send(GET_K);
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            // A reply in five seconds, of which the system buffers about a half.
+            let start = Instant::now();
+            let mut bytes = [0; 16 * 1024];
+            let mut taken = 0.0;
+            while !is_over.load(Ordering::Relaxed) {
+                match taken < start.elapsed().as_secs_f64() * MAX_FRAME_LEN as f64 / 5.0 {
+                    true => taken += slow.0.read(&mut bytes).unwrap() as f64,
+                    false => thread::sleep(Duration::from_millis(1)),
+                }
+            }
+        });
+        wait_for_connections(&mut good, 1);
+        is_over.store(true, Ordering::Relaxed);
+    });
+}
+
+#[test]
+fn a_peer_that_goes_on_after_its_end_is_cut_off() {
+    let (_dir, server) = serve(Limits::default());
+    let mut good = KvsClient::connect(server.addr).unwrap();
+    let mut bad = Wire::connect(server.addr);
+    bad.0.write_all(&[0xff; 4]).unwrap();
+    expect_error(&mut bad, "frame_too_long");
+    // There is always something to be read from it.
+    let flood = || {
+        let mut socket = bad.0.try_clone().unwrap();
+        thread::spawn(move || while socket.write_all(&[0; 1_000_000]).is_ok() {})
+    };
+    let floods = [flood(), flood(), flood()];
+    wait_for_connections(&mut good, 1);
+    for flood in floods {
+        flood.join().unwrap();
+    }
+}
+
+#[test]
+fn limits_may_be_as_small_and_as_large_as_can_be() {
+    // The longest time of all, and one that is merely too long for a timer.
+    for time in [Duration::MAX, Duration::from_secs(1 << 30)] {
+        let limits = Limits {
+            in_flight: 0,
+            frame_time: time,
+            reply_time: time,
+            shutdown_time: time,
+            connections: usize::MAX,
+            memory_bytes: usize::MAX,
+            frame_bytes: usize::MAX,
+        };
+        let (_dir, server) = serve(limits);
+        let mut client = Wire::connect(server.addr);
+        let mut other = KvsClient::connect(server.addr).unwrap();
+        let frame = frame(GET_K);
+        let (beginning, end) = frame.split_at(7);
+        client.0.write_all(beginning).unwrap();
+        for _ in 0..10 {
+            assert_eq!(other.get("k".to_owned()).unwrap(), None);
+        }
+        client.0.write_all(end).unwrap();
+        assert_eq!(client.receive(), r#"{"Get":null}"#);
+    }
 }
 
 #[test]
@@ -222,6 +332,29 @@ fn without_the_token_nothing_is_answered() {
     friend.auth(&token).unwrap();
     friend.set("k".to_owned(), "v".to_owned()).unwrap();
     assert_eq!(friend.stats().unwrap().wrong_tokens, 1);
+}
+
+#[test]
+fn without_the_token_no_time_can_be_won() {
+    let dir = tempfile::tempdir().unwrap();
+    let limits = Limits {
+        frame_time: Duration::from_millis(200),
+        ..Limits::default()
+    };
+    let server = KvsServer::new(Store::open(dir.path(), 2).unwrap()).limits(limits);
+    let server = TestServer::serve(server.token(Token::new("secret").unwrap()));
+
+    let mut silent = Wire::connect(server.addr);
+    expect_error(&mut silent, "too_slow");
+    silent.expect_end();
+    let mut noisy = Wire::connect(server.addr);
+    let mut replies = (0..1_000_000).map(|_| {
+        noisy.send("");
+        noisy.receive()
+    });
+    let last = replies.find(|reply| !reply.contains("bad_request"));
+    assert!(last.unwrap().contains("too_slow"));
+    noisy.expect_end();
 }
 
 #[test]

@@ -82,7 +82,7 @@ struct LimitOpts {
     #[structopt(long, value_name = "SECONDS")]
     frame_time: Option<NonZeroU64>,
 
-    /// Seconds in which a peer has to take some of its replies [default: 30]
+    /// Seconds in which a peer has to take the replies that wait for it [default: 30]
     #[structopt(long, value_name = "SECONDS")]
     reply_time: Option<NonZeroU64>,
 

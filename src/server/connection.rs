@@ -69,9 +69,9 @@ pub(super) struct Connection<E> {
     sent: usize,
     requests: u64,
 
-    /// When the frame began that is arriving, or a connection that has yet to show its token.
+    /// When the frame began that is arriving, or the connection while it has no token.
     frame_since: Option<Instant>,
-    /// Since when the peer has taken nothing of what waits for it.
+    /// Since when the output waits for the peer to take all of it.
     output_since: Option<Instant>,
     timer: Option<Delay>,
 }
@@ -149,7 +149,7 @@ impl<E: KvsEngine> Connection<E> {
 
     /// Does all that can be done now, but not for ever. Ready when the connection is at its end.
     fn turn(&mut self) -> Poll<(), io::Error> {
-        for _ in 0..ROUNDS {
+        for round in 1.. {
             if self.stage == Stage::Serving && self.shutdown.is_shutdown() {
                 self.stage = Stage::Ending;
             }
@@ -160,34 +160,35 @@ impl<E: KvsEngine> Connection<E> {
                 self.collect_replies(),
                 self.write()?,
             ];
+            let has_moved = moved.contains(&true);
             let is_answered = self.in_flight.is_empty() && self.output.is_empty();
-            match self.stage {
-                Stage::PeerEnded if is_answered => return Ok(Async::Ready(())),
+            let stage = self.stage;
+            match stage {
+                Stage::PeerEnded if is_answered => break,
                 Stage::Ending if is_answered => {
                     self.socket.shutdown(Shutdown::Write)?;
                     let until = Instant::now() + LINGER;
                     self.stage = Stage::Lingering { until };
                 }
-                stage => {
-                    if moved.contains(&true) {
-                        continue;
+                _ if has_moved && round < ROUNDS => {}
+                // Also where there is always something that moves.
+                _ if self.is_overdue() => match stage {
+                    Stage::Lingering { .. } => break,
+                    _ if self.output_since.is_some() => {
+                        return Err(io::ErrorKind::TimedOut.into());
                     }
-                    if !self.is_overdue() {
-                        return Ok(Async::NotReady);
+                    _ => self.end_with(ConnectionError::TooSlow),
+                },
+                _ => {
+                    if has_moved {
+                        // The others first.
+                        task::current().notify();
                     }
-                    match stage {
-                        Stage::Lingering { .. } => return Ok(Async::Ready(())),
-                        _ if self.output_since.is_some() => {
-                            return Err(io::ErrorKind::TimedOut.into());
-                        }
-                        _ => self.end_with(ConnectionError::TooSlow),
-                    }
+                    return Ok(Async::NotReady);
                 }
             }
         }
-        // The others first.
-        task::current().notify();
-        Ok(Async::NotReady)
+        Ok(Async::Ready(()))
     }
 
     /// Takes in what has arrived, as long as there is something to be done with it.
@@ -226,7 +227,7 @@ impl<E: KvsEngine> Connection<E> {
 
     /// Whether another request may be worked on.
     fn has_room(&self) -> bool {
-        self.in_flight.len() < self.shared.limits.in_flight && self.output.len() < MAX_OUTPUT
+        self.in_flight.len() < self.shared.limits.in_flight.max(1) && self.output.len() < MAX_OUTPUT
     }
 
     /// Starts whatever has arrived whole and need not wait for what is under way.
@@ -239,7 +240,9 @@ impl<E: KvsEngine> Connection<E> {
                     Ok(None) => break,
                     Ok(Some(frame)) => {
                         moved = true;
-                        self.frame_since = None;
+                        if self.has_token {
+                            self.frame_since = None;
+                        }
                         match serde_json::from_slice(frame) {
                             Ok(request) => request,
                             Err(_) if !self.has_token => {
@@ -334,6 +337,7 @@ impl<E: KvsEngine> Connection<E> {
             // Where there is no token, any will do.
             _ => {
                 self.has_token = true;
+                self.frame_since = None;
                 self.in_flight.push_back(known(Response::Auth));
             }
         }
@@ -372,7 +376,6 @@ impl<E: KvsEngine> Connection<E> {
                 Async::Ready(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Async::Ready(n) => {
                     self.sent += n;
-                    self.output_since = None;
                     moved = true;
                 }
                 Async::NotReady => {
@@ -383,6 +386,7 @@ impl<E: KvsEngine> Connection<E> {
         }
         self.output.clear();
         self.sent = 0;
+        self.output_since = None;
         if !moved || self.output.capacity() > MAX_OUTPUT {
             // An idle connection holds nothing.
             self.output = Vec::new();
@@ -397,9 +401,11 @@ impl<E: KvsEngine> Connection<E> {
             Stage::Lingering { until } => Some(until),
             _ => None,
         };
+        // Where the sum is beyond all time there is no limit.
         let frame = self.frame_since.filter(|_| self.stage == Stage::Serving);
-        let frame = frame.map(|since| since + limits.frame_time);
-        let output = self.output_since.map(|since| since + limits.reply_time);
+        let frame = frame.and_then(|since| since.checked_add(limits.frame_time));
+        let output = self.output_since;
+        let output = output.and_then(|since| since.checked_add(limits.reply_time));
         [lingering, frame, output].into_iter().flatten().min()
     }
 
@@ -414,8 +420,8 @@ impl<E: KvsEngine> Connection<E> {
         if timer.deadline() != deadline {
             timer.reset(deadline);
         }
-        // A timer fails where its runtime is going away, and the connection with it.
-        timer.poll().map_or(true, |timer| timer.is_ready())
+        // It fails for a time that is years away, or where its runtime is going away.
+        timer.poll().is_ok_and(|timer| timer.is_ready())
     }
 
     /// Answers what is in flight, tells the peer why, and that is the end.

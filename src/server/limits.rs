@@ -12,8 +12,8 @@ use crate::protocol::MAX_FRAME_LEN;
 pub struct Limits {
     /// The longest frame that is read, in bytes. No more than [`MAX_FRAME_LEN`] has an effect.
     pub frame_bytes: usize,
-    /// Requests of one connection that are worked on or wait to be sent as replies. Further ones
-    /// are left in the socket.
+    /// Requests of one connection that are worked on at once, at least one. Further ones are left
+    /// in the socket.
     pub in_flight: usize,
     /// Connections at a time. Further ones are told so and closed.
     pub connections: usize,
@@ -23,7 +23,7 @@ pub struct Limits {
     /// The time from the first byte of a frame to its last, and from the connection to its
     /// authentication.
     pub frame_time: Duration,
-    /// The time in which a peer has to take some of the replies that wait for it.
+    /// The time in which a peer has to take the replies that wait for it, all of them.
     pub reply_time: Duration,
     /// The time that a shutdown leaves for what is in flight.
     pub shutdown_time: Duration,
