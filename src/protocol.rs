@@ -368,6 +368,7 @@ pub(crate) fn write_frame(reply: &Response, out: &mut Vec<u8>) {
         Err(_) => {
             let len = out.len() - start - PREFIX_LEN;
             out.truncate(start);
+            out.shrink_to_fit();
             let error = KvsError::TooLarge {
                 what: "reply",
                 len,

@@ -7,10 +7,13 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::Shutdown;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use common::{ServerProcess, TestServer, Wire, frame};
+use futures::Future;
+use futures::sync::oneshot;
 use kvs::client::blocking::KvsClient;
 use kvs::engine::EngineFuture;
 use kvs::protocol::MAX_FRAME_LEN;
@@ -208,6 +211,140 @@ fn memory_for_all_connections_together_has_a_limit() {
     writer.join().unwrap();
     good.set("k".to_owned(), "v".to_owned()).unwrap();
     assert_eq!(good.get("k".to_owned()).unwrap().as_deref(), Some("v"));
+}
+
+#[test]
+fn who_is_refused_for_want_of_memory_is_gone_soon_although_there_is_none() {
+    let limits = Limits {
+        memory_bytes: 1024 * 1024,
+        ..Limits::default()
+    };
+    let (_dir, server) = serve(limits);
+    let mut good = KvsClient::connect(server.addr).unwrap();
+    let mut greedy = Wire::connect(server.addr);
+    let long = frame("x".repeat(1_000_000));
+    greedy.0.write_all(&long[..600_000]).unwrap();
+    while good.stats().unwrap().connection_bytes < 500_000 {}
+    let mut late = Wire::connect(server.addr);
+    // It may be closed before all of it has gone.
+    let _ = late.0.write_all(&long[..900_000]);
+    expect_error(&mut late, "overloaded");
+    wait_for_connections(&mut good, 2);
+}
+
+#[test]
+fn a_value_that_there_is_no_memory_for_is_not_sent() {
+    let limits = Limits {
+        memory_bytes: 1024 * 1024,
+        ..Limits::default()
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path(), 2).unwrap();
+    let value = "x".repeat(2 * 1024 * 1024);
+    store.set("long".to_owned(), value).wait().unwrap();
+    let server = TestServer::serve(KvsServer::new(store).limits(limits));
+    let mut client = Wire::connect(server.addr);
+    client.send(r#"{"Get":{"key":"long"}}"#);
+    expect_error(&mut client, "overloaded");
+    client.expect_end();
+}
+
+/// An engine whose writes wait until the test says so.
+#[derive(Clone, Default)]
+struct SlowWrites(Arc<Mutex<Vec<oneshot::Sender<kvs::Result<()>>>>>);
+
+impl SlowWrites {
+    /// Waits until that many writes are under way.
+    fn wait_for(&self, writes: usize) {
+        while self.0.lock().unwrap().len() < writes {
+            thread::yield_now();
+        }
+    }
+
+    fn finish(&self) {
+        for write in self.0.lock().unwrap().drain(..) {
+            // Who asked for it may be gone.
+            let _ = write.send(Ok(()));
+        }
+    }
+}
+
+impl KvsEngine for SlowWrites {
+    fn get(&self, _: String) -> EngineFuture<Option<String>> {
+        EngineFuture::done(Ok(None))
+    }
+    fn set(&self, _: String, _: String) -> EngineFuture<()> {
+        let (write, future) = EngineFuture::pending();
+        self.0.lock().unwrap().push(write);
+        future
+    }
+    fn remove(&self, key: String) -> EngineFuture<()> {
+        self.set(key, String::new())
+    }
+    fn keeps_order(&self) -> bool {
+        true
+    }
+}
+
+#[test]
+fn writes_that_the_engine_is_slow_with_do_not_pile_up() {
+    let engine = SlowWrites::default();
+    let server = TestServer::serve(KvsServer::new(engine.clone()));
+    let mut good = KvsClient::connect(server.addr).unwrap();
+    let mut greedy = Wire::connect(server.addr);
+    let mut writer = greedy.0.try_clone().unwrap();
+    let writer = thread::spawn(move || {
+        let set = format!(
+            r#"{{"Set":{{"key":"k","value":"{}"}}}}"#,
+            "x".repeat(100_000)
+        );
+        writer.write_all(&frame(set).repeat(200)).unwrap();
+    });
+    // A megabyte is under way, and no more, however long that takes.
+    engine.wait_for(11);
+    for _ in 0..100 {
+        let stats = good.stats().unwrap();
+        assert!(stats.connection_bytes > 1_000_000, "{stats}");
+        assert!(stats.connection_bytes < 2_000_000, "{stats}");
+    }
+    assert_eq!(engine.0.lock().unwrap().len(), 11);
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                engine.finish();
+            }
+        });
+        for _ in 0..200 {
+            assert_eq!(greedy.receive(), r#""Set""#);
+        }
+        is_over.store(true, Ordering::Relaxed);
+    });
+    writer.join().unwrap();
+}
+
+#[test]
+fn what_the_engine_still_writes_counts_after_its_connection_broke() {
+    let engine = SlowWrites::default();
+    let server = TestServer::serve(KvsServer::new(engine.clone()));
+    let mut good = KvsClient::connect(server.addr).unwrap();
+    let mut bad = Wire::connect(server.addr);
+    // Closing with a reply unread resets the connection.
+    bad.send(GET_K);
+    bad.0.peek(&mut [0]).unwrap();
+    bad.send(&format!(
+        r#"{{"Set":{{"key":"k","value":"{}"}}}}"#,
+        "x".repeat(1_000_000)
+    ));
+    engine.wait_for(1);
+    drop(bad);
+    for _ in 0..100 {
+        let stats = good.stats().unwrap();
+        assert!(stats.connection_bytes > 900_000, "{stats}");
+    }
+    engine.finish();
+    wait_for_connections(&mut good, 1);
+    assert!(good.stats().unwrap().connection_bytes < 100_000);
 }
 
 #[test]

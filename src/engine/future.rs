@@ -15,7 +15,10 @@ use crate::thread_pool::ThreadPool;
 /// the future waits for that job's oneshot.
 #[derive(Debug)]
 #[must_use = "the work is under way, but only the future tells whether it succeeds"]
-pub struct EngineFuture<T>(State<T>);
+pub struct EngineFuture<T> {
+    state: State<T>,
+    size: usize,
+}
 
 #[derive(Debug)]
 enum State<T> {
@@ -27,14 +30,14 @@ enum State<T> {
 impl<T> EngineFuture<T> {
     /// A future that is done.
     pub fn done(result: Result<T>) -> EngineFuture<T> {
-        EngineFuture(State::Done(Some(result)))
+        EngineFuture::new(State::Done(Some(result)))
     }
 
     /// A future that is done when a result is sent through the other end, and fails with
     /// [`KvsError::EngineStopped`] when that is dropped instead.
     pub fn pending() -> (oneshot::Sender<Result<T>>, EngineFuture<T>) {
         let (sender, receiver) = oneshot::channel();
-        (sender, EngineFuture(State::OnPool(receiver)))
+        (sender, EngineFuture::new(State::OnPool(receiver)))
     }
 
     /// Runs `job` on `pool`. What the job captured is dropped before the future is done.
@@ -52,6 +55,22 @@ impl<T> EngineFuture<T> {
         });
         future
     }
+
+    /// Says how many bytes the result will take, so that a server can have that many ready, or do
+    /// without.
+    pub fn with_size(self, size: usize) -> EngineFuture<T> {
+        EngineFuture { size, ..self }
+    }
+
+    /// How many bytes the result will take, where the engine knows, and otherwise 0.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.size
+    }
+
+    fn new(state: State<T>) -> EngineFuture<T> {
+        EngineFuture { state, size: 0 }
+    }
 }
 
 impl<T> Future for EngineFuture<T> {
@@ -59,7 +78,7 @@ impl<T> Future for EngineFuture<T> {
     type Error = KvsError;
 
     fn poll(&mut self) -> Poll<T, KvsError> {
-        match &mut self.0 {
+        match &mut self.state {
             State::Done(result) => result
                 .take()
                 .expect("an engine's future was polled after it was done")

@@ -30,6 +30,12 @@ use crate::protocol::{self, Kind, Request, Response};
 /// Rounds after which a connection lets the others have their turn.
 const ROUNDS: usize = 16;
 
+/// Bytes of requests in flight before no more are started.
+const MAX_HELD: usize = 1024 * 1024;
+
+/// Bytes that a request in flight takes besides its own.
+const OVERHEAD: usize = 256;
+
 /// Bytes of replies that wait to be sent before no more are made.
 const MAX_OUTPUT: usize = 64 * 1024;
 
@@ -60,10 +66,12 @@ pub(super) struct Connection<E> {
     stage: Stage,
     has_token: bool,
     input: Input,
-    /// A request that has to wait for those before it.
-    next: Option<Request>,
+    /// A request that has to wait for those before it, and its size.
+    next: Option<(Request, usize)>,
     /// Requests that are under way, oldest first.
     in_flight: VecDeque<InFlight>,
+    /// The size of all of them.
+    held: usize,
     /// Replies on their way, of which some bytes may have gone.
     output: Vec<u8>,
     sent: usize,
@@ -89,10 +97,18 @@ enum Stage {
     Lingering {
         until: Instant,
     },
+    /// Nothing reaches the peer any more. What is in flight takes memory until the engine is done.
+    Broken,
 }
 
 /// A request that is under way.
-enum InFlight {
+struct InFlight {
+    reply: Pending,
+    /// Bytes that it takes until it is answered, here or in the engine.
+    size: usize,
+}
+
+enum Pending {
     Get(EngineFuture<Option<String>>),
     Write(Kind, EngineFuture<()>),
     /// `None` once it is sent.
@@ -130,6 +146,7 @@ impl<E: KvsEngine> Connection<E> {
             input: Input::default(),
             next: None,
             in_flight: VecDeque::new(),
+            held: 0,
             output: Vec::new(),
             sent: 0,
             requests: 0,
@@ -164,7 +181,7 @@ impl<E: KvsEngine> Connection<E> {
             let is_answered = self.in_flight.is_empty() && self.output.is_empty();
             let stage = self.stage;
             match stage {
-                Stage::PeerEnded if is_answered => break,
+                Stage::PeerEnded | Stage::Broken if is_answered => break,
                 Stage::Ending if is_answered => {
                     self.socket.shutdown(Shutdown::Write)?;
                     let until = Instant::now() + LINGER;
@@ -196,7 +213,7 @@ impl<E: KvsEngine> Connection<E> {
         let is_lingering = match self.stage {
             Stage::Serving => false,
             Stage::Lingering { .. } => true,
-            Stage::Ending | Stage::PeerEnded => return Ok(false),
+            Stage::Ending | Stage::PeerEnded | Stage::Broken => return Ok(false),
         };
         // What has arrived comes first: it is not for the input to hold what the socket could.
         let is_busy =
@@ -204,7 +221,8 @@ impl<E: KvsEngine> Connection<E> {
         if is_busy && !is_lingering {
             return Ok(false);
         }
-        if !self.has_memory() {
+        if !self.has_memory() && !is_lingering {
+            self.end_with(ConnectionError::Overloaded);
             return Ok(true);
         }
         match self.input.read_from(&mut self.socket)? {
@@ -227,31 +245,34 @@ impl<E: KvsEngine> Connection<E> {
 
     /// Whether another request may be worked on.
     fn has_room(&self) -> bool {
-        self.in_flight.len() < self.shared.limits.in_flight.max(1) && self.output.len() < MAX_OUTPUT
+        self.in_flight.len() < self.shared.limits.in_flight.max(1)
+            && self.held < MAX_HELD
+            && self.output.len() < MAX_OUTPUT
     }
 
     /// Starts whatever has arrived whole and need not wait for what is under way.
     fn start_requests(&mut self) -> bool {
         let mut moved = false;
         while self.stage == Stage::Serving && self.has_room() {
-            let request = match self.next.take() {
-                Some(request) => request,
+            let (request, size) = match self.next.take() {
+                Some(next) => next,
                 None => match self.input.next_frame(self.max_frame()) {
                     Ok(None) => break,
                     Ok(Some(frame)) => {
+                        let (request, size) = (serde_json::from_slice(frame), frame.len());
+                        self.input.trim();
                         moved = true;
                         if self.has_token {
                             self.frame_since = None;
                         }
-                        match serde_json::from_slice(frame) {
-                            Ok(request) => request,
+                        match request {
+                            Ok(request) => (request, size),
                             Err(_) if !self.has_token => {
                                 self.end_with(ConnectionError::NoToken);
                                 return true;
                             }
                             Err(error) => {
-                                let error = ConnectionError::from(error);
-                                self.in_flight.push_back(known(error.into()));
+                                self.push_error(error.into());
                                 continue;
                             }
                         }
@@ -263,11 +284,14 @@ impl<E: KvsEngine> Connection<E> {
                 },
             };
             if !self.may_start(&request) {
-                self.next = Some(request);
+                self.next = Some((request, size));
+                if !self.has_memory() {
+                    self.end_with(ConnectionError::Overloaded);
+                }
                 break;
             }
             moved = true;
-            self.start(request);
+            self.start(request, size);
         }
         let is_cut = self.next.is_none() && !self.input.is_empty() && self.has_room();
         if is_cut && self.stage == Stage::Serving {
@@ -290,12 +314,12 @@ impl<E: KvsEngine> Connection<E> {
         let is_write = matches!(request.kind(), Kind::Set | Kind::Remove);
         let all_are_writes = || {
             let mut in_flight = self.in_flight.iter();
-            in_flight.all(|request| matches!(request, InFlight::Write(..)))
+            in_flight.all(|request| matches!(request.reply, Pending::Write(..)))
         };
         self.in_flight.is_empty() || is_write && self.engine.keeps_order() && all_are_writes()
     }
 
-    fn start(&mut self, request: Request) {
+    fn start(&mut self, request: Request, size: usize) {
         self.requests += 1;
         let kind = request.kind();
         self.shared.counters.request(kind);
@@ -305,22 +329,33 @@ impl<E: KvsEngine> Connection<E> {
         }
         let engine = &self.engine;
         let started = match request {
-            Request::Get { key } => guarded(|| engine.get(key)).map(InFlight::Get),
+            Request::Get { key } => guarded(|| engine.get(key)).map(Pending::Get),
             Request::Set { key, value } => {
-                guarded(|| engine.set(key, value)).map(|done| InFlight::Write(kind, done))
+                guarded(|| engine.set(key, value)).map(|done| Pending::Write(kind, done))
             }
             Request::Remove { key } => {
-                guarded(|| engine.remove(key)).map(|done| InFlight::Write(kind, done))
+                guarded(|| engine.remove(key)).map(|done| Pending::Write(kind, done))
             }
-            Request::Auth { token } => return self.check_token(&token),
+            Request::Auth { token } => Ok(self.check_token(&token)),
             Request::Stats {} => guarded(|| engine.stats())
                 .map(|stats| known(Response::Stats(Box::new(self.shared.stats(stats))))),
         };
         let started = started.unwrap_or_else(|error| known(error.into()));
-        self.in_flight.push_back(started);
+        let size = match &started {
+            Pending::Get(value) => size + value.size(),
+            _ => size,
+        };
+        self.push(started, size);
+        if !self.has_memory() {
+            // A write that has begun is answered. A read, which is always alone, need not be.
+            if kind == Kind::Get {
+                self.drop_in_flight();
+            }
+            self.end_with(ConnectionError::Overloaded);
+        }
     }
 
-    fn check_token(&mut self, token: &str) {
+    fn check_token(&mut self, token: &str) -> Pending {
         match &self.shared.token {
             Some(expected) if !expected.matches(token) => {
                 let wrong_tokens = &self.shared.counters.wrong_tokens;
@@ -328,44 +363,72 @@ impl<E: KvsEngine> Connection<E> {
                 self.shared
                     .log
                     .warn(format_args!("{}: a wrong token", self.peer));
-                let delay = Delay::new(Instant::now() + WRONG_TOKEN);
-                let reply = ConnectionError::WrongToken.into();
-                self.in_flight
-                    .push_back(InFlight::Later(delay, Some(reply)));
                 self.stage = Stage::Ending;
+                let delay = Delay::new(Instant::now() + WRONG_TOKEN);
+                Pending::Later(delay, Some(ConnectionError::WrongToken.into()))
             }
             // Where there is no token, any will do.
             _ => {
                 self.has_token = true;
                 self.frame_since = None;
-                self.in_flight.push_back(known(Response::Auth));
+                known(Response::Auth)
             }
         }
+    }
+
+    fn push(&mut self, reply: Pending, size: usize) {
+        let size = size + OVERHEAD;
+        self.held += size;
+        self.in_flight.push_back(InFlight { reply, size });
+    }
+
+    /// Forgets requests that nobody waits for.
+    fn drop_in_flight(&mut self) {
+        self.in_flight = VecDeque::new();
+        self.held = 0;
+    }
+
+    fn push_error(&mut self, error: ConnectionError) {
+        let reply = Response::from(error);
+        let size = match &reply {
+            Response::Err { message, .. } => message.len(),
+            _ => 0,
+        };
+        self.push(known(reply), size);
     }
 
     /// Makes replies of what is done, in the order of the requests.
     fn collect_replies(&mut self) -> bool {
         let mut moved = false;
         while self.output.len() < MAX_OUTPUT
-            && let Some(Async::Ready(reply)) = self.in_flight.front_mut().map(InFlight::poll)
+            && let Some(request) = self.in_flight.front_mut()
+            && let Async::Ready(reply) = request.reply.poll()
         {
+            moved = true;
+            self.held -= request.size;
             self.in_flight.pop_front();
             self.shared.counters.reply(&reply);
+            if self.stage == Stage::Broken {
+                continue;
+            }
+            let sent_before = self.output.len();
             protocol::write_frame(&reply, &mut self.output);
-            moved = true;
-            self.has_memory();
+            // Other replies are short, and few of them wait.
+            if matches!(reply, Response::Get(Some(_))) && !self.has_memory() {
+                self.output.truncate(sent_before);
+                self.output.shrink_to_fit();
+                self.drop_in_flight();
+                self.end_with(ConnectionError::Overloaded);
+            }
         }
         moved
     }
 
-    /// Takes its share of the memory for what it holds and is about to read, or ends.
+    /// Takes its share of the memory for what it holds and is about to read, if there is enough.
     fn has_memory(&mut self) -> bool {
-        let size = self.input.size_to_read() + self.output.capacity();
-        let has_memory = self.memory.resize(size.saturating_sub(FREE));
-        if !has_memory && self.stage == Stage::Serving {
-            self.end_with(ConnectionError::Overloaded);
-        }
-        has_memory
+        let next = self.next.as_ref().map_or(0, |(_, size)| *size);
+        let size = self.input.size_to_read() + next + self.held + self.output.capacity();
+        self.memory.resize(size.saturating_sub(FREE))
     }
 
     /// Sends what the socket takes.
@@ -428,9 +491,19 @@ impl<E: KvsEngine> Connection<E> {
     fn end_with(&mut self, error: ConnectionError) {
         self.shared.log.warn(format_args!("{}: {error}", self.peer));
         self.frame_since = None;
+        self.input = Input::default();
         self.next = None;
         self.stage = Stage::Ending;
-        self.in_flight.push_back(known(error.into()));
+        self.push_error(error);
+    }
+
+    /// Keeps what is in flight and nothing else.
+    fn break_off(&mut self) {
+        self.stage = Stage::Broken;
+        self.input = Input::default();
+        self.next = None;
+        (self.output, self.sent) = (Vec::new(), 0);
+        self.output_since = None;
     }
 }
 
@@ -439,34 +512,34 @@ impl<E: KvsEngine> Future for Connection<E> {
     type Error = ();
 
     fn poll(&mut self) -> Poll<(), ()> {
-        match self.turn() {
+        let turn = self.turn().or_else(|error| {
+            let requests = self.requests;
+            let line = format_args!("{}: broken after {requests} requests: {error}", self.peer);
+            self.shared.log.warn(line);
+            self.break_off();
+            self.turn()
+        });
+        match turn {
             Ok(Async::NotReady) => return Ok(Async::NotReady),
-            Ok(Async::Ready(())) => {
-                debug!("{}: closed after {} requests", self.peer, self.requests);
-            }
-            Err(error) => {
-                let requests = self.requests;
-                let line = format_args!("{}: closed after {requests} requests: {error}", self.peer);
-                self.shared.log.warn(line);
-            }
+            _ => debug!("{}: closed after {} requests", self.peer, self.requests),
         }
         Ok(Async::Ready(()))
     }
 }
 
-impl InFlight {
+impl Pending {
     /// The reply, when it is there. Every request gets one.
     fn poll(&mut self) -> Async<Response> {
         let polled = match self {
-            InFlight::Get(value) => poll_guarded(value).map(|value| value.map(Response::Get)),
-            InFlight::Write(kind, done) => poll_guarded(done).map(|done| {
+            Pending::Get(value) => poll_guarded(value).map(|value| value.map(Response::Get)),
+            Pending::Write(kind, done) => poll_guarded(done).map(|done| {
                 done.map(|()| match kind {
                     Kind::Remove => Response::Remove,
                     _ => Response::Set,
                 })
             }),
-            InFlight::Known(reply) => Ok(reply.take().map_or(Async::NotReady, Async::Ready)),
-            InFlight::Later(delay, reply) => match delay.poll() {
+            Pending::Known(reply) => Ok(reply.take().map_or(Async::NotReady, Async::Ready)),
+            Pending::Later(delay, reply) => match delay.poll() {
                 Ok(Async::NotReady) => Ok(Async::NotReady),
                 _ => Ok(reply.take().map_or(Async::NotReady, Async::Ready)),
             },
@@ -475,8 +548,8 @@ impl InFlight {
     }
 }
 
-fn known(reply: Response) -> InFlight {
-    InFlight::Known(Some(reply))
+fn known(reply: Response) -> Pending {
+    Pending::Known(Some(reply))
 }
 
 fn poll_guarded<T>(future: &mut EngineFuture<T>) -> Poll<T, KvsError> {

@@ -32,8 +32,9 @@ impl Input {
         let len = self.end - self.start;
         match len + CHUNK <= self.bytes.capacity() {
             true => self.bytes.capacity(),
-            // Twice as much: moving what is there costs no more than its arrival did.
-            false => len + len.max(CHUNK),
+            // Twice as much, so that moving what is there costs no more than its arrival did, but
+            // nothing that the frame has no need of.
+            false => (2 * len).min(self.frame_end()).max(len + CHUNK),
         }
     }
 
@@ -64,6 +65,20 @@ impl Input {
     /// Whether [`next_frame`](Input::next_frame) has something to say before more has arrived.
     pub(super) fn has_frame(&self, max: usize) -> bool {
         !matches!(self.find_frame(max), Ok(None))
+    }
+
+    /// Gives back what a long frame took, when that has been taken out.
+    pub(super) fn trim(&mut self) {
+        if self.is_empty() && self.bytes.capacity() > CHUNK {
+            *self = Input::default();
+        }
+    }
+
+    /// How many bytes there will be with the last one of the next frame, where that is known.
+    fn frame_end(&self) -> usize {
+        let arrived = &self.bytes[self.start..self.end];
+        let len = protocol::frame_len(arrived, usize::MAX).ok().flatten();
+        len.map_or(0, |len| protocol::PREFIX_LEN + len)
     }
 
     /// Takes the next frame out, where all of it is there.

@@ -17,8 +17,8 @@ pub struct Limits {
     pub in_flight: usize,
     /// Connections at a time. Further ones are told so and closed.
     pub connections: usize,
-    /// Bytes that all connections may hold together. One that would need more is told so and
-    /// closed.
+    /// Bytes that all connections may hold together: what has arrived, what the engine works on and
+    /// what waits to be sent. One that would need more is told so and closed.
     pub memory_bytes: usize,
     /// The time from the first byte of a frame to its last, and from the connection to its
     /// authentication.

@@ -218,6 +218,7 @@ impl<P: ThreadPool> KvsEngine for KvStore<P> {
                 _ => Err(segment.damaged(location.offset, "it is another key's record")),
             }
         })
+        .with_size(location.len as usize)
     }
 
     fn remove(&self, key: String) -> EngineFuture<()> {
