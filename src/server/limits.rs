@@ -81,14 +81,16 @@ pub(super) struct Share {
 impl Share {
     /// Makes the share this large, unless it would have to grow and there is no more to be had.
     pub(super) fn resize(&mut self, size: usize) -> bool {
-        if size <= self.taken {
-            let less = self.taken - size;
-            self.budget.taken.fetch_sub(less, Ordering::Relaxed);
-        } else {
-            let more = size - self.taken;
-            let before = self.budget.taken.fetch_add(more, Ordering::Relaxed);
-            if before + more > self.budget.max {
-                self.budget.taken.fetch_sub(more, Ordering::Relaxed);
+        let taken = &self.budget.taken;
+        if size < self.taken {
+            taken.fetch_sub(self.taken - size, Ordering::Relaxed);
+        } else if size > self.taken {
+            // In one step, so that nobody is refused because of another one who is.
+            let grown = taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |taken| {
+                let grown = taken.checked_add(size - self.taken)?;
+                (grown <= self.budget.max).then_some(grown)
+            });
+            if grown.is_err() {
                 return false;
             }
         }
@@ -105,6 +107,9 @@ impl Drop for Share {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicBool;
+    use std::thread;
+
     use super::*;
 
     #[test]
@@ -122,5 +127,23 @@ mod tests {
         assert!(!second.resize(11));
         drop(second);
         assert_eq!(budget.taken(), 0);
+    }
+
+    #[test]
+    fn whoever_asks_for_too_much_takes_nothing_from_others() {
+        let budget = Budget::new(10);
+        let (mut greedy, mut modest) = (budget.share(), budget.share());
+        let is_over = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    assert!(!greedy.resize(usize::MAX));
+                    assert!(!greedy.resize(11));
+                }
+            });
+            let always = (0..100_000).all(|_| modest.resize(10) && modest.resize(0));
+            is_over.store(true, Ordering::Relaxed);
+            assert!(always);
+        });
     }
 }
