@@ -16,6 +16,9 @@ const MARKER: &str = "kvs-engine";
 #[derive(Debug)]
 pub struct DataDir {
     path: PathBuf,
+    /// The directory itself. It stays open: a sync that cannot open it would be a sync that failed,
+    /// only because there was no descriptor to be had.
+    names: fs::File,
     /// Held for its lock.
     _marker: fs::File,
 }
@@ -29,7 +32,8 @@ impl DataDir {
     /// wrote it, [`KvsError::Io`] where it cannot be made or written.
     pub fn claim(path: impl Into<PathBuf>, engine: EngineKind) -> Result<DataDir> {
         let path = path.into();
-        create_durably(&path)
+        let names = create_durably(&path)
+            .and_then(|()| fs::File::open(&path))
             .map_err(KvsError::io(format_args!("use {path:?} as data directory")))?;
         let marker = path.join(MARKER);
         let mut file = lock(&path, &marker)?;
@@ -45,12 +49,13 @@ impl DataDir {
             None => {
                 writeln!(file, "{engine}")
                     .and_then(|()| file.sync_all())
-                    .and_then(|()| sync_names(&path))
+                    .and_then(|()| names.sync_all())
                     .map_err(KvsError::io(format_args!("write {marker:?}")))?;
             }
         }
         Ok(DataDir {
             path,
+            names,
             _marker: file,
         })
     }
@@ -126,7 +131,7 @@ impl Directory for DataDir {
     }
 
     fn sync(&self) -> io::Result<()> {
-        sync_names(&self.path)
+        self.names.sync_all()
     }
 
     /// Linux tells; elsewhere this is empty.
@@ -169,12 +174,8 @@ fn create_durably(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {}
         made => made?,
     }
-    sync_names(parent)
-}
-
-/// Makes the names in a directory as durable as what is behind them.
-fn sync_names(dir: &Path) -> io::Result<()> {
-    fs::File::open(dir)?.sync_all()
+    // Names are as durable as what is behind them only then.
+    fs::File::open(parent)?.sync_all()
 }
 
 fn read_marker(file: &mut fs::File, path: &Path) -> Result<Option<EngineKind>> {
