@@ -13,7 +13,7 @@ use kvs::engine::{self, DataDir, EngineKind, SyncLevel};
 use kvs::server::{self, Limits};
 use kvs::thread_pool::SharedQueueThreadPool;
 use kvs::{KvStore, KvsEngine, KvsError, KvsServer, Result, SledKvsEngine, Token, cli};
-use log::info;
+use log::{info, warn};
 use structopt::StructOpt;
 
 /// A persistent key/value server.
@@ -125,8 +125,14 @@ fn run(opt: Opt) -> Result<()> {
     let sync = opt.sync.unwrap_or_default();
     let token = opt.auth_token_file.as_deref().map(Token::from_file);
     let token = token.transpose()?;
+    let mut limits = opt.limits.limits();
+    let wanted = limits.connections;
+    let connections = limits.reserve_descriptors()?;
+    if connections < wanted {
+        warn!("there are descriptors for {connections} connections only (ulimit -n)");
+    }
     let listener = server::listen(addr, token.as_ref())?;
-    let protection = (opt.limits.limits(), token);
+    let protection = (limits, token);
     let engine = match opt.engine {
         Some(engine) => engine,
         None => DataDir::engine_of(&dir)?.unwrap_or(EngineKind::Kvs),

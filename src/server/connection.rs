@@ -60,7 +60,7 @@ pub(super) struct Connection<E> {
     shutdown: Signal,
     /// Its share of all connections' memory.
     memory: Share,
-    /// Its share of the number of connections.
+    /// Its share of the number of connections, or of those that are told that there are too many.
     _place: Share,
 
     stage: Stage,
@@ -117,13 +117,22 @@ enum Pending {
 }
 
 impl<E: KvsEngine> Connection<E> {
-    /// Takes over a socket.
+    /// Takes over a socket. Where there are too many already, it is closed: at once, if enough
+    /// others are being told why.
     pub(super) fn new(
         engine: E,
         socket: TcpStream,
         shared: Arc<Shared>,
         shutdown: Signal,
-    ) -> Connection<E> {
+    ) -> Option<Connection<E>> {
+        let mut place = shared.places.share();
+        let has_place = place.resize(1);
+        if !has_place {
+            place = shared.refusals.share();
+            if !place.resize(1) {
+                return None;
+            }
+        }
         let peer = match socket.peer_addr() {
             Ok(peer) => peer.to_string(),
             Err(_) => "a peer that is gone".to_owned(),
@@ -132,8 +141,6 @@ impl<E: KvsEngine> Connection<E> {
             debug!("{peer}: cannot set TCP_NODELAY: {error}");
         }
         debug!("{peer}: connected");
-        let mut place = shared.places.share();
-        let has_place = place.resize(1);
         let mut connection = Connection {
             engine,
             socket,
@@ -161,7 +168,7 @@ impl<E: KvsEngine> Connection<E> {
         if !has_place {
             connection.end_with(ConnectionError::TooManyConnections);
         }
-        connection
+        Some(connection)
     }
 
     /// Does all that can be done now, but not for ever. Ready when the connection is at its end.

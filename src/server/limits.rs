@@ -4,7 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use crate::error::{KvsError, Result};
 use crate::protocol::MAX_FRAME_LEN;
+
+/// Descriptors for whatever is no connection: a store of 25 GB, and a few for the server.
+const MAX_FILES: usize = 512;
 
 /// The limits of a server. Each has a flag of `kvs-server`; `docs/protocol.md` says what a client
 /// meets that goes over one.
@@ -15,7 +19,8 @@ pub struct Limits {
     /// Requests of one connection that are worked on at once, at least one. Further ones are left
     /// in the socket.
     pub in_flight: usize,
-    /// Connections at a time. Further ones are told so and closed.
+    /// Connections at a time. Further ones are told so and closed, or just closed where they are
+    /// many.
     pub connections: usize,
     /// Bytes that all connections may hold together: what has arrived, what the engine works on and
     /// what waits to be sent. One that would need more is told so and closed.
@@ -40,6 +45,30 @@ impl Default for Limits {
             reply_time: Duration::from_secs(30),
             shutdown_time: Duration::from_secs(10),
         }
+    }
+}
+
+impl Limits {
+    /// How many connections too many there may be for as long as it takes to tell them.
+    pub(super) fn refusals(&self) -> usize {
+        (self.connections / 8).clamp(1, 100)
+    }
+
+    /// Has the system give this process descriptors for all those connections and as many files as
+    /// an engine is likely to open, or else makes do with fewer connections. Says how many there
+    /// can be.
+    ///
+    /// # Errors
+    ///
+    /// [`KvsError::Io`] where the system does not say what it gives.
+    pub fn reserve_descriptors(&mut self) -> Result<usize> {
+        let wanted = self.connections.saturating_add(MAX_FILES);
+        let given = rlimit::increase_nofile_limit(wanted as u64)
+            .map_err(KvsError::io("ask for descriptors"))?;
+        let given = usize::try_from(given).unwrap_or(usize::MAX);
+        let files = MAX_FILES.min(given / 2);
+        self.connections = self.connections.min(given - files);
+        Ok(self.connections)
     }
 }
 

@@ -136,6 +136,8 @@ struct Shared {
     token: Option<Token>,
     memory: Arc<Budget>,
     places: Arc<Budget>,
+    /// For those who are only told that there are too many.
+    refusals: Arc<Budget>,
     counters: Counters,
     log: QuietLog,
 }
@@ -147,6 +149,7 @@ impl Shared {
             token,
             memory: Budget::new(limits.memory_bytes),
             places: Budget::new(limits.connections),
+            refusals: Budget::new(limits.refusals()),
             counters: Counters::default(),
             log: QuietLog::default(),
         }
@@ -234,13 +237,16 @@ impl<E: KvsEngine> BoundServer<E> {
             let signal = signal.clone();
             move |socket| {
                 shared.counters.accepted.fetch_add(1, Ordering::Relaxed);
-                let connection =
-                    Connection::new(engine.clone(), socket, Arc::clone(&shared), signal.clone());
-                let serving = serving.clone();
-                tokio::spawn(connection.then(move |end| {
-                    drop(serving);
-                    end
-                }))
+                let shared = Arc::clone(&shared);
+                let connection = Connection::new(engine.clone(), socket, shared, signal.clone());
+                if let Some(connection) = connection {
+                    let serving = serving.clone();
+                    tokio::spawn(connection.then(move |end| {
+                        drop(serving);
+                        end
+                    }));
+                }
+                Ok(())
             }
         });
         runtime.spawn(accept);
