@@ -27,8 +27,9 @@ use crate::engine::{EngineFuture, KvsEngine};
 use crate::error::{ConnectionError, KvsError, Result};
 use crate::protocol::{self, Kind, Request, Response};
 
-/// Rounds after which a connection lets the others have their turn.
-const ROUNDS: usize = 16;
+/// After this time a connection lets the others have their turn. It is short because a busy runtime
+/// looks out for new events only after many turns.
+const TURN: Duration = Duration::from_micros(200);
 
 /// Bytes of requests in flight before no more are started.
 const MAX_HELD: usize = 1024 * 1024;
@@ -173,7 +174,8 @@ impl<E: KvsEngine> Connection<E> {
 
     /// Does all that can be done now, but not for ever. Ready when the connection is at its end.
     fn turn(&mut self) -> Poll<(), io::Error> {
-        for round in 1.. {
+        let start = Instant::now();
+        loop {
             if self.stage == Stage::Serving && self.shutdown.is_shutdown() {
                 self.stage = Stage::Ending;
             }
@@ -194,7 +196,7 @@ impl<E: KvsEngine> Connection<E> {
                     let until = Instant::now() + LINGER;
                     self.stage = Stage::Lingering { until };
                 }
-                _ if has_moved && round < ROUNDS => {}
+                _ if has_moved && start.elapsed() < TURN => {}
                 // Also where there is always something that moves.
                 _ if self.is_overdue() => match stage {
                     Stage::Lingering { .. } => break,
