@@ -7,11 +7,11 @@
 mod common;
 
 use std::collections::BTreeMap;
-use std::env;
 use std::thread;
 
 use common::disk::Disk;
 use common::later::{Later, done, run_job, run_jobs};
+use common::number;
 use kvs::engine::{KvStoreOptions, SyncLevel, verify};
 use kvs::{KvStore, KvsEngine, KvsError, Result};
 use rand::rngs::SmallRng;
@@ -255,10 +255,6 @@ fn play(level: SyncLevel, seed: u64, stop_at: Option<u64>) -> u64 {
 }
 
 fn a_crash_at_any_moment_loses_nothing_promised(level: SyncLevel) {
-    let number = |name, default| match env::var(name) {
-        Ok(number) => number.parse().unwrap(),
-        Err(_) => default,
-    };
     let first = number("KVS_SEED", 1);
     let histories = number("KVS_HISTORIES", 60);
     let crashes = (first..first + histories).map(|seed| {

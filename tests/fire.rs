@@ -515,14 +515,6 @@ fn without_the_token_no_time_can_be_won() {
     let mut silent = Wire::connect(server.addr);
     expect_error(&mut silent, "too_slow");
     silent.expect_end();
-    let mut noisy = Wire::connect(server.addr);
-    let mut replies = (0..1_000_000).map(|_| {
-        noisy.send("");
-        noisy.receive()
-    });
-    let last = replies.find(|reply| !reply.contains("bad_request"));
-    assert!(last.unwrap().contains("too_slow"));
-    noisy.expect_end();
 }
 
 #[test]

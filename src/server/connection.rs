@@ -271,9 +271,7 @@ impl<E: KvsEngine> Connection<E> {
                         let (request, size) = (serde_json::from_slice(frame), frame.len());
                         self.input.trim();
                         moved = true;
-                        if self.has_token {
-                            self.frame_since = None;
-                        }
+                        self.frame_since = None;
                         match request {
                             Ok(request) => (request, size),
                             Err(_) if !self.has_token => {

@@ -3,7 +3,9 @@
 
 pub mod disk;
 pub mod later;
+pub mod linear;
 
+use std::env;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::path::Path;
@@ -21,6 +23,14 @@ pub const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST)
 /// An address at which nobody listens. The system never gives this port to anyone who asks for a
 /// free one, as it might with one that was free a moment ago.
 pub const NOBODY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 1);
+
+/// How much of something a test does: a variable of the environment says it, or else `default`.
+pub fn number(variable: &str, default: u64) -> u64 {
+    match env::var(variable) {
+        Ok(number) => number.parse().unwrap(),
+        Err(_) => default,
+    }
+}
 
 /// A server on a thread of this process. It shuts down when it is dropped.
 pub struct TestServer {

@@ -1,0 +1,197 @@
+//! Order on one connection: requests are sent without waiting for replies, thousands of them, and
+//! each reply is what a map says that does one request after the other.
+//!
+//! `KVS_HISTORIES` sets how often each test does it all, and `KVS_SEED` the first seed. A seed that
+//! fails is printed.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::net::{Shutdown, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+use std::thread;
+
+use common::{TestServer, Wire, frame, number};
+use kvs::engine::{EngineFuture, SyncLevel};
+use kvs::protocol::{Request, Response, code};
+use kvs::server::Limits;
+use kvs::thread_pool::{NaiveThreadPool, RayonThreadPool, SharedQueueThreadPool, ThreadPool};
+use kvs::{KvStore, KvsEngine, KvsError, KvsServer, SledKvsEngine};
+use parking_lot::Mutex;
+use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
+
+const CONNECTIONS: u64 = 2;
+const REQUESTS: usize = 2000;
+
+/// Everything that a client sends, and everything that it should be answered. Its keys are its own.
+fn conversation(client: u64, rng: &mut SmallRng) -> (Vec<u8>, Vec<Response>) {
+    let mut map = BTreeMap::new();
+    let (mut bytes, mut replies) = (Vec::new(), Vec::new());
+    let mut writes = 0.5;
+    for n in 0..REQUESTS {
+        if rng.random_ratio(1, 50) {
+            // Many writes in a row may be under way together, and reads come between others.
+            writes = [0.1, 0.5, 0.97][rng.random_range(0..3)];
+        }
+        if rng.random_ratio(1, 100) {
+            bytes.extend(frame("{"));
+            replies.push(error(code::BAD_REQUEST));
+        }
+        let key = format!("{client}/{}", rng.random_range(0..4));
+        let (request, reply) = if !rng.random_bool(writes) {
+            let value = map.get(&key).cloned();
+            (Request::Get { key }, Response::Get(value))
+        } else if rng.random_bool(0.3) {
+            let reply = match map.remove(&key) {
+                Some(_) => Response::Remove,
+                None => error(code::KEY_NOT_FOUND),
+            };
+            (Request::Remove { key }, reply)
+        } else {
+            // Long ones fill the buffers on the way.
+            let longest = [200, 100_000][usize::from(rng.random_ratio(1, 200))];
+            let value = format!("{n}{}", "x".repeat(rng.random_range(0..longest)));
+            map.insert(key.clone(), value.clone());
+            (Request::Set { key, value }, Response::Set)
+        };
+        bytes.extend(frame(serde_json::to_vec(&request).unwrap()));
+        replies.push(reply);
+    }
+    (bytes, replies)
+}
+
+/// An error, of which the code alone counts.
+fn error(code: &str) -> Response {
+    Response::Err {
+        code: code.to_owned(),
+        message: String::new(),
+    }
+}
+
+fn converse(addr: SocketAddr, client: u64, mut rng: SmallRng) {
+    let (bytes, replies) = conversation(client, &mut rng);
+    let mut wire = Wire::connect(addr);
+    let mut writer = wire.0.try_clone().unwrap();
+    let writer = thread::spawn(move || {
+        let mut rest = &bytes[..];
+        while !rest.is_empty() {
+            // Frames are cut anywhere.
+            let longest = [100, 100_000][rng.random_range(0..2)];
+            let len = rng.random_range(1..=longest).min(rest.len());
+            writer.write_all(&rest[..len]).unwrap();
+            rest = &rest[len..];
+        }
+        writer.shutdown(Shutdown::Write).unwrap();
+    });
+    for (n, expected) in replies.into_iter().enumerate() {
+        let mut reply = serde_json::from_str(&wire.receive()).unwrap();
+        if let Response::Err { message, .. } = &mut reply {
+            message.clear();
+        }
+        assert_eq!(reply, expected, "request {n} of client {client}");
+    }
+    wire.expect_end();
+    writer.join().unwrap();
+}
+
+fn keeps_order<E: KvsEngine + Sync>(in_flight: usize, open: impl Fn(&Path) -> E) {
+    let first = number("KVS_SEED", 1);
+    for seed in first..first + number("KVS_HISTORIES", 1) {
+        println!("KVS_SEED={seed}, {in_flight} in flight");
+        let dir = tempfile::tempdir().unwrap();
+        let server = KvsServer::new(open(dir.path())).limits(Limits {
+            in_flight,
+            ..Limits::default()
+        });
+        let server = TestServer::serve(server);
+        thread::scope(|scope| {
+            for client in 0..CONNECTIONS {
+                let rng = SmallRng::seed_from_u64(seed ^ client << 32);
+                let addr = server.addr;
+                scope.spawn(move || converse(addr, client, rng));
+            }
+        });
+    }
+}
+
+/// Segments are small, for compaction to get between.
+fn open_kvs<P: ThreadPool>(path: &Path, level: SyncLevel) -> KvStore<P> {
+    let options = KvStore::<P>::options().sync(level);
+    let options = options.segment_bytes(1 << 16).dead_bytes(1 << 16);
+    options.open(path, 4).unwrap()
+}
+
+fn open_sled<P: ThreadPool>(path: &Path) -> SledKvsEngine<P> {
+    SledKvsEngine::open(path, SyncLevel::EverySec, 4).unwrap()
+}
+
+fn engines_keep_order_on<P: ThreadPool + Sync>() {
+    let many = Limits::default().in_flight;
+    keeps_order(many, |path| open_kvs::<P>(path, SyncLevel::Always));
+    keeps_order(many, |path| open_kvs::<P>(path, SyncLevel::EverySec));
+    keeps_order(many, open_sled::<P>);
+}
+
+#[test]
+fn engines_keep_order_on_a_shared_queue() {
+    engines_keep_order_on::<SharedQueueThreadPool>();
+}
+
+#[test]
+fn engines_keep_order_on_rayon() {
+    engines_keep_order_on::<RayonThreadPool>();
+}
+
+#[test]
+fn engines_keep_order_with_a_thread_for_each_job() {
+    engines_keep_order_on::<NaiveThreadPool>();
+}
+
+#[test]
+fn order_is_kept_however_few_requests_may_be_in_flight() {
+    for few in [1, 2] {
+        keeps_order(few, |path| {
+            open_kvs::<RayonThreadPool>(path, SyncLevel::EverySec)
+        });
+        keeps_order(few, open_sled::<RayonThreadPool>);
+    }
+}
+
+/// An engine that keeps the order of writes, as it says, and takes its time for reads.
+#[derive(Clone)]
+struct LateReads {
+    map: Arc<Mutex<BTreeMap<String, String>>>,
+    pool: SharedQueueThreadPool,
+}
+
+impl KvsEngine for LateReads {
+    fn get(&self, key: String) -> EngineFuture<Option<String>> {
+        let map = Arc::clone(&self.map);
+        EngineFuture::spawn(&self.pool, move || Ok(map.lock().get(&key).cloned()))
+    }
+
+    fn set(&self, key: String, value: String) -> EngineFuture<()> {
+        self.map.lock().insert(key, value);
+        EngineFuture::done(Ok(()))
+    }
+
+    fn remove(&self, key: String) -> EngineFuture<()> {
+        let removed = self.map.lock().remove(&key);
+        EngineFuture::done(removed.map(drop).ok_or(KvsError::KeyNotFound))
+    }
+
+    fn keeps_order(&self) -> bool {
+        true
+    }
+}
+
+#[test]
+fn writes_wait_for_the_reads_before_them() {
+    keeps_order(Limits::default().in_flight, |_| LateReads {
+        map: Arc::default(),
+        pool: SharedQueueThreadPool::new(1).unwrap(),
+    });
+}
