@@ -587,8 +587,7 @@ fn a_signal_under_load_loses_no_acknowledged_write() {
             .collect();
         let mut client = KvsClient::connect(server.addr).unwrap();
         while client.stats().unwrap().requests["Set"] < 200 {}
-        server.signal(signal);
-        assert_eq!(server.wait(), Some(0));
+        assert_eq!(server.stop(signal), Some(0));
 
         let counts: Vec<_> = writers
             .into_iter()

@@ -85,6 +85,8 @@ impl Drop for TestServer {
 pub struct ServerProcess {
     pub addr: SocketAddr,
     child: Child,
+    /// Reads what it logs, since it would wait for that.
+    log: Option<JoinHandle<String>>,
 }
 
 impl ServerProcess {
@@ -111,16 +113,26 @@ impl ServerProcess {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
+        let mut stderr = child.stderr.take().unwrap();
+        let log = thread::spawn(move || {
+            let mut log = String::new();
+            stderr.read_to_string(&mut log).unwrap();
+            log
+        });
         let mut line = String::new();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         stdout.read_line(&mut line).unwrap();
         let addr = line.trim_end().strip_prefix("listening on ");
         let Some(addr) = addr.map(|addr| addr.parse().unwrap()) else {
             child.kill().unwrap();
-            let output = child.wait_with_output().unwrap();
-            panic!("the server did not start: {line:?}, {output:?}");
+            let log = log.join().unwrap();
+            panic!("the server did not start: {line:?}, {log}");
         };
-        ServerProcess { addr, child }
+        ServerProcess {
+            addr,
+            child,
+            log: Some(log),
+        }
     }
 
     pub fn id(&self) -> u32 {
@@ -139,18 +151,20 @@ impl ServerProcess {
         self.child.wait().unwrap().code()
     }
 
+    /// Ends the process with a signal that it can catch, and returns its exit code.
+    pub fn stop(&mut self, signal: &str) -> Option<i32> {
+        let kill = Command::new("kill")
+            .args(["-s", signal, &self.id().to_string()])
+            .status();
+        assert!(kill.unwrap().success());
+        self.wait()
+    }
+
     /// Ends the process as `kill -9` does, and returns what it had logged.
     pub fn kill(&mut self) -> String {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
-        let mut log = String::new();
-        self.child
-            .stderr
-            .take()
-            .unwrap()
-            .read_to_string(&mut log)
-            .unwrap();
-        log
+        self.log.take().unwrap().join().unwrap()
     }
 }
 
