@@ -1,4 +1,4 @@
-//! What the pages say of the packages is true of `Cargo.lock`.
+//! What the pages say of packages and tests is true of `Cargo.lock` and of `tests/`.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -57,5 +57,33 @@ fn the_security_page_explains_every_advisory_that_is_ignored() {
             page.contains(id),
             "deny.toml ignores {id}, and {PAGE} does not say why"
         );
+    }
+}
+
+/// A promise names the test that shows it, as `file.rs` and then its tests, of which the last part
+/// may be left out with an ellipsis.
+#[test]
+fn the_tests_that_pages_name_are_there() {
+    for page in ["docs/guarantees.md", "docs/security.md"] {
+        let text = fs::read_to_string(page).unwrap();
+        let (mut file, mut tests, mut found) = (String::new(), String::new(), 0);
+        for code in text.split('`').skip(1).step_by(2) {
+            if code.ends_with(".rs") && !code.contains('/') {
+                file = format!("tests/{code}");
+                tests = fs::read_to_string(&file)
+                    .unwrap_or_else(|error| panic!("{page} names {file}: {error}"));
+                if code == "clients.rs" {
+                    tests += &fs::read_to_string("tests/harness/mod.rs").unwrap();
+                }
+            } else if code.matches('_').count() > 2 && !code.contains(' ') {
+                let name = code.trim_end_matches('…');
+                assert!(
+                    tests.contains(name),
+                    "{page} names the test {code}, and {file} does not have it"
+                );
+                found += 1;
+            }
+        }
+        assert!(found > 0, "{page} names no test");
     }
 }
