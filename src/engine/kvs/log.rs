@@ -296,7 +296,7 @@ impl Log {
         if let Err(error) = segment::sync_names(&*self.dir) {
             warn!("replaced files may come back until the store is opened again: {error}");
         }
-        let freed = before - self.dead_bytes();
+        let freed = before.saturating_sub(self.dead_bytes());
         info!("compaction of {:?} freed {freed} bytes", self.dir.path());
     }
 
@@ -348,7 +348,9 @@ impl Log {
         let records = sealed
             .chain([self.active_len])
             .map(|len| len - segment::HEADER_LEN);
-        records.sum::<u64>() - self.index.read().live_bytes()
+        // Forged hints may say that more is alive than there is.
+        let all: u64 = records.sum();
+        all.saturating_sub(self.index.read().live_bytes())
     }
 }
 
