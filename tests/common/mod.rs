@@ -153,10 +153,7 @@ impl ServerProcess {
 
     /// Ends the process with a signal that it can catch, and returns its exit code.
     pub fn stop(&mut self, signal: &str) -> Option<i32> {
-        let kill = Command::new("kill")
-            .args(["-s", signal, &self.id().to_string()])
-            .status();
-        assert!(kill.unwrap().success());
+        self.signal(signal);
         self.wait()
     }
 
