@@ -461,6 +461,9 @@ impl<E: KvsEngine> Connection<E> {
             // An idle connection holds nothing.
             self.output = Vec::new();
         }
+        if self.in_flight.is_empty() {
+            self.in_flight.shrink_to(8);
+        }
         Ok(moved)
     }
 
