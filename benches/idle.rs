@@ -1,0 +1,58 @@
+//! What a connection costs that does nothing: `cargo bench --bench idle`. It has ten thousand
+//! connections to a real server send one request each, and looks at the memory of the server's
+//! process (Linux only). `KVS_CONNECTIONS` sets another number.
+
+#[path = "../tests/common/mod.rs"]
+mod common;
+
+use std::env;
+use std::fs;
+use std::time::Instant;
+
+use common::{ServerProcess, Wire};
+use kvs::client::blocking::KvsClient;
+
+fn main() {
+    let connections: u64 = match env::var("KVS_CONNECTIONS") {
+        Ok(number) => number.parse().unwrap(),
+        Err(_) => 10_000,
+    };
+    // This end needs as many descriptors as the other. The server asks for its own.
+    let limit = rlimit::increase_nofile_limit(connections + 100).unwrap();
+    assert!(
+        limit >= connections + 100,
+        "only {limit} descriptors (ulimit -n)"
+    );
+    let dir = tempfile::tempdir().unwrap();
+    let flag = format!("--max-connections={}", connections + 1);
+    let server = ServerProcess::start(dir.path(), &[&flag]);
+    let mut watcher = KvsClient::connect(server.addr).unwrap();
+
+    let before = memory(server.id());
+    let start = Instant::now();
+    let idle: Vec<_> = (0..connections)
+        .map(|_| {
+            let mut client = Wire::connect(server.addr);
+            client.send(r#"{"Set":{"key":"k","value":"v"}}"#);
+            client.receive();
+            client
+        })
+        .collect();
+    let time = start.elapsed();
+    let after = memory(server.id());
+    assert_eq!(watcher.stats().unwrap().connections, connections + 1);
+    let each = (after - before) / connections;
+    println!("{connections} connections, each with one request, in {time:.1?}");
+    println!("{each} bytes of the server's memory each, {after} in all");
+    drop(idle);
+    while watcher.stats().unwrap().connections > 1 {}
+    println!("{} bytes when they are gone", memory(server.id()));
+}
+
+/// The resident memory of a process, in bytes.
+fn memory(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line.unwrap().trim().strip_suffix(" kB").unwrap();
+    1024 * kib.parse::<u64>().unwrap()
+}
