@@ -424,6 +424,32 @@ fn a_flood_of_short_frames_is_left_in_the_socket() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn a_peer_that_is_silent_is_asked_whether_it_is_still_there() {
+    let (_dir, server) = serve(Limits::default());
+    let mut client = Wire::connect(server.addr);
+    client.send(GET_K);
+    client.receive();
+    let is_kept_alive = || {
+        // Its end of the connection, with what the system calls a keepalive timer.
+        let (own, peer) = (server.addr.port(), client.0.local_addr().unwrap().port());
+        let sockets = fs::read_to_string("/proc/net/tcp").unwrap();
+        sockets.lines().any(|line| {
+            let fields: Vec<_> = line.split_whitespace().collect();
+            fields[1].ends_with(&format!(":{own:04X}"))
+                && fields[2].ends_with(&format!(":{peer:04X}"))
+                && fields[5].starts_with("02:")
+        })
+    };
+    let deadline = Instant::now() + Duration::from_secs(20);
+    // Until the last acknowledgement has arrived, it has another timer.
+    while !is_kept_alive() {
+        assert!(Instant::now() < deadline);
+        thread::yield_now();
+    }
+}
+
+#[test]
 fn one_deep_pipeline_does_not_keep_the_others_waiting() {
     let (_dir, server) = serve(Limits::default());
     let mut deep = Wire::connect(server.addr);

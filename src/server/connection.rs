@@ -46,6 +46,10 @@ const FREE: usize = 32 * 1024;
 /// The longest frame before a token was shown.
 const MAX_TOKEN_FRAME: usize = 4096;
 
+/// How long a peer may be silent before the system asks whether it is still there. One that lost its
+/// power would keep its place for ever.
+const KEEPALIVE: Duration = Duration::from_secs(60);
+
 /// How long a peer has to notice that it was closed.
 const LINGER: Duration = Duration::from_secs(1);
 
@@ -138,8 +142,11 @@ impl<E: KvsEngine> Connection<E> {
             Ok(peer) => peer.to_string(),
             Err(_) => "a peer that is gone".to_owned(),
         };
-        if let Err(error) = socket.set_nodelay(true) {
-            debug!("{peer}: cannot set TCP_NODELAY: {error}");
+        let options = socket
+            .set_nodelay(true)
+            .and_then(|()| socket.set_keepalive(Some(KEEPALIVE)));
+        if let Err(error) = options {
+            debug!("{peer}: cannot set TCP_NODELAY and SO_KEEPALIVE: {error}");
         }
         debug!("{peer}: connected");
         let mut connection = Connection {
