@@ -48,6 +48,10 @@ mod sync {
         pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
             MutexGuard(Some(self.0.lock().unwrap()))
         }
+
+        pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+            self.0.try_lock().ok().map(|guard| MutexGuard(Some(guard)))
+        }
     }
 
     impl<T> Deref for MutexGuard<'_, T> {
@@ -110,7 +114,7 @@ mod thread_pool {
 #[path = "."]
 mod engine {
     pub(crate) use ::kvs::engine::{
-        DataDir, EngineFuture, EngineKind, EngineStats, KvsEngine, SyncLevel, files,
+        DataDir, EngineFuture, EngineKind, EngineStats, KvsEngine, SyncLevel, Together, files,
     };
 
     #[path = "../src/engine/kvs/mod.rs"]
@@ -135,7 +139,7 @@ impl ThreadPool for Threads {
 type Store = KvStore<Threads>;
 
 /// Waits as a thread does: where nobody wakes it up, the schedule ends there and the test fails.
-fn wait<T>(future: EngineFuture<T>) -> Result<T> {
+fn wait<T>(mut future: EngineFuture<T>) -> Result<T> {
     struct Unpark(Thread);
     impl Notify for Unpark {
         fn notify(&self, _: usize) {
@@ -143,6 +147,9 @@ fn wait<T>(future: EngineFuture<T>) -> Result<T> {
         }
     }
     let this = Arc::new(Unpark(thread::current()));
+    // Not in a poll: which task that belongs to is known to the thread underneath, and all of
+    // shuttle's threads run on one.
+    future.begin();
     let mut task = executor::spawn(future);
     loop {
         match task.poll_future_notify(&this, 0)? {

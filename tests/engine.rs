@@ -433,7 +433,9 @@ fn a_job_that_never_runs_is_an_error_of_its_future() {
             drop(job);
         }
     }
-    let (_dir, store) = open::<KvStore<Dropping>>(1);
+    let dir = tempfile::tempdir().unwrap();
+    let store = KvStore::<Dropping>::options().sync(SyncLevel::Always);
+    let store: KvStore<Dropping> = store.open(dir.path(), 1).unwrap();
     let [key, value] = owned(["key", "value"]);
     let result = store.set(key, value).wait();
     assert!(matches!(result, Err(KvsError::EngineStopped { .. })));

@@ -80,6 +80,16 @@ pub trait File: Debug + Send + Sync {
     /// What the system reports.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
 
+    /// Fills the whole `buffer` from `offset` on, where that takes no waiting for a disk.
+    ///
+    /// # Errors
+    ///
+    /// Any error means no more than that it takes the other way,
+    /// [`read_exact_at`](File::read_exact_at), to know.
+    fn read_exact_at_once(&self, _buffer: &mut [u8], _offset: u64) -> io::Result<()> {
+        Err(io::ErrorKind::WouldBlock.into())
+    }
+
     /// Writes all of `bytes` at `offset`.
     ///
     /// # Errors
@@ -129,6 +139,18 @@ impl File for fs::File {
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         FileExt::read_at(self, buffer, offset)
+    }
+
+    /// Linux can do that with what it has in memory. Elsewhere nothing is done at once.
+    #[cfg(target_os = "linux")]
+    fn read_exact_at_once(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        use rustix::io::{ReadWriteFlags, preadv2};
+        let len = buffer.len();
+        let buffers = &mut [io::IoSliceMut::new(buffer)];
+        match preadv2(self, buffers, offset, ReadWriteFlags::NOWAIT)? {
+            n if n == len => Ok(()),
+            _ => Err(io::ErrorKind::WouldBlock.into()),
+        }
     }
 
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {

@@ -1,5 +1,8 @@
 //! The future that every engine returns.
 
+use std::fmt;
+use std::sync::Arc;
+
 use futures::sync::oneshot;
 use futures::{Async, Future, Poll};
 
@@ -8,13 +11,14 @@ use crate::thread_pool::ThreadPool;
 
 /// A request to an engine that is under way, or done already.
 ///
-/// It is a type with a name and no box in it because an engine often knows the answer at once, a
-/// key that is not there for example, and such an answer should cost neither an allocation nor a
-/// trip to another thread. A boxed future would allocate for it, and `impl Future` in the trait
-/// could not be stored in a struct by name. What could block runs on the engine's thread pool, and
-/// the future waits for that job's oneshot.
+/// It is a type with a name and no box in it because an engine often knows the answer at once, and
+/// such an answer should cost neither an allocation nor a trip to another thread. A boxed future
+/// would allocate for it, and `impl Future` in the trait could not be stored in a struct by name.
+/// What could block runs on the engine's thread pool, and the future waits for that job's oneshot.
+/// What is better done together with others begins with the first poll, or with the drop of a
+/// future that nobody polls.
 #[derive(Debug)]
-#[must_use = "the work is under way, but only the future tells whether it succeeds"]
+#[must_use = "only the future tells whether it succeeds"]
 pub struct EngineFuture<T> {
     state: State<T>,
     size: usize,
@@ -24,7 +28,34 @@ pub struct EngineFuture<T> {
 enum State<T> {
     /// `None` once the result has been handed out.
     Done(Option<Result<T>>),
-    OnPool(oneshot::Receiver<Result<T>>),
+    Waiting {
+        result: oneshot::Receiver<Result<T>>,
+        /// `None` once it has begun.
+        put_off: Option<PutOff>,
+    },
+}
+
+/// Work that waits for others of its kind to be done together with.
+pub trait Together: Send + Sync {
+    /// Sees to it that all that waits is done.
+    fn begin(self: Arc<Self>);
+}
+
+/// It begins when this is dropped.
+struct PutOff(Option<Arc<dyn Together>>);
+
+impl Drop for PutOff {
+    fn drop(&mut self) {
+        if let Some(work) = self.0.take() {
+            work.begin();
+        }
+    }
+}
+
+impl fmt::Debug for PutOff {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PutOff")
+    }
 }
 
 impl<T> EngineFuture<T> {
@@ -36,8 +67,29 @@ impl<T> EngineFuture<T> {
     /// A future that is done when a result is sent through the other end, and fails with
     /// [`KvsError::EngineStopped`] when that is dropped instead.
     pub fn pending() -> (oneshot::Sender<Result<T>>, EngineFuture<T>) {
-        let (sender, receiver) = oneshot::channel();
-        (sender, EngineFuture::new(State::OnPool(receiver)))
+        let (sender, result) = oneshot::channel();
+        let put_off = None;
+        (
+            sender,
+            EngineFuture::new(State::Waiting { result, put_off }),
+        )
+    }
+
+    /// The same for a part of `work`, which begins when somebody polls this or drops it.
+    pub fn put_off(work: Arc<dyn Together>) -> (oneshot::Sender<Result<T>>, EngineFuture<T>) {
+        let (sender, result) = oneshot::channel();
+        let put_off = Some(PutOff(Some(work)));
+        (
+            sender,
+            EngineFuture::new(State::Waiting { result, put_off }),
+        )
+    }
+
+    /// Begins what was put off, for whoever polls later and wants it on its way meanwhile.
+    pub fn begin(&mut self) {
+        if let State::Waiting { put_off, .. } = &mut self.state {
+            *put_off = None;
+        }
     }
 
     /// Runs `job` on `pool`. What the job captured is dropped before the future is done.
@@ -83,13 +135,16 @@ impl<T> Future for EngineFuture<T> {
                 .take()
                 .expect("an engine's future was polled after it was done")
                 .map(Async::Ready),
-            State::OnPool(receiver) => match receiver.poll() {
-                Ok(Async::Ready(result)) => result.map(Async::Ready),
-                Ok(Async::NotReady) => Ok(Async::NotReady),
-                Err(oneshot::Canceled) => Err(KvsError::EngineStopped {
-                    reason: "its job panicked".to_owned(),
-                }),
-            },
+            State::Waiting { result, put_off } => {
+                *put_off = None;
+                match result.poll() {
+                    Ok(Async::Ready(result)) => result.map(Async::Ready),
+                    Ok(Async::NotReady) => Ok(Async::NotReady),
+                    Err(oneshot::Canceled) => Err(KvsError::EngineStopped {
+                        reason: "its job panicked".to_owned(),
+                    }),
+                }
+            }
         }
     }
 }

@@ -17,7 +17,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 pub use self::data_dir::DataDir;
-pub use self::future::EngineFuture;
+pub use self::future::{EngineFuture, Together};
 pub use self::kvs::{
     Damage, KvStore, KvStoreOptions, Lost, Progress, Report, Torn, holds_log, repair, verify,
 };
@@ -28,10 +28,11 @@ pub use self::sled::SledKvsEngine;
 /// A clone is another handle to the same store; the store closes with its last handle, and can
 /// then be opened again at once.
 ///
-/// The work starts at the call, not at the first poll, and dropping the future does not take it
-/// back: an engine's future is a receipt, as a thread's `JoinHandle` is. Requests that are under
-/// way together may take effect in any order, so whoever needs an order waits for one future
-/// before making the next call.
+/// Dropping a future does not take the request back: it is a receipt, as a thread's `JoinHandle`
+/// is. The work starts at the call, or at the latest with the first poll or the drop: an engine may
+/// put it off so long, to do all that was asked for meanwhile together. Requests that are under way
+/// together may take effect in any order, so whoever needs an order waits for one future before
+/// making the next call.
 pub trait KvsEngine: Clone + Send + 'static {
     /// Stores `value` under `key`, in place of what was there.
     ///

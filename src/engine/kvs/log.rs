@@ -113,6 +113,13 @@ impl Log {
         &self.failure
     }
 
+    /// Whether a commit takes no waiting for a disk.
+    pub(super) fn can_commit_at_once(&self) -> bool {
+        self.options.sync != SyncLevel::Always
+            && self.active_len < self.options.segment_bytes
+            && !self.unsynced.is_syncing()
+    }
+
     /// Writes all of `batch` at once, in its order, and tells everyone who waits for it.
     pub(super) fn commit(&mut self, batch: Vec<Write>) {
         match self.append(&batch) {
@@ -141,13 +148,18 @@ impl Log {
 
         let mut bytes = Vec::new();
         let mut sequence = self.sequence;
-        // What the batch has done so far, which the index does not show yet.
-        let mut changes: HashMap<&str, Option<Location>> = HashMap::new();
+        let mut changes = Vec::with_capacity(batch.len());
+        // Which keys are there according to the batch. The index does not show that yet, and only
+        // those who remove one want to know.
+        let has_removes = batch.iter().any(|write| write.value.is_none());
+        let mut is_there = HashMap::new();
         let index = self.index.read();
         let results = batch.iter().map(|Write { key, value, .. }| {
-            let known = changes.get(key.as_str()).copied();
-            if value.is_none() && known.unwrap_or_else(|| index.get(key)).is_none() {
-                return Err(KvsError::KeyNotFound);
+            if has_removes {
+                let was_there = is_there.insert(key, value.is_some());
+                if value.is_none() && !was_there.unwrap_or_else(|| index.get(key).is_some()) {
+                    return Err(KvsError::KeyNotFound);
+                }
             }
             sequence += 1;
             let start = bytes.len();
@@ -163,7 +175,7 @@ impl Log {
                 generation: self.active.generation,
                 len: (bytes.len() - start) as u32,
             };
-            changes.insert(key, value.map(|_| location));
+            changes.push((key, value.map(|_| location)));
             Ok(())
         });
         let results = results.collect();
@@ -226,12 +238,24 @@ impl Log {
         step.unwrap_or(false)
     }
 
+    /// Whether there is something to be done in the background.
+    pub(super) fn is_untidy(&self) -> bool {
+        self.compaction.is_some()
+            || self.hints.is_some()
+            || self.wants_compaction()
+            || self.sealed.values().any(|sealed| sealed.wants_hints)
+    }
+
+    fn wants_compaction(&self) -> bool {
+        self.dead_bytes() >= self.index.read().live_bytes().max(self.options.dead_bytes)
+    }
+
     fn tidy_step(&mut self) -> Result<bool> {
         if self.compaction.is_some() {
             self.compaction_step()
         } else if self.hints.is_some() {
             Ok(self.hints_step())
-        } else if self.dead_bytes() >= self.index.read().live_bytes().max(self.options.dead_bytes) {
+        } else if self.wants_compaction() {
             self.start_compaction()
         } else {
             Ok(self.start_hints())

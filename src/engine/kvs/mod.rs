@@ -1,10 +1,12 @@
 //! The engine of this crate: a log, and an index in memory of where each key's value is.
 //!
-//! Reads go to the pool one by one. Writes go there together: whoever comes first starts a round,
-//! and whoever comes while it runs is in the next one, with everyone else who waits. A round
-//! appends all its writes with one system call and, at [`SyncLevel::Always`], syncs them with one
-//! more. So there is one writer at a time and no lock around the log: the thread that runs the
-//! round owns it. `docs/format.md` has the bytes on disk.
+//! What takes no waiting for a disk is done by whoever asks for it, and the rest on the pool. A read
+//! goes there where the system has its bytes no longer in memory. Writes are done together, in
+//! rounds: whoever first polls the future of one starts a round, and whoever comes while it runs is
+//! in the next one, with everyone else who waits. A round appends all its writes with one system
+//! call and, at [`SyncLevel::Always`], syncs them with one more. So there is one writer at a time and
+//! no lock around the log: the thread that runs the round owns it. `docs/format.md` has the bytes on
+//! disk.
 
 mod check;
 mod compaction;
@@ -28,13 +30,16 @@ use self::index::Index;
 use self::log::{Figures, Log, Write};
 use self::unsynced::Unsynced;
 use super::files::Directory;
-use super::{DataDir, EngineFuture, EngineKind, EngineStats, KvsEngine, SyncLevel};
+use super::{DataDir, EngineFuture, EngineKind, EngineStats, KvsEngine, SyncLevel, Together};
 use crate::error::{KvsError, Result};
 use crate::sync::{Condvar, Mutex, RwLock};
 use crate::thread_pool::ThreadPool;
 
 /// Bytes after which a round takes no further write.
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
+
+/// Bytes up to which a round need not go to the pool.
+const BATCH_AT_ONCE: usize = 256 * 1024;
 
 /// A log-structured store in a directory of its own.
 ///
@@ -53,8 +58,7 @@ const BATCH_BYTES: usize = 4 * 1024 * 1024;
 /// ```
 #[derive(Debug, Clone)]
 pub struct KvStore<P: ThreadPool> {
-    handle: Arc<Handle>,
-    pool: P,
+    handle: Arc<Handle<P>>,
 }
 
 /// How to open a [`KvStore`]: what [`KvStore::open`] leaves at its default.
@@ -146,6 +150,7 @@ impl KvStoreOptions {
                 is_closing: false,
             }),
             log_is_back: Condvar::new(),
+            pool: Mutex::new(pool),
         });
         let handle = Arc::new(Handle {
             shared,
@@ -154,7 +159,7 @@ impl KvStoreOptions {
             _ticker: ticker,
             _dir: dir,
         });
-        Ok(KvStore { handle, pool })
+        Ok(KvStore { handle })
     }
 }
 
@@ -183,20 +188,17 @@ impl<P: ThreadPool> KvStore<P> {
     /// what the disk reports.
     pub fn sync(&self) -> EngineFuture<()> {
         let unsynced = Arc::clone(&self.handle.unsynced);
-        EngineFuture::spawn(&self.pool, move || unsynced.sync())
+        EngineFuture::spawn(&self.handle.shared.pool(), move || unsynced.sync())
     }
 
     fn write(&self, key: String, value: Option<String>) -> EngineFuture<()> {
         if let Err(error) = record::check_lengths(&key, value.as_deref()) {
             return EngineFuture::done(Err(error));
         }
-        let (done, future) = EngineFuture::pending();
-        let mut queue = self.handle.shared.queue.lock();
-        queue.waiting.push_back(Write { key, value, done });
-        if let Some(log) = queue.log.take() {
-            drop(queue);
-            Round::start(&self.handle.shared, &self.pool, log);
-        }
+        let shared = &self.handle.shared;
+        let (done, future) = EngineFuture::put_off(Arc::clone(shared) as Arc<dyn Together>);
+        let write = Write { key, value, done };
+        shared.queue.lock().waiting.push_back(write);
         future
     }
 }
@@ -210,15 +212,13 @@ impl<P: ThreadPool> KvsEngine for KvStore<P> {
         let Some((location, segment)) = self.handle.shared.index.read().find(&key) else {
             return EngineFuture::done(Ok(None));
         };
-        EngineFuture::spawn(&self.pool, move || {
-            let bytes = segment.read(location.offset, location.len as usize)?;
-            let record = segment.decode(&bytes, location.offset)?;
-            match record.value {
-                Some(value) if record.key == key => Ok(Some(value.to_owned())),
-                _ => Err(segment.damaged(location.offset, "it is another key's record")),
-            }
-        })
-        .with_size(location.len as usize)
+        let value = match segment.value_at_once(location, &key) {
+            Some(value) => EngineFuture::done(value.map(Some)),
+            None => EngineFuture::spawn(&self.handle.shared.pool(), move || {
+                segment.value(location, &key).map(Some)
+            }),
+        };
+        value.with_size(location.len as usize)
     }
 
     fn remove(&self, key: String) -> EngineFuture<()> {
@@ -257,8 +257,8 @@ impl<P: ThreadPool> KvsEngine for KvStore<P> {
 /// A job on the pool holds [`Shared`] and never this: it may still be alive for a moment when
 /// those who waited for it have gone on, and the directory must be free by then.
 #[derive(Debug)]
-struct Handle {
-    shared: Arc<Shared>,
+struct Handle<P: ThreadPool> {
+    shared: Arc<Shared<P>>,
     unsynced: Arc<Unsynced>,
     sync: SyncLevel,
     _ticker: Option<Ticker>,
@@ -266,26 +266,62 @@ struct Handle {
     _dir: Arc<dyn Directory>,
 }
 
-impl Drop for Handle {
+impl<P: ThreadPool> Drop for Handle<P> {
     fn drop(&mut self) {
         let mut queue = self.shared.queue.lock();
         queue.is_closing = true;
-        while queue.log.take().is_none() {
-            self.shared.log_is_back.wait(&mut queue);
+        let mut log = loop {
+            match queue.log.take() {
+                Some(log) => break log,
+                None => self.shared.log_is_back.wait(&mut queue),
+            }
+        };
+        // What nobody has asked for yet.
+        while !queue.waiting.is_empty() {
+            log.commit(queue.next_batch());
         }
         // A failure is in the log lines, and there is nobody left to tell.
         let _ = self.unsynced.sync_with_watermark();
     }
 }
 
-/// What the jobs on the pool need.
+/// What the jobs on the pool need, and the futures of writes.
 #[derive(Debug)]
-struct Shared {
+struct Shared<P> {
     index: Arc<RwLock<Index>>,
     /// As the last round has left them.
     figures: Mutex<Figures>,
     queue: Mutex<Queue>,
     log_is_back: Condvar,
+    /// It need not be `Sync`.
+    pool: Mutex<P>,
+}
+
+impl<P: ThreadPool> Shared<P> {
+    fn pool(&self) -> P {
+        self.pool.lock().clone()
+    }
+}
+
+impl<P: ThreadPool> Together for Shared<P> {
+    fn begin(self: Arc<Self>) {
+        let mut queue = self.queue.lock();
+        if queue.waiting.is_empty() {
+            return;
+        }
+        let Some(log) = queue.log.take() else {
+            // Whoever has it looks at the queue again.
+            return;
+        };
+        let is_short = queue.is_short();
+        drop(queue);
+        let can_commit_at_once = is_short && log.can_commit_at_once();
+        let round = Round::new(self, log);
+        match can_commit_at_once {
+            true => round.run_at_once(),
+            false => round.start(),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -300,25 +336,34 @@ struct Queue {
 impl Queue {
     /// Whoever waits longest, as many as fit into a write of reasonable size.
     fn next_batch(&mut self) -> Vec<Write> {
+        let n = self.count(BATCH_BYTES);
+        self.waiting.drain(..n).collect()
+    }
+
+    /// Whether all that waits can be written in no time.
+    fn is_short(&self) -> bool {
+        self.count(BATCH_AT_ONCE) == self.waiting.len()
+    }
+
+    /// How many of the writes that wait come before so many bytes are full.
+    fn count(&self, max_bytes: usize) -> usize {
         let mut bytes = 0;
         let batch = self.waiting.iter().take_while(|write| {
-            let has_room = bytes < BATCH_BYTES;
+            let has_room = bytes < max_bytes;
             bytes += write.key.len() + write.value.as_ref().map_or(0, String::len);
             has_room
         });
-        let n = batch.count();
-        self.waiting.drain(..n).collect()
+        batch.count()
     }
 }
 
-/// The writer's turn: the log, on its way through a job.
+/// The writer's turn: the log, and whoever runs it.
 ///
-/// Dropping it hands the log on, also when the job panics; otherwise closing the store would wait
+/// Dropping it hands the log on, also when the thread panics; otherwise closing the store would wait
 /// for it forever.
 #[derive(Debug)]
 struct Round<P: ThreadPool> {
-    shared: Arc<Shared>,
-    pool: P,
+    shared: Arc<Shared<P>>,
     /// `Some` until the drop.
     log: Option<Log>,
     has_run: bool,
@@ -326,25 +371,37 @@ struct Round<P: ThreadPool> {
 }
 
 impl<P: ThreadPool> Round<P> {
-    /// Starts a round on the pool. Each round is a job of its own, so that where the pool has one
-    /// queue for all, reads that have come meanwhile get their turn.
-    fn start(shared: &Arc<Shared>, pool: &P, log: Log) {
-        let round = Round {
-            shared: Arc::clone(shared),
-            pool: pool.clone(),
+    fn new(shared: Arc<Shared<P>>, log: Log) -> Round<P> {
+        Round {
+            shared,
             log: Some(log),
             has_run: false,
             has_more_to_do: false,
-        };
-        pool.spawn(move || round.run());
+        }
     }
 
+    /// Starts the round on the pool. Each round is a job of its own, so that where the pool has one
+    /// queue for all, reads that have come meanwhile get their turn.
+    fn start(self) {
+        self.shared.pool().spawn(move || self.run());
+    }
+
+    /// Writes what waits, and does a piece of what is to be done in the background.
     fn run(mut self) {
+        self.commit(Log::tidy);
+    }
+
+    /// Writes what waits. What is to be done in the background is left to the pool.
+    fn run_at_once(mut self) {
+        self.commit(|log| log.is_untidy());
+    }
+
+    fn commit(&mut self, has_more_to_do: impl FnOnce(&mut Log) -> bool) {
         self.has_run = true;
         let batch = self.shared.queue.lock().next_batch();
         if let Some(log) = &mut self.log {
             log.commit(batch);
-            self.has_more_to_do = log.tidy();
+            self.has_more_to_do = has_more_to_do(log);
             *self.shared.figures.lock() = log.figures();
         }
     }
@@ -365,7 +422,7 @@ impl<P: ThreadPool> Drop for Round<P> {
         }
         if !queue.waiting.is_empty() || self.has_more_to_do && !queue.is_closing {
             drop(queue);
-            Round::start(&self.shared, &self.pool, log);
+            Round::new(Arc::clone(&self.shared), log).start();
         } else {
             queue.log = Some(log);
             self.shared.log_is_back.notify_one();

@@ -1,5 +1,6 @@
 //! One file of the log: a header, and records one after the other. `docs/format.md` has its bytes.
 
+use std::cell::RefCell;
 use std::io::{self, BufReader, Cursor, Read};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,6 +18,15 @@ pub(super) type Generation = u32;
 
 /// Bytes before the first record.
 pub(super) const HEADER_LEN: u64 = 44;
+
+/// The longest record that is read at once: checking it takes microseconds.
+const MAX_AT_ONCE: usize = 64 * 1024;
+
+thread_local! {
+    /// What is read at once. It is kept for the next time, since most records are short, and making
+    /// room for one took as long as reading it.
+    static AT_ONCE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
 
 const MAGIC: &[u8; 8] = b"kvs-log\n";
 const VERSION: u32 = 1;
@@ -215,6 +225,36 @@ impl Segment {
             .read_exact_at(&mut bytes, offset)
             .map_err(self.read_failed(offset))?;
         Ok(bytes)
+    }
+
+    /// The value of `key`, whose record is at `location`.
+    pub(super) fn value(&self, location: Location, key: &str) -> Result<String> {
+        let bytes = self.read(location.offset, location.len as usize)?;
+        self.value_in(&bytes, location, key)
+    }
+
+    /// The same, where it takes no waiting for the disk.
+    pub(super) fn value_at_once(&self, location: Location, key: &str) -> Option<Result<String>> {
+        let len = location.len as usize;
+        if len > MAX_AT_ONCE {
+            return None;
+        }
+        AT_ONCE.with_borrow_mut(|bytes| {
+            if bytes.len() < len {
+                bytes.resize(len, 0);
+            }
+            let bytes = &mut bytes[..len];
+            let read = self.file.read_exact_at_once(bytes, location.offset);
+            read.ok().map(|()| self.value_in(bytes, location, key))
+        })
+    }
+
+    fn value_in(&self, bytes: &[u8], location: Location, key: &str) -> Result<String> {
+        let record = self.decode(bytes, location.offset)?;
+        match record.value {
+            Some(value) if record.key == key => Ok(value.to_owned()),
+            _ => Err(self.damaged(location.offset, "it is another key's record")),
+        }
     }
 
     /// The record in the bytes that were read at `offset`.

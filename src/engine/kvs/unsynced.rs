@@ -172,6 +172,11 @@ impl Unsynced {
         self.write_watermark(&mut self.file.lock(), segment, HEADER_LEN);
     }
 
+    /// Whether somebody is syncing. The system may keep a write waiting for that.
+    pub(super) fn is_syncing(&self) -> bool {
+        self.file.try_lock().is_none()
+    }
+
     /// Waits until everything noted so far is on the disk.
     pub(super) fn sync(&self) -> Result<()> {
         let mut file = self.file.lock();
