@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use futures::{Async, Future, Poll, task};
 use log::debug;
-use tokio::io::AsyncWrite;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::timer::Delay;
 
@@ -39,6 +39,9 @@ const OVERHEAD: usize = 256;
 
 /// Bytes of replies that wait to be sent before no more are made.
 const MAX_OUTPUT: usize = 64 * 1024;
+
+/// Bytes that are kept for replies while there are none.
+const IDLE_OUTPUT: usize = 1024;
 
 /// Bytes that a connection may hold however little is left for all.
 const FREE: usize = 32 * 1024;
@@ -187,13 +190,7 @@ impl<E: KvsEngine> Connection<E> {
                 self.stage = Stage::Ending;
             }
             // Each of them, whatever the others did.
-            let moved = [
-                self.read()?,
-                self.start_requests(),
-                self.collect_replies(),
-                self.write()?,
-            ];
-            let has_moved = moved.contains(&true);
+            let has_moved = self.read()? | self.work() | self.write()?;
             let is_answered = self.in_flight.is_empty() && self.output.is_empty();
             let stage = self.stage;
             match stage {
@@ -241,7 +238,8 @@ impl<E: KvsEngine> Connection<E> {
             self.end_with(ConnectionError::Overloaded);
             return Ok(true);
         }
-        match self.input.read_from(&mut self.socket)? {
+        let socket = &mut self.socket;
+        match self.input.read_with(|buffer| socket.poll_read(buffer))? {
             Async::NotReady => Ok(false),
             Async::Ready(0) => {
                 if !self.input.is_empty() {
@@ -264,6 +262,15 @@ impl<E: KvsEngine> Connection<E> {
         self.in_flight.len() < self.shared.limits.in_flight.max(1)
             && self.held < MAX_HELD
             && self.output.len() < MAX_OUTPUT
+    }
+
+    /// Does what can be done with what has arrived.
+    fn work(&mut self) -> bool {
+        let mut moved = false;
+        while self.start_requests() | self.collect_replies() {
+            moved = true;
+        }
+        moved
     }
 
     /// Starts whatever has arrived whole and need not wait for what is under way.
@@ -464,8 +471,7 @@ impl<E: KvsEngine> Connection<E> {
         self.output.clear();
         self.sent = 0;
         self.output_since = None;
-        if !moved || self.output.capacity() > MAX_OUTPUT {
-            // An idle connection holds nothing.
+        if self.output.capacity() > IDLE_OUTPUT {
             self.output = Vec::new();
         }
         if self.in_flight.is_empty() {

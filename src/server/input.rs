@@ -3,17 +3,20 @@
 use std::io;
 use std::ops::Range;
 
-use futures::{Async, Poll};
-use tokio::io::AsyncRead;
+use futures::{Async, Poll, try_ready};
 
 use crate::error::ConnectionError;
 use crate::protocol;
 
-/// The room that is made for what may arrive.
+/// The room that is made for what may arrive next of something long.
 const CHUNK: usize = 16 * 1024;
 
-/// Bytes that come in at the end and go out at the beginning as frames. It takes no memory while
-/// there is nothing in it, and never more than twice what has arrived, and a chunk.
+/// The room that is made for what may come first. Whoever waits for a request keeps it.
+const FIRST: usize = 2 * 1024;
+
+/// Bytes that come in at the end and go out at the beginning as frames. It takes no more than
+/// [`FIRST`] while there is nothing in it, and never more than twice what has arrived, and a
+/// [`CHUNK`].
 #[derive(Debug, Default)]
 pub(super) struct Input {
     /// Those from `start` to `end` have arrived.
@@ -29,37 +32,43 @@ impl Input {
 
     /// The memory that it takes to read on.
     pub(super) fn size_to_read(&self) -> usize {
-        let len = self.end - self.start;
-        match len + CHUNK <= self.bytes.capacity() {
+        let (len, chunk) = (self.end - self.start, self.chunk());
+        match len + chunk <= self.bytes.capacity() {
             true => self.bytes.capacity(),
             // Twice as much, so that moving what is there costs no more than its arrival did, but
             // nothing that the frame has no need of.
-            false => (2 * len).min(self.frame_end()).max(len + CHUNK),
+            false => (2 * len).min(self.frame_end()).max(len + chunk),
         }
     }
 
-    /// Reads once, a chunk at most. Ready with 0 at the end.
-    pub(super) fn read_from(&mut self, socket: &mut impl AsyncRead) -> Poll<usize, io::Error> {
+    fn chunk(&self) -> usize {
+        match self.is_empty() {
+            true => FIRST,
+            false => CHUNK,
+        }
+    }
+
+    /// Reads once with `read`, a chunk at most. Ready with 0 at the end.
+    pub(super) fn read_with(
+        &mut self,
+        read: impl FnOnce(&mut [u8]) -> Poll<usize, io::Error>,
+    ) -> Poll<usize, io::Error> {
+        let chunk = self.chunk();
         if self.is_empty() {
             (self.start, self.end) = (0, 0);
-        } else if self.start > 0 && self.bytes.len() - self.end < CHUNK {
+        } else if self.start > 0 && self.bytes.len() - self.end < chunk {
             self.bytes.copy_within(self.start..self.end, 0);
             (self.start, self.end) = (0, self.end - self.start);
         }
-        if self.bytes.len() - self.end < CHUNK {
+        if self.bytes.len() - self.end < chunk {
             let size = self.size_to_read();
             self.bytes
                 .reserve_exact(size.saturating_sub(self.bytes.len()));
-            self.bytes.resize(self.end + CHUNK, 0);
+            self.bytes.resize(self.end + chunk, 0);
         }
-        let room = self.end..self.end + CHUNK;
-        let read = socket.poll_read(&mut self.bytes[room])?;
-        match read {
-            Async::Ready(n) => self.end += n,
-            Async::NotReady if self.is_empty() => *self = Input::default(),
-            Async::NotReady => {}
-        }
-        Ok(read)
+        let n = try_ready!(read(&mut self.bytes[self.end..self.end + chunk]));
+        self.end += n;
+        Ok(Async::Ready(n))
     }
 
     /// Whether [`next_frame`](Input::next_frame) has something to say before more has arrived.
@@ -69,7 +78,7 @@ impl Input {
 
     /// Gives back what a long frame took, when that has been taken out.
     pub(super) fn trim(&mut self) {
-        if self.is_empty() && self.bytes.capacity() > CHUNK {
+        if self.is_empty() && self.bytes.capacity() > FIRST {
             *self = Input::default();
         }
     }
@@ -101,14 +110,15 @@ impl Input {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
+
     use super::*;
 
     /// Has all of `bytes` arrive, as far as one read takes them.
-    fn arrive(input: &mut Input, bytes: &[u8]) -> usize {
-        let mut socket = io::Cursor::new(bytes);
-        match input.read_from(&mut socket).unwrap() {
-            Async::Ready(n) => n,
-            Async::NotReady => unreachable!("a cursor is always ready"),
+    fn arrive(input: &mut Input, mut bytes: &[u8]) -> usize {
+        match input.read_with(|buffer| bytes.read(buffer).map(Async::Ready)) {
+            Ok(Async::Ready(n)) => n,
+            other => unreachable!("{other:?}"),
         }
     }
 

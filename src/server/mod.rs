@@ -1,12 +1,13 @@
 //! The server: an engine behind a socket.
 //!
-//! Two layers of threads: tokio's workers, one a core, do the networking, and the engine's own
-//! pool does the file work. Nothing here blocks and nothing here knows how an engine works.
+//! Two layers of threads: some that do the networking, one a core, and the engine's own pool for
+//! what has to wait for a disk. Nothing here blocks and nothing here knows how an engine works.
 
 mod accept;
 mod connection;
 mod input;
 mod limits;
+mod network;
 mod quiet_log;
 mod shutdown;
 mod signals;
@@ -22,12 +23,12 @@ use futures::{Future, Stream};
 use log::{debug, warn};
 use tokio::net::TcpListener;
 use tokio::reactor::Handle;
-use tokio::runtime;
 
 use self::accept::Accept;
 use self::connection::Connection;
 use self::limits::Budget;
 pub use self::limits::Limits;
+use self::network::Network;
 use self::quiet_log::QuietLog;
 pub use self::shutdown::ShutdownHandle;
 use self::shutdown::Signal;
@@ -220,10 +221,8 @@ impl<E: KvsEngine> BoundServer<E> {
     ///
     /// [`KvsError::Io`] where the runtime cannot be started.
     pub fn run(self) -> Result<()> {
-        let mut runtime = runtime::Builder::new()
-            .name_prefix("kvs-net-")
-            .build()
-            .map_err(KvsError::io("start the network threads"))?;
+        let network = Network::start().map_err(KvsError::io("start the network threads"))?;
+        let mut connections = network.spawner();
         let BoundServer {
             engine,
             shared,
@@ -241,7 +240,7 @@ impl<E: KvsEngine> BoundServer<E> {
                 let connection = Connection::new(engine.clone(), socket, shared, signal.clone());
                 if let Some(connection) = connection {
                     let serving = serving.clone();
-                    tokio::spawn(connection.then(move |end| {
+                    connections.spawn(connection.then(move |end| {
                         drop(serving);
                         end
                     }));
@@ -249,12 +248,12 @@ impl<E: KvsEngine> BoundServer<E> {
                 Ok(())
             }
         });
-        runtime.spawn(accept);
+        network.spawner().spawn(accept);
         signal.wait();
         if nobody_serves.recv_timeout(shutdown_time) == Err(RecvTimeoutError::Timeout) {
             warn!("closing connections whose peers have not taken their replies in time");
         }
-        let _ = runtime.shutdown_now().wait();
+        drop(network);
         debug!("stopped listening on {}", self.local_addr);
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! One shot that every task of a server hears.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::future::{Future, Shared};
 use futures::sync::oneshot;
@@ -10,12 +11,16 @@ use parking_lot::Mutex;
 ///
 /// Dropping it stops nothing.
 #[derive(Debug, Clone)]
-pub struct ShutdownHandle(Arc<Mutex<Option<oneshot::Sender<()>>>>);
+pub struct ShutdownHandle {
+    is_shutdown: Arc<AtomicBool>,
+    shot: Arc<Mutex<Option<oneshot::Sender<()>>>>,
+}
 
 impl ShutdownHandle {
     /// Asks the server to stop, and returns at once. Asking again changes nothing.
     pub fn shutdown(&self) {
-        if let Some(sender) = self.0.lock().take() {
+        self.is_shutdown.store(true, Ordering::Release);
+        if let Some(sender) = self.shot.lock().take() {
             // A server that is gone has stopped.
             let _ = sender.send(());
         }
@@ -24,22 +29,40 @@ impl ShutdownHandle {
 
 /// The other end: a task asks it at every poll, and is woken when the answer changes.
 #[derive(Debug, Clone)]
-pub(super) struct Signal(Shared<oneshot::Receiver<()>>);
+pub(super) struct Signal {
+    is_shutdown: Arc<AtomicBool>,
+    shot: Shared<oneshot::Receiver<()>>,
+    /// Whether the task that has this is among those to be woken, which takes a lock.
+    is_noted: bool,
+}
 
 impl Signal {
     pub(super) fn is_shutdown(&mut self) -> bool {
-        // An error says that nobody can stop the server any more.
-        self.0.poll().is_ok_and(|signal| signal.is_ready())
+        if !self.is_noted {
+            self.is_noted = true;
+            // An error says that nobody can stop the server any more.
+            let _ = self.shot.poll();
+        }
+        self.is_shutdown.load(Ordering::Acquire)
     }
 
     /// Blocks until the shutdown, or until nobody can ask for one any more.
     pub(super) fn wait(self) {
-        let _ = self.0.wait();
+        let _ = self.shot.wait();
     }
 }
 
 pub(super) fn pair() -> (ShutdownHandle, Signal) {
     let (sender, receiver) = oneshot::channel();
-    let handle = ShutdownHandle(Arc::new(Mutex::new(Some(sender))));
-    (handle, Signal(receiver.shared()))
+    let is_shutdown = Arc::new(AtomicBool::new(false));
+    let handle = ShutdownHandle {
+        is_shutdown: Arc::clone(&is_shutdown),
+        shot: Arc::new(Mutex::new(Some(sender))),
+    };
+    let signal = Signal {
+        is_shutdown,
+        shot: receiver.shared(),
+        is_noted: false,
+    };
+    (handle, signal)
 }
