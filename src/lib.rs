@@ -24,7 +24,7 @@
 //!  arguments -> DataDir::claim       one process a directory, one engine a directory
 //!            -> KvStore::open        where is each key's value? hints tell, or the segments
 //!            -> KvsServer::bind      from here on clients can connect
-//!            -> BoundServer::run     starts tokio's workers; Accept spawns a task a connection
+//!            -> BoundServer::run     starts the network threads; Accept spawns a task a connection
 //! ```
 //!
 //! # The way of one request
@@ -33,22 +33,25 @@
 //! server:
 //!
 //! ```text
-//!  tokio's worker                               the engine's pool
-//!  --------------                               -----------------
-//!  FrameCodec       bytes -> frame
-//!  tokio-serde-json frame -> Request::Set
-//!  connection       engine.set(k, v)
-//!  KvStore          queues the write  --------> a round takes every write that waits,
-//!                   and returns an              appends them all to the active segment,
-//!                   EngineFuture                syncs it (--sync always),
-//!                   (the task sleeps)           points the index at the new records,
-//!  EngineFuture     is ready          <-------- and fulfils their oneshots
-//!  tokio-serde-json Response::Set -> frame
-//!  FrameCodec       frame -> bytes `0 0 0 5 "Set"`
+//!  a network thread                             the engine's pool
+//!  ----------------                             -----------------
+//!  Input            bytes -> frame
+//!  serde_json       frame -> Request::Set
+//!  Connection       engine.set(k, v)
+//!  KvStore          queues the write, returns
+//!                   an EngineFuture
+//!  Connection       starts the other requests
+//!                   that have come, and polls
+//!  KvStore          a round takes every write -->  ... there instead where it may have to wait
+//!                   that waits, appends them       for the disk: --sync always, a new segment,
+//!                   all to the active segment,     a sync or a compaction under way
+//!                   points the index at them,
+//!  EngineFuture     is ready          <----------- and fulfils their oneshots
+//!  serde_json       Response::Set -> frame `0 0 0 5 "Set"`
 //! ```
 //!
-//! A `Get` looks its key up in the index on tokio's worker. Where the key is not there, that is
-//! the answer already; where it is, a job on the pool reads the one record and checks its sum.
+//! A `Get` looks its key up in the index, and asks the system for the record on the condition that
+//! it need not wait for the disk. Where it would have to, a job on the pool reads the record.
 
 // What the outside world decides must not panic.
 #![warn(clippy::unwrap_used)]
