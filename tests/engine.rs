@@ -283,10 +283,19 @@ fn a_sled_database_can_be_the_callers_own() {
     assert!(matches!(got, Err(KvsError::NotUtf8 { .. })));
 }
 
+/// A store that reads from its segments only, and compacts them soon.
+fn uncached(dir: &TempDir, concurrency: u32) -> KvStore<SharedQueueThreadPool> {
+    let options = KvStore::<SharedQueueThreadPool>::options()
+        .cache_bytes(0)
+        .dead_bytes(1024 * 1024);
+    options.open(dir.path(), concurrency).unwrap()
+}
+
 /// Removed keys stay away, values stay right and readers go on while the log is rewritten.
 #[test]
 fn compaction_keeps_what_is_alive_and_nothing_else() {
-    let (dir, store) = open::<KvStore<SharedQueueThreadPool>>(4);
+    let dir = tempfile::tempdir().unwrap();
+    let store = uncached(&dir, 4);
     let value = |round: usize, key: usize| format!("{key}-{round}-{}", "x".repeat(1000));
     let mut model = HashMap::new();
     for round in 0..40 {
@@ -371,7 +380,8 @@ fn a_torn_value_that_looks_like_records_is_still_a_torn_tail() {
 /// What a compaction cannot read stays where it is.
 #[test]
 fn a_record_damaged_before_a_compaction_is_an_error_after_it_too() {
-    let (dir, store) = open::<KvStore<SharedQueueThreadPool>>(1);
+    let dir = tempfile::tempdir().unwrap();
+    let store = uncached(&dir, 1);
     set(&store, "damaged", "value");
     let segment = dir.path().join("0000000001.segment");
     let file = std::fs::OpenOptions::new()
@@ -520,7 +530,8 @@ fn damage_before_the_tail_is_refused_with_file_and_offset() {
 
 #[test]
 fn a_value_damaged_under_an_open_store_is_an_error_and_never_a_value() {
-    let (dir, store) = open::<KvStore<SharedQueueThreadPool>>(1);
+    let dir = tempfile::tempdir().unwrap();
+    let store = uncached(&dir, 1);
     set(&store, "key", "value");
     let segment = dir.path().join("0000000001.segment");
     let mut bytes = std::fs::read(&segment).unwrap();

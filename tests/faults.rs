@@ -283,7 +283,7 @@ fn a_half_written_record_that_cannot_be_cut_off_stops_the_writes() {
 #[test]
 fn a_failed_read_names_file_and_offset_and_is_not_for_ever() {
     let disk = Disk::default();
-    let store = open(&disk, SyncLevel::EverySec);
+    let store: KvStore<Later> = options().cache_bytes(0).open_in(disk.clone(), 1).unwrap();
     set(&store, "key", "value").unwrap();
     disk.set_faults(Faults {
         read: true,

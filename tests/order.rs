@@ -160,7 +160,7 @@ fn order_is_kept_however_few_requests_may_be_in_flight() {
     }
 }
 
-/// An engine that keeps the order of writes, as it says, and takes its time for reads.
+/// An engine that keeps no order: its reads take their time.
 #[derive(Clone)]
 struct LateReads {
     map: Arc<Mutex<BTreeMap<String, String>>>,
@@ -182,14 +182,10 @@ impl KvsEngine for LateReads {
         let removed = self.map.lock().remove(&key);
         EngineFuture::done(removed.map(drop).ok_or(KvsError::KeyNotFound))
     }
-
-    fn keeps_order(&self) -> bool {
-        true
-    }
 }
 
 #[test]
-fn writes_wait_for_the_reads_before_them() {
+fn requests_wait_for_each_other_where_the_engine_keeps_no_order() {
     keeps_order(Limits::default().in_flight, |_| LateReads {
         map: Arc::default(),
         pool: SharedQueueThreadPool::new(1).unwrap(),

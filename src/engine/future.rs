@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use futures::sync::oneshot;
-use futures::{Async, Future, Poll};
+use futures::{Async, Future, Poll, try_ready};
 
 use crate::error::{KvsError, Result};
 use crate::thread_pool::ThreadPool;
@@ -24,7 +24,6 @@ pub struct EngineFuture<T> {
     size: usize,
 }
 
-#[derive(Debug)]
 enum State<T> {
     /// `None` once the result has been handed out.
     Done(Option<Result<T>>),
@@ -33,6 +32,8 @@ enum State<T> {
         /// `None` once it has begun.
         put_off: Option<PutOff>,
     },
+    /// What comes next is known only when this is done.
+    First(Box<dyn Future<Item = EngineFuture<T>, Error = KvsError> + Send>),
 }
 
 /// Work that waits for others of its kind to be done together with.
@@ -44,17 +45,21 @@ pub trait Together: Send + Sync {
 /// It begins when this is dropped.
 struct PutOff(Option<Arc<dyn Together>>);
 
+impl<T: fmt::Debug> fmt::Debug for State<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            State::Done(result) => f.debug_tuple("Done").field(result).finish(),
+            State::Waiting { .. } => f.write_str("Waiting"),
+            State::First(_) => f.write_str("First"),
+        }
+    }
+}
+
 impl Drop for PutOff {
     fn drop(&mut self) {
         if let Some(work) = self.0.take() {
             work.begin();
         }
-    }
-}
-
-impl fmt::Debug for PutOff {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("PutOff")
     }
 }
 
@@ -108,13 +113,24 @@ impl<T> EngineFuture<T> {
         future
     }
 
+    /// When this is done and somebody polls, goes on with what `next` makes of the result.
+    pub fn and_go_on<U>(
+        self,
+        next: impl FnOnce(T) -> EngineFuture<U> + Send + 'static,
+    ) -> EngineFuture<U>
+    where
+        T: Send + 'static,
+    {
+        EngineFuture::new(State::First(Box::new(self.map(next))))
+    }
+
     /// Says how many bytes the result will take, so that a server can have that many ready, or do
     /// without.
     pub fn with_size(self, size: usize) -> EngineFuture<T> {
         EngineFuture { size, ..self }
     }
 
-    /// How many bytes the result will take, where the engine knows, and otherwise 0.
+    /// How many bytes the result will take, as far as the engine knows by now.
     #[must_use]
     pub fn size(&self) -> usize {
         self.size
@@ -135,6 +151,10 @@ impl<T> Future for EngineFuture<T> {
                 .take()
                 .expect("an engine's future was polled after it was done")
                 .map(Async::Ready),
+            State::First(first) => {
+                *self = try_ready!(first.poll());
+                self.poll()
+            }
             State::Waiting { result, put_off } => {
                 *put_off = None;
                 match result.poll() {

@@ -52,10 +52,17 @@ pub trait KvsEngine: Clone + Send + 'static {
     /// there, and with what the disk reports.
     fn remove(&self, key: String) -> EngineFuture<()>;
 
-    /// Whether writes take effect in the order of the calls although nobody waits in between. Then
-    /// a connection may have several under way.
+    /// Whether requests take effect in the order of the calls although nobody waits in between:
+    /// `get` with its call, and the others later. Then a connection may have several under way.
     fn keeps_order(&self) -> bool {
         false
+    }
+
+    /// The same as [`get`](KvsEngine::get), but behind the writes that are under way. It is there
+    /// for engines that [keep an order](KvsEngine::keeps_order), and for whoever has writes of his
+    /// own under way: otherwise it only waits for those of others.
+    fn get_in_order(&self, key: String) -> EngineFuture<Option<String>> {
+        self.get(key)
     }
 
     /// How the engine is doing, as far as it knows without work.

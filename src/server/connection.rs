@@ -7,6 +7,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::mem;
 use std::net::Shutdown;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
@@ -80,6 +81,8 @@ pub(super) struct Connection<E> {
     in_flight: VecDeque<InFlight>,
     /// The size of all of them.
     held: usize,
+    /// Whether writes among them wait for those of other connections, to be done together.
+    has_new_writes: bool,
     /// Replies on their way, of which some bytes may have gone.
     output: Vec<u8>,
     sent: usize,
@@ -114,6 +117,8 @@ struct InFlight {
     reply: Pending,
     /// Bytes that it takes until it is answered, here or in the engine.
     size: usize,
+    /// Whether it is a write, or behind one. A read that comes next has to wait for that.
+    is_behind_writes: bool,
 }
 
 enum Pending {
@@ -165,6 +170,7 @@ impl<E: KvsEngine> Connection<E> {
             next: None,
             in_flight: VecDeque::new(),
             held: 0,
+            has_new_writes: false,
             output: Vec::new(),
             sent: 0,
             requests: 0,
@@ -210,8 +216,9 @@ impl<E: KvsEngine> Connection<E> {
                     _ => self.end_with(ConnectionError::TooSlow),
                 },
                 _ => {
-                    if has_moved {
-                        // The others first.
+                    // The others first. For writes that is so that the engine does theirs as well
+                    // when it does these.
+                    if has_moved | mem::take(&mut self.has_new_writes) {
                         task::current().notify();
                     }
                     return Ok(Async::NotReady);
@@ -329,15 +336,16 @@ impl<E: KvsEngine> Connection<E> {
         }
     }
 
-    /// Requests take effect in their order. An engine that keeps the order of writes may have
-    /// several at once; everything else waits for what is before it.
+    /// Requests take effect in their order. An engine that keeps it may have several at once;
+    /// everything else waits for what is before it.
     fn may_start(&self, request: &Request) -> bool {
-        let is_write = matches!(request.kind(), Kind::Set | Kind::Remove);
-        let all_are_writes = || {
-            let mut in_flight = self.in_flight.iter();
-            in_flight.all(|request| matches!(request.reply, Pending::Write(..)))
-        };
-        self.in_flight.is_empty() || is_write && self.engine.keeps_order() && all_are_writes()
+        let is_for_engine = matches!(request.kind(), Kind::Get | Kind::Set | Kind::Remove);
+        self.in_flight.is_empty() || is_for_engine && self.engine.keeps_order()
+    }
+
+    fn is_behind_writes(&self) -> bool {
+        let last = self.in_flight.back();
+        last.is_some_and(|last| last.is_behind_writes)
     }
 
     fn start(&mut self, request: Request, size: usize) {
@@ -350,6 +358,9 @@ impl<E: KvsEngine> Connection<E> {
         }
         let engine = &self.engine;
         let started = match request {
+            Request::Get { key } if self.is_behind_writes() => {
+                guarded(|| engine.get_in_order(key)).map(Pending::Get)
+            }
             Request::Get { key } => guarded(|| engine.get(key)).map(Pending::Get),
             Request::Set { key, value } => {
                 guarded(|| engine.set(key, value)).map(|done| Pending::Write(kind, done))
@@ -362,15 +373,15 @@ impl<E: KvsEngine> Connection<E> {
                 .map(|stats| known(Response::Stats(Box::new(self.shared.stats(stats))))),
         };
         let started = started.unwrap_or_else(|error| known(error.into()));
-        let size = match &started {
-            Pending::Get(value) => size + value.size(),
-            _ => size,
-        };
+        self.has_new_writes |= matches!(started, Pending::Write(..));
+        let size = size + started.value_size();
         self.push(started, size);
         if !self.has_memory() {
-            // A write that has begun is answered. A read, which is always alone, need not be.
-            if kind == Kind::Get {
-                self.drop_in_flight();
+            // A write that has begun is answered. A read need not be.
+            if kind == Kind::Get
+                && let Some(read) = self.in_flight.pop_back()
+            {
+                self.held -= read.size;
             }
             self.end_with(ConnectionError::Overloaded);
         }
@@ -400,13 +411,12 @@ impl<E: KvsEngine> Connection<E> {
     fn push(&mut self, reply: Pending, size: usize) {
         let size = size + OVERHEAD;
         self.held += size;
-        self.in_flight.push_back(InFlight { reply, size });
-    }
-
-    /// Forgets requests that nobody waits for.
-    fn drop_in_flight(&mut self) {
-        self.in_flight = VecDeque::new();
-        self.held = 0;
+        let is_behind_writes = matches!(reply, Pending::Write(..)) || self.is_behind_writes();
+        self.in_flight.push_back(InFlight {
+            reply,
+            size,
+            is_behind_writes,
+        });
     }
 
     fn push_error(&mut self, error: ConnectionError) {
@@ -422,9 +432,24 @@ impl<E: KvsEngine> Connection<E> {
     fn collect_replies(&mut self) -> bool {
         let mut moved = false;
         while self.output.len() < MAX_OUTPUT
+            && !self.has_new_writes
             && let Some(request) = self.in_flight.front_mut()
-            && let Async::Ready(reply) = request.reply.poll()
         {
+            let value_size = request.reply.value_size();
+            let Async::Ready(reply) = request.reply.poll() else {
+                // A read behind writes knows only now what it will read.
+                let more = request.reply.value_size() - value_size;
+                request.size += more;
+                self.held += more;
+                if more == 0 || self.has_memory() {
+                    break;
+                }
+                self.end(&ConnectionError::Overloaded);
+                if let Some(request) = self.in_flight.front_mut() {
+                    request.reply = known(ConnectionError::Overloaded.into());
+                }
+                continue;
+            };
             moved = true;
             self.held -= request.size;
             self.in_flight.pop_front();
@@ -438,8 +463,8 @@ impl<E: KvsEngine> Connection<E> {
             if matches!(reply, Response::Get(Some(_))) && !self.has_memory() {
                 self.output.truncate(sent_before);
                 self.output.shrink_to_fit();
-                self.drop_in_flight();
-                self.end_with(ConnectionError::Overloaded);
+                protocol::write_frame(&ConnectionError::Overloaded.into(), &mut self.output);
+                self.end(&ConnectionError::Overloaded);
             }
         }
         moved
@@ -512,12 +537,17 @@ impl<E: KvsEngine> Connection<E> {
 
     /// Answers what is in flight, tells the peer why, and that is the end.
     fn end_with(&mut self, error: ConnectionError) {
+        self.end(&error);
+        self.push_error(error);
+    }
+
+    /// Answers what is in flight, and that is the end.
+    fn end(&mut self, error: &ConnectionError) {
         self.shared.log.warn(format_args!("{}: {error}", self.peer));
         self.frame_since = None;
         self.input = Input::default();
         self.next = None;
         self.stage = Stage::Ending;
-        self.push_error(error);
     }
 
     /// Keeps what is in flight and nothing else.
@@ -551,6 +581,14 @@ impl<E: KvsEngine> Future for Connection<E> {
 }
 
 impl Pending {
+    /// Bytes of the value that is being read, as far as the engine knows.
+    fn value_size(&self) -> usize {
+        match self {
+            Pending::Get(value) => value.size(),
+            _ => 0,
+        }
+    }
+
     /// The reply, when it is there. Every request gets one.
     fn poll(&mut self) -> Async<Response> {
         let polled = match self {

@@ -72,9 +72,7 @@ impl Compaction {
         let mut index = index.write();
         for Move { key, from, to } in self.moved.drain(..) {
             // Between a write that failed and this one, somebody may have written the key anew.
-            if index.get(&key) == Some(from) {
-                index.put(&key, Some(to));
-            }
+            index.relocate(&key, from, to);
         }
         Ok(!self.inputs.is_empty())
     }
@@ -102,7 +100,7 @@ impl Compaction {
                 continue;
             };
             seen += bytes.len();
-            if index.get(record.key) == Some(from) {
+            if index.is_at(record.key, from) {
                 let to = Location {
                     offset: self.output_len + self.bytes.len() as u64,
                     generation: self.output.generation,

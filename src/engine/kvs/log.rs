@@ -14,7 +14,7 @@ use log::{error, info, warn};
 use super::KvStoreOptions;
 use super::compaction::Compaction;
 use super::hints;
-use super::index::{Index, Location};
+use super::index::{Index, Location, Place};
 use super::record::{Record, Salt};
 use super::recovery::{Recovered, Sealed};
 use super::segment::{self, Generation, Origin, Segment};
@@ -24,13 +24,39 @@ use crate::engine::files::Directory;
 use crate::error::{KvsError, Result};
 use crate::sync::RwLock;
 
-/// A write that waits for its turn.
+/// What waits for the writer's turn.
 #[derive(Debug)]
-pub(super) struct Write {
-    pub(super) key: String,
-    /// `None` to remove the key.
-    pub(super) value: Option<String>,
-    pub(super) done: oneshot::Sender<Result<()>>,
+pub(super) enum Request {
+    Write {
+        key: String,
+        /// `None` to remove the key.
+        value: Option<String>,
+        done: oneshot::Sender<Result<()>>,
+    },
+    /// To look a key up after the writes before this one, and before those after it.
+    Find {
+        key: String,
+        found: oneshot::Sender<Result<Found>>,
+    },
+}
+
+/// A key, and the place of its value if it has one.
+pub(super) type Found = (String, Option<Place>);
+
+impl Request {
+    /// Roughly the bytes that it puts into the log.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Request::Write { key, value, .. } => key.len() + value.as_ref().map_or(0, String::len),
+            Request::Find { .. } => 0,
+        }
+    }
+}
+
+/// What became of a request, for whoever waits for it.
+enum Answer {
+    Done(oneshot::Sender<Result<()>>, Result<()>),
+    Found(oneshot::Sender<Result<Found>>, Found),
 }
 
 /// How the log is doing.
@@ -83,6 +109,7 @@ impl Log {
             }
         };
         // Whoever was here before may not have synced it, and what we show must not be lost.
+        found.index.keep_bytes(options.cache_bytes);
         let unsynced = Unsynced::new(&*dir, &active, synced, active_len, failure.clone())?;
         Ok(Log {
             dir,
@@ -120,26 +147,46 @@ impl Log {
             && !self.unsynced.is_syncing()
     }
 
-    /// Writes all of `batch` at once, in its order, and tells everyone who waits for it.
-    pub(super) fn commit(&mut self, batch: Vec<Write>) {
-        match self.append(&batch) {
-            Ok(results) => {
-                for (write, result) in batch.into_iter().zip(results) {
-                    let _ = write.done.send(result);
+    /// Writes all that is in `batch` at once, has it take effect in its order, and tells everyone
+    /// who waits for it.
+    pub(super) fn commit(&mut self, batch: Vec<Request>) {
+        let locations = self
+            .append(&batch)
+            .unwrap_or_else(|error| vec![Err(error); batch.len()]);
+        let mut answers = Vec::with_capacity(batch.len());
+        let mut index = self.index.write();
+        for (request, location) in batch.into_iter().zip(locations) {
+            answers.push(match request {
+                Request::Write { key, value, done } => {
+                    match location {
+                        Ok(Some(location)) => index.put(&key, location, value.map(Box::from)),
+                        Ok(None) => index.remove(&key),
+                        Err(_) => {}
+                    }
+                    Answer::Done(done, location.map(drop))
                 }
-            }
-            Err(error) => {
-                for write in batch {
-                    let _ = write.done.send(Err(error.clone()));
+                Request::Find { key, found } => {
+                    let place = index.find(&key);
+                    Answer::Found(found, (key, place))
                 }
+            });
+        }
+        drop(index);
+        for answer in answers {
+            // Where nobody waits any more, nobody misses it.
+            match answer {
+                Answer::Done(done, result) => drop(done.send(result)),
+                Answer::Found(sender, found) => drop(sender.send(Ok(found))),
             }
         }
     }
 
-    /// One result for each write, or the one error that befell them all.
-    fn append(&mut self, batch: &[Write]) -> Result<Vec<Result<()>>> {
-        if batch.is_empty() {
-            return Ok(Vec::new());
+    /// For each request of the batch where its record is, if it has one, or what is wrong with it.
+    /// An error befell all the writes.
+    fn append(&mut self, batch: &[Request]) -> Result<Vec<Result<Option<Location>>>> {
+        let is_write = |request: &Request| matches!(request, Request::Write { .. });
+        if !batch.iter().any(is_write) {
+            return Ok(vec![Ok(None); batch.len()]);
         }
         self.failure.check()?;
         if self.active_len >= self.options.segment_bytes {
@@ -148,13 +195,16 @@ impl Log {
 
         let mut bytes = Vec::new();
         let mut sequence = self.sequence;
-        let mut changes = Vec::with_capacity(batch.len());
         // Which keys are there according to the batch. The index does not show that yet, and only
         // those who remove one want to know.
-        let has_removes = batch.iter().any(|write| write.value.is_none());
+        let is_remove = |request: &Request| matches!(request, Request::Write { value: None, .. });
+        let has_removes = batch.iter().any(is_remove);
         let mut is_there = HashMap::new();
         let index = self.index.read();
-        let results = batch.iter().map(|Write { key, value, .. }| {
+        let locations = batch.iter().map(|request| {
+            let Request::Write { key, value, .. } = request else {
+                return Ok(None);
+            };
             if has_removes {
                 let was_there = is_there.insert(key, value.is_some());
                 if value.is_none() && !was_there.unwrap_or_else(|| index.get(key).is_some()) {
@@ -175,10 +225,9 @@ impl Log {
                 generation: self.active.generation,
                 len: (bytes.len() - start) as u32,
             };
-            changes.push((key, value.map(|_| location)));
-            Ok(())
+            Ok(value.map(|_| location))
         });
-        let results = results.collect();
+        let locations = locations.collect();
         drop(index);
 
         if let Err(error) = self.active.write(&bytes, self.active_len) {
@@ -194,11 +243,7 @@ impl Log {
         }
         self.active_len = len;
         self.sequence = sequence;
-        let mut index = self.index.write();
-        for (key, location) in changes {
-            index.put(key, location);
-        }
-        Ok(results)
+        Ok(locations)
     }
 
     /// Seals the active segment and goes on in a new one.

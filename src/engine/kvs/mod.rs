@@ -25,9 +25,11 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use futures::sync::oneshot;
+
 pub use self::check::{Damage, Lost, Progress, Report, Torn, holds_log, repair, verify};
-use self::index::Index;
-use self::log::{Figures, Log, Write};
+use self::index::{Entry, Index, Place};
+use self::log::{Figures, Log, Request};
 use self::unsynced::Unsynced;
 use super::files::Directory;
 use super::{DataDir, EngineFuture, EngineKind, EngineStats, KvsEngine, SyncLevel, Together};
@@ -67,6 +69,7 @@ pub struct KvStoreOptions {
     sync: SyncLevel,
     segment_bytes: u64,
     dead_bytes: u64,
+    cache_bytes: u64,
 }
 
 impl Default for KvStoreOptions {
@@ -74,7 +77,8 @@ impl Default for KvStoreOptions {
         KvStoreOptions {
             sync: SyncLevel::default(),
             segment_bytes: 64 * 1024 * 1024,
-            dead_bytes: 1024 * 1024,
+            dead_bytes: 16 * 1024 * 1024,
+            cache_bytes: 64 * 1024 * 1024,
         }
     }
 }
@@ -96,11 +100,19 @@ impl KvStoreOptions {
 
     /// The number of dead bytes, of older values and removed keys, below which compaction is not
     /// worth its syncs. It begins when that many are dead, and no fewer than are alive. The
-    /// default is 1 MiB.
+    /// default is 16 MiB.
     #[must_use]
     pub fn dead_bytes(mut self, bytes: u64) -> KvStoreOptions {
         // With none dead there is nothing to be won.
         self.dead_bytes = bytes.max(1);
+        self
+    }
+
+    /// The memory in bytes for values that were in use lately, of up to 16 KiB each. The system has
+    /// them in memory, too, but asking it takes most of the time of a read. The default is 64 MiB.
+    #[must_use]
+    pub fn cache_bytes(mut self, bytes: u64) -> KvStoreOptions {
+        self.cache_bytes = bytes;
         self
     }
 
@@ -195,10 +207,17 @@ impl<P: ThreadPool> KvStore<P> {
         if let Err(error) = record::check_lengths(&key, value.as_deref()) {
             return EngineFuture::done(Err(error));
         }
+        self.put_off(|done| Request::Write { key, value, done })
+    }
+
+    /// Has a request wait for its turn.
+    fn put_off<T>(
+        &self,
+        request: impl FnOnce(oneshot::Sender<Result<T>>) -> Request,
+    ) -> EngineFuture<T> {
         let shared = &self.handle.shared;
-        let (done, future) = EngineFuture::put_off(Arc::clone(shared) as Arc<dyn Together>);
-        let write = Write { key, value, done };
-        shared.queue.lock().waiting.push_back(write);
+        let (sender, future) = EngineFuture::put_off(Arc::clone(shared) as Arc<dyn Together>);
+        shared.queue.lock().waiting.push_back(request(sender));
         future
     }
 }
@@ -209,16 +228,20 @@ impl<P: ThreadPool> KvsEngine for KvStore<P> {
     }
 
     fn get(&self, key: String) -> EngineFuture<Option<String>> {
-        let Some((location, segment)) = self.handle.shared.index.read().find(&key) else {
-            return EngineFuture::done(Ok(None));
-        };
-        let value = match segment.value_at_once(location, &key) {
-            Some(value) => EngineFuture::done(value.map(Some)),
-            None => EngineFuture::spawn(&self.handle.shared.pool(), move || {
-                segment.value(location, &key).map(Some)
-            }),
-        };
-        value.with_size(location.len as usize)
+        let shared = &self.handle.shared;
+        let index = shared.index.read();
+        if let Some(value) = index.get(&key).and_then(Entry::value) {
+            return EngineFuture::done(Ok(Some(value.to_owned()))).with_size(value.len());
+        }
+        let place = index.find(&key);
+        drop(index);
+        shared.read(key, place)
+    }
+
+    fn get_in_order(&self, key: String) -> EngineFuture<Option<String>> {
+        let shared = Arc::clone(&self.handle.shared);
+        let found = self.put_off(|found| Request::Find { key, found });
+        found.and_go_on(move |(key, place)| shared.read(key, place))
     }
 
     fn remove(&self, key: String) -> EngineFuture<()> {
@@ -301,6 +324,31 @@ impl<P: ThreadPool> Shared<P> {
     fn pool(&self) -> P {
         self.pool.lock().clone()
     }
+
+    /// The value of `key` that is at `place`.
+    fn read(&self, key: String, place: Option<Place>) -> EngineFuture<Option<String>> {
+        let Some(Place { location, segment }) = place else {
+            return EngineFuture::done(Ok(None));
+        };
+        if let Some(entry) = self.index.read().get(&key)
+            && entry.location == location
+            && let Some(value) = entry.value()
+        {
+            return EngineFuture::done(Ok(Some(value.to_owned())));
+        }
+        let value = match segment.value_at_once(location, &key) {
+            Some(value) => {
+                if let Ok(value) = &value {
+                    self.index.write().keep(&key, location, value);
+                }
+                EngineFuture::done(value.map(Some))
+            }
+            None => EngineFuture::spawn(&self.pool(), move || {
+                segment.value(location, &key).map(Some)
+            }),
+        };
+        value.with_size(location.len as usize)
+    }
 }
 
 impl<P: ThreadPool> Together for Shared<P> {
@@ -327,7 +375,7 @@ impl<P: ThreadPool> Together for Shared<P> {
 #[derive(Debug)]
 struct Queue {
     /// What the next round will write.
-    waiting: VecDeque<Write>,
+    waiting: VecDeque<Request>,
     /// `None` while a round has it.
     log: Option<Log>,
     is_closing: bool,
@@ -335,7 +383,7 @@ struct Queue {
 
 impl Queue {
     /// Whoever waits longest, as many as fit into a write of reasonable size.
-    fn next_batch(&mut self) -> Vec<Write> {
+    fn next_batch(&mut self) -> Vec<Request> {
         let n = self.count(BATCH_BYTES);
         self.waiting.drain(..n).collect()
     }
@@ -348,9 +396,9 @@ impl Queue {
     /// How many of the writes that wait come before so many bytes are full.
     fn count(&self, max_bytes: usize) -> usize {
         let mut bytes = 0;
-        let batch = self.waiting.iter().take_while(|write| {
+        let batch = self.waiting.iter().take_while(|request| {
             let has_room = bytes < max_bytes;
-            bytes += write.key.len() + write.value.as_ref().map_or(0, String::len);
+            bytes += request.len();
             has_room
         });
         batch.count()

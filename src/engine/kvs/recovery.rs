@@ -7,7 +7,7 @@ use std::sync::Arc;
 use log::{info, warn};
 
 use super::hints::{self, Hints};
-use super::index::Index;
+use super::index::{Index, Location};
 use super::record::Salt;
 use super::segment::{self, Found, Generation, Listing, Origin, Scanner, Segment};
 use super::unsynced::LastRun;
@@ -120,7 +120,7 @@ impl Recovered {
                 .filter(|hints| hints.segment_len == end)
                 .and_then(|hints| {
                     hints.read(|key, location, _, has_value| {
-                        log.index.put(key, has_value.then_some(location));
+                        note(&mut log.index, key, has_value.then_some(location));
                     })?;
                     Some(hints.sequence)
                 });
@@ -219,7 +219,14 @@ impl Recovered {
         else {
             return Ok(false);
         };
-        self.index.put(record.key, record.value.map(|_| location));
+        note(&mut self.index, record.key, record.value.map(|_| location));
         Ok(true)
+    }
+}
+
+fn note(index: &mut Index, key: &str, location: Option<Location>) {
+    match location {
+        Some(location) => index.put(key, location, None),
+        None => index.remove(key),
     }
 }
