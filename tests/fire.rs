@@ -282,7 +282,7 @@ fn a_value_that_there_is_no_memory_for_is_not_sent() {
 
 /// An engine whose writes wait until the test says so.
 #[derive(Clone, Default)]
-struct SlowWrites(Arc<Mutex<Vec<oneshot::Sender<kvs::Result<()>>>>>);
+struct SlowWrites(Arc<Mutex<Vec<oneshot::Sender<EngineFuture<()>>>>>);
 
 impl SlowWrites {
     /// Waits until that many writes are under way.
@@ -295,7 +295,7 @@ impl SlowWrites {
     fn finish(&self) {
         for write in self.0.lock().unwrap().drain(..) {
             // Who asked for it may be gone.
-            let _ = write.send(Ok(()));
+            let _ = write.send(EngineFuture::done(Ok(())));
         }
     }
 }

@@ -259,7 +259,8 @@ fn a_shutdown_answers_what_is_in_flight_and_ends_the_run() {
     let gate = engine.next_request();
     server.shutdown_handle().shutdown();
     client.send(r#"{"Get":{"key":"too late"}}"#);
-    gate.send(Ok(Some("v".to_owned()))).unwrap();
+    gate.send(EngineFuture::done(Ok(Some("v".to_owned()))))
+        .unwrap();
     assert_eq!(client.receive(), r#"{"Get":"v"}"#);
     server.stop();
     assert!(engine.is_idle(), "a request was started after the shutdown");
@@ -293,7 +294,7 @@ fn running_out_of_descriptors_does_not_end_the_accept_loop() {
 #[derive(Clone, Default)]
 struct GatedEngine(Arc<(Mutex<VecDeque<Gate>>, Condvar)>);
 
-type Gate = oneshot::Sender<kvs::Result<Option<String>>>;
+type Gate = oneshot::Sender<EngineFuture<Option<String>>>;
 
 impl GatedEngine {
     fn next_request(&self) -> Gate {

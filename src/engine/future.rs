@@ -28,12 +28,12 @@ enum State<T> {
     /// `None` once the result has been handed out.
     Done(Option<Result<T>>),
     Waiting {
-        result: oneshot::Receiver<Result<T>>,
+        next: oneshot::Receiver<EngineFuture<T>>,
         /// `None` once it has begun.
         put_off: Option<PutOff>,
     },
-    /// What comes next is known only when this is done.
-    First(Box<dyn Future<Item = EngineFuture<T>, Error = KvsError> + Send>),
+    /// What is not worth beginning before somebody polls.
+    Lazy(Option<Box<dyn FnOnce() -> EngineFuture<T> + Send>>),
 }
 
 /// Work that waits for others of its kind to be done together with.
@@ -41,6 +41,8 @@ pub trait Together: Send + Sync {
     /// Sees to it that all that waits is done.
     fn begin(self: Arc<Self>);
 }
+
+const TOO_LATE: &str = "an engine's future was polled after it was done";
 
 /// It begins when this is dropped.
 struct PutOff(Option<Arc<dyn Together>>);
@@ -50,7 +52,7 @@ impl<T: fmt::Debug> fmt::Debug for State<T> {
         match self {
             State::Done(result) => f.debug_tuple("Done").field(result).finish(),
             State::Waiting { .. } => f.write_str("Waiting"),
-            State::First(_) => f.write_str("First"),
+            State::Lazy(_) => f.write_str("Lazy"),
         }
     }
 }
@@ -69,25 +71,24 @@ impl<T> EngineFuture<T> {
         EngineFuture::new(State::Done(Some(result)))
     }
 
-    /// A future that is done when a result is sent through the other end, and fails with
+    /// A future that goes on as the one that is sent through the other end, and fails with
     /// [`KvsError::EngineStopped`] when that is dropped instead.
-    pub fn pending() -> (oneshot::Sender<Result<T>>, EngineFuture<T>) {
-        let (sender, result) = oneshot::channel();
+    pub fn pending() -> (oneshot::Sender<EngineFuture<T>>, EngineFuture<T>) {
+        let (sender, next) = oneshot::channel();
         let put_off = None;
-        (
-            sender,
-            EngineFuture::new(State::Waiting { result, put_off }),
-        )
+        (sender, EngineFuture::new(State::Waiting { next, put_off }))
     }
 
     /// The same for a part of `work`, which begins when somebody polls this or drops it.
-    pub fn put_off(work: Arc<dyn Together>) -> (oneshot::Sender<Result<T>>, EngineFuture<T>) {
-        let (sender, result) = oneshot::channel();
+    pub fn put_off(work: Arc<dyn Together>) -> (oneshot::Sender<EngineFuture<T>>, EngineFuture<T>) {
+        let (sender, next) = oneshot::channel();
         let put_off = Some(PutOff(Some(work)));
-        (
-            sender,
-            EngineFuture::new(State::Waiting { result, put_off }),
-        )
+        (sender, EngineFuture::new(State::Waiting { next, put_off }))
+    }
+
+    /// A future that goes on as what `begin` comes to, with the first poll.
+    pub fn lazy(begin: impl FnOnce() -> EngineFuture<T> + Send + 'static) -> EngineFuture<T> {
+        EngineFuture::new(State::Lazy(Some(Box::new(begin))))
     }
 
     /// Begins what was put off, for whoever polls later and wants it on its way meanwhile.
@@ -108,20 +109,9 @@ impl<T> EngineFuture<T> {
         pool.spawn(move || {
             let result = job();
             // Where nobody waits any more, nobody misses the result.
-            let _ = sender.send(result);
+            let _ = sender.send(EngineFuture::done(result));
         });
         future
-    }
-
-    /// When this is done and somebody polls, goes on with what `next` makes of the result.
-    pub fn and_go_on<U>(
-        self,
-        next: impl FnOnce(T) -> EngineFuture<U> + Send + 'static,
-    ) -> EngineFuture<U>
-    where
-        T: Send + 'static,
-    {
-        EngineFuture::new(State::First(Box::new(self.map(next))))
     }
 
     /// Says how many bytes the result will take, so that a server can have that many ready, or do
@@ -146,25 +136,22 @@ impl<T> Future for EngineFuture<T> {
     type Error = KvsError;
 
     fn poll(&mut self) -> Poll<T, KvsError> {
-        match &mut self.state {
-            State::Done(result) => result
-                .take()
-                .expect("an engine's future was polled after it was done")
-                .map(Async::Ready),
-            State::First(first) => {
-                *self = try_ready!(first.poll());
-                self.poll()
+        let next = match &mut self.state {
+            State::Done(result) => {
+                let result = result.take().expect(TOO_LATE);
+                return result.map(Async::Ready);
             }
-            State::Waiting { result, put_off } => {
+            State::Waiting { next, put_off } => {
                 *put_off = None;
-                match result.poll() {
-                    Ok(Async::Ready(result)) => result.map(Async::Ready),
-                    Ok(Async::NotReady) => Ok(Async::NotReady),
-                    Err(oneshot::Canceled) => Err(KvsError::EngineStopped {
-                        reason: "its job panicked".to_owned(),
-                    }),
-                }
+                let next = next.poll().map_err(|oneshot::Canceled| {
+                    let reason = "its job panicked".to_owned();
+                    KvsError::EngineStopped { reason }
+                });
+                try_ready!(next)
             }
-        }
+            State::Lazy(begin) => begin.take().expect(TOO_LATE)(),
+        };
+        *self = next;
+        self.poll()
     }
 }

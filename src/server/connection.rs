@@ -5,6 +5,7 @@
 //! goes round as long as anything moves, and it is [`Async::NotReady`] only when each of the
 //! things that it waits for will wake it.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::io;
 use std::mem;
@@ -41,8 +42,8 @@ const OVERHEAD: usize = 256;
 /// Bytes of replies that wait to be sent before no more are made.
 const MAX_OUTPUT: usize = 64 * 1024;
 
-/// Bytes that are kept for replies while there are none.
-const IDLE_OUTPUT: usize = 1024;
+/// Bytes of the longest buffer for replies that is kept for the next connection that has some.
+const MAX_SPARE: usize = 16 * 1024;
 
 /// Bytes that a connection may hold however little is left for all.
 const FREE: usize = 32 * 1024;
@@ -59,6 +60,12 @@ const LINGER: Duration = Duration::from_secs(1);
 
 /// How long a peer waits that has shown a wrong token.
 const WRONG_TOKEN: Duration = Duration::from_secs(1);
+
+thread_local! {
+    /// An empty buffer for replies. A connection needs one only from the first of them until all
+    /// are sent.
+    static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
 
 /// Serves one peer until it closes, the connection breaks, or the server shuts down.
 pub(super) struct Connection<E> {
@@ -289,7 +296,7 @@ impl<E: KvsEngine> Connection<E> {
                 None => match self.input.next_frame(self.max_frame()) {
                     Ok(None) => break,
                     Ok(Some(frame)) => {
-                        let (request, size) = (serde_json::from_slice(frame), frame.len());
+                        let (request, size) = (protocol::read_request(frame), frame.len());
                         self.input.trim();
                         moved = true;
                         self.frame_since = None;
@@ -300,7 +307,7 @@ impl<E: KvsEngine> Connection<E> {
                                 return true;
                             }
                             Err(error) => {
-                                self.push_error(error.into());
+                                self.push_error(error);
                                 continue;
                             }
                         }
@@ -373,10 +380,9 @@ impl<E: KvsEngine> Connection<E> {
                 .map(|stats| known(Response::Stats(Box::new(self.shared.stats(stats))))),
         };
         let started = started.unwrap_or_else(|error| known(error.into()));
-        self.has_new_writes |= matches!(started, Pending::Write(..));
         let size = size + started.value_size();
         self.push(started, size);
-        if !self.has_memory() {
+        if self.stage == Stage::Serving && !self.has_memory() {
             // A write that has begun is answered. A read need not be.
             if kind == Kind::Get
                 && let Some(read) = self.in_flight.pop_back()
@@ -408,10 +414,19 @@ impl<E: KvsEngine> Connection<E> {
         }
     }
 
-    fn push(&mut self, reply: Pending, size: usize) {
+    fn push(&mut self, mut reply: Pending, size: usize) {
+        let is_write = matches!(reply, Pending::Write(..));
+        self.has_new_writes |= is_write;
+        if self.in_flight.is_empty()
+            && !is_write
+            && let Async::Ready(reply) = reply.poll()
+        {
+            self.send(&reply);
+            return;
+        }
         let size = size + OVERHEAD;
         self.held += size;
-        let is_behind_writes = matches!(reply, Pending::Write(..)) || self.is_behind_writes();
+        let is_behind_writes = is_write || self.is_behind_writes();
         self.in_flight.push_back(InFlight {
             reply,
             size,
@@ -453,21 +468,29 @@ impl<E: KvsEngine> Connection<E> {
             moved = true;
             self.held -= request.size;
             self.in_flight.pop_front();
-            self.shared.counters.reply(&reply);
-            if self.stage == Stage::Broken {
-                continue;
-            }
-            let sent_before = self.output.len();
-            protocol::write_frame(&reply, &mut self.output);
-            // Other replies are short, and few of them wait.
-            if matches!(reply, Response::Get(Some(_))) && !self.has_memory() {
-                self.output.truncate(sent_before);
-                self.output.shrink_to_fit();
-                protocol::write_frame(&ConnectionError::Overloaded.into(), &mut self.output);
-                self.end(&ConnectionError::Overloaded);
-            }
+            self.send(&reply);
         }
         moved
+    }
+
+    /// Has a reply sent.
+    fn send(&mut self, reply: &Response) {
+        self.shared.counters.reply(reply);
+        if self.stage == Stage::Broken {
+            return;
+        }
+        let sent_before = self.output.len();
+        if self.output.capacity() == 0 {
+            self.output = SPARE.take();
+        }
+        protocol::write_frame(reply, &mut self.output);
+        // Other replies are short, and few of them wait.
+        if matches!(reply, Response::Get(Some(_))) && !self.has_memory() {
+            self.output.truncate(sent_before);
+            self.output.shrink_to_fit();
+            protocol::write_frame(&ConnectionError::Overloaded.into(), &mut self.output);
+            self.end(&ConnectionError::Overloaded);
+        }
     }
 
     /// Takes its share of the memory for what it holds and is about to read, if there is enough.
@@ -480,6 +503,10 @@ impl<E: KvsEngine> Connection<E> {
     /// Sends what the socket takes.
     fn write(&mut self) -> io::Result<bool> {
         let mut moved = false;
+        if self.has_new_writes {
+            // What comes before them goes with their replies.
+            return Ok(moved);
+        }
         while self.sent < self.output.len() {
             match self.socket.poll_write(&self.output[self.sent..])? {
                 Async::Ready(0) => return Err(io::ErrorKind::WriteZero.into()),
@@ -493,11 +520,12 @@ impl<E: KvsEngine> Connection<E> {
                 }
             }
         }
-        self.output.clear();
+        let mut output = mem::take(&mut self.output);
         self.sent = 0;
         self.output_since = None;
-        if self.output.capacity() > IDLE_OUTPUT {
-            self.output = Vec::new();
+        if (1..=MAX_SPARE).contains(&output.capacity()) {
+            output.clear();
+            SPARE.set(output);
         }
         if self.in_flight.is_empty() {
             self.in_flight.shrink_to(8);

@@ -7,12 +7,12 @@
 use std::convert::Infallible;
 use std::io;
 use std::num::NonZero;
-use std::panic::AssertUnwindSafe;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 
-use futures::Future;
 use futures::sync::oneshot;
+use futures::{Async, Future, Poll};
 use log::warn;
 use tokio::runtime::current_thread::{Handle, Runtime};
 
@@ -55,12 +55,22 @@ impl Spawner {
     pub(super) fn spawn(&mut self, task: impl Future<Item = (), Error = ()> + Send + 'static) {
         let handle = &self.handles[self.next];
         self.next = (self.next + 1) % self.handles.len();
-        // The panic hook has reported it.
-        let task = AssertUnwindSafe(task).catch_unwind();
-        let task = task.then(|end| end.unwrap_or(Ok(())));
-        if handle.spawn(task).is_err() {
+        if handle.spawn(Guarded(task)).is_err() {
             warn!("a connection came when the server had stopped");
         }
+    }
+}
+
+/// A task whose panic is its end. The combinator for that moves the task twice with each poll.
+struct Guarded<T>(T);
+
+impl<T: Future<Item = (), Error = ()>> Future for Guarded<T> {
+    type Item = ();
+    type Error = ();
+
+    fn poll(&mut self) -> Poll<(), ()> {
+        // It is not polled again. The panic hook has reported it.
+        panic::catch_unwind(AssertUnwindSafe(|| self.0.poll())).unwrap_or(Ok(Async::Ready(())))
     }
 }
 

@@ -14,13 +14,13 @@ use log::{error, info, warn};
 use super::KvStoreOptions;
 use super::compaction::Compaction;
 use super::hints;
-use super::index::{Index, Location, Place};
+use super::index::{Index, Location};
 use super::record::{Record, Salt};
 use super::recovery::{Recovered, Sealed};
 use super::segment::{self, Generation, Origin, Segment};
 use super::unsynced::Unsynced;
-use crate::engine::SyncLevel;
 use crate::engine::files::Directory;
+use crate::engine::{EngineFuture, SyncLevel};
 use crate::error::{KvsError, Result};
 use crate::sync::RwLock;
 
@@ -31,17 +31,14 @@ pub(super) enum Request {
         key: String,
         /// `None` to remove the key.
         value: Option<String>,
-        done: oneshot::Sender<Result<()>>,
+        done: oneshot::Sender<EngineFuture<()>>,
     },
     /// To look a key up after the writes before this one, and before those after it.
     Find {
         key: String,
-        found: oneshot::Sender<Result<Found>>,
+        found: oneshot::Sender<EngineFuture<Option<String>>>,
     },
 }
-
-/// A key, and the place of its value if it has one.
-pub(super) type Found = (String, Option<Place>);
 
 impl Request {
     /// Roughly the bytes that it puts into the log.
@@ -55,8 +52,11 @@ impl Request {
 
 /// What became of a request, for whoever waits for it.
 enum Answer {
-    Done(oneshot::Sender<Result<()>>, Result<()>),
-    Found(oneshot::Sender<Result<Found>>, Found),
+    Done(oneshot::Sender<EngineFuture<()>>, Result<()>),
+    Found(
+        oneshot::Sender<EngineFuture<Option<String>>>,
+        EngineFuture<Option<String>>,
+    ),
 }
 
 /// How the log is doing.
@@ -148,8 +148,12 @@ impl Log {
     }
 
     /// Writes all that is in `batch` at once, has it take effect in its order, and tells everyone
-    /// who waits for it.
-    pub(super) fn commit(&mut self, batch: Vec<Request>) {
+    /// who waits for it. Looking up a key is up to `find`.
+    pub(super) fn commit(
+        &mut self,
+        batch: Vec<Request>,
+        find: impl Fn(&Index, String) -> EngineFuture<Option<String>>,
+    ) {
         let locations = self
             .append(&batch)
             .unwrap_or_else(|error| vec![Err(error); batch.len()]);
@@ -165,18 +169,15 @@ impl Log {
                     }
                     Answer::Done(done, location.map(drop))
                 }
-                Request::Find { key, found } => {
-                    let place = index.find(&key);
-                    Answer::Found(found, (key, place))
-                }
+                Request::Find { key, found } => Answer::Found(found, find(&index, key)),
             });
         }
         drop(index);
         for answer in answers {
             // Where nobody waits any more, nobody misses it.
             match answer {
-                Answer::Done(done, result) => drop(done.send(result)),
-                Answer::Found(sender, found) => drop(sender.send(Ok(found))),
+                Answer::Done(done, result) => drop(done.send(EngineFuture::done(result))),
+                Answer::Found(found, value) => drop(found.send(value)),
             }
         }
     }

@@ -43,6 +43,9 @@ const BATCH_BYTES: usize = 4 * 1024 * 1024;
 /// Bytes up to which a round need not go to the pool.
 const BATCH_AT_ONCE: usize = 256 * 1024;
 
+/// Bytes up to which a value may wait in memory for whoever asked for it.
+const SHORT: usize = 256;
+
 /// A log-structured store in a directory of its own.
 ///
 /// ```
@@ -213,7 +216,7 @@ impl<P: ThreadPool> KvStore<P> {
     /// Has a request wait for its turn.
     fn put_off<T>(
         &self,
-        request: impl FnOnce(oneshot::Sender<Result<T>>) -> Request,
+        request: impl FnOnce(oneshot::Sender<EngineFuture<T>>) -> Request,
     ) -> EngineFuture<T> {
         let shared = &self.handle.shared;
         let (sender, future) = EngineFuture::put_off(Arc::clone(shared) as Arc<dyn Together>);
@@ -239,9 +242,7 @@ impl<P: ThreadPool> KvsEngine for KvStore<P> {
     }
 
     fn get_in_order(&self, key: String) -> EngineFuture<Option<String>> {
-        let shared = Arc::clone(&self.handle.shared);
-        let found = self.put_off(|found| Request::Find { key, found });
-        found.and_go_on(move |(key, place)| shared.read(key, place))
+        self.put_off(|found| Request::Find { key, found })
     }
 
     fn remove(&self, key: String) -> EngineFuture<()> {
@@ -301,7 +302,8 @@ impl<P: ThreadPool> Drop for Handle<P> {
         };
         // What nobody has asked for yet.
         while !queue.waiting.is_empty() {
-            log.commit(queue.next_batch());
+            let find = |index: &Index, key| self.shared.find(index, key);
+            log.commit(queue.next_batch(), find);
         }
         // A failure is in the log lines, and there is nobody left to tell.
         let _ = self.unsynced.sync_with_watermark();
@@ -323,6 +325,19 @@ struct Shared<P> {
 impl<P: ThreadPool> Shared<P> {
     fn pool(&self) -> P {
         self.pool.lock().clone()
+    }
+
+    /// The value that `key` has now, but short of what might take much time or memory: that is
+    /// left until somebody polls for it.
+    fn find(self: &Arc<Self>, index: &Index, key: String) -> EngineFuture<Option<String>> {
+        let value = index.get(&key).and_then(Entry::value);
+        match value.filter(|value| value.len() <= SHORT) {
+            Some(value) => EngineFuture::done(Ok(Some(value.to_owned()))),
+            None => {
+                let (shared, place) = (Arc::clone(self), index.find(&key));
+                EngineFuture::lazy(move || shared.read(key, place))
+            }
+        }
     }
 
     /// The value of `key` that is at `place`.
@@ -448,7 +463,7 @@ impl<P: ThreadPool> Round<P> {
         self.has_run = true;
         let batch = self.shared.queue.lock().next_batch();
         if let Some(log) = &mut self.log {
-            log.commit(batch);
+            log.commit(batch, |index, key| self.shared.find(index, key));
             self.has_more_to_do = has_more_to_do(log);
             *self.shared.figures.lock() = log.figures();
         }
