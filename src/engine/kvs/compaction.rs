@@ -4,9 +4,13 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::index::{Index, Location};
+use super::log::Failure;
 use super::segment::{self, Found, Scanner, Segment};
 use crate::error::{KvsError, Result};
 use crate::sync::RwLock;
+
+/// How many records move while readers wait.
+const AT_A_TIME: usize = 64;
 
 /// A compaction under way: the live records of some sealed segments move to a new one.
 ///
@@ -25,6 +29,7 @@ pub(super) struct Compaction {
     /// What is wrong with the inputs. There is no next try for that: whatever could not be read
     /// must not be left out.
     damage: Option<KvsError>,
+    failure: Failure,
 }
 
 /// A key whose record moves.
@@ -37,7 +42,11 @@ struct Move {
 
 impl Compaction {
     /// Compacts `inputs`, segments with their lengths, oldest first, into the new segment `output`.
-    pub(super) fn new(inputs: Vec<(Arc<Segment>, u64)>, output: Arc<Segment>) -> Compaction {
+    pub(super) fn new(
+        inputs: Vec<(Arc<Segment>, u64)>,
+        output: Arc<Segment>,
+        failure: Failure,
+    ) -> Compaction {
         let scanners = inputs.into_iter();
         Compaction {
             inputs: scanners
@@ -48,13 +57,23 @@ impl Compaction {
             bytes: Vec::new(),
             moved: Vec::new(),
             damage: None,
+            failure,
         }
     }
 
-    /// Goes through about `bytes` bytes of the old segments, and says whether there is more.
+    /// Goes through about `bytes` bytes of the old segments, and says whether there is more. Where
+    /// there is not, the new segment is complete and on the disk.
     pub(super) fn step(&mut self, index: &RwLock<Index>, bytes: usize) -> Result<bool> {
         if let Some(error) = &self.damage {
             return Err(error.clone());
+        }
+        if self.moved.is_empty() && self.inputs.is_empty() {
+            self.output.complete(self.output_len)?;
+            let synced = self.output.sync();
+            // After a failed sync nobody can tell what is on the disk, and another one would not
+            // either.
+            synced.inspect_err(|error| self.failure.set(error))?;
+            return Ok(false);
         }
         if self.moved.is_empty()
             && let Err(error) = self.collect(index, bytes)
@@ -69,22 +88,24 @@ impl Compaction {
         self.output.write(&self.bytes, self.output_len)?;
         self.output_len += self.bytes.len() as u64;
         self.bytes.clear();
-        let mut index = index.write();
-        for Move { key, from, to } in self.moved.drain(..) {
-            // Between a write that failed and this one, somebody may have written the key anew.
-            index.relocate(&key, from, to);
+        for some in self.moved.chunks(AT_A_TIME) {
+            let mut index = index.write();
+            for Move { key, from, to } in some {
+                // Meanwhile somebody may have written the key anew.
+                index.relocate(key, *from, *to);
+            }
         }
-        Ok(!self.inputs.is_empty())
+        self.moved.clear();
+        Ok(true)
     }
 
-    /// The new segment and its length. It is complete once there is nothing more to do.
+    /// The new segment and its length.
     pub(super) fn output(&self) -> (Arc<Segment>, u64) {
         (Arc::clone(&self.output), self.output_len)
     }
 
     /// Picks the live ones out of the next records.
     fn collect(&mut self, index: &RwLock<Index>, step: usize) -> Result<()> {
-        let index = index.read();
         let mut seen = 0;
         while seen < step {
             let Some(input) = self.inputs.front_mut() else {
@@ -100,7 +121,7 @@ impl Compaction {
                 continue;
             };
             seen += bytes.len();
-            if index.is_at(record.key, from) {
+            if index.read().is_at(record.key, from) {
                 let to = Location {
                     offset: self.output_len + self.bytes.len() as u64,
                     generation: self.output.generation,

@@ -56,9 +56,8 @@ impl Writer {
         self.scanner.segment().generation
     }
 
-    /// Goes through about `step` bytes of the segment, and says whether there is more. Where there
-    /// is not, the hints are complete.
-    pub(super) fn step(&mut self, dir: &dyn Directory, step: usize) -> Result<bool> {
+    /// Goes through about `step` bytes of the segment, and says whether there is more.
+    pub(super) fn step(&mut self, step: usize) -> Result<bool> {
         let mut hints = Vec::new();
         let mut seen = 0;
         let mut is_done = false;
@@ -84,9 +83,13 @@ impl Writer {
                 self.scanner.sequence(),
             );
             self.write(&header, 0)?;
-            segment::publish(dir, &name(self.generation()))?;
         }
         Ok(!is_done)
+    }
+
+    /// Has the hints count, when they are complete.
+    pub(super) fn publish(&self, dir: &dyn Directory) -> Result<()> {
+        segment::publish(dir, &name(self.generation()))
     }
 
     fn write(&self, bytes: &[u8], offset: u64) -> Result<()> {

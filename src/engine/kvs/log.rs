@@ -19,6 +19,7 @@ use super::record::{Record, Salt};
 use super::recovery::{Recovered, Sealed};
 use super::segment::{self, Generation, Origin, Segment};
 use super::unsynced::Unsynced;
+use super::work::Work;
 use crate::engine::files::Directory;
 use crate::engine::{EngineFuture, SyncLevel};
 use crate::error::{KvsError, Result};
@@ -83,11 +84,13 @@ pub(super) struct Log {
     sealed: BTreeMap<Generation, Sealed>,
     /// The number of the last write.
     sequence: u64,
-    compaction: Option<Compaction>,
-    compacted: Option<Instant>,
-    hints: Option<hints::Writer>,
-    /// Whether the last piece of background work failed, and that has been reported.
+    /// Whether something is being done in the background.
+    is_working: bool,
+    /// A compaction that could not go on.
+    stalled: Option<Compaction>,
+    /// Whether that has been reported.
     is_stalled: bool,
+    compacted: Option<Instant>,
     failure: Failure,
 }
 
@@ -120,10 +123,10 @@ impl Log {
             active_len,
             sealed: found.sealed,
             sequence: found.sequence,
-            compaction: None,
-            compacted: None,
-            hints: None,
+            is_working: false,
+            stalled: None,
             is_stalled: false,
+            compacted: None,
             failure,
         })
     }
@@ -264,51 +267,85 @@ impl Log {
         Ok(())
     }
 
-    /// Does a piece of what is to be done in the background, and says whether there is more to do
-    /// at once.
-    pub(super) fn tidy(&mut self) -> bool {
-        if self.failure.check().is_err() {
-            return false;
-        }
-        let step = self.tidy_step();
-        let was_stalled = std::mem::replace(&mut self.is_stalled, step.is_err());
-        match &step {
-            Err(error @ KvsError::Damaged { .. }) if !was_stalled => {
-                warn!("no more compaction until this is repaired: {error}");
-            }
-            Err(error) if !was_stalled => {
-                warn!("compaction cannot go on, and tries again with the next writes: {error}");
-            }
-            _ => {}
-        }
-        step.unwrap_or(false)
-    }
-
     /// Whether there is something to be done in the background.
     pub(super) fn is_untidy(&self) -> bool {
-        self.compaction.is_some()
-            || self.hints.is_some()
-            || self.wants_compaction()
-            || self.sealed.values().any(|sealed| sealed.wants_hints)
+        !self.is_working
+            && (self.stalled.is_some()
+                || self.wants_compaction()
+                || self.sealed.values().any(|sealed| sealed.wants_hints))
     }
 
     fn wants_compaction(&self) -> bool {
         self.dead_bytes() >= self.index.read().live_bytes().max(self.options.dead_bytes)
     }
 
-    fn tidy_step(&mut self) -> Result<bool> {
-        if self.compaction.is_some() {
-            self.compaction_step()
-        } else if self.hints.is_some() {
-            Ok(self.hints_step())
-        } else if self.wants_compaction() {
-            self.start_compaction()
-        } else {
-            Ok(self.start_hints())
+    /// Has what was done in the background take effect, and says what is to be done there next.
+    pub(super) fn tidy(&mut self, done: Option<(Work, Result<()>)>) -> Option<Work> {
+        let is_synced = matches!(done, Some((Work::Sync, Ok(()))));
+        let finished = match done {
+            Some((work, result)) => self.finish(work, result),
+            None => Ok(()),
+        };
+        if self.is_working || self.failure.check().is_err() {
+            return None;
+        }
+        match finished.and_then(|()| self.next_work(is_synced)) {
+            Ok(work) => {
+                self.is_working = work.is_some();
+                work
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut self.is_stalled, true) {
+                    warn!("compaction cannot go on, and tries again with the next writes: {error}");
+                }
+                None
+            }
         }
     }
 
-    fn start_compaction(&mut self) -> Result<bool> {
+    fn finish(&mut self, work: Work, result: Result<()>) -> Result<()> {
+        self.is_working = false;
+        match work {
+            Work::Sync => result,
+            Work::Hints(writer) => {
+                if let Err(error) = result.and_then(|()| writer.publish(&*self.dir)) {
+                    warn!("going on without hints: {error}");
+                    let name = segment::unfinished(&hints::name(writer.generation()));
+                    if let Err(error) = segment::remove(&*self.dir, &name) {
+                        warn!("{error}");
+                    }
+                }
+                Ok(())
+            }
+            Work::Compaction(compaction) => {
+                let finished = result.and_then(|()| self.finish_compaction(&compaction));
+                match &finished {
+                    Ok(()) => self.is_stalled = false,
+                    Err(error @ KvsError::Damaged { .. }) => {
+                        warn!("no more compaction until this is repaired: {error}");
+                        // It never comes to its end.
+                        self.is_working = true;
+                    }
+                    Err(_) => self.stalled = Some(compaction),
+                }
+                finished
+            }
+        }
+    }
+
+    fn next_work(&mut self, is_synced: bool) -> Result<Option<Work>> {
+        if let Some(compaction) = self.stalled.take() {
+            Ok(Some(Work::Compaction(compaction)))
+        } else if !self.wants_compaction() {
+            Ok(self.start_hints().map(Work::Hints))
+        } else if is_synced {
+            self.start_compaction().map(Work::Compaction).map(Some)
+        } else {
+            Ok(Some(Work::Sync))
+        }
+    }
+
+    fn start_compaction(&mut self) -> Result<Compaction> {
         // The output comes between what it replaces and what is written meanwhile.
         let generation = self.active.generation + 1;
         let upto = self.sequence;
@@ -319,28 +356,19 @@ impl Log {
         self.index.write().add_segment(Arc::clone(&output));
         let inputs = self.sealed.values();
         let inputs = inputs.map(|sealed| (Arc::clone(&sealed.segment), sealed.len));
-        self.compaction = Some(Compaction::new(inputs.collect(), output));
-        Ok(true)
+        let failure = self.failure.clone();
+        Ok(Compaction::new(inputs.collect(), output, failure))
     }
 
-    fn compaction_step(&mut self) -> Result<bool> {
-        let step = self.options.step_bytes();
-        let Some(compaction) = &mut self.compaction else {
-            return Ok(false);
-        };
-        if compaction.step(&self.index, step)? {
-            return Ok(true);
-        }
+    fn finish_compaction(&mut self, compaction: &Compaction) -> Result<()> {
         let (output, len) = compaction.output();
         // What was left out is dead because of newer writes. A power cut that took those would
         // take the key with them.
         self.unsynced.sync()?;
-        output.complete(len)?;
         publish(&*self.dir, &output, &self.failure)?;
-        self.compaction = None;
         self.compacted = Some(Instant::now());
         self.replace_inputs(output, len);
-        Ok(true)
+        Ok(())
     }
 
     /// Puts the output of a compaction in the place of everything that was sealed before it.
@@ -371,37 +399,13 @@ impl Log {
     }
 
     /// Begins the hints of a sealed segment that has none.
-    fn start_hints(&mut self) -> bool {
+    fn start_hints(&mut self) -> Option<hints::Writer> {
         let mut without = self.sealed.values_mut().filter(|sealed| sealed.wants_hints);
-        let Some(sealed) = without.next() else {
-            return false;
-        };
+        let sealed = without.next()?;
         sealed.wants_hints = false;
-        match hints::Writer::new(&*self.dir, Arc::clone(&sealed.segment), sealed.len) {
-            Ok(writer) => self.hints = Some(writer),
-            Err(error) => warn!("going on without hints: {error}"),
-        }
-        self.hints.is_some()
-    }
-
-    fn hints_step(&mut self) -> bool {
-        let step = self.options.step_bytes();
-        let Some(writer) = &mut self.hints else {
-            return false;
-        };
-        match writer.step(&*self.dir, step) {
-            Ok(true) => return true,
-            Ok(false) => {}
-            Err(error) => {
-                warn!("going on without hints: {error}");
-                let name = segment::unfinished(&hints::name(writer.generation()));
-                if let Err(error) = segment::remove(&*self.dir, &name) {
-                    warn!("{error}");
-                }
-            }
-        }
-        self.hints = None;
-        true
+        hints::Writer::new(&*self.dir, Arc::clone(&sealed.segment), sealed.len)
+            .inspect_err(|error| warn!("going on without hints: {error}"))
+            .ok()
     }
 
     pub(super) fn figures(&self) -> Figures {
@@ -434,14 +438,14 @@ fn create(
 ) -> Result<Arc<Segment>> {
     let segment = Segment::create(dir, generation, Origin::Written { after }, salt)?;
     segment.complete(segment::HEADER_LEN)?;
+    // After a failed sync nobody can tell what is on the disk, and another one would not either.
+    segment.sync().inspect_err(|error| failure.set(error))?;
     publish(dir, &segment, failure)?;
     Ok(Arc::new(segment))
 }
 
-/// Makes a complete segment a part of the log.
+/// Makes a segment that is complete and on the disk a part of the log.
 fn publish(dir: &dyn Directory, segment: &Segment, failure: &Failure) -> Result<()> {
-    // After a failed sync nobody can tell what is on the disk, and another one would not either.
-    segment.sync().inspect_err(|error| failure.set(error))?;
     segment.publish(dir)?;
     segment::sync_names(dir).inspect_err(|error| failure.set(error))
 }

@@ -17,6 +17,7 @@ mod record;
 mod recovery;
 mod segment;
 mod unsynced;
+mod work;
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -31,6 +32,7 @@ pub use self::check::{Damage, Lost, Progress, Report, Torn, holds_log, repair, v
 use self::index::{Entry, Index, Place};
 use self::log::{Figures, Log, Request};
 use self::unsynced::Unsynced;
+use self::work::Work;
 use super::files::Directory;
 use super::{DataDir, EngineFuture, EngineKind, EngineStats, KvsEngine, SyncLevel, Together};
 use crate::error::{KvsError, Result};
@@ -162,14 +164,16 @@ impl KvStoreOptions {
             queue: Mutex::new(Queue {
                 waiting: VecDeque::new(),
                 log: Some(log),
+                done: None,
                 is_closing: false,
             }),
+            unsynced,
+            step_bytes: self.step_bytes(),
             log_is_back: Condvar::new(),
             pool: Mutex::new(pool),
         });
         let handle = Arc::new(Handle {
             shared,
-            unsynced,
             sync: self.sync,
             _ticker: ticker,
             _dir: dir,
@@ -202,7 +206,7 @@ impl<P: ThreadPool> KvStore<P> {
     /// The future fails with [`KvsError::EngineStopped`] where an earlier sync has failed, and with
     /// what the disk reports.
     pub fn sync(&self) -> EngineFuture<()> {
-        let unsynced = Arc::clone(&self.handle.unsynced);
+        let unsynced = Arc::clone(&self.handle.shared.unsynced);
         EngineFuture::spawn(&self.handle.shared.pool(), move || unsynced.sync())
     }
 
@@ -283,7 +287,6 @@ impl<P: ThreadPool> KvsEngine for KvStore<P> {
 #[derive(Debug)]
 struct Handle<P: ThreadPool> {
     shared: Arc<Shared<P>>,
-    unsynced: Arc<Unsynced>,
     sync: SyncLevel,
     _ticker: Option<Ticker>,
     /// After the others, since it lets the next one in.
@@ -306,7 +309,7 @@ impl<P: ThreadPool> Drop for Handle<P> {
             log.commit(queue.next_batch(), find);
         }
         // A failure is in the log lines, and there is nobody left to tell.
-        let _ = self.unsynced.sync_with_watermark();
+        let _ = self.shared.unsynced.sync_with_watermark();
     }
 }
 
@@ -318,6 +321,9 @@ struct Shared<P> {
     figures: Mutex<Figures>,
     queue: Mutex<Queue>,
     log_is_back: Condvar,
+    unsynced: Arc<Unsynced>,
+    /// Bytes of old segments that are looked at in one go, in the background.
+    step_bytes: usize,
     /// It need not be `Sync`.
     pool: Mutex<P>,
 }
@@ -325,6 +331,31 @@ struct Shared<P> {
 impl<P: ThreadPool> Shared<P> {
     fn pool(&self) -> P {
         self.pool.lock().clone()
+    }
+
+    /// Goes on with something in the background.
+    fn work(self: Arc<Self>, mut work: Work) {
+        if self.queue.lock().is_closing {
+            return;
+        }
+        let result = match work.step(&self.index, &self.unsynced, self.step_bytes) {
+            Ok(true) => {
+                // A job of its own, so that reads that have come meanwhile get their turn.
+                self.pool().spawn(move || self.work(work));
+                return;
+            }
+            Ok(false) => Ok(()),
+            Err(error) => Err(error),
+        };
+        let log = {
+            let mut queue = self.queue.lock();
+            queue.done = Some((work, result));
+            queue.log.take()
+        };
+        // Otherwise whoever has it looks at the queue again.
+        if let Some(log) = log {
+            Round::new(self, log).run();
+        }
     }
 
     /// The value that `key` has now, but short of what might take much time or memory: that is
@@ -376,7 +407,7 @@ impl<P: ThreadPool> Together for Shared<P> {
             // Whoever has it looks at the queue again.
             return;
         };
-        let is_short = queue.is_short();
+        let is_short = queue.is_short() && queue.done.is_none();
         drop(queue);
         let can_commit_at_once = is_short && log.can_commit_at_once();
         let round = Round::new(self, log);
@@ -393,6 +424,8 @@ struct Queue {
     waiting: VecDeque<Request>,
     /// `None` while a round has it.
     log: Option<Log>,
+    /// What was done in the background, for the writer to have it take effect.
+    done: Option<(Work, Result<()>)>,
     is_closing: bool,
 }
 
@@ -430,7 +463,9 @@ struct Round<P: ThreadPool> {
     /// `Some` until the drop.
     log: Option<Log>,
     has_run: bool,
-    has_more_to_do: bool,
+    is_untidy: bool,
+    /// What is to be done in the background.
+    work: Option<Work>,
 }
 
 impl<P: ThreadPool> Round<P> {
@@ -439,7 +474,8 @@ impl<P: ThreadPool> Round<P> {
             shared,
             log: Some(log),
             has_run: false,
-            has_more_to_do: false,
+            is_untidy: false,
+            work: None,
         }
     }
 
@@ -449,22 +485,27 @@ impl<P: ThreadPool> Round<P> {
         self.shared.pool().spawn(move || self.run());
     }
 
-    /// Writes what waits, and does a piece of what is to be done in the background.
+    /// Writes what waits, and sees to what is done in the background.
     fn run(mut self) {
-        self.commit(Log::tidy);
+        self.commit();
+        let done = self.shared.queue.lock().done.take();
+        if let Some(log) = &mut self.log {
+            self.work = log.tidy(done);
+            *self.shared.figures.lock() = log.figures();
+        }
     }
 
-    /// Writes what waits. What is to be done in the background is left to the pool.
+    /// Writes what waits. The rest is left to the pool.
     fn run_at_once(mut self) {
-        self.commit(|log| log.is_untidy());
+        self.commit();
+        self.is_untidy = self.log.as_ref().is_some_and(Log::is_untidy);
     }
 
-    fn commit(&mut self, has_more_to_do: impl FnOnce(&mut Log) -> bool) {
+    fn commit(&mut self) {
         self.has_run = true;
         let batch = self.shared.queue.lock().next_batch();
         if let Some(log) = &mut self.log {
             log.commit(batch, |index, key| self.shared.find(index, key));
-            self.has_more_to_do = has_more_to_do(log);
             *self.shared.figures.lock() = log.figures();
         }
     }
@@ -483,12 +524,18 @@ impl<P: ThreadPool> Drop for Round<P> {
             // The pool has dropped the job, and would drop the next one too.
             queue.waiting.clear();
         }
-        if !queue.waiting.is_empty() || self.has_more_to_do && !queue.is_closing {
+        let is_untidy = self.is_untidy || self.has_run && queue.done.is_some();
+        if !queue.waiting.is_empty() || is_untidy && !queue.is_closing {
             drop(queue);
             Round::new(Arc::clone(&self.shared), log).start();
         } else {
             queue.log = Some(log);
             self.shared.log_is_back.notify_one();
+            drop(queue);
+        }
+        if let Some(work) = self.work.take() {
+            let shared = Arc::clone(&self.shared);
+            self.shared.pool().spawn(move || shared.work(work));
         }
     }
 }
