@@ -120,6 +120,7 @@ fn both_programs_explain_themselves() {
         "--max-in-flight",
         "--max-connections",
         "--max-memory",
+        "--network-threads",
         "--frame-time",
         "--reply-time",
         "--shutdown-time",

@@ -149,6 +149,7 @@ fn limits_may_be_as_small_and_as_large_as_can_be() {
             connections: usize::MAX,
             memory_bytes: usize::MAX,
             frame_bytes: usize::MAX,
+            threads: 0,
         };
         let (_dir, server) = serve(limits);
         let mut client = Wire::connect(server.addr);

@@ -104,6 +104,7 @@ fn keeps_order<E: KvsEngine + Sync>(in_flight: usize, open: impl Fn(&Path) -> E)
         let dir = tempfile::tempdir().unwrap();
         let server = KvsServer::new(open(dir.path())).limits(Limits {
             in_flight,
+            threads: 2,
             ..Limits::default()
         });
         let server = TestServer::serve(server);

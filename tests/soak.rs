@@ -334,6 +334,7 @@ fn good_clients_are_served_among_hundreds_of_hostile_ones() {
         ("--max-in-flight", 64),
         ("--max-connections", MAX_CONNECTIONS),
         ("--max-memory", 1024 * 1024),
+        ("--network-threads", 2),
         ("--frame-time", 1),
         ("--reply-time", 1),
         ("--shutdown-time", SHUTDOWN_TIME.as_secs() as usize),

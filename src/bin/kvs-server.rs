@@ -78,6 +78,11 @@ struct LimitOpts {
     #[structopt(long, value_name = "BYTES")]
     max_memory: Option<NonZeroUsize>,
 
+    /// Threads for the network, and so the cores that connections may keep busy
+    /// [default: half of the cores]
+    #[structopt(long, value_name = "N")]
+    network_threads: Option<NonZeroUsize>,
+
     /// Seconds in which a frame has to arrive [default: 30]
     #[structopt(long, value_name = "SECONDS")]
     frame_time: Option<NonZeroU64>,
@@ -103,6 +108,7 @@ impl LimitOpts {
             in_flight: number(self.max_in_flight, default.in_flight),
             connections: number(self.max_connections, default.connections),
             memory_bytes: number(self.max_memory, default.memory_bytes),
+            threads: number(self.network_threads, default.threads),
             frame_time: time(self.frame_time, default.frame_time),
             reply_time: time(self.reply_time, default.reply_time),
             shutdown_time: time(self.shutdown_time, default.shutdown_time),

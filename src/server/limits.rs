@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use crate::error::{KvsError, Result};
@@ -25,6 +26,10 @@ pub struct Limits {
     /// Bytes that all connections may hold together: what has arrived, what the engine works on and
     /// what waits to be sent. One that would need more is told so and closed.
     pub memory_bytes: usize,
+    /// Threads for the network, and so the cores that connections may keep busy, at least one. The
+    /// others are for the engine, for the system's part of the network, and for whoever else is on
+    /// the machine: where a client and a thread have to share a core, both wait for their turns.
+    pub threads: usize,
     /// The time from the first byte of a frame to its last, and from the connection to its
     /// authentication.
     pub frame_time: Duration,
@@ -41,6 +46,7 @@ impl Default for Limits {
             in_flight: 256,
             connections: 10_000,
             memory_bytes: 512 * 1024 * 1024,
+            threads: thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2)),
             frame_time: Duration::from_secs(30),
             reply_time: Duration::from_secs(30),
             shutdown_time: Duration::from_secs(10),

@@ -221,7 +221,8 @@ impl<E: KvsEngine> BoundServer<E> {
     ///
     /// [`KvsError::Io`] where the runtime cannot be started.
     pub fn run(self) -> Result<()> {
-        let network = Network::start().map_err(KvsError::io("start the network threads"))?;
+        let network = Network::start(self.shared.limits.threads.max(1))
+            .map_err(KvsError::io("start the network threads"))?;
         let mut connections = network.spawner();
         let BoundServer {
             engine,

@@ -6,7 +6,6 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::num::NonZero;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
@@ -34,10 +33,10 @@ pub(super) struct Spawner {
 }
 
 impl Network {
-    /// Starts a thread for every core.
-    pub(super) fn start() -> io::Result<Network> {
-        let cores = thread::available_parallelism().map_or(1, NonZero::get);
-        let threads = (0..cores).map(Thread::start).collect::<io::Result<_>>()?;
+    /// Starts so many threads.
+    pub(super) fn start(threads: usize) -> io::Result<Network> {
+        let threads = (0..threads).map(Thread::start);
+        let threads = threads.collect::<io::Result<_>>()?;
         Ok(Network { threads })
     }
 

@@ -14,7 +14,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use assert_cmd::cargo::cargo_bin;
-use kvs::server::ShutdownHandle;
+use kvs::server::{Limits, ShutdownHandle};
 use kvs::{KvsEngine, KvsServer, Result};
 
 /// An address on which the system picks a free port.
@@ -45,7 +45,12 @@ impl TestServer {
     }
 
     pub fn start_at(addr: SocketAddr, engine: impl KvsEngine + Sync) -> TestServer {
-        TestServer::serve_at(addr, KvsServer::new(engine))
+        // Also on a small machine there are two threads, so that connections meet in the engine.
+        let limits = Limits {
+            threads: 2,
+            ..Limits::default()
+        };
+        TestServer::serve_at(addr, KvsServer::new(engine).limits(limits))
     }
 
     pub fn serve(server: KvsServer<impl KvsEngine + Sync>) -> TestServer {
