@@ -45,6 +45,10 @@ const BATCH_BYTES: usize = 4 * 1024 * 1024;
 /// Bytes up to which a round need not go to the pool.
 const BATCH_AT_ONCE: usize = 256 * 1024;
 
+/// How many rounds go on the same thread before a job that waits for it has its turn. Another
+/// thread would first have to wake up.
+const IN_A_ROW: usize = 16;
+
 /// Bytes up to which a value may wait in memory for whoever asked for it.
 const SHORT: usize = 256;
 
@@ -487,7 +491,12 @@ impl<P: ThreadPool> Round<P> {
 
     /// Writes what waits, and sees to what is done in the background.
     fn run(mut self) {
-        self.commit();
+        for _ in 0..IN_A_ROW {
+            self.commit();
+            if self.shared.queue.lock().waiting.is_empty() {
+                break;
+            }
+        }
         let done = self.shared.queue.lock().done.take();
         if let Some(log) = &mut self.log {
             self.work = log.tidy(done);
