@@ -1,0 +1,231 @@
+//! What a request costs a server, counted: allocations and system calls. Times depend on the machine
+//! and on what else it does; these numbers do not, and time follows them.
+//!
+//! A number that goes down is good news, and belongs here like one that goes up.
+#![cfg(target_os = "linux")]
+
+mod common;
+
+use std::alloc::System;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs;
+use std::io::{Read, Write};
+use std::sync::{Arc, mpsc};
+use std::thread;
+
+use common::{ServerProcess, TestServer, Wire, frame};
+use kvs::KvStore;
+use kvs::engine::SyncLevel;
+use kvs::thread_pool::SharedQueueThreadPool;
+use nix::libc;
+use nix::sys::ptrace::{self, Options};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
+use parking_lot::Mutex;
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+/// Whoever counts is alone in this process.
+static ALONE: Mutex<()> = Mutex::new(());
+
+/// How often each pipeline is sent for one count.
+const TIMES: usize = 100;
+
+/// Requests that are sent together.
+struct Pipeline {
+    requests: Vec<u8>,
+    /// As many bytes as there are in the replies.
+    replies: Vec<u8>,
+}
+
+impl Pipeline {
+    fn new(requests: &[&str]) -> Pipeline {
+        let requests: Vec<_> = requests
+            .iter()
+            .map(|request| match *request {
+                "get" => (r#"{"Get":{"key":"key"}}"#, r#"{"Get":"value"}"#),
+                "set" => (r#"{"Set":{"key":"key","value":"value"}}"#, r#""Set""#),
+                other => unreachable!("{other}"),
+            })
+            .collect();
+        Pipeline {
+            requests: requests
+                .iter()
+                .flat_map(|(request, _)| frame(request))
+                .collect(),
+            replies: requests
+                .iter()
+                .flat_map(|(_, reply)| frame(reply))
+                .collect(),
+        }
+    }
+
+    /// Sends the requests and waits for the replies.
+    fn exchange(&mut self, server: &mut Wire) {
+        server.0.write_all(&self.requests).unwrap();
+        server.0.read_exact(&mut self.replies).unwrap();
+    }
+}
+
+/// How many allocations the server makes for these requests.
+fn allocations(server: &mut Wire, requests: &[&str]) -> usize {
+    let mut pipeline = Pipeline::new(requests);
+    let counts = (0..10).map(|_| {
+        let region = Region::new(ALLOCATOR);
+        for _ in 0..TIMES {
+            pipeline.exchange(server);
+        }
+        let change = region.change();
+        change.allocations + change.reallocations
+    });
+    // Other threads of this process, the test's own among them, can only add to it.
+    let least = counts.min().unwrap();
+    (least + TIMES / 2) / TIMES
+}
+
+#[test]
+fn a_request_makes_no_more_allocations_than_it_needs() {
+    let _alone = ALONE.lock();
+    let dir = tempfile::tempdir().unwrap();
+    // Nothing in the background.
+    let options = KvStore::<SharedQueueThreadPool>::options().sync(SyncLevel::Never);
+    let store: KvStore<SharedQueueThreadPool> = options.open(dir.path(), 2).unwrap();
+    let server = TestServer::start(store);
+    let mut client = Wire::connect(server.addr);
+    client.send(r#"{"Set":{"key":"key","value":"value"}}"#);
+    client.receive();
+
+    let mut count = |requests: &[&str]| allocations(&mut client, requests);
+    // The key and the value.
+    assert_eq!(count(&["get"]), 2);
+    assert_eq!(count(&["get"; 16]), 32);
+    // Besides these what the two ends of a write share, its record, and the value in memory. What is
+    // done together takes the rest together.
+    assert_eq!(count(&["set"]), 8);
+    assert_eq!(count(&["set"; 16]), 59);
+    assert_eq!(count(&["set", "get"].repeat(8)), 58);
+}
+
+/// The system calls that the threads of a process make, each with its count.
+struct Calls {
+    process: u32,
+    counts: Arc<Mutex<BTreeMap<i64, usize>>>,
+}
+
+impl Calls {
+    /// Begins to count.
+    fn of(process: u32) -> Calls {
+        let counts = Arc::default();
+        let calls = Calls {
+            process,
+            counts: Arc::clone(&counts),
+        };
+        let threads = calls.threads();
+        let (ready, is_ready) = mpsc::channel();
+        // Only the thread that begins to trace can go on with it.
+        thread::spawn(move || {
+            for thread in threads {
+                ptrace::seize(thread, Options::PTRACE_O_TRACESYSGOOD)
+                    .expect("this system lets a process trace its child");
+                ptrace::interrupt(thread).unwrap();
+            }
+            ready.send(()).unwrap();
+            // Until the process ends.
+            while let Ok(status) =
+                waitpid(None, Some(WaitPidFlag::__WALL | WaitPidFlag::__WNOTHREAD))
+            {
+                if let WaitStatus::PtraceSyscall(thread) = status
+                    && let Some(call) = entered(process, thread)
+                {
+                    *counts.lock().entry(call).or_insert(0) += 1;
+                }
+                if let Some(thread) = status.pid() {
+                    // It fails for a thread that is at its end.
+                    let _ = ptrace::syscall(thread, None);
+                }
+            }
+        });
+        is_ready.recv().unwrap();
+        calls
+    }
+
+    fn threads(&self) -> Vec<Pid> {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.process)).unwrap();
+        let id = |name: OsString| name.to_str().unwrap().parse().unwrap();
+        threads
+            .map(|entry| Pid::from_raw(id(entry.unwrap().file_name())))
+            .collect()
+    }
+
+    /// Waits until every thread waits for something.
+    fn wait_until_idle(&self) {
+        let is_idle = |thread: &Pid| {
+            let stat =
+                fs::read_to_string(format!("/proc/{}/task/{thread}/stat", self.process)).unwrap();
+            let (_, rest) = stat.rsplit_once(") ").unwrap();
+            rest.starts_with('S')
+        };
+        while !self.threads().iter().all(is_idle) {
+            thread::yield_now();
+        }
+    }
+
+    /// How many calls of each kind the server makes for these requests: to receive, to send, to
+    /// write to a file, to wait for a thread or wake one, and all others.
+    fn during(&self, server: &mut Wire, requests: &[&str]) -> [usize; 5] {
+        let mut pipeline = Pipeline::new(requests);
+        pipeline.exchange(server);
+        self.wait_until_idle();
+        self.counts.lock().clear();
+        for _ in 0..TIMES {
+            pipeline.exchange(server);
+            self.wait_until_idle();
+        }
+        let mut counts = self.counts.lock();
+        let mut of = |call| counts.remove(&call).unwrap_or(0).div_ceil(TIMES);
+        let [received, sent] = [libc::SYS_recvfrom, libc::SYS_sendto].map(&mut of);
+        let [written, waited] = [libc::SYS_pwrite64, libc::SYS_futex].map(&mut of);
+        let others = counts.values().sum::<usize>().div_ceil(TIMES);
+        [received, sent, written, waited, others]
+    }
+}
+
+/// The number of the system call that a stopped thread is about to make.
+fn entered(process: u32, thread: Pid) -> Option<i64> {
+    let info = ptrace::syscall_info(thread).ok()?;
+    if info.op != libc::PTRACE_SYSCALL_INFO_ENTRY {
+        return None;
+    }
+    let call = fs::read_to_string(format!("/proc/{process}/task/{thread}/syscall")).ok()?;
+    call.split_once(' ')?.0.parse().ok()
+}
+
+#[test]
+fn a_request_makes_no_more_system_calls_than_it_needs() {
+    let _alone = ALONE.lock();
+    let dir = tempfile::tempdir().unwrap();
+    let server = ServerProcess::start(dir.path(), &["--sync", "never"]);
+    let mut client = Wire::connect(server.addr);
+    client.send(r#"{"Set":{"key":"key","value":"value"}}"#);
+    client.receive();
+    let calls = Calls::of(server.id());
+
+    let cases: [(&[&str], usize); 5] = [
+        (&["get"], 0),
+        (&["get"; 16], 0),
+        (&["set"], 1),
+        (&["set"; 16], 1),
+        (&["set", "get"].repeat(8), 1),
+    ];
+    for (requests, writes) in cases {
+        let [received, sent, written, waited, others] = calls.during(&mut client, requests);
+        // It receives once more to learn that there is nothing more.
+        let counts = [received, sent, written, waited];
+        assert_eq!(counts, [2, 1, writes, 0], "{requests:?}");
+        // It looks out for events three times, and more often where time goes by.
+        assert!(others <= 5, "{requests:?}: {others}");
+    }
+}
