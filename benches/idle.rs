@@ -5,18 +5,13 @@
 #[path = "../tests/common/mod.rs"]
 mod common;
 
-use std::env;
-use std::fs;
 use std::time::Instant;
 
-use common::{ServerProcess, Wire};
+use common::{ServerProcess, Wire, memory, number};
 use kvs::client::blocking::KvsClient;
 
 fn main() {
-    let connections: u64 = match env::var("KVS_CONNECTIONS") {
-        Ok(number) => number.parse().unwrap(),
-        Err(_) => 10_000,
-    };
+    let connections = number("KVS_CONNECTIONS", 10_000);
     // This end needs as many descriptors as the other. The server asks for its own.
     let limit = rlimit::increase_nofile_limit(connections + 100).unwrap();
     assert!(
@@ -28,7 +23,7 @@ fn main() {
     let server = ServerProcess::start(dir.path(), &[&flag]);
     let mut watcher = KvsClient::connect(server.addr).unwrap();
 
-    let before = memory(server.id());
+    let before = memory(server.id(), "VmRSS");
     let start = Instant::now();
     let idle: Vec<_> = (0..connections)
         .map(|_| {
@@ -39,20 +34,12 @@ fn main() {
         })
         .collect();
     let time = start.elapsed();
-    let after = memory(server.id());
+    let after = memory(server.id(), "VmRSS");
     assert_eq!(watcher.stats().unwrap().connections, connections + 1);
     let each = (after - before) / connections;
     println!("{connections} connections, each with one request, in {time:.1?}");
     println!("{each} bytes of the server's memory each, {after} in all");
     drop(idle);
     while watcher.stats().unwrap().connections > 1 {}
-    println!("{} bytes when they are gone", memory(server.id()));
-}
-
-/// The resident memory of a process, in bytes.
-fn memory(pid: u32) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib = line.unwrap().trim().strip_suffix(" kB").unwrap();
-    1024 * kib.parse::<u64>().unwrap()
+    println!("{} bytes when they are gone", memory(server.id(), "VmRSS"));
 }

@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
-use common::{ServerProcess, Wire, frame};
+use common::{ServerProcess, Wire, frame, memory};
 use kvs::client::blocking::KvsClient;
 use kvs::protocol::Stats;
 use rand::rngs::SmallRng;
@@ -541,12 +541,4 @@ fn memory_bound(max_memory: usize, connections: usize) -> u64 {
     // Each core has three threads with a value or two in hand.
     let cores = thread::available_parallelism().map_or(1, usize::from);
     (max_memory + connections * 32 * 1024 + cores * 8 * 1024 * 1024) as u64
-}
-
-/// Bytes of memory of a process, by the name of the line in `/proc`.
-fn memory(pid: u32, name: &str) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix(name));
-    let digits: String = line.unwrap().chars().filter(char::is_ascii_digit).collect();
-    1024 * digits.parse::<u64>().unwrap()
 }

@@ -6,6 +6,7 @@ pub mod later;
 pub mod linear;
 
 use std::env;
+use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::path::Path;
@@ -30,6 +31,14 @@ pub fn number(variable: &str, default: u64) -> u64 {
         Ok(number) => number.parse().unwrap(),
         Err(_) => default,
     }
+}
+
+/// Bytes of memory of a process, by the name of the line in `/proc` (Linux only).
+pub fn memory(process: u32, name: &str) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
+    let digits: String = line.unwrap().chars().filter(char::is_ascii_digit).collect();
+    1024 * digits.parse::<u64>().unwrap()
 }
 
 /// A server on a thread of this process. It shuts down when it is dropped.

@@ -1,0 +1,335 @@
+//! Load for a server: many connections on one thread, each with so many requests under way that it
+//! sends another one for each reply. Every reply is checked.
+
+use std::collections::VecDeque;
+use std::fmt::Write as _;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use hdrhistogram::Histogram;
+use mio::net::TcpStream;
+use mio::{Events, Interest, Poll, Token};
+use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
+
+/// How long a server has for all of its replies to come at the end.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Of a number in a key and in a value.
+const DIGITS: usize = 12;
+
+/// The protocol that a server speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    Kvs,
+    Redis,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Op {
+    Get,
+    Set,
+}
+
+/// What to put a server under.
+#[derive(Debug, Clone)]
+pub struct Load {
+    pub connections: usize,
+    /// Requests under way on each connection.
+    pub depth: usize,
+    /// How many of a hundred requests are reads.
+    pub gets: u32,
+    /// As many keys as there are, each with a value from the start.
+    pub keys: u32,
+    pub value_bytes: usize,
+}
+
+/// How a server took it.
+pub struct Taken {
+    pub per_second: f64,
+    /// Of each request, in nanoseconds.
+    pub latency: Histogram<u64>,
+}
+
+/// Puts every key and value into a server.
+pub fn fill(protocol: Protocol, addr: SocketAddr, load: &Load) -> io::Result<()> {
+    const TOGETHER: usize = 100;
+    let mut server = std::net::TcpStream::connect(addr)?;
+    let mut messages = Messages::new(protocol, load);
+    for first in (0..load.keys).step_by(TOGETHER) {
+        let (mut requests, mut replies) = (Vec::new(), Vec::new());
+        for key in (first..load.keys).take(TOGETHER) {
+            requests.extend_from_slice(messages.request(Op::Set, key));
+            replies.extend_from_slice(messages.reply(Op::Set, key));
+        }
+        server.write_all(&requests)?;
+        let mut found = vec![0; replies.len()];
+        server.read_exact(&mut found)?;
+        check(&found, &replies);
+    }
+    Ok(())
+}
+
+/// A server's connections, under load as long as [`run`](Running::run) is on its way.
+pub struct Running {
+    load: Load,
+    poll: Poll,
+    connections: Vec<Connection>,
+    random: SmallRng,
+    messages: Messages,
+    /// Where replies arrive.
+    chunk: Vec<u8>,
+}
+
+struct Connection {
+    socket: TcpStream,
+    output: Vec<u8>,
+    sent: usize,
+    input: Vec<u8>,
+    under_way: VecDeque<UnderWay>,
+}
+
+struct UnderWay {
+    since: Instant,
+    op: Op,
+    key: u32,
+}
+
+impl Running {
+    pub fn connect(protocol: Protocol, addr: SocketAddr, load: &Load) -> io::Result<Running> {
+        let poll = Poll::new()?;
+        let connect = |n| {
+            let socket = std::net::TcpStream::connect(addr)?;
+            socket.set_nodelay(true)?;
+            socket.set_nonblocking(true)?;
+            let mut socket = TcpStream::from_std(socket);
+            let both = Interest::READABLE | Interest::WRITABLE;
+            poll.registry().register(&mut socket, Token(n), both)?;
+            Ok(Connection {
+                socket,
+                output: Vec::new(),
+                sent: 0,
+                input: Vec::new(),
+                under_way: VecDeque::new(),
+            })
+        };
+        let connections = (0..load.connections).map(connect);
+        Ok(Running {
+            connections: connections.collect::<io::Result<_>>()?,
+            load: load.clone(),
+            poll,
+            random: SmallRng::seed_from_u64(1),
+            messages: Messages::new(protocol, load),
+            chunk: vec![0; 64 * 1024],
+        })
+    }
+
+    /// Keeps the server busy, and measures after the time `warm_up` for the time `time`.
+    pub fn run(&mut self, warm_up: Duration, time: Duration) -> io::Result<Taken> {
+        let begin = Instant::now() + warm_up;
+        let end = begin + time;
+        let mut latency = Histogram::new(3).expect("three digits are possible");
+        let mut events = Events::with_capacity(1024);
+        let mut now = Instant::now();
+        for n in 0..self.connections.len() {
+            self.fill_up(n, now)?;
+        }
+        while self.is_busy() {
+            assert!(now < end + PATIENCE, "replies are missing");
+            self.poll.poll(&mut events, Some(PATIENCE))?;
+            now = Instant::now();
+            for event in &events {
+                let Token(n) = event.token();
+                let mut took = |since: Instant| {
+                    if (begin..end).contains(&now) {
+                        let nanos = (now - since).as_nanos() as u64;
+                        latency.record(nanos).expect("it grows");
+                    }
+                };
+                self.receive(n, &mut took)?;
+                if now < end {
+                    self.fill_up(n, now)?;
+                } else {
+                    self.connections[n].send()?;
+                }
+            }
+        }
+        Ok(Taken {
+            per_second: latency.len() as f64 / time.as_secs_f64(),
+            latency,
+        })
+    }
+
+    fn is_busy(&self) -> bool {
+        self.connections
+            .iter()
+            .any(|connection| !connection.under_way.is_empty())
+    }
+
+    /// Has as many requests under way as there should be.
+    fn fill_up(&mut self, n: usize, now: Instant) -> io::Result<()> {
+        let connection = &mut self.connections[n];
+        while connection.under_way.len() < self.load.depth {
+            let op = match self.random.random_range(0..100) < self.load.gets {
+                true => Op::Get,
+                false => Op::Set,
+            };
+            let key = self.random.random_range(0..self.load.keys);
+            let request = self.messages.request(op, key);
+            connection.output.extend_from_slice(request);
+            connection.under_way.push_back(UnderWay {
+                since: now,
+                op,
+                key,
+            });
+        }
+        connection.send()
+    }
+
+    /// Takes all replies that have arrived.
+    fn receive(&mut self, n: usize, took: &mut impl FnMut(Instant)) -> io::Result<()> {
+        let connection = &mut self.connections[n];
+        connection.receive(&mut self.chunk)?;
+        let mut taken = 0;
+        while let Some(UnderWay { since, op, key }) = connection.under_way.front() {
+            let reply = self.messages.reply(*op, *key);
+            let Some(found) = connection.input[taken..].get(..reply.len()) else {
+                break;
+            };
+            check(found, reply);
+            took(*since);
+            taken += reply.len();
+            connection.under_way.pop_front();
+        }
+        connection.input.drain(..taken);
+        Ok(())
+    }
+}
+
+fn check(found: &[u8], reply: &[u8]) {
+    assert!(
+        found == reply,
+        "{:?} where {:?} should be",
+        String::from_utf8_lossy(found),
+        String::from_utf8_lossy(reply),
+    );
+}
+
+impl Connection {
+    fn send(&mut self) -> io::Result<()> {
+        while self.sent < self.output.len() {
+            match self.socket.write(&self.output[self.sent..]) {
+                Ok(n) => self.sent += n,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+        self.output.clear();
+        self.sent = 0;
+        Ok(())
+    }
+
+    fn receive(&mut self, chunk: &mut [u8]) -> io::Result<()> {
+        loop {
+            match self.socket.read(chunk) {
+                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+                Ok(n) => {
+                    self.input.extend_from_slice(&chunk[..n]);
+                    if n < chunk.len() {
+                        // An event says when there is more.
+                        return Ok(());
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+/// Makes requests, and the replies that are due.
+struct Messages {
+    protocol: Protocol,
+    /// What follows the number of a key in its value.
+    padding: String,
+    key: String,
+    value: String,
+    body: String,
+    message: Vec<u8>,
+}
+
+impl Messages {
+    fn new(protocol: Protocol, load: &Load) -> Messages {
+        Messages {
+            protocol,
+            padding: "x".repeat(load.value_bytes - DIGITS),
+            key: String::new(),
+            value: String::new(),
+            body: String::new(),
+            message: Vec::new(),
+        }
+    }
+
+    fn request(&mut self, op: Op, number: u32) -> &[u8] {
+        self.prepare(number);
+        let Messages {
+            key, value, body, ..
+        } = self;
+        let (k, v) = (key.len(), value.len());
+        let written = match (self.protocol, op) {
+            (Protocol::Kvs, Op::Get) => write!(body, r#"{{"Get":{{"key":"{key}"}}}}"#),
+            (Protocol::Kvs, Op::Set) => {
+                write!(body, r#"{{"Set":{{"key":"{key}","value":"{value}"}}}}"#)
+            }
+            (Protocol::Redis, Op::Get) => {
+                write!(body, "*2\r\n$3\r\nGET\r\n${k}\r\n{key}\r\n")
+            }
+            (Protocol::Redis, Op::Set) => {
+                write!(
+                    body,
+                    "*3\r\n$3\r\nSET\r\n${k}\r\n{key}\r\n${v}\r\n{value}\r\n"
+                )
+            }
+        };
+        written.expect("a string takes everything");
+        self.enclose()
+    }
+
+    fn reply(&mut self, op: Op, number: u32) -> &[u8] {
+        self.prepare(number);
+        let Messages { value, body, .. } = self;
+        let written = match (self.protocol, op) {
+            (Protocol::Kvs, Op::Get) => write!(body, r#"{{"Get":"{value}"}}"#),
+            (Protocol::Kvs, Op::Set) => write!(body, r#""Set""#),
+            (Protocol::Redis, Op::Get) => write!(body, "${}\r\n{value}\r\n", value.len()),
+            (Protocol::Redis, Op::Set) => write!(body, "+OK\r\n"),
+        };
+        written.expect("a string takes everything");
+        self.enclose()
+    }
+
+    /// The value of a key is always the same.
+    fn prepare(&mut self, number: u32) {
+        let Messages {
+            key, value, body, ..
+        } = self;
+        for buffer in [&mut *key, &mut *value, &mut *body] {
+            buffer.clear();
+        }
+        let written = write!(key, "key:{number:0DIGITS$}");
+        written
+            .and_then(|()| write!(value, "{number:0DIGITS$}{}", self.padding))
+            .expect("a string takes everything");
+    }
+
+    fn enclose(&mut self) -> &[u8] {
+        let Messages { body, message, .. } = self;
+        message.clear();
+        if self.protocol == Protocol::Kvs {
+            message.extend_from_slice(&(body.len() as u32).to_be_bytes());
+        }
+        message.extend_from_slice(body.as_bytes());
+        message
+    }
+}

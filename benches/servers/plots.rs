@@ -1,0 +1,165 @@
+//! Pictures: throughput by the number of connections and of requests under way, and latency.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use plotters::prelude::*;
+
+use super::load::{Load, Taken};
+use super::{Compared, compare, median, throughput};
+
+const KVS: RGBColor = RGBColor(31, 119, 180);
+const REDIS: RGBColor = RGBColor(214, 39, 40);
+const GREY: RGBColor = RGBColor(120, 120, 120);
+
+/// A picture of lines, which have a point for each of the places on the axis below.
+struct Plot {
+    file: &'static str,
+    title: &'static str,
+    x: &'static str,
+    y: &'static str,
+    places: Vec<String>,
+    lines: Vec<(&'static str, ShapeStyle, Vec<f64>)>,
+}
+
+/// Measures, and draws what was measured into files in `dir`.
+pub(super) fn draw(dir: &Path) -> io::Result<()> {
+    fs::create_dir_all(dir)?;
+    let load = Load {
+        connections: 50,
+        depth: 1,
+        gets: 100,
+        keys: 10_000,
+        value_bytes: 64,
+    };
+
+    let connections = [1, 2, 5, 10, 20, 50, 100, 200, 500];
+    let places = connections.map(|connections| {
+        let load = load.clone();
+        Load {
+            connections,
+            ..load
+        }
+    });
+    Plot {
+        file: "connections.svg",
+        title: "Throughput with one request under way on each connection",
+        x: "connections",
+        y: "thousand requests a second",
+        places: connections.map(|n| n.to_string()).into(),
+        lines: lines(&places, |taken| vec![throughput(taken) / 1e3])?,
+    }
+    .draw(dir)?;
+
+    let depths = [1, 2, 4, 8, 16, 32, 64];
+    let places = depths.map(|depth| {
+        let load = load.clone();
+        Load { depth, ..load }
+    });
+    Plot {
+        file: "depth.svg",
+        title: "Throughput of 50 connections",
+        x: "requests under way on each connection",
+        y: "thousand requests a second",
+        places: depths.map(|n| n.to_string()).into(),
+        lines: lines(&places, |taken| vec![throughput(taken) / 1e3])?,
+    }
+    .draw(dir)?;
+
+    let percents = [1.0, 10.0, 25.0, 50.0, 75.0, 90.0, 95.0, 99.0, 99.9];
+    let latencies = |taken: &[Taken]| {
+        let at = |percent: f64| {
+            let nanos = |taken: &Taken| taken.latency.value_at_quantile(percent / 100.0) as f64;
+            median(taken.iter().map(nanos)) / 1e3
+        };
+        percents.map(at).into()
+    };
+    Plot {
+        file: "latency.svg",
+        title: "Latency with 50 connections, one request under way on each",
+        x: "percent of requests that take no longer",
+        y: "microseconds",
+        places: percents.map(|percent| percent.to_string()).into(),
+        lines: lines(&[load], latencies)?,
+    }
+    .draw(dir)
+}
+
+/// Lines for reading and for writing, from what `points` are for each load.
+fn lines(
+    loads: &[Load],
+    points: impl Fn(&[Taken]) -> Vec<f64>,
+) -> io::Result<Vec<(&'static str, ShapeStyle, Vec<f64>)>> {
+    let mut lines = vec![
+        ("kvs, get", KVS.stroke_width(3), Vec::new()),
+        ("redis, get", REDIS.stroke_width(3), Vec::new()),
+        ("kvs, set", KVS.mix(0.5).stroke_width(2), Vec::new()),
+        ("redis, set", REDIS.mix(0.5).stroke_width(2), Vec::new()),
+    ];
+    for load in loads {
+        for (gets, lines) in [100, 0].into_iter().zip(lines.chunks_mut(2)) {
+            let load = Load {
+                gets,
+                ..load.clone()
+            };
+            let Compared { kvs, redis } = compare("everysec", &load)?;
+            for (taken, (_, _, line)) in [kvs, redis].iter().zip(lines) {
+                if !taken.is_empty() {
+                    line.extend(points(taken));
+                }
+            }
+        }
+    }
+    lines.retain(|(_, _, points)| !points.is_empty());
+    Ok(lines)
+}
+
+impl Plot {
+    fn draw(&self, dir: &Path) -> io::Result<()> {
+        let path = dir.join(self.file);
+        self.draw_into(&path).map_err(io::Error::other)?;
+        println!("{}", path.display());
+        Ok(())
+    }
+
+    fn draw_into(
+        &self,
+        path: &Path,
+    ) -> Result<(), DrawingAreaErrorKind<<SVGBackend<'_> as DrawingBackend>::ErrorType>> {
+        let area = SVGBackend::new(path, (720, 420)).into_drawing_area();
+        area.fill(&WHITE)?;
+        let highest = self.lines.iter().flat_map(|(_, _, points)| points);
+        let highest = highest.copied().fold(0.0, f64::max);
+        let mut chart = ChartBuilder::on(&area)
+            .caption(self.title, ("sans-serif", 18))
+            .margin(12)
+            .x_label_area_size(44)
+            .y_label_area_size(64)
+            .build_cartesian_2d(0..self.places.len() - 1, 0.0..highest * 1.1)?;
+        let place = |n: &usize| self.places.get(*n).cloned().unwrap_or_default();
+        chart
+            .configure_mesh()
+            .x_labels(self.places.len())
+            .x_label_formatter(&place)
+            .x_desc(self.x)
+            .y_desc(self.y)
+            .y_label_formatter(&|y| format!("{y:.0}"))
+            .light_line_style(TRANSPARENT)
+            .draw()?;
+        for (name, style, points) in &self.lines {
+            let points = points.iter().copied().enumerate();
+            chart
+                .draw_series(LineSeries::new(points, *style))?
+                .label(*name)
+                .legend(|(x, y)| PathElement::new([(x, y), (x + 20, y)], *style));
+        }
+        chart
+            .configure_series_labels()
+            .position(SeriesLabelPosition::UpperLeft)
+            .background_style(WHITE.mix(0.8))
+            .border_style(GREY)
+            .draw()?;
+        area.present()
+    }
+}
