@@ -1,50 +1,246 @@
-//! The engines side by side, through their futures: `cargo bench --bench engines`.
+//! The engines side by side, on one thread: `cargo bench --bench engines`.
+//!
+//! A write has about the same ahead of it everywhere: it is done before the disk has it, and a sync
+//! follows within about a second. With sled and redb that is in the memory of the process until
+//! then, with kvs and fjall in that of the system, so that a kill loses nothing.
+//!
+//! kvs and sled are behind their futures, where each call of sled's is a job on a pool; redb and
+//! fjall have their own interfaces, which block. Criterion measures them one after the other. The
+//! table at the end comes from rounds in which all have their turn, so that whatever else the
+//! machine does meets all of them.
 
-use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use std::env;
+use std::hint::black_box;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use criterion::{BatchSize, Criterion};
+use fjall::{Keyspace, KeyspaceCreateOptions, PersistMode};
 use futures::Future;
 use kvs::engine::SyncLevel;
 use kvs::thread_pool::SharedQueueThreadPool;
 use kvs::{KvStore, KvsEngine, SledKvsEngine};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
+use redb::{Durability, ReadableDatabase, TableDefinition};
 
-const KEYS: u32 = 10_000;
+/// How to open each of them, new or not. `everysec` is the default of kvs.
+const ENGINES: [(&str, Open); 4] = [
+    ("kvs", |dir| {
+        Box::new(KvStore::<SharedQueueThreadPool>::open(dir, 4).unwrap())
+    }),
+    ("sled", |dir| {
+        let level = SyncLevel::EverySec;
+        Box::new(SledKvsEngine::<SharedQueueThreadPool>::open(dir, level, 4).unwrap())
+    }),
+    ("redb", |dir| Box::new(Redb::open(dir))),
+    ("fjall", |dir| Box::new(Fjall::open(dir))),
+];
+
+type Open = fn(&Path) -> Box<dyn Engine>;
+
+/// What the engines have in common.
+trait Engine {
+    fn set(&self, key: String, value: String);
+    /// The value of a key that is there.
+    fn get(&self, key: String) -> String;
+}
+
+impl<E: KvsEngine> Engine for E {
+    fn set(&self, key: String, value: String) {
+        KvsEngine::set(self, key, value).wait().unwrap();
+    }
+
+    fn get(&self, key: String) -> String {
+        KvsEngine::get(self, key).wait().unwrap().unwrap()
+    }
+}
+
+struct Redb {
+    _every_sec: EverySec,
+    database: Arc<redb::Database>,
+}
+
+const TABLE: TableDefinition<'static, &str, &str> = TableDefinition::new("table");
+
+impl Redb {
+    fn open(dir: &Path) -> Redb {
+        let database = redb::Database::create(dir.join("redb")).unwrap();
+        let database = Arc::new(database);
+        let same = Arc::clone(&database);
+        // A commit that is durable, which is the default, makes those before it durable, too.
+        let sync = move || same.begin_write().unwrap().commit().unwrap();
+        Redb {
+            _every_sec: EverySec::start(sync),
+            database,
+        }
+    }
+}
+
+impl Engine for Redb {
+    fn set(&self, key: String, value: String) {
+        let mut transaction = self.database.begin_write().unwrap();
+        transaction.set_durability(Durability::None).unwrap();
+        let mut table = transaction.open_table(TABLE).unwrap();
+        table.insert(&*key, &*value).unwrap();
+        drop(table);
+        transaction.commit().unwrap();
+    }
+
+    fn get(&self, key: String) -> String {
+        let transaction = self.database.begin_read().unwrap();
+        let table = transaction.open_table(TABLE).unwrap();
+        table.get(&*key).unwrap().unwrap().value().to_owned()
+    }
+}
+
+struct Fjall {
+    _every_sec: EverySec,
+    keyspace: Keyspace,
+}
+
+impl Fjall {
+    fn open(dir: &Path) -> Fjall {
+        let database = fjall::Database::builder(dir).open().unwrap();
+        let keyspace = database.keyspace("keyspace", KeyspaceCreateOptions::default);
+        let sync = move || database.persist(PersistMode::SyncData).unwrap();
+        Fjall {
+            _every_sec: EverySec::start(sync),
+            keyspace: keyspace.unwrap(),
+        }
+    }
+}
+
+impl Engine for Fjall {
+    fn set(&self, key: String, value: String) {
+        self.keyspace.insert(key, value).unwrap();
+    }
+
+    fn get(&self, key: String) -> String {
+        let value = self.keyspace.get(key).unwrap().unwrap();
+        String::from_utf8(value.to_vec()).unwrap()
+    }
+}
+
+/// A thread that syncs once a second, as kvs and sled have. It ends when this is dropped.
+struct EverySec(Option<(Sender<()>, JoinHandle<()>)>);
+
+impl EverySec {
+    fn start(sync: impl Fn() + Send + 'static) -> EverySec {
+        let (stop, stopped) = mpsc::channel();
+        let second = Duration::from_secs(1);
+        let thread = thread::spawn(move || {
+            while stopped.recv_timeout(second) == Err(RecvTimeoutError::Timeout) {
+                sync();
+            }
+        });
+        EverySec(Some((stop, thread)))
+    }
+}
+
+impl Drop for EverySec {
+    fn drop(&mut self) {
+        if let Some((stop, thread)) = self.0.take() {
+            drop(stop);
+            thread.join().unwrap();
+        }
+    }
+}
 
 fn key(n: u32) -> String {
     format!("key{n:08}")
 }
 
-fn bench_engine(c: &mut Criterion, name: &str, engine: &impl KvsEngine) {
-    for n in 0..KEYS {
-        engine.set(key(n), "x".repeat(100)).wait().unwrap();
-    }
+fn value() -> String {
+    "x".repeat(100)
+}
+
+/// Microseconds a call, not counting what it takes to make the arguments.
+fn time<T>(arguments: Vec<T>, call: impl FnMut(T)) -> f64 {
+    let (calls, began) = (arguments.len(), Instant::now());
+    arguments.into_iter().for_each(call);
+    micros(began) / calls as f64
+}
+
+fn micros(began: Instant) -> f64 {
+    began.elapsed().as_secs_f64() * 1e6
+}
+
+fn median(mut times: Vec<f64>) -> f64 {
+    times.sort_by(f64::total_cmp);
+    times[times.len() / 2]
+}
+
+fn main() {
+    // Criterion tells a test from a measurement in the same way.
+    let has = |flag| env::args().any(|arg| arg == flag);
+    let (keys, calls, rounds) = match has("--bench") && !has("--test") {
+        true => (100_000, 20_000, 9),
+        false => (100, 10, 1),
+    };
     let mut rng = SmallRng::seed_from_u64(1);
-    let mut random_key = move || key(rng.random_range(0..KEYS));
-    c.bench_function(&format!("{name}/set"), |b| {
-        b.iter_batched(
-            || (random_key(), "x".repeat(100)),
-            |(key, value)| engine.set(key, value).wait().unwrap(),
-            BatchSize::SmallInput,
-        );
-    });
-    c.bench_function(&format!("{name}/get"), |b| {
-        b.iter_batched(
-            &mut random_key,
-            |key| engine.get(key).wait().unwrap().unwrap(),
-            BatchSize::SmallInput,
-        );
-    });
-}
+    let mut random_key = move || key(rng.random_range(0..keys));
 
-fn engines(c: &mut Criterion) {
-    let dir = tempfile::tempdir().unwrap();
-    let kvs = KvStore::<SharedQueueThreadPool>::open(dir.path(), 4).unwrap();
-    bench_engine(c, "kvs", &kvs);
-    let dir = tempfile::tempdir().unwrap();
-    let level = SyncLevel::EverySec;
-    let sled = SledKvsEngine::<SharedQueueThreadPool>::open(dir.path(), level, 4).unwrap();
-    bench_engine(c, "sled", &sled);
-}
+    let dirs = ENGINES.map(|_| tempfile::tempdir().unwrap());
+    let open = |n: usize| ENGINES[n].1(dirs[n].path());
+    let engines: Vec<_> = (0..ENGINES.len()).map(open).collect();
+    for engine in &engines {
+        (0..keys).for_each(|n| engine.set(key(n), value()));
+    }
 
-criterion_group!(benches, engines);
-criterion_main!(benches);
+    let mut times = [(); 3].map(|()| ENGINES.map(|_| Vec::new()));
+    let [gets, sets, opens] = &mut times;
+    for _ in 0..rounds {
+        let keys: Vec<_> = (0..calls).map(|_| random_key()).collect();
+        for (n, engine) in engines.iter().enumerate() {
+            gets[n].push(time(keys.clone(), |key| drop(black_box(engine.get(key)))));
+            let pairs = keys.iter().map(|key| (key.clone(), value())).collect();
+            sets[n].push(time(pairs, |(key, value)| engine.set(key, value)));
+        }
+    }
+    drop(engines);
+    for _ in 0..rounds {
+        for (n, times) in opens.iter_mut().enumerate() {
+            let (key, began) = (random_key(), Instant::now());
+            let engine = open(n);
+            // Otherwise opening could put work off until then.
+            engine.get(key);
+            times.push(micros(began));
+        }
+    }
+
+    let mut criterion = Criterion::default().configure_from_args();
+    for (n, (name, _)) in ENGINES.iter().enumerate() {
+        let engine = open(n);
+        criterion.bench_function(&format!("{name}/set"), |b| {
+            let pair = || (random_key(), value());
+            let set = |(key, value)| engine.set(key, value);
+            b.iter_batched(pair, set, BatchSize::SmallInput);
+        });
+        criterion.bench_function(&format!("{name}/get"), |b| {
+            b.iter_batched(
+                &mut random_key,
+                |key| engine.get(key),
+                BatchSize::SmallInput,
+            );
+        });
+    }
+    criterion.final_summary();
+
+    println!("{keys} keys; microseconds a call, and how many times as fast kvs is:\n");
+    print!("{:5}", "");
+    for (name, _) in ENGINES {
+        print!("{name:>18}");
+    }
+    for (what, times) in ["get", "set", "open"].iter().zip(times) {
+        let medians = times.map(median);
+        print!("\n{what:5}");
+        for time in medians {
+            print!("{time:10.1} {:6.3}x", time / medians[0]);
+        }
+    }
+    println!("\n\n(medians of {rounds} rounds; to open a store includes the first get)");
+}
