@@ -359,15 +359,21 @@ pub(crate) fn frame_len(bytes: &[u8], max: usize) -> Result<Option<usize>, Conne
     }
 }
 
-/// The request in a frame.
-pub(crate) fn read_request(frame: &[u8]) -> Result<Request, ConnectionError> {
+/// The request in a frame, its length prefix not among the bytes, as the server reads it.
+///
+/// # Errors
+///
+/// [`ConnectionError::BadFrame`] where the frame holds no request.
+pub fn read_request(frame: &[u8]) -> Result<Request, ConnectionError> {
     // All at once, which is faster than string by string.
     let json = str::from_utf8(frame).map_err(serde_json::Error::custom)?;
     Ok(serde_json::from_str(json)?)
 }
 
-/// Appends `reply` to `out` as a frame, or an error where it would be longer than a frame can be.
-pub(crate) fn write_frame(reply: &Response, out: &mut Vec<u8>) {
+/// Appends `reply` to `out` as a frame with its length prefix, as the server sends it. Where it would
+/// be longer than [`MAX_FRAME_LEN`], the frame is an error of [`code::TOO_LARGE`] instead.
+#[expect(clippy::missing_panics_doc, reason = "strings are always JSON")]
+pub fn write_frame(reply: &Response, out: &mut Vec<u8>) {
     let start = out.len();
     out.extend_from_slice(&[0; PREFIX_LEN]);
     match reply {
