@@ -1,0 +1,228 @@
+//! The client written four ways, one connection each, against a server in a process of its own:
+//! `cargo bench --all-features --bench clients`. A bare socket beside them shows what the server
+//! and the system can do at most.
+
+#[path = "../tests/common/mod.rs"]
+mod common;
+
+use std::cell::Cell;
+use std::env;
+use std::io::{Read, Write};
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Instant;
+
+use common::{ServerProcess, Wire, frame};
+use futures::sync::oneshot;
+use futures::{Future, Poll, Stream, stream};
+use kvs::client::{Client, anon, blocking, boxed, explicit, manual};
+use tokio::runtime::current_thread::{self, Runtime};
+
+const IN_FLIGHT: usize = 64;
+const KEY: &str = "key";
+
+/// What makes gets of [`KEY`].
+trait Getter {
+    /// Makes them one after the other.
+    fn alone(&mut self, gets: usize);
+    /// Makes them with [`IN_FLIGHT`] under way at once.
+    fn in_flight(&mut self, gets: usize);
+    /// The size of a future, where there is one.
+    fn future_bytes(&mut self) -> usize {
+        0
+    }
+    /// Polls in all, with a task for each get and so many of them at once.
+    fn polls(&mut self, _gets: usize, _at_once: usize) -> usize {
+        0
+    }
+}
+
+/// A socket with frames that were made before. Replies are counted, not decoded.
+struct Bare {
+    socket: Wire,
+    requests: Vec<u8>,
+    request_len: usize,
+    reply_len: usize,
+    input: Vec<u8>,
+}
+
+impl Bare {
+    fn connect(addr: SocketAddr, value: &str) -> Bare {
+        let request = format!(r#"{{"Get":{{"key":"{KEY}"}}}}"#);
+        let reply = format!(r#"{{"Get":"{value}"}}"#);
+        let mut socket = Wire::connect(addr);
+        socket.send(&request);
+        assert_eq!(socket.receive(), reply);
+        let request = frame(request);
+        Bare {
+            socket,
+            requests: request.repeat(IN_FLIGHT),
+            request_len: request.len(),
+            reply_len: frame(reply).len(),
+            input: vec![0; 64 * 1024],
+        }
+    }
+
+    fn gets(&mut self, gets: usize, at_once: usize) {
+        let (mut sent, mut received) = (0, 0);
+        while received < gets * self.reply_len {
+            let now = gets.min(received / self.reply_len + at_once) - sent;
+            let requests = &self.requests[..now * self.request_len];
+            self.socket.0.write_all(requests).unwrap();
+            sent += now;
+            let len = self.socket.0.read(&mut self.input).unwrap();
+            assert!(len > 0, "the server closed the connection");
+            received += len;
+        }
+        // Any other reply would have another length.
+        assert_eq!(received, gets * self.reply_len);
+    }
+}
+
+impl Getter for Bare {
+    fn alone(&mut self, gets: usize) {
+        self.gets(gets, 1);
+    }
+
+    fn in_flight(&mut self, gets: usize) {
+        self.gets(gets, IN_FLIGHT);
+    }
+}
+
+/// A client with futures, on a runtime of this thread.
+struct Variant<C> {
+    client: C,
+    runtime: Runtime,
+}
+
+impl<C: Client> Variant<C> {
+    fn connect(addr: SocketAddr) -> Box<dyn Getter> {
+        let mut runtime = Runtime::new().unwrap();
+        let client = runtime.block_on(C::connect(addr)).unwrap();
+        Box::new(Variant { client, runtime })
+    }
+}
+
+impl<C: Client> Getter for Variant<C> {
+    fn alone(&mut self, gets: usize) {
+        for _ in 0..gets {
+            let get = self.client.get(KEY.to_owned());
+            assert!(self.runtime.block_on(get).unwrap().is_some());
+        }
+    }
+
+    fn in_flight(&mut self, gets: usize) {
+        let gets = stream::iter_ok(0..gets)
+            .map(|_| self.client.get(KEY.to_owned()))
+            .buffer_unordered(IN_FLIGHT)
+            .for_each(|value| {
+                assert!(value.is_some());
+                Ok(())
+            });
+        self.runtime.block_on(gets).unwrap();
+    }
+
+    fn future_bytes(&mut self) -> usize {
+        size_of_val(&self.client.get(KEY.to_owned()))
+    }
+
+    /// `block_on` polls its future whenever anything happens, hence the tasks.
+    fn polls(&mut self, gets: usize, at_once: usize) -> usize {
+        let polls = Rc::new(Cell::new(0));
+        let tasks = stream::iter_ok::<_, oneshot::Canceled>(0..gets)
+            .map(|_| {
+                let future = self.client.get(KEY.to_owned());
+                let (sender, done) = oneshot::channel();
+                let polls = Rc::clone(&polls);
+                let task = Counted { future, polls }.then(|value| sender.send(value).map_err(drop));
+                current_thread::spawn(task);
+                done
+            })
+            .buffer_unordered(at_once)
+            .for_each(|value| {
+                assert!(value.unwrap().is_some());
+                Ok(())
+            });
+        self.runtime.block_on(tasks).unwrap();
+        polls.get()
+    }
+}
+
+/// A future that counts how often it is polled.
+struct Counted<F> {
+    future: F,
+    polls: Rc<Cell<usize>>,
+}
+
+impl<F: Future> Future for Counted<F> {
+    type Item = F::Item;
+    type Error = F::Error;
+
+    fn poll(&mut self) -> Poll<F::Item, F::Error> {
+        self.polls.set(self.polls.get() + 1);
+        self.future.poll()
+    }
+}
+
+fn median(mut times: Vec<f64>) -> f64 {
+    times.sort_by(f64::total_cmp);
+    times[times.len() / 2]
+}
+
+fn main() {
+    // `cargo test` only looks whether it runs.
+    let (gets, rounds) = match env::args().any(|arg| arg == "--bench") {
+        true => (10_000, 15),
+        false => (100, 1),
+    };
+    let per_get = |total: usize| total as f64 / gets as f64;
+    let dir = tempfile::tempdir().unwrap();
+    let server = ServerProcess::start(dir.path(), &[]);
+    let (addr, value) = (server.addr, "v".repeat(64));
+    let mut client = blocking::KvsClient::connect(addr).unwrap();
+    client.set(KEY.to_owned(), value.clone()).unwrap();
+
+    let mut getters: [(&str, Box<dyn Getter>); 5] = [
+        ("bare", Box::new(Bare::connect(addr, &value))),
+        ("boxed", Variant::<boxed::KvsClient>::connect(addr)),
+        ("explicit", Variant::<explicit::KvsClient>::connect(addr)),
+        ("anon", Variant::<anon::KvsClient>::connect(addr)),
+        ("manual", Variant::<manual::KvsClient>::connect(addr)),
+    ];
+    let [mut alone, mut in_flight] = [(); 2].map(|()| [const { Vec::new() }; 5]);
+    // All have their turn in each round, so that whatever else the machine does meets all of them.
+    for _ in 0..rounds {
+        for (n, (_, getter)) in getters.iter_mut().enumerate() {
+            let began = Instant::now();
+            getter.alone(gets / 10);
+            alone[n].push(10.0 * began.elapsed().as_secs_f64() / gets as f64);
+            let began = Instant::now();
+            getter.in_flight(gets);
+            in_flight[n].push(gets as f64 / began.elapsed().as_secs_f64());
+        }
+    }
+    let (alone, rates) = (alone.map(median), in_flight.map(median));
+    let fastest = rates[1..].iter().copied().fold(0.0, f64::max);
+
+    println!("A get, and {IN_FLIGHT} of them in flight (medians of {rounds} rounds):\n");
+    println!(
+        "                             alone     alone  in flight  in flight       of       of"
+    );
+    println!(
+        "client    bytes  allocations    us     polls      polls      gets/s    bare  fastest"
+    );
+    for (n, (name, getter)) in getters.iter_mut().enumerate() {
+        let allocations = allocation_counter::measure(|| getter.alone(gets)).count_total;
+        println!(
+            "{name:<9} {:>5} {:>12.1} {:>7.1} {:>8.2} {:>10.2} {:>11.0} {:>7.3} {:>8.3}",
+            getter.future_bytes(),
+            per_get(allocations as usize),
+            alone[n] * 1e6,
+            per_get(getter.polls(gets, 1)),
+            per_get(getter.polls(gets, IN_FLIGHT)),
+            rates[n],
+            rates[n] / rates[0],
+            rates[n] / fastest,
+        );
+    }
+}
