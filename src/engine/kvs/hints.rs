@@ -143,6 +143,12 @@ impl Hints {
         (start[..] == expected && hints.file.size().ok()? == hints.len).then_some(hints)
     }
 
+    /// The number of records, if their keys are of usual length.
+    pub(super) fn about_how_many(&self) -> usize {
+        const KEY_LEN: usize = 16;
+        (self.len - START) as usize / (record::HEADER_LEN + KEY_LEN)
+    }
+
     /// Tells `found`, for each record, its key, its place, its number and whether it has a value.
     ///
     /// Comes out as `None` where they break off. `found` has heard some of them then.

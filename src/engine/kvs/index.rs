@@ -5,7 +5,9 @@ use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use ahash::RandomState;
 use indexmap::IndexMap;
+use indexmap::map::raw_entry_v1::{RawEntryApiV1, RawEntryMut};
 use smol_str::SmolStr;
 
 use super::segment::{Generation, Segment};
@@ -60,7 +62,7 @@ impl Entry {
 #[derive(Debug, Default)]
 pub(super) struct Index {
     /// In a table that numbers them, for the hand.
-    entries: IndexMap<SmolStr, Entry>,
+    entries: IndexMap<SmolStr, Entry, RandomState>,
     segments: HashMap<Generation, Arc<Segment>>,
     /// Bytes of all the records in `entries`.
     live_bytes: u64,
@@ -104,14 +106,24 @@ impl Index {
             value,
             is_in_use,
         };
-        match self.entries.get_mut(key) {
-            Some(entry) => {
-                let old = mem::replace(entry, new);
+        // Looking a key up once, and not again to put it in.
+        let hash = self.entries.hasher().hash_one(key);
+        let entry = self.entries.raw_entry_mut_v1();
+        match entry.from_key_hashed_nocheck(hash, key) {
+            RawEntryMut::Occupied(mut entry) => {
+                let old = entry.insert(new);
                 self.forget(old);
             }
-            None => drop(self.entries.insert(key.into(), new)),
+            RawEntryMut::Vacant(entry) => {
+                entry.insert_hashed_nocheck(hash, key.into(), new);
+            }
         }
         self.make_room();
+    }
+
+    /// Makes room for so many more keys, which is faster than bit by bit.
+    pub(super) fn reserve(&mut self, keys: usize) {
+        self.entries.reserve(keys);
     }
 
     /// Notes that a key is gone.

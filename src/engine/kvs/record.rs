@@ -55,16 +55,7 @@ impl<'a> Record<'a> {
         let header = bytes.first_chunk().ok_or(CUT_OFF)?;
         let header = Header::decode(header, salt)?;
         let body = bytes.get(HEADER_LEN..header.record_len()).ok_or(CUT_OFF)?;
-        if crc32fast::hash(body) != header.body {
-            return Err("the checksum of the record does not match");
-        }
-        let (key, value) = body.split_at(header.key_len);
-        let text = |bytes| std::str::from_utf8(bytes).map_err(|_| "the record is not UTF-8");
-        Ok(Record {
-            sequence: header.sequence,
-            key: text(key)?,
-            value: header.value_len.map(|_| text(value)).transpose()?,
-        })
+        header.record(body)
     }
 
     /// Appends the record's bytes to `out`. Its lengths must have passed [`check_lengths`].
@@ -131,6 +122,23 @@ impl Header {
             return Err("the number of the record is impossible");
         }
         Ok(header)
+    }
+
+    /// The record with this header and the bytes behind it, or what is wrong with them.
+    pub(super) fn record<'a>(
+        &self,
+        body: &'a [u8],
+    ) -> std::result::Result<Record<'a>, &'static str> {
+        if crc32fast::hash(body) != self.body {
+            return Err("the checksum of the record does not match");
+        }
+        let (key, value) = body.split_at(self.key_len);
+        let text = |bytes| std::str::from_utf8(bytes).map_err(|_| "the record is not UTF-8");
+        Ok(Record {
+            sequence: self.sequence,
+            key: text(key)?,
+            value: self.value_len.map(|_| text(value)).transpose()?,
+        })
     }
 
     pub(super) fn encode(&self, salt: Salt) -> [u8; HEADER_LEN] {

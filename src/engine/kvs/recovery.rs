@@ -119,6 +119,7 @@ impl Recovered {
             let last = hints
                 .filter(|hints| hints.segment_len == end)
                 .and_then(|hints| {
+                    log.index.reserve(hints.about_how_many());
                     hints.read(|key, location, _, has_value| {
                         note(&mut log.index, key, has_value.then_some(location));
                     })?;

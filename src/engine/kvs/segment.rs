@@ -548,7 +548,8 @@ impl Scanner {
         self.reader
             .read_exact(&mut self.bytes[record::HEADER_LEN..])
             .map_err(self.segment.read_failed(offset))?;
-        let record = self.segment.decode(&self.bytes, offset)?;
+        let record = header.record(&self.bytes[record::HEADER_LEN..]);
+        let record = record.map_err(damaged)?;
         self.offset += len as u64;
         self.sequence = record.sequence;
         Ok(Some(Found {
