@@ -1,6 +1,7 @@
 //! The future that every engine returns.
 
 use std::fmt;
+use std::mem;
 use std::sync::Arc;
 
 use futures::sync::oneshot;
@@ -27,41 +28,68 @@ pub struct EngineFuture<T> {
 enum State<T> {
     /// `None` once the result has been handed out.
     Done(Option<Result<T>>),
-    Waiting {
-        next: oneshot::Receiver<EngineFuture<T>>,
-        /// `None` once it has begun.
-        put_off: Option<PutOff>,
-    },
+    Waiting(oneshot::Receiver<EngineFuture<T>>),
+    PutOff(PutOff<T>),
     /// What is not worth beginning before somebody polls.
     Lazy(Option<Box<dyn FnOnce() -> EngineFuture<T> + Send>>),
 }
 
-/// Work that waits for others of its kind to be done together with.
-pub trait Together: Send + Sync {
-    /// Sees to it that all that waits is done.
-    fn begin(self: Arc<Self>);
+/// Requests that wait for others of their kind, to be done together.
+pub trait Together<T>: Send + Sync {
+    /// Sees to it that all of them are done.
+    fn begin(&self);
+
+    /// Comes out as what the `n`th of them goes on as, once. Where that is not there yet, it wakes
+    /// the current task when it is.
+    ///
+    /// # Errors
+    ///
+    /// What befell that request.
+    fn poll(&self, n: usize) -> Poll<EngineFuture<T>, KvsError>;
 }
 
 const TOO_LATE: &str = "an engine's future was polled after it was done";
 
-/// It begins when this is dropped.
-struct PutOff(Option<Arc<dyn Together>>);
+/// The `n`th of some requests. They begin when this is dropped.
+struct PutOff<T> {
+    together: Arc<dyn Together<T>>,
+    n: usize,
+    has_begun: bool,
+}
 
 impl<T: fmt::Debug> fmt::Debug for State<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             State::Done(result) => f.debug_tuple("Done").field(result).finish(),
-            State::Waiting { .. } => f.write_str("Waiting"),
+            State::Waiting(_) => f.write_str("Waiting"),
+            State::PutOff(_) => f.write_str("PutOff"),
             State::Lazy(_) => f.write_str("Lazy"),
         }
     }
 }
 
-impl Drop for PutOff {
-    fn drop(&mut self) {
-        if let Some(work) = self.0.take() {
-            work.begin();
+impl<T> PutOff<T> {
+    fn begin(&mut self) {
+        if !mem::replace(&mut self.has_begun, true) {
+            self.together.begin();
         }
+    }
+
+    fn poll(&mut self) -> Poll<EngineFuture<T>, KvsError> {
+        let mut polled = self.together.poll(self.n)?;
+        if polled.is_not_ready() && !self.has_begun {
+            self.begin();
+            // Most are done by then.
+            polled = self.together.poll(self.n)?;
+        }
+        self.has_begun |= polled.is_ready();
+        Ok(polled)
+    }
+}
+
+impl<T> Drop for PutOff<T> {
+    fn drop(&mut self) {
+        self.begin();
     }
 }
 
@@ -75,15 +103,17 @@ impl<T> EngineFuture<T> {
     /// [`KvsError::EngineStopped`] when that is dropped instead.
     pub fn pending() -> (oneshot::Sender<EngineFuture<T>>, EngineFuture<T>) {
         let (sender, next) = oneshot::channel();
-        let put_off = None;
-        (sender, EngineFuture::new(State::Waiting { next, put_off }))
+        (sender, EngineFuture::new(State::Waiting(next)))
     }
 
-    /// The same for a part of `work`, which begins when somebody polls this or drops it.
-    pub fn put_off(work: Arc<dyn Together>) -> (oneshot::Sender<EngineFuture<T>>, EngineFuture<T>) {
-        let (sender, next) = oneshot::channel();
-        let put_off = Some(PutOff(Some(work)));
-        (sender, EngineFuture::new(State::Waiting { next, put_off }))
+    /// A future that goes on as the `n`th of what is done together. That begins when somebody polls
+    /// this or drops it.
+    pub fn put_off(together: Arc<dyn Together<T>>, n: usize) -> EngineFuture<T> {
+        EngineFuture::new(State::PutOff(PutOff {
+            together,
+            n,
+            has_begun: false,
+        }))
     }
 
     /// A future that goes on as what `begin` comes to, with the first poll.
@@ -93,8 +123,8 @@ impl<T> EngineFuture<T> {
 
     /// Begins what was put off, for whoever polls later and wants it on its way meanwhile.
     pub fn begin(&mut self) {
-        if let State::Waiting { put_off, .. } = &mut self.state {
-            *put_off = None;
+        if let State::PutOff(put_off) = &mut self.state {
+            put_off.begin();
         }
     }
 
@@ -141,14 +171,14 @@ impl<T> Future for EngineFuture<T> {
                 let result = result.take().expect(TOO_LATE);
                 return result.map(Async::Ready);
             }
-            State::Waiting { next, put_off } => {
-                *put_off = None;
+            State::Waiting(next) => {
                 let next = next.poll().map_err(|oneshot::Canceled| {
                     let reason = "its job panicked".to_owned();
                     KvsError::EngineStopped { reason }
                 });
                 try_ready!(next)
             }
+            State::PutOff(put_off) => try_ready!(put_off.poll()),
             State::Lazy(begin) => begin.take().expect(TOO_LATE)(),
         };
         *self = next;

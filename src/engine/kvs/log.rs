@@ -5,17 +5,18 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::mem;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use futures::sync::oneshot;
 use log::{error, info, warn};
 
 use super::KvStoreOptions;
 use super::compaction::Compaction;
 use super::hints;
 use super::index::{Index, Location};
-use super::record::{Record, Salt};
+use super::queue::{Op, Outcome, Request};
+use super::record::{self, Record, Salt};
 use super::recovery::{Recovered, Sealed};
 use super::segment::{self, Generation, Origin, Segment};
 use super::unsynced::Unsynced;
@@ -25,40 +26,16 @@ use crate::engine::{EngineFuture, SyncLevel};
 use crate::error::{KvsError, Result};
 use crate::sync::RwLock;
 
-/// What waits for the writer's turn.
-#[derive(Debug)]
-pub(super) enum Request {
-    Write {
-        key: String,
-        /// `None` to remove the key.
-        value: Option<String>,
-        done: oneshot::Sender<EngineFuture<()>>,
-    },
-    /// To look a key up after the writes before this one, and before those after it.
-    Find {
-        key: String,
-        found: oneshot::Sender<EngineFuture<Option<String>>>,
-    },
+/// What was put at the end of the log.
+struct Appended {
+    /// Where it begins.
+    offset: u64,
+    /// The places of those that wanted to remove a key that is not there, in ascending order.
+    missing: Vec<usize>,
 }
 
-impl Request {
-    /// Roughly the bytes that it puts into the log.
-    pub(super) fn len(&self) -> usize {
-        match self {
-            Request::Write { key, value, .. } => key.len() + value.as_ref().map_or(0, String::len),
-            Request::Find { .. } => 0,
-        }
-    }
-}
-
-/// What became of a request, for whoever waits for it.
-enum Answer {
-    Done(oneshot::Sender<EngineFuture<()>>, Result<()>),
-    Found(
-        oneshot::Sender<EngineFuture<Option<String>>>,
-        EngineFuture<Option<String>>,
-    ),
-}
+/// Bytes of the longest buffer for records that is kept for the next batch.
+const MAX_BUFFER: usize = 1024 * 1024;
 
 /// How the log is doing.
 #[derive(Debug, Clone, Copy)]
@@ -92,6 +69,8 @@ pub(super) struct Log {
     is_stalled: bool,
     compacted: Option<Instant>,
     failure: Failure,
+    /// Where the records of a batch are put together.
+    buffer: Vec<u8>,
 }
 
 impl Log {
@@ -128,6 +107,7 @@ impl Log {
             is_stalled: false,
             compacted: None,
             failure,
+            buffer: Vec::new(),
         })
     }
 
@@ -150,104 +130,127 @@ impl Log {
             && !self.unsynced.is_syncing()
     }
 
-    /// Writes all that is in `batch` at once, has it take effect in its order, and tells everyone
-    /// who waits for it. Looking up a key is up to `find`.
+    /// Writes all that is in `batch` at once, has it take effect in its order, and says what became
+    /// of it. Looking up a key is up to `find`.
     pub(super) fn commit(
         &mut self,
         batch: Vec<Request>,
         find: impl Fn(&Index, String) -> EngineFuture<Option<String>>,
-    ) {
-        let locations = self
-            .append(&batch)
-            .unwrap_or_else(|error| vec![Err(error); batch.len()]);
-        let mut answers = Vec::with_capacity(batch.len());
+    ) -> Outcome {
+        let mut outcome = Outcome::default();
+        let mut offset = match self.append(&batch) {
+            Ok(Appended { offset, missing }) => {
+                outcome.missing = missing;
+                offset
+            }
+            Err(error) => {
+                outcome.error = Some(error);
+                0
+            }
+        };
+        let generation = self.active.generation;
+        let mut missing = outcome.missing.iter().copied().peekable();
         let mut index = self.index.write();
-        for (request, location) in batch.into_iter().zip(locations) {
-            answers.push(match request {
-                Request::Write { key, value, done } => {
-                    match location {
-                        Ok(Some(location)) => index.put(&key, location, value.map(Box::from)),
-                        Ok(None) => index.remove(&key),
-                        Err(_) => {}
-                    }
-                    Answer::Done(done, location.map(drop))
-                }
-                Request::Find { key, found } => Answer::Found(found, find(&index, key)),
-            });
-        }
-        drop(index);
-        for answer in answers {
-            // Where nobody waits any more, nobody misses it.
-            match answer {
-                Answer::Done(done, result) => drop(done.send(EngineFuture::done(result))),
-                Answer::Found(found, value) => drop(found.send(value)),
+        for (n, Request { key, op }) in batch.into_iter().enumerate() {
+            if let Op::Find = op {
+                outcome.found.push((n, find(&index, key)));
+                continue;
+            }
+            if outcome.error.is_some() || missing.next_if_eq(&n).is_some() {
+                continue;
+            }
+            let value = op.value();
+            let len = record::len(&key, value);
+            let location = Location {
+                offset,
+                generation,
+                len,
+            };
+            offset += u64::from(len);
+            match op {
+                Op::Set(value) => index.put(&key, location, Some(value.into())),
+                Op::Remove | Op::Find => index.remove(&key),
             }
         }
+        outcome
     }
 
-    /// For each request of the batch where its record is, if it has one, or what is wrong with it.
-    /// An error befell all the writes.
-    fn append(&mut self, batch: &[Request]) -> Result<Vec<Result<Option<Location>>>> {
-        let is_write = |request: &Request| matches!(request, Request::Write { .. });
+    /// Puts the writes of the batch at the end of the log. An error befell all of them.
+    fn append(&mut self, batch: &[Request]) -> Result<Appended> {
+        let is_write = |request: &Request| !matches!(request.op, Op::Find);
         if !batch.iter().any(is_write) {
-            return Ok(vec![Ok(None); batch.len()]);
+            return Ok(Appended {
+                offset: 0,
+                missing: Vec::new(),
+            });
         }
         self.failure.check()?;
         if self.active_len >= self.options.segment_bytes {
             self.roll(self.active.generation + 1)?;
         }
 
-        let mut bytes = Vec::new();
+        let missing = self.find_missing(batch);
+        let mut is_missing = missing.iter().copied().peekable();
+        let mut bytes = mem::take(&mut self.buffer);
+        bytes.clear();
         let mut sequence = self.sequence;
-        // Which keys are there according to the batch. The index does not show that yet, and only
-        // those who remove one want to know.
-        let is_remove = |request: &Request| matches!(request, Request::Write { value: None, .. });
-        let has_removes = batch.iter().any(is_remove);
-        let mut is_there = HashMap::new();
-        let index = self.index.read();
-        let locations = batch.iter().map(|request| {
-            let Request::Write { key, value, .. } = request else {
-                return Ok(None);
-            };
-            if has_removes {
-                let was_there = is_there.insert(key, value.is_some());
-                if value.is_none() && !was_there.unwrap_or_else(|| index.get(key).is_some()) {
-                    return Err(KvsError::KeyNotFound);
-                }
+        for (n, Request { key, op }) in batch.iter().enumerate() {
+            if matches!(op, Op::Find) || is_missing.next_if_eq(&n).is_some() {
+                continue;
             }
             sequence += 1;
-            let start = bytes.len();
-            let value = value.as_deref();
+            let value = op.value();
             Record {
                 sequence,
                 key,
                 value,
             }
             .encode(self.active.salt, &mut bytes);
-            let location = Location {
-                offset: self.active_len + start as u64,
-                generation: self.active.generation,
-                len: (bytes.len() - start) as u32,
-            };
-            Ok(value.map(|_| location))
-        });
-        let locations = locations.collect();
-        drop(index);
+        }
 
-        if let Err(error) = self.active.write(&bytes, self.active_len) {
+        let offset = self.active_len;
+        if let Err(error) = self.active.write(&bytes, offset) {
             // A full disk may have taken a part of it. Cut that off for good: what is written next
             // must not have records behind it that were refused.
-            let _ = self.unsynced.cut(&self.active, self.active_len);
+            let _ = self.unsynced.cut(&self.active, offset);
             return Err(error);
         }
-        let len = self.active_len + bytes.len() as u64;
+        let len = offset + bytes.len() as u64;
+        if bytes.capacity() <= MAX_BUFFER {
+            self.buffer = bytes;
+        }
         self.unsynced.note(&self.active, len);
         if self.options.sync == SyncLevel::Always {
             self.unsynced.sync()?;
         }
         self.active_len = len;
         self.sequence = sequence;
-        Ok(locations)
+        Ok(Appended { offset, missing })
+    }
+
+    /// Which of the batch want to remove a key that is not there when it is their turn.
+    fn find_missing(&self, batch: &[Request]) -> Vec<usize> {
+        let is_remove = |request: &Request| matches!(request.op, Op::Remove);
+        let mut missing = Vec::new();
+        if !batch.iter().any(is_remove) {
+            return missing;
+        }
+        // Which keys are there according to the batch. The index does not show that yet.
+        let mut is_there = HashMap::new();
+        let index = self.index.read();
+        for (n, Request { key, op }) in batch.iter().enumerate() {
+            match op {
+                Op::Find => {}
+                Op::Set(_) => drop(is_there.insert(key, true)),
+                Op::Remove => {
+                    let was_there = is_there.insert(key, false);
+                    if !was_there.unwrap_or_else(|| index.get(key).is_some()) {
+                        missing.push(n);
+                    }
+                }
+            }
+        }
+        missing
     }
 
     /// Seals the active segment and goes on in a new one.
@@ -259,8 +262,8 @@ impl Log {
         self.unsynced.note_new(&segment);
         self.index.write().add_segment(Arc::clone(&segment));
         let sealed = Sealed {
-            segment: std::mem::replace(&mut self.active, segment),
-            len: std::mem::replace(&mut self.active_len, segment::HEADER_LEN),
+            segment: mem::replace(&mut self.active, segment),
+            len: mem::replace(&mut self.active_len, segment::HEADER_LEN),
             wants_hints: true,
         };
         self.sealed.insert(sealed.segment.generation, sealed);
@@ -295,7 +298,7 @@ impl Log {
                 work
             }
             Err(error) => {
-                if !std::mem::replace(&mut self.is_stalled, true) {
+                if !mem::replace(&mut self.is_stalled, true) {
                     warn!("compaction cannot go on, and tries again with the next writes: {error}");
                 }
                 None
@@ -376,7 +379,7 @@ impl Log {
         let before = self.dead_bytes();
         // What was sealed while the compaction ran is newer than its output, and stays.
         let newer = self.sealed.split_off(&segment.generation);
-        let inputs = std::mem::replace(&mut self.sealed, newer);
+        let inputs = mem::replace(&mut self.sealed, newer);
         let output = Sealed {
             segment,
             len,

@@ -13,37 +13,31 @@ mod compaction;
 mod hints;
 mod index;
 mod log;
+mod queue;
 mod record;
 mod recovery;
 mod segment;
 mod unsynced;
 mod work;
 
-use std::collections::VecDeque;
+use std::mem;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use futures::sync::oneshot;
-
 pub use self::check::{Damage, Lost, Progress, Report, Torn, holds_log, repair, verify};
 use self::index::{Entry, Index, Place};
-use self::log::{Figures, Log, Request};
+use self::log::{Figures, Log};
+use self::queue::{Op, Queue, Request};
 use self::unsynced::Unsynced;
 use self::work::Work;
 use super::files::Directory;
-use super::{DataDir, EngineFuture, EngineKind, EngineStats, KvsEngine, SyncLevel, Together};
+use super::{DataDir, EngineFuture, EngineKind, EngineStats, KvsEngine, SyncLevel};
 use crate::error::{KvsError, Result};
 use crate::sync::{Condvar, Mutex, RwLock};
 use crate::thread_pool::ThreadPool;
-
-/// Bytes after which a round takes no further write.
-const BATCH_BYTES: usize = 4 * 1024 * 1024;
-
-/// Bytes up to which a round need not go to the pool.
-const BATCH_AT_ONCE: usize = 256 * 1024;
 
 /// How many rounds go on the same thread before a job that waits for it has its turn. Another
 /// thread would first have to wake up.
@@ -165,12 +159,7 @@ impl KvStoreOptions {
         let shared = Arc::new(Shared {
             index: Arc::clone(log.index()),
             figures: Mutex::new(log.figures()),
-            queue: Mutex::new(Queue {
-                waiting: VecDeque::new(),
-                log: Some(log),
-                done: None,
-                is_closing: false,
-            }),
+            queue: Mutex::new(Queue::new(log)),
             unsynced,
             step_bytes: self.step_bytes(),
             log_is_back: Condvar::new(),
@@ -214,28 +203,19 @@ impl<P: ThreadPool> KvStore<P> {
         EngineFuture::spawn(&self.handle.shared.pool(), move || unsynced.sync())
     }
 
-    fn write(&self, key: String, value: Option<String>) -> EngineFuture<()> {
-        if let Err(error) = record::check_lengths(&key, value.as_deref()) {
+    fn write(&self, key: String, op: Op) -> EngineFuture<()> {
+        if let Err(error) = record::check_lengths(&key, op.value()) {
             return EngineFuture::done(Err(error));
         }
-        self.put_off(|done| Request::Write { key, value, done })
-    }
-
-    /// Has a request wait for its turn.
-    fn put_off<T>(
-        &self,
-        request: impl FnOnce(oneshot::Sender<EngineFuture<T>>) -> Request,
-    ) -> EngineFuture<T> {
         let shared = &self.handle.shared;
-        let (sender, future) = EngineFuture::put_off(Arc::clone(shared) as Arc<dyn Together>);
-        shared.queue.lock().waiting.push_back(request(sender));
-        future
+        let (promise, n) = shared.queue.lock().push(Request { key, op }, shared);
+        EngineFuture::put_off(promise, n)
     }
 }
 
 impl<P: ThreadPool> KvsEngine for KvStore<P> {
     fn set(&self, key: String, value: String) -> EngineFuture<()> {
-        self.write(key, Some(value))
+        self.write(key, Op::Set(value))
     }
 
     fn get(&self, key: String) -> EngineFuture<Option<String>> {
@@ -250,11 +230,20 @@ impl<P: ThreadPool> KvsEngine for KvStore<P> {
     }
 
     fn get_in_order(&self, key: String) -> EngineFuture<Option<String>> {
-        self.put_off(|found| Request::Find { key, found })
+        let shared = &self.handle.shared;
+        let mut queue = shared.queue.lock();
+        if !queue.may_write(&key) {
+            // It reads what it would read behind them.
+            drop(queue);
+            return self.get(key);
+        }
+        let op = Op::Find;
+        let (promise, n) = queue.push(Request { key, op }, shared);
+        EngineFuture::put_off(promise, n)
     }
 
     fn remove(&self, key: String) -> EngineFuture<()> {
-        self.write(key, None)
+        self.write(key, Op::Remove)
     }
 
     /// The queue does.
@@ -308,9 +297,10 @@ impl<P: ThreadPool> Drop for Handle<P> {
             }
         };
         // What nobody has asked for yet.
-        while !queue.waiting.is_empty() {
+        while let Some(mut batch) = queue.next_batch() {
             let find = |index: &Index, key| self.shared.find(index, key);
-            log.commit(queue.next_batch(), find);
+            let outcome = log.commit(mem::take(&mut batch.requests), find);
+            batch.promise.keep(outcome);
         }
         // A failure is in the log lines, and there is nobody left to tell.
         let _ = self.shared.unsynced.sync_with_watermark();
@@ -319,11 +309,11 @@ impl<P: ThreadPool> Drop for Handle<P> {
 
 /// What the jobs on the pool need, and the futures of writes.
 #[derive(Debug)]
-struct Shared<P> {
+struct Shared<P: ThreadPool> {
     index: Arc<RwLock<Index>>,
     /// As the last round has left them.
     figures: Mutex<Figures>,
-    queue: Mutex<Queue>,
+    queue: Mutex<Queue<P>>,
     log_is_back: Condvar,
     unsynced: Arc<Unsynced>,
     /// Bytes of old segments that are looked at in one go, in the background.
@@ -399,12 +389,11 @@ impl<P: ThreadPool> Shared<P> {
         };
         value.with_size(location.len as usize)
     }
-}
 
-impl<P: ThreadPool> Together for Shared<P> {
+    /// Sees to it that all that waits is done.
     fn begin(self: Arc<Self>) {
         let mut queue = self.queue.lock();
-        if queue.waiting.is_empty() {
+        if queue.is_empty() {
             return;
         }
         let Some(log) = queue.log.take() else {
@@ -419,41 +408,6 @@ impl<P: ThreadPool> Together for Shared<P> {
             true => round.run_at_once(),
             false => round.start(),
         }
-    }
-}
-
-#[derive(Debug)]
-struct Queue {
-    /// What the next round will write.
-    waiting: VecDeque<Request>,
-    /// `None` while a round has it.
-    log: Option<Log>,
-    /// What was done in the background, for the writer to have it take effect.
-    done: Option<(Work, Result<()>)>,
-    is_closing: bool,
-}
-
-impl Queue {
-    /// Whoever waits longest, as many as fit into a write of reasonable size.
-    fn next_batch(&mut self) -> Vec<Request> {
-        let n = self.count(BATCH_BYTES);
-        self.waiting.drain(..n).collect()
-    }
-
-    /// Whether all that waits can be written in no time.
-    fn is_short(&self) -> bool {
-        self.count(BATCH_AT_ONCE) == self.waiting.len()
-    }
-
-    /// How many of the writes that wait come before so many bytes are full.
-    fn count(&self, max_bytes: usize) -> usize {
-        let mut bytes = 0;
-        let batch = self.waiting.iter().take_while(|request| {
-            let has_room = bytes < max_bytes;
-            bytes += request.len();
-            has_room
-        });
-        batch.count()
     }
 }
 
@@ -493,7 +447,7 @@ impl<P: ThreadPool> Round<P> {
     fn run(mut self) {
         for _ in 0..IN_A_ROW {
             self.commit();
-            if self.shared.queue.lock().waiting.is_empty() {
+            if self.shared.queue.lock().is_empty() {
                 break;
             }
         }
@@ -513,8 +467,11 @@ impl<P: ThreadPool> Round<P> {
     fn commit(&mut self) {
         self.has_run = true;
         let batch = self.shared.queue.lock().next_batch();
-        if let Some(log) = &mut self.log {
-            log.commit(batch, |index, key| self.shared.find(index, key));
+        if let (Some(log), Some(mut batch)) = (&mut self.log, batch) {
+            let requests = mem::take(&mut batch.requests);
+            let outcome = log.commit(requests, |index, key| self.shared.find(index, key));
+            self.shared.queue.lock().finish_batch();
+            batch.promise.keep(outcome);
             *self.shared.figures.lock() = log.figures();
         }
     }
@@ -529,12 +486,13 @@ impl<P: ThreadPool> Drop for Round<P> {
             log.failure().set("the thread that wrote it panicked");
         }
         let mut queue = self.shared.queue.lock();
-        if !self.has_run {
-            // The pool has dropped the job, and would drop the next one too.
-            queue.waiting.clear();
-        }
+        // Where the pool has dropped the job, it would drop the next one too.
+        let given_up = match self.has_run {
+            true => None,
+            false => Some(queue.take_all()),
+        };
         let is_untidy = self.is_untidy || self.has_run && queue.done.is_some();
-        if !queue.waiting.is_empty() || is_untidy && !queue.is_closing {
+        if !queue.is_empty() || is_untidy && !queue.is_closing {
             drop(queue);
             Round::new(Arc::clone(&self.shared), log).start();
         } else {
@@ -542,6 +500,7 @@ impl<P: ThreadPool> Drop for Round<P> {
             self.shared.log_is_back.notify_one();
             drop(queue);
         }
+        drop(given_up);
         if let Some(work) = self.work.take() {
             let shared = Arc::clone(&self.shared);
             self.shared.pool().spawn(move || shared.work(work));

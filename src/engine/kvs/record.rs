@@ -159,6 +159,11 @@ impl Header {
     }
 }
 
+/// The length of a whole record, header included.
+pub(super) fn len(key: &str, value: Option<&str>) -> u32 {
+    (HEADER_LEN + key.len() + value.map_or(0, str::len)) as u32
+}
+
 /// Refuses what no record can hold.
 pub(super) fn check_lengths(key: &str, value: Option<&str>) -> Result<()> {
     let check = |what, len, max| match len > max {

@@ -1,0 +1,308 @@
+//! What waits for the writer's turn, in the order in which it was asked for.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::mem;
+use std::sync::Arc;
+
+use ahash::RandomState;
+use futures::task::{self, Task};
+use futures::{Async, Poll};
+
+use super::Shared;
+use super::log::Log;
+use super::work::Work;
+use crate::engine::{EngineFuture, Together};
+use crate::error::{KvsError, Result};
+use crate::thread_pool::ThreadPool;
+
+/// Bytes after which a batch takes no further write.
+const BATCH_BYTES: usize = 4 * 1024 * 1024;
+
+/// Bytes up to which a batch need not go to the pool.
+const BATCH_AT_ONCE: usize = 256 * 1024;
+
+/// What somebody asked for that needs the writer's turn.
+#[derive(Debug)]
+pub(super) struct Request {
+    pub(super) key: String,
+    pub(super) op: Op,
+}
+
+#[derive(Debug)]
+pub(super) enum Op {
+    Set(String),
+    Remove,
+    /// To look the key up after the writes before this one, and before those after it.
+    Find,
+}
+
+impl Op {
+    /// What the key is to have, if it is to have a value.
+    pub(super) fn value(&self) -> Option<&str> {
+        match self {
+            Op::Set(value) => Some(value),
+            Op::Remove | Op::Find => None,
+        }
+    }
+}
+
+/// Requests that are done together, and the futures that wait for that.
+#[derive(Debug)]
+pub(super) struct Batch<P: ThreadPool> {
+    pub(super) requests: Vec<Request>,
+    pub(super) promise: Arc<Promise<P>>,
+    keys: KeyFilter,
+    bytes: usize,
+}
+
+/// The queue, and the log while nobody writes to it.
+#[derive(Debug)]
+pub(super) struct Queue<P: ThreadPool> {
+    waiting: VecDeque<Batch<P>>,
+    /// The keys that are being written.
+    running: KeyFilter,
+    hasher: RandomState,
+    /// `None` while a round has it.
+    pub(super) log: Option<Log>,
+    /// What was done in the background, for the writer to have it take effect.
+    pub(super) done: Option<(Work, Result<()>)>,
+    pub(super) is_closing: bool,
+}
+
+impl<P: ThreadPool> Queue<P> {
+    pub(super) fn new(log: Log) -> Queue<P> {
+        Queue {
+            waiting: VecDeque::new(),
+            running: KeyFilter::default(),
+            hasher: RandomState::new(),
+            log: Some(log),
+            done: None,
+            is_closing: false,
+        }
+    }
+
+    /// Puts a request at the end, and says where its future finds what becomes of it.
+    pub(super) fn push(&mut self, request: Request, shared: &Arc<Shared<P>>) -> Place<P> {
+        let has_room = |batch: &Batch<P>| batch.bytes < BATCH_BYTES;
+        if !self.waiting.back().is_some_and(has_room) {
+            self.waiting.push_back(Batch::new(shared));
+        }
+        let batch = self.waiting.back_mut().expect("one was put there");
+        let n = batch.requests.len();
+        match &request.op {
+            Op::Set(value) => batch.bytes += request.key.len() + value.len(),
+            Op::Remove => batch.bytes += request.key.len(),
+            Op::Find => {}
+        }
+        if !matches!(request.op, Op::Find) {
+            batch.keys.insert(self.hasher.hash_one(&request.key));
+        }
+        batch.requests.push(request);
+        (Arc::clone(&batch.promise), n)
+    }
+
+    /// Whether a write of `key` may be under way. One that is makes this true, and so do a few
+    /// others.
+    pub(super) fn may_write(&self, key: &str) -> bool {
+        let hash = self.hasher.hash_one(key);
+        let mut waiting = self.waiting.iter();
+        self.running.may_contain(hash) || waiting.any(|batch| batch.keys.may_contain(hash))
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// Whether all that waits can be written in no time.
+    pub(super) fn is_short(&self) -> bool {
+        self.waiting.iter().map(|batch| batch.bytes).sum::<usize>() < BATCH_AT_ONCE
+    }
+
+    /// Takes out what waits longest, as much as fits into a write of reasonable size.
+    pub(super) fn next_batch(&mut self) -> Option<Batch<P>> {
+        let batch = self.waiting.pop_front();
+        self.running = batch
+            .as_ref()
+            .map_or_else(KeyFilter::default, |batch| batch.keys);
+        batch
+    }
+
+    /// Notes that the batch that was taken out has taken effect, or never will.
+    pub(super) fn finish_batch(&mut self) {
+        self.running = KeyFilter::default();
+    }
+
+    /// Takes out whatever waits, to be given up.
+    pub(super) fn take_all(&mut self) -> VecDeque<Batch<P>> {
+        mem::take(&mut self.waiting)
+    }
+}
+
+/// Where a request stands: in which batch, and at which place in it.
+type Place<P> = (Arc<Promise<P>>, usize);
+
+impl<P: ThreadPool> Batch<P> {
+    fn new(shared: &Arc<Shared<P>>) -> Batch<P> {
+        Batch {
+            requests: Vec::new(),
+            promise: Promise::new(shared),
+            keys: KeyFilter::default(),
+            bytes: 0,
+        }
+    }
+}
+
+impl<P: ThreadPool> Drop for Batch<P> {
+    /// A batch that was given up still answers.
+    fn drop(&mut self) {
+        let reason = "the thread that should have done it is gone".to_owned();
+        self.promise.keep(Outcome {
+            error: Some(KvsError::EngineStopped { reason }),
+            ..Outcome::default()
+        });
+    }
+}
+
+/// What became of a batch.
+#[derive(Debug, Default)]
+pub(super) struct Outcome {
+    /// What befell all its writes.
+    pub(super) error: Option<KvsError>,
+    /// The places of those that wanted to remove a key that was not there, in ascending order.
+    pub(super) missing: Vec<usize>,
+    /// What was found, with the places of those that looked for it, in ascending order.
+    pub(super) found: Vec<(usize, EngineFuture<Option<String>>)>,
+}
+
+/// The outcome of a batch, some time. All its futures share it: one allocation and one wake-up for
+/// all that is done together.
+pub(super) struct Promise<P: ThreadPool> {
+    // Not one of the locks of `crate::sync`: other threads must not poll in the middle of a poll,
+    // and where those locks are tested all of them are one thread in truth.
+    state: parking_lot::Mutex<State<P>>,
+}
+
+enum State<P: ThreadPool> {
+    Waiting {
+        shared: Arc<Shared<P>>,
+        tasks: Vec<Task>,
+    },
+    Kept(Outcome),
+}
+
+impl<P: ThreadPool> Promise<P> {
+    fn new(shared: &Arc<Shared<P>>) -> Arc<Promise<P>> {
+        let (shared, tasks) = (Arc::clone(shared), Vec::new());
+        Arc::new(Promise {
+            state: parking_lot::Mutex::new(State::Waiting { shared, tasks }),
+        })
+    }
+
+    /// Hands out the outcome, unless that has happened, and wakes up whoever waits for it.
+    pub(super) fn keep(&self, outcome: Outcome) {
+        let mut state = self.state.lock();
+        if let State::Kept(_) = *state {
+            return;
+        }
+        let waiting = mem::replace(&mut *state, State::Kept(outcome));
+        drop(state);
+        if let State::Waiting { tasks, .. } = waiting {
+            for task in tasks {
+                task.notify();
+            }
+        }
+    }
+
+    fn begin(&self) {
+        let shared = match &*self.state.lock() {
+            State::Waiting { shared, .. } => Arc::clone(shared),
+            State::Kept(_) => return,
+        };
+        shared.begin();
+    }
+
+    /// What `take` makes of the outcome, when that is there.
+    fn poll<T>(&self, take: impl FnOnce(&mut Outcome) -> Result<T>) -> Poll<T, KvsError> {
+        match &mut *self.state.lock() {
+            State::Kept(outcome) => take(outcome).map(Async::Ready),
+            State::Waiting { tasks, .. } => {
+                // A connection that waits for many of them asks for one after the other.
+                if !tasks.last().is_some_and(Task::will_notify_current) {
+                    tasks.push(task::current());
+                }
+                Ok(Async::NotReady)
+            }
+        }
+    }
+}
+
+impl<P: ThreadPool> Together<()> for Promise<P> {
+    fn begin(&self) {
+        self.begin();
+    }
+
+    fn poll(&self, n: usize) -> Poll<EngineFuture<()>, KvsError> {
+        self.poll(|outcome| match &outcome.error {
+            Some(error) => Err(error.clone()),
+            None if outcome.missing.binary_search(&n).is_ok() => Err(KvsError::KeyNotFound),
+            None => Ok(EngineFuture::done(Ok(()))),
+        })
+    }
+}
+
+impl<P: ThreadPool> Together<Option<String>> for Promise<P> {
+    fn begin(&self) {
+        self.begin();
+    }
+
+    fn poll(&self, n: usize) -> Poll<EngineFuture<Option<String>>, KvsError> {
+        self.poll(|outcome| {
+            let at = outcome.found.binary_search_by_key(&n, |(n, _)| *n);
+            let found = at.ok().map(|at| &mut outcome.found[at].1);
+            match (found, &outcome.error) {
+                (Some(found), _) => Ok(mem::replace(found, EngineFuture::done(Ok(None)))),
+                (None, Some(error)) => Err(error.clone()),
+                (None, None) => Ok(EngineFuture::done(Ok(None))),
+            }
+        })
+    }
+}
+
+impl<P: ThreadPool> fmt::Debug for Promise<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &*self.state.lock() {
+            State::Waiting { .. } => f.write_str("Waiting"),
+            State::Kept(outcome) => outcome.fmt(f),
+        }
+    }
+}
+
+/// Some of what a set of keys is: one that is in it is never missed, and one that is not is
+/// seldom taken for one. That is a Bloom filter with a single hash function.
+#[derive(Debug, Clone, Copy)]
+struct KeyFilter([u64; KeyFilter::WORDS]);
+
+impl KeyFilter {
+    const WORDS: usize = 64;
+
+    fn insert(&mut self, hash: u64) {
+        let (word, bit) = KeyFilter::place(hash);
+        self.0[word] |= bit;
+    }
+
+    fn may_contain(&self, hash: u64) -> bool {
+        let (word, bit) = KeyFilter::place(hash);
+        self.0[word] & bit != 0
+    }
+
+    fn place(hash: u64) -> (usize, u64) {
+        (hash as usize / 64 % KeyFilter::WORDS, 1 << (hash % 64))
+    }
+}
+
+impl Default for KeyFilter {
+    fn default() -> KeyFilter {
+        KeyFilter([0; KeyFilter::WORDS])
+    }
+}
