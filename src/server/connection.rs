@@ -601,7 +601,10 @@ impl<E: KvsEngine> Future for Connection<E> {
             self.turn()
         });
         match turn {
-            Ok(Async::NotReady) => return Ok(Async::NotReady),
+            Ok(Async::NotReady) => {
+                self.input.give_back();
+                return Ok(Async::NotReady);
+            }
             _ => debug!("{}: closed after {} requests", self.peer, self.requests),
         }
         Ok(Async::Ready(()))

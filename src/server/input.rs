@@ -1,6 +1,8 @@
 //! What has arrived from a peer and was not worked on yet.
 
+use std::cell::Cell;
 use std::io;
+use std::mem;
 use std::ops::Range;
 
 use futures::{Async, Poll, try_ready};
@@ -8,21 +10,29 @@ use futures::{Async, Poll, try_ready};
 use crate::error::ConnectionError;
 use crate::protocol;
 
-/// The room that is made for what may arrive next of something long.
+/// The room that is made for what may arrive next, at least.
 const CHUNK: usize = 16 * 1024;
 
-/// The room that is made for what may come first. Whoever waits for a request keeps it.
-const FIRST: usize = 2 * 1024;
+/// Bytes of a frame's beginning that are copied rather than kept where they are.
+const SHORT: usize = CHUNK / 2;
 
-/// Bytes that come in at the end and go out at the beginning as frames. It takes no more than
-/// [`FIRST`] while there is nothing in it, and never more than twice what has arrived, and a
-/// [`CHUNK`].
+thread_local! {
+    /// Where things arrive at first, for whichever connection has its turn. Most frames are short
+    /// and arrive whole, and those that wait for one need no memory of their own.
+    static ARRIVALS: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// Bytes that come in at the end and go out at the beginning as frames. Between the turns of its
+/// connection it takes no more than twice what has arrived, and a [`CHUNK`], and nothing where that
+/// is nothing.
 #[derive(Debug, Default)]
 pub(super) struct Input {
     /// Those from `start` to `end` have arrived.
     bytes: Vec<u8>,
     start: usize,
     end: usize,
+    /// Whether `bytes` are those of the thread.
+    is_lent: bool,
 }
 
 impl Input {
@@ -30,45 +40,78 @@ impl Input {
         self.start == self.end
     }
 
+    fn len(&self) -> usize {
+        self.end - self.start
+    }
+
     /// The memory that it takes to read on.
     pub(super) fn size_to_read(&self) -> usize {
-        let (len, chunk) = (self.end - self.start, self.chunk());
-        match len + chunk <= self.bytes.capacity() {
-            true => self.bytes.capacity(),
+        let len = self.len();
+        if len <= SHORT {
+            CHUNK
+        } else if !self.is_lent && len + CHUNK <= self.bytes.capacity() {
+            self.bytes.capacity()
+        } else {
             // Twice as much, so that moving what is there costs no more than its arrival did, but
             // nothing that the frame has no need of.
-            false => (2 * len).min(self.frame_end()).max(len + chunk),
+            (2 * len).min(self.frame_end()).max(len + CHUNK)
         }
     }
 
-    fn chunk(&self) -> usize {
-        match self.is_empty() {
-            true => FIRST,
-            false => CHUNK,
-        }
-    }
-
-    /// Reads once with `read`, a chunk at most. Ready with 0 at the end.
+    /// Reads once with `read`. Ready with 0 at the end.
     pub(super) fn read_with(
         &mut self,
         read: impl FnOnce(&mut [u8]) -> Poll<usize, io::Error>,
     ) -> Poll<usize, io::Error> {
-        let chunk = self.chunk();
-        if self.is_empty() {
-            (self.start, self.end) = (0, 0);
-        } else if self.start > 0 && self.bytes.len() - self.end < chunk {
-            self.bytes.copy_within(self.start..self.end, 0);
-            (self.start, self.end) = (0, self.end - self.start);
+        if self.len() <= SHORT {
+            self.borrow();
+        } else {
+            self.give_back();
+            self.grow();
         }
-        if self.bytes.len() - self.end < chunk {
-            let size = self.size_to_read();
-            self.bytes
-                .reserve_exact(size.saturating_sub(self.bytes.len()));
-            self.bytes.resize(self.end + chunk, 0);
-        }
-        let n = try_ready!(read(&mut self.bytes[self.end..self.end + chunk]));
+        let n = try_ready!(read(&mut self.bytes[self.end..]));
         self.end += n;
         Ok(Async::Ready(n))
+    }
+
+    /// Goes on in the bytes of the thread.
+    fn borrow(&mut self) {
+        if !self.is_lent {
+            let mut bytes = ARRIVALS.take();
+            bytes.resize(CHUNK, 0);
+            bytes[..self.len()].copy_from_slice(&self.bytes[self.start..self.end]);
+            self.bytes = bytes;
+            self.is_lent = true;
+        } else if self.start > 0 {
+            self.bytes.copy_within(self.start..self.end, 0);
+        }
+        (self.start, self.end) = (0, self.len());
+    }
+
+    /// Goes on in bytes of its own, and in none where there is nothing.
+    pub(super) fn give_back(&mut self) {
+        if self.is_lent {
+            let rest = self.bytes[self.start..self.end].to_vec();
+            ARRIVALS.set(mem::replace(&mut self.bytes, rest));
+            (self.start, self.end) = (0, self.len());
+            self.is_lent = false;
+        } else if self.is_empty() {
+            *self = Input::default();
+        }
+    }
+
+    /// Makes room behind what is there.
+    fn grow(&mut self) {
+        let size = self.size_to_read();
+        if self.start > 0 && self.bytes.len() - self.end < CHUNK {
+            self.bytes.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, self.len());
+        }
+        if self.bytes.len() - self.end < CHUNK {
+            self.bytes
+                .reserve_exact(size.saturating_sub(self.bytes.len()));
+            self.bytes.resize(self.end + CHUNK, 0);
+        }
     }
 
     /// Whether [`next_frame`](Input::next_frame) has something to say before more has arrived.
@@ -76,9 +119,9 @@ impl Input {
         !matches!(self.find_frame(max), Ok(None))
     }
 
-    /// Gives back what a long frame took, when that has been taken out.
+    /// Gives up what a long frame took, when that has been taken out.
     pub(super) fn trim(&mut self) {
-        if self.is_empty() && self.bytes.capacity() > FIRST {
+        if self.is_empty() && !self.is_lent {
             *self = Input::default();
         }
     }
@@ -105,6 +148,14 @@ impl Input {
         let start = self.start + protocol::PREFIX_LEN;
         let frame = len.map(|len| start..start + len);
         Ok(frame.filter(|frame| frame.end <= self.end))
+    }
+}
+
+impl Drop for Input {
+    fn drop(&mut self) {
+        if self.is_lent {
+            ARRIVALS.set(mem::take(&mut self.bytes));
+        }
     }
 }
 
