@@ -367,7 +367,28 @@ pub(crate) fn frame_len(bytes: &[u8], max: usize) -> Result<Option<usize>, Conne
 pub fn read_request(frame: &[u8]) -> Result<Request, ConnectionError> {
     // All at once, which is faster than string by string.
     let json = str::from_utf8(frame).map_err(serde_json::Error::custom)?;
-    Ok(serde_json::from_str(json)?)
+    match read_plain(json) {
+        Some(request) => Ok(request),
+        None => Ok(serde_json::from_str(json)?),
+    }
+}
+
+/// The request in this JSON where that is as short as it can be and escapes nothing, as most clients
+/// write it: half of the time of a request would go into reading it character by character.
+fn read_plain(json: &str) -> Option<Request> {
+    let request = json.strip_suffix(r#""}}"#)?;
+    if let Some(key) = request.strip_prefix(r#"{"Get":{"key":""#) {
+        let key = is_plain(key).then(|| key.to_owned())?;
+        return Some(Request::Get { key });
+    }
+    let set = request.strip_prefix(r#"{"Set":{"key":""#)?;
+    let (key, rest) = set.split_once('"')?;
+    let value = rest.strip_prefix(r#","value":""#)?;
+    let is_plain = is_plain(key) && is_plain(value);
+    is_plain.then(|| Request::Set {
+        key: key.to_owned(),
+        value: value.to_owned(),
+    })
 }
 
 /// Appends `reply` to `out` as a frame with its length prefix, as the server sends it. Where it would
@@ -384,6 +405,7 @@ pub fn write_frame(reply: &Response, out: &mut Vec<u8>) {
                 out.extend_from_slice(part.as_bytes());
             }
         }
+        Response::Set => out.extend_from_slice(br#""Set""#),
         _ => serde_json::to_writer(&mut *out, reply).expect("strings are always JSON"),
     }
     match check_len(out.len() - start - PREFIX_LEN) {

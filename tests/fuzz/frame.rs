@@ -4,7 +4,7 @@ use std::fmt::Debug;
 
 use bytes::BytesMut;
 use kvs::ConnectionError;
-use kvs::protocol::{FrameCodec, Request, Response};
+use kvs::protocol::{self, FrameCodec, Request, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::codec::{Decoder, Encoder};
@@ -26,10 +26,12 @@ pub fn frame(input: &[u8]) {
         FrameCodec
             .encode(frame.as_slice().into(), &mut encoded)
             .unwrap();
+        request(frame);
         read::<Request>(frame);
         read::<Response>(frame);
     }
     assert!(stream.starts_with(&encoded));
+    request(stream);
     read::<Request>(stream);
     read::<Response>(stream);
 }
@@ -72,6 +74,12 @@ fn decode(lens: &[usize], mut stream: &[u8]) -> Decoded {
             }
         }
     }
+}
+
+/// The server reads a request as any reader of JSON does, only faster.
+fn request(frame: &[u8]) {
+    let read = protocol::read_request(frame).ok();
+    assert_eq!(read, serde_json::from_slice(frame).ok());
 }
 
 /// What a frame says is the same when it is said again, and what is wrong with it is said briefly.
