@@ -80,7 +80,7 @@ impl Default for KvStoreOptions {
         KvStoreOptions {
             sync: SyncLevel::default(),
             segment_bytes: 64 * 1024 * 1024,
-            dead_bytes: 16 * 1024 * 1024,
+            dead_bytes: 64 * 1024 * 1024,
             cache_bytes: 64 * 1024 * 1024,
         }
     }
@@ -103,7 +103,7 @@ impl KvStoreOptions {
 
     /// The number of dead bytes, of older values and removed keys, below which compaction is not
     /// worth its syncs. It begins when that many are dead, and no fewer than are alive. The
-    /// default is 16 MiB.
+    /// default is 64 MiB.
     #[must_use]
     pub fn dead_bytes(mut self, bytes: u64) -> KvStoreOptions {
         // With none dead there is nothing to be won.
