@@ -115,6 +115,7 @@ fn both_programs_explain_themselves() {
         "--engine",
         "--data-dir",
         "--sync",
+        "--dead-bytes",
         "--auth-token-file",
         "--max-frame",
         "--max-in-flight",

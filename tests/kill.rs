@@ -31,6 +31,7 @@ const CLIENTS: u64 = 4;
 /// What the clients write, and when the server is killed.
 struct Workload {
     kills: u64,
+    args: &'static [&'static str],
     keys_per_client: usize,
     value_len: fn(&mut SmallRng) -> usize,
     /// Acknowledgements that the server gives in any case.
@@ -42,6 +43,7 @@ struct Workload {
 /// Short values, for batches of many writes, and some long ones, which take the kernel a while.
 const MIXED: Workload = Workload {
     kills: 6,
+    args: &[],
     keys_per_client: 16,
     value_len: |rng| match rng.random_ratio(1, 16) {
         true => rng.random_range(0..100_000),
@@ -55,6 +57,7 @@ const MIXED: Workload = Workload {
 /// under way.
 const COMPACTING: Workload = Workload {
     kills: 9,
+    args: &["--dead-bytes", "1048576"],
     keys_per_client: 4,
     value_len: |rng| rng.random_range(1000..4000),
     acknowledgements: 0..600,
@@ -159,7 +162,10 @@ fn kill_again_and_again(levels: &[&str], workload: &Workload) -> (Dir, ServerPro
     let kills = env::var("KVS_KILLS").map_or(workload.kills, |kills| kills.parse().unwrap());
     let dir = Dir::new();
     let mut levels = levels.iter().cycle();
-    let mut start = || ServerProcess::start(dir.path(), &["--sync", levels.next().unwrap()]);
+    let mut start = || {
+        let level = ["--sync", levels.next().unwrap()];
+        ServerProcess::start(dir.path(), &[&level, workload.args].concat())
+    };
     let mut clients: Vec<_> = (0..CLIENTS)
         .map(|client| Keys::new(client, workload.keys_per_client))
         .collect();

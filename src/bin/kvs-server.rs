@@ -40,6 +40,11 @@ struct Opt {
     #[structopt(long, value_name = "LEVEL", possible_values = &SyncLevel::NAMES)]
     sync: Option<SyncLevel>,
 
+    /// Bytes of older values and of removed keys at which the engine kvs begins to compact, if no
+    /// fewer than are alive [default: 67108864]
+    #[structopt(long, value_name = "BYTES")]
+    dead_bytes: Option<NonZeroU64>,
+
     /// A file, of mode 0600, with the token that every client has to show; without one, only this
     /// machine can connect
     #[structopt(long, value_name = "FILE", parse(from_os_str))]
@@ -147,7 +152,10 @@ fn run(opt: Opt) -> Result<()> {
     let threads = 2 * thread::available_parallelism().map_or(1, |cores| cores.get() as u32);
     match engine {
         EngineKind::Kvs => {
-            let options = KvStore::<SharedQueueThreadPool>::options().sync(sync);
+            let mut options = KvStore::<SharedQueueThreadPool>::options().sync(sync);
+            if let Some(bytes) = opt.dead_bytes {
+                options = options.dead_bytes(bytes.get());
+            }
             let store: KvStore<SharedQueueThreadPool> = options.open(&dir, threads)?;
             serve(store, engine, listener, protection, &dir)
         }

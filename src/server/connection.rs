@@ -528,7 +528,7 @@ impl<E: KvsEngine> Connection<E> {
             SPARE.set(output);
         }
         if self.in_flight.is_empty() {
-            self.in_flight.shrink_to(8);
+            self.in_flight.shrink_to(16);
         }
         Ok(moved)
     }
