@@ -50,6 +50,7 @@ fn cells() -> Vec<Cell> {
     };
     vec![
         cell("get-1", 100, 1, 1),
+        cell("get-1x64", 100, 1, 64),
         cell("get-50", 100, 50, 1),
         cell("get-50x16", 100, 50, 16),
         cell("set-50", 0, 50, 1),

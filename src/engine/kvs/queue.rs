@@ -156,11 +156,14 @@ impl<P: ThreadPool> Batch<P> {
 impl<P: ThreadPool> Drop for Batch<P> {
     /// A batch that was given up still answers.
     fn drop(&mut self) {
-        let reason = "the thread that should have done it is gone".to_owned();
-        self.promise.keep(Outcome {
-            error: Some(KvsError::EngineStopped { reason }),
-            ..Outcome::default()
-        });
+        if !self.promise.is_kept() {
+            let reason = "the thread that should have done it is gone".to_owned();
+            let error = Some(KvsError::EngineStopped { reason });
+            self.promise.keep(Outcome {
+                error,
+                ..Outcome::default()
+            });
+        }
     }
 }
 
@@ -199,14 +202,13 @@ impl<P: ThreadPool> Promise<P> {
         })
     }
 
-    /// Hands out the outcome, unless that has happened, and wakes up whoever waits for it.
+    fn is_kept(&self) -> bool {
+        matches!(*self.state.lock(), State::Kept(_))
+    }
+
+    /// Hands out the outcome, and wakes up whoever waits for it.
     pub(super) fn keep(&self, outcome: Outcome) {
-        let mut state = self.state.lock();
-        if let State::Kept(_) = *state {
-            return;
-        }
-        let waiting = mem::replace(&mut *state, State::Kept(outcome));
-        drop(state);
+        let waiting = mem::replace(&mut *self.state.lock(), State::Kept(outcome));
         if let State::Waiting { tasks, .. } = waiting {
             for task in tasks {
                 task.notify();
