@@ -5,7 +5,8 @@
 //! Dependencies point downwards only: nothing in an engine knows the network, nothing in a client
 //! knows an engine. The client is there four times, in the files of `variants/`, each behind a
 //! feature and reached as `client::boxed`, `client::explicit`, `client::anon`, `client::manual`;
-//! what they share is in [`client`].
+//! what they share is in [`client`]. The course in `docs/` explains each of them, beginning with
+//! `docs/introduction.md`.
 //!
 //! ```text
 //!   bin/kvs-server        bin/kvs-client          the two programs; cli has what they share
@@ -71,3 +72,38 @@ pub use self::engine::{KvStore, KvsEngine, SledKvsEngine};
 pub use self::error::{ConnectionError, KvsError, Result};
 pub use self::server::KvsServer;
 pub use self::token::{TOKEN_VARIABLE, Token};
+
+/// The code in the pages of `docs/`, which `cargo test --all-features` compiles and runs.
+#[cfg(all(
+    doctest,
+    feature = "boxed",
+    feature = "explicit",
+    feature = "anon",
+    feature = "manual"
+))]
+mod pages {
+    #[doc = include_str!("../docs/introduction.md")]
+    mod introduction {}
+    #[doc = include_str!("../docs/background.md")]
+    mod background {}
+    #[doc = include_str!("../docs/part-1-tokio.md")]
+    mod part_1 {}
+    #[doc = include_str!("../docs/part-2-boxed.md")]
+    mod part_2 {}
+    #[doc = include_str!("../docs/part-3-explicit.md")]
+    mod part_3 {}
+    #[doc = include_str!("../docs/part-4-anonymous.md")]
+    mod part_4 {}
+    #[doc = include_str!("../docs/by-hand.md")]
+    mod by_hand {}
+    #[doc = include_str!("../docs/side-by-side.md")]
+    mod side_by_side {}
+    #[doc = include_str!("../docs/part-5-pools.md")]
+    mod part_5 {}
+    #[doc = include_str!("../docs/part-6-engine.md")]
+    mod part_6 {}
+    #[doc = include_str!("../docs/part-7-server.md")]
+    mod part_7 {}
+    #[doc = include_str!("../docs/extension-1-tokio-fs.md")]
+    mod extension_1 {}
+}

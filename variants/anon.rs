@@ -3,6 +3,7 @@
 //! # The lesson
 //!
 //! `impl Future` keeps the type of the chain and hides its name, and costs nothing.
+//! `docs/part-4-anonymous.md` walks through this file.
 //!
 //! # The signature
 //!

@@ -3,6 +3,7 @@
 //! # The lesson
 //!
 //! A box hides the type of the chain, whatever that is, for an allocation and a virtual call.
+//! `docs/part-2-boxed.md` walks through this file.
 //!
 //! # The signature
 //!

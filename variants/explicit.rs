@@ -5,6 +5,7 @@
 //! Every combinator's type has a name, so that of a chain can be written out: no allocation, and no
 //! virtual call but one through a function pointer. But the signature shows how the body works,
 //! changes whenever that does, and soon is longer than it.
+//! `docs/part-3-explicit.md` walks through this file.
 //!
 //! # The signature
 //!

@@ -5,6 +5,7 @@
 //! A future is a state machine: it remembers what it waits for, and `poll` goes on from there. What
 //! combinators put together elsewhere is written out here. It costs nothing, and its name says
 //! nothing of the body; but the mistakes are all ours.
+//! `docs/by-hand.md` walks through this file.
 //!
 //! # The signature
 //!
