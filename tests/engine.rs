@@ -243,7 +243,9 @@ fn dir_size(dir: &TempDir) -> u64 {
 #[test]
 fn setting_the_same_keys_over_and_over_makes_the_directory_smaller_in_the_end() {
     fn check<P: ThreadPool>(concurrency: u32) {
-        let (dir, store) = open::<KvStore<P>>(concurrency);
+        let dir = tempfile::tempdir().unwrap();
+        let often = KvStore::<P>::options().dead_bytes(1024 * 1024);
+        let store: KvStore<P> = often.open(dir.path(), concurrency).unwrap();
         let mut size = dir_size(&dir);
         let shrunk_after = (0..1000).find(|round| {
             for key in 0..1000 {
