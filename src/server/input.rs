@@ -121,8 +121,10 @@ impl Input {
 
     /// Gives up what a long frame took, when that has been taken out.
     pub(super) fn trim(&mut self) {
-        if self.is_empty() && !self.is_lent {
-            *self = Input::default();
+        if !self.is_lent && self.len() <= SHORT && self.bytes.capacity() > CHUNK {
+            let rest = self.bytes[self.start..self.end].to_vec();
+            (self.start, self.end) = (0, rest.len());
+            self.bytes = rest;
         }
     }
 
@@ -188,5 +190,20 @@ mod tests {
         let len = input.next_frame(usize::MAX).unwrap().map(<[u8]>::len);
         assert_eq!(len, Some(1_000_000));
         assert!(input.is_empty());
+    }
+
+    #[test]
+    fn what_a_long_frame_took_is_given_up_although_something_has_come_behind_it() {
+        let mut input = Input::default();
+        let frame = [&100_000_u32.to_be_bytes()[..], &[b'x'; 100_000], b"rest"].concat();
+        let mut arrived = 0;
+        while arrived < frame.len() {
+            arrived += arrive(&mut input, &frame[arrived..]);
+        }
+        assert!(input.next_frame(usize::MAX).unwrap().is_some());
+        input.trim();
+        assert_eq!(&input.bytes[input.start..input.end], b"rest");
+        assert!(input.bytes.capacity() <= CHUNK);
+        assert!(input.size_to_read() <= CHUNK);
     }
 }
