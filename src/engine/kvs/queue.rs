@@ -1,6 +1,6 @@
 //! What waits for the writer's turn, in the order in which it was asked for.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::mem;
 use std::sync::Arc;
@@ -178,8 +178,8 @@ pub(super) struct Outcome {
     pub(super) found: Vec<(usize, EngineFuture<Option<String>>)>,
 }
 
-/// The outcome of a batch, some time. All its futures share it: one allocation and one wake-up for
-/// all that is done together.
+/// The outcome of a batch, some time. All its futures share it: one allocation for all that is done
+/// together.
 pub(super) struct Promise<P: ThreadPool> {
     // Not one of the locks of `crate::sync`: other threads must not poll in the middle of a poll,
     // and where those locks are tested all of them are one thread in truth.
@@ -189,14 +189,15 @@ pub(super) struct Promise<P: ThreadPool> {
 enum State<P: ThreadPool> {
     Waiting {
         shared: Arc<Shared<P>>,
-        tasks: Vec<Task>,
+        /// For each request whose future was polled, the task that was the last to do so.
+        tasks: HashMap<usize, Task>,
     },
     Kept(Outcome),
 }
 
 impl<P: ThreadPool> Promise<P> {
     fn new(shared: &Arc<Shared<P>>) -> Arc<Promise<P>> {
-        let (shared, tasks) = (Arc::clone(shared), Vec::new());
+        let (shared, tasks) = (Arc::clone(shared), HashMap::new());
         Arc::new(Promise {
             state: parking_lot::Mutex::new(State::Waiting { shared, tasks }),
         })
@@ -210,7 +211,7 @@ impl<P: ThreadPool> Promise<P> {
     pub(super) fn keep(&self, outcome: Outcome) {
         let waiting = mem::replace(&mut *self.state.lock(), State::Kept(outcome));
         if let State::Waiting { tasks, .. } = waiting {
-            for task in tasks {
+            for task in tasks.into_values() {
                 task.notify();
             }
         }
@@ -224,15 +225,12 @@ impl<P: ThreadPool> Promise<P> {
         shared.begin();
     }
 
-    /// What `take` makes of the outcome, when that is there.
-    fn poll<T>(&self, take: impl FnOnce(&mut Outcome) -> Result<T>) -> Poll<T, KvsError> {
+    /// What `take` makes of the outcome for the `n`th request, when that is there.
+    fn poll<T>(&self, n: usize, take: impl FnOnce(&mut Outcome) -> Result<T>) -> Poll<T, KvsError> {
         match &mut *self.state.lock() {
             State::Kept(outcome) => take(outcome).map(Async::Ready),
             State::Waiting { tasks, .. } => {
-                // A connection that waits for many of them asks for one after the other.
-                if !tasks.last().is_some_and(Task::will_notify_current) {
-                    tasks.push(task::current());
-                }
+                tasks.insert(n, task::current());
                 Ok(Async::NotReady)
             }
         }
@@ -245,7 +243,7 @@ impl<P: ThreadPool> Together<()> for Promise<P> {
     }
 
     fn poll(&self, n: usize) -> Poll<EngineFuture<()>, KvsError> {
-        self.poll(|outcome| match &outcome.error {
+        self.poll(n, |outcome| match &outcome.error {
             Some(error) => Err(error.clone()),
             None if outcome.missing.binary_search(&n).is_ok() => Err(KvsError::KeyNotFound),
             None => Ok(EngineFuture::done(Ok(()))),
@@ -259,7 +257,7 @@ impl<P: ThreadPool> Together<Option<String>> for Promise<P> {
     }
 
     fn poll(&self, n: usize) -> Poll<EngineFuture<Option<String>>, KvsError> {
-        self.poll(|outcome| {
+        self.poll(n, |outcome| {
             let at = outcome.found.binary_search_by_key(&n, |(n, _)| *n);
             let found = at.ok().map(|at| &mut outcome.found[at].1);
             match (found, &outcome.error) {
