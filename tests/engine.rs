@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::os::unix::fs::FileExt;
+use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -238,6 +239,20 @@ fn dir_size(dir: &TempDir) -> u64 {
     let entries = WalkDir::new(dir.path()).into_iter();
     let metadata = entries.filter_map(|entry| entry.ok()?.metadata().ok());
     metadata.map(|metadata| metadata.len()).sum()
+}
+
+#[test]
+fn a_panic_beside_a_write_stops_nobody() {
+    let (_dir, store) = open::<KvStore<SharedQueueThreadPool>>(2);
+    let write = KvsEngine::set(&store, "key1".to_owned(), "value1".to_owned());
+    let panic = std::panic::catch_unwind(AssertUnwindSafe(|| {
+        let _write = write;
+        panic!("on purpose");
+    }));
+    assert!(panic.is_err());
+    assert_eq!(get(&store, "key1").as_deref(), Some("value1"));
+    set(&store, "key2", "value2");
+    assert_eq!(get(&store, "key2").as_deref(), Some("value2"));
 }
 
 #[test]

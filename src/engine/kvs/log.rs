@@ -152,25 +152,22 @@ impl Log {
         let mut missing = outcome.missing.iter().copied().peekable();
         let mut index = self.index.write();
         for (n, Request { key, op }) in batch.into_iter().enumerate() {
-            if let Op::Find = op {
-                outcome.found.push((n, find(&index, key)));
-                continue;
-            }
-            if outcome.error.is_some() || missing.next_if_eq(&n).is_some() {
-                continue;
-            }
-            let value = op.value();
-            let len = record::len(&key, value);
+            let len = record::len(&key, op.value());
             let location = Location {
                 offset,
                 generation,
                 len,
             };
-            offset += u64::from(len);
             match op {
+                Op::Find => {
+                    outcome.found.push((n, find(&index, key)));
+                    continue;
+                }
+                _ if outcome.error.is_some() || missing.next_if_eq(&n).is_some() => continue,
                 Op::Set(value) => index.put(&key, location, Some(value.into())),
-                Op::Remove | Op::Find => index.remove(&key),
+                Op::Remove => index.remove(&key),
             }
+            offset += u64::from(len);
         }
         outcome
     }

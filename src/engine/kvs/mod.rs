@@ -296,8 +296,10 @@ impl<P: ThreadPool> Drop for Handle<P> {
                 None => self.shared.log_is_back.wait(&mut queue),
             }
         };
-        // What nobody has asked for yet.
-        while let Some(mut batch) = queue.next_batch() {
+        // What nobody has asked for yet. Where a panic keeps it from being done, it still answers.
+        let waiting = queue.take_all();
+        drop(queue);
+        for mut batch in waiting {
             let find = |index: &Index, key| self.shared.find(index, key);
             let outcome = log.commit(mem::take(&mut batch.requests), find);
             batch.promise.keep(outcome);
@@ -422,6 +424,8 @@ struct Round<P: ThreadPool> {
     log: Option<Log>,
     has_run: bool,
     is_untidy: bool,
+    /// Whether the thread has panicked before the log was touched. That is nothing to the log.
+    was_panicking: bool,
     /// What is to be done in the background.
     work: Option<Work>,
 }
@@ -433,6 +437,7 @@ impl<P: ThreadPool> Round<P> {
             log: Some(log),
             has_run: false,
             is_untidy: false,
+            was_panicking: false,
             work: None,
         }
     }
@@ -466,6 +471,7 @@ impl<P: ThreadPool> Round<P> {
 
     fn commit(&mut self) {
         self.has_run = true;
+        self.was_panicking = thread::panicking();
         let batch = self.shared.queue.lock().next_batch();
         if let (Some(log), Some(mut batch)) = (&mut self.log, batch) {
             let requests = mem::take(&mut batch.requests);
@@ -482,7 +488,7 @@ impl<P: ThreadPool> Drop for Round<P> {
         let Some(log) = self.log.take() else {
             return;
         };
-        if thread::panicking() {
+        if thread::panicking() && !self.was_panicking {
             log.failure().set("the thread that wrote it panicked");
         }
         let mut queue = self.shared.queue.lock();
