@@ -149,16 +149,15 @@ fn missing_line<'a>(shown: &'a str, file: &str) -> Option<&'a str> {
             pairs
                 .take_while(|(shown, line)| match shown.is_empty() {
                     true => line.is_empty(),
-                    false => {
-                        line.len() >= shift
-                            && line[shift..] == ***shown
-                            && line[..shift].trim().is_empty()
-                    }
+                    false => line
+                        .split_at_checked(shift)
+                        .is_some_and(|(indent, rest)| indent.trim().is_empty() && rest == **shown),
                 })
                 .count()
         };
         let best = (from..lines.len()).map(|at| (matching(at), at));
-        let (len, at) = best.max_by_key(|(len, at)| (*len, usize::MAX - at))?;
+        let best = best.max_by_key(|(len, at)| (*len, usize::MAX - at));
+        let (len, at) = best.unwrap_or((0, lines.len()));
         if len < part.len() {
             return Some(part[len]);
         }
@@ -199,6 +198,8 @@ fn a_line_that_has_changed_is_noticed() {
     );
     assert_eq!(missing_line("one();\ntwo();\n", file), Some("two();"));
     assert_eq!(missing_line("two();\nfour();\n", file), Some("four();"));
+    assert_eq!(missing_line("}\n// ...\nmore();\n", file), Some("more();"));
+    assert_eq!(missing_line("}\n// ...\nmore();\n", file), Some("more();"));
     assert_eq!(
         missing_line("two();\n// ...\none();\n", file),
         Some("one();")
