@@ -15,7 +15,7 @@
 //!         |    \                |
 //!         |     `---------- protocol              requests, replies, frames of JSON
 //!       engine                  |
-//!      /      \                 |                 KvStore (a log of our own), SledKvsEngine
+//!      /      \                 |                 KvStore (a log), SledKvsEngine
 //!  thread_pool `------------- error               where engines do their file work; KvsError
 //! ```
 //!
@@ -37,22 +37,23 @@
 //!  a network thread                             the engine's pool
 //!  ----------------                             -----------------
 //!  Input            bytes -> frame
-//!  serde_json       frame -> Request::Set
+//!  protocol         frame -> Request::Set
 //!  Connection       engine.set(k, v)
-//!  KvStore          queues the write, returns
-//!                   an EngineFuture
+//!  KvStore          puts the write into a batch,
+//!                   returns an EngineFuture
 //!  Connection       starts the other requests
 //!                   that have come, and polls
 //!  KvStore          a round takes every write -->  ... there instead where it may have to wait
 //!                   that waits, appends them       for the disk: --sync always, a new segment,
 //!                   all to the active segment,     a sync or a compaction under way
 //!                   points the index at them,
-//!  EngineFuture     is ready          <----------- and fulfils their oneshots
-//!  serde_json       Response::Set -> frame `0 0 0 5 "Set"`
+//!  EngineFuture     is ready          <----------- and keeps the promise of the batch
+//!  protocol         Response::Set -> frame `0 0 0 5 "Set"`
 //! ```
 //!
-//! A `Get` looks its key up in the index, and asks the system for the record on the condition that
-//! it need not wait for the disk. Where it would have to, a job on the pool reads the record.
+//! A `Get` looks its key up in the index, which has the values that were in use lately. Where the
+//! value is not there, it asks the system for the record on the condition that it need not wait for
+//! the disk. Where it would have to, a job on the pool reads the record.
 
 // What the outside world decides must not panic.
 #![warn(clippy::unwrap_used)]

@@ -29,7 +29,7 @@ enum Opt {
     },
 }
 
-/// What any of the clients can do.
+// What any of the clients can do. No doc comment: structopt would put it over that of the program.
 #[derive(Debug, StructOpt)]
 enum Data {
     /// Prints the value of a key, or `Key not found`

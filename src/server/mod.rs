@@ -1,7 +1,8 @@
 //! The server: an engine behind a socket.
 //!
-//! Two layers of threads: some that do the networking, one a core, and the engine's own pool for
-//! what has to wait for a disk. Nothing here blocks and nothing here knows how an engine works.
+//! Two layers of threads: some that do the networking, one for every two cores, and the engine's own
+//! pool for what has to wait for a disk. Nothing here blocks and nothing here knows how an engine
+//! works.
 
 mod accept;
 mod connection;
