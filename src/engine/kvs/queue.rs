@@ -90,12 +90,8 @@ impl<P: ThreadPool> Queue<P> {
         }
         let batch = self.waiting.back_mut().expect("one was put there");
         let n = batch.requests.len();
-        match &request.op {
-            Op::Set(value) => batch.bytes += request.key.len() + value.len(),
-            Op::Remove => batch.bytes += request.key.len(),
-            Op::Find => {}
-        }
         if !matches!(request.op, Op::Find) {
+            batch.bytes += request.key.len() + request.op.value().map_or(0, str::len);
             batch.keys.insert(self.hasher.hash_one(&request.key));
         }
         batch.requests.push(request);
