@@ -199,7 +199,6 @@ fn a_line_that_has_changed_is_noticed() {
     assert_eq!(missing_line("one();\ntwo();\n", file), Some("two();"));
     assert_eq!(missing_line("two();\nfour();\n", file), Some("four();"));
     assert_eq!(missing_line("}\n// ...\nmore();\n", file), Some("more();"));
-    assert_eq!(missing_line("}\n// ...\nmore();\n", file), Some("more();"));
     assert_eq!(
         missing_line("two();\n// ...\none();\n", file),
         Some("one();")
