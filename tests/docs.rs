@@ -205,6 +205,30 @@ fn a_line_that_has_changed_is_noticed() {
     );
 }
 
+/// Where a page shows what `diff` prints of two variants.
+#[test]
+fn the_diff_in_the_introduction_is_that_of_the_files() {
+    let [boxed, anon] = ["boxed", "anon"].map(|name| {
+        let file = fs::read_to_string(format!("variants/{name}.rs")).unwrap();
+        file.lines().map(str::to_owned).collect::<BTreeSet<_>>()
+    });
+    let page = Page::read(Path::new("docs/introduction.md"));
+    let blocks = page.blocks();
+    let lines = blocks.iter().flat_map(|block| block.text.lines());
+    let mut shown = 0;
+    for line in lines {
+        let (file, other, line) = match line.split_at_checked(2) {
+            Some(("< ", line)) => (&boxed, &anon, line),
+            Some(("> ", line)) => (&anon, &boxed, line),
+            _ => continue,
+        };
+        let is_different = file.contains(line) && !other.contains(line);
+        assert!(is_different, "{}: no diff prints {line}", page.path);
+        shown += 1;
+    }
+    assert!(shown > 0);
+}
+
 #[test]
 fn rust_in_a_page_is_compiled_or_shown_from_a_file() {
     let library = fs::read_to_string("src/lib.rs").unwrap();
