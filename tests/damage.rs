@@ -104,7 +104,9 @@ fn the_store_under_test_has_files_of_every_kind() {
     let compacted = |name: &String| disk.bytes(name)[32..40] != [0; 8];
     assert!(segments.iter().any(compacted));
     assert!(disk.names().iter().any(|name| name.ends_with(".hints")));
-    assert!(disk.names().contains(&"kvs-synced".to_owned()));
+    for name in ["kvs-synced", "kvs-checkpoint"] {
+        assert!(disk.names().contains(&name.to_owned()));
+    }
     let store = open(&disk).unwrap();
     assert_eq!(&contents(&store, &history), history.last().unwrap());
     drop(store);
@@ -283,10 +285,10 @@ fn what_a_damaged_output_of_a_compaction_has_replaced_is_saved() {
         }
     }
     close(store);
-    // Without hints, by which the store would open.
+    // Without hints and checkpoint, by which the store would open.
     let mut all = files(&before);
     all.extend(files(&disk));
-    all.retain(|name, _| !name.ends_with("hints") && !name.ends_with("unfinished"));
+    all.retain(|name, _| name.ends_with("segment") || name == "kvs-synced");
     let disk = Disk::with(
         all.iter()
             .map(|(name, bytes)| (name.as_str(), bytes.as_slice())),
@@ -385,6 +387,7 @@ fn opening_does_not_read_values_where_there_are_hints() {
     for name in with_records {
         let hints = name.replace("segment", "hints");
         let disk = disk.copy();
+        disk.put("kvs-checkpoint", b"no checkpoint");
         let mut bytes = disk.bytes(&name);
         *bytes.last_mut().unwrap() ^= 1;
         disk.put(&name, &bytes);
@@ -394,8 +397,81 @@ fn opening_does_not_read_values_where_there_are_hints() {
             .filter(Result::is_err);
         assert!(damaged.count() <= 1);
         drop(store);
+        disk.put("kvs-checkpoint", b"no checkpoint");
         disk.put(&hints, b"no hints");
         assert!(matches!(open(&disk), Err(KvsError::Damaged { .. })));
+    }
+}
+
+/// A store that was closed, and has been written to since by somebody who was killed. Comes with
+/// what is in it.
+fn store_ahead_of_its_checkpoint() -> (Disk, Contents) {
+    let (disk, history) = some_store();
+    let mut contents = history.last().unwrap().clone();
+    close(open(&disk).unwrap());
+    let store: KvStore<Later> = options()
+        .dead_bytes(u64::MAX)
+        .open_in(disk.clone(), 1)
+        .unwrap();
+    for (key, value) in [("k0", "newer"), ("k1", "newer"), ("new", "value")] {
+        done(store.set(key.to_owned(), value.to_owned())).unwrap();
+        contents.insert(key.to_owned(), value.to_owned());
+    }
+    done(store.remove("only 1".to_owned())).unwrap();
+    contents.remove("only 1");
+    let killed = disk.copy();
+    drop(store);
+    (killed, contents)
+}
+
+#[test]
+fn what_was_written_since_the_checkpoint_comes_on_top_of_it() {
+    let (disk, contents_now) = store_ahead_of_its_checkpoint();
+    let history = [contents_now];
+    let store = open(&disk).unwrap();
+    assert_eq!(contents(&store, &history), history[0]);
+    assert!(disk.names().contains(&"kvs-checkpoint".to_owned()));
+    drop(store);
+    disk.put("kvs-checkpoint", b"no checkpoint");
+    let store = open(&disk).unwrap();
+    assert_eq!(contents(&store, &history), history[0]);
+}
+
+#[test]
+fn opening_does_not_read_records_where_there_is_a_checkpoint() {
+    let (disk, history) = some_store();
+    close(open(&disk).unwrap());
+    for name in segments(&disk) {
+        let disk = disk.copy();
+        let mut bytes = disk.bytes(&name);
+        let Some(byte) = bytes.get_mut(44 + 24) else {
+            continue;
+        };
+        *byte ^= 1;
+        disk.put(&name, &bytes);
+        let store = open(&disk).unwrap();
+        let values = read_all(&store, &history).into_values();
+        assert!(values.filter(Result::is_err).count() <= 1);
+        drop(store);
+        disk.put("kvs-checkpoint", b"no checkpoint");
+        disk.put(&name.replace("segment", "hints"), b"no hints");
+        assert!(matches!(open(&disk), Err(KvsError::Damaged { .. })));
+    }
+}
+
+#[test]
+fn a_checkpoint_that_is_cut_off_or_of_another_log_is_not_used() {
+    let (disk, contents_now) = store_ahead_of_its_checkpoint();
+    let history = [contents_now];
+    let checkpoint = disk.bytes("kvs-checkpoint");
+    let (other, _) = some_store();
+    let cut_off = (0..checkpoint.len()).map(|len| checkpoint[..len].to_vec());
+    for bytes in cut_off.chain([other.bytes("kvs-checkpoint")]) {
+        let disk = disk.copy();
+        disk.put("kvs-checkpoint", &bytes);
+        let store = open(&disk).unwrap();
+        assert_eq!(contents(&store, &history), history[0]);
+        assert!(!disk.names().contains(&"kvs-checkpoint".to_owned()));
     }
 }
 

@@ -11,7 +11,7 @@ use super::disk::Disk;
 use super::later::{Later, done, run_job};
 
 /// The files that an input can hold.
-const NAMES: [&str; 8] = [
+const NAMES: [&str; 9] = [
     "0000000001.segment",
     "0000000001.hints",
     "0000000002.segment",
@@ -20,6 +20,7 @@ const NAMES: [&str; 8] = [
     "0000000003.segment.unfinished",
     "0000000004.segment",
     "kvs-synced",
+    "kvs-checkpoint",
 ];
 
 /// What comes before each file of an input. A byte that chooses its name follows, then its bytes.
@@ -27,6 +28,7 @@ const SEPARATOR: &[u8] = b"\n--\n";
 
 const SEGMENT_START: usize = 44;
 const HINTS_START: usize = 44;
+const CHECKPOINT_START: usize = 72;
 const RECORD_START: usize = 24;
 const TOMBSTONE: u32 = u32::MAX;
 
@@ -91,9 +93,9 @@ fn check(files: &Files, options: &KvStoreOptions) {
     };
     check_values(&store);
 
-    // What comes of writing on, where hints lie, nobody can tell without reading the segment, and
-    // to save that is what hints are for.
-    if have_false_hints(files) || has_nearly_counted_to_the_end(files) {
+    // What comes of writing on, where hints or a checkpoint lie, nobody can tell without reading the
+    // segments, and to save that is what they are for.
+    if have_false_hints(files) || has_checkpoint(&disk) || has_nearly_counted_to_the_end(files) {
         return;
     }
     let mut contents = replay(files);
@@ -152,7 +154,10 @@ fn split(mut input: &[u8]) -> Files {
     while let Some((choice, rest)) = input.split_first() {
         let end = rest.windows(SEPARATOR.len()).position(|at| at == SEPARATOR);
         let bytes = &rest[..end.unwrap_or(rest.len())];
-        files.insert(NAMES[usize::from(choice % 8)].to_owned(), bytes.to_vec());
+        files.insert(
+            NAMES[usize::from(*choice) % NAMES.len()].to_owned(),
+            bytes.to_vec(),
+        );
         input = end.map_or(&[], |end| &rest[end + SEPARATOR.len()..]);
     }
     files
@@ -217,6 +222,20 @@ fn repair(files: &mut Files, numbers: bool, boot: Option<String>) {
             }
             put(bytes, 12, &generation.to_le_bytes());
             begin(bytes, b"kvs-hnt\n", 40);
+        }
+        if name == "kvs-checkpoint" && bytes.len() >= CHECKPOINT_START {
+            begin(bytes, b"kvs-chk\n", CHECKPOINT_START - 4);
+            let start = bytes[..CHECKPOINT_START].to_vec();
+            let mut at = CHECKPOINT_START;
+            while at + 8 <= bytes.len() {
+                let end = at + 8 + u32_at(bytes, at) as usize;
+                let Some(block) = bytes.get(at + 8..end) else {
+                    break;
+                };
+                let checksum = crc32fast::hash(&[&start, block].concat());
+                put(bytes, at + 4, &checksum.to_le_bytes());
+                at = end;
+            }
         }
         if name == "kvs-synced" && bytes.len() >= 68 {
             if let Some(boot) = &boot {
@@ -377,6 +396,11 @@ fn replay(files: &Files) -> Contents {
 /// Whether so many writes are claimed that those to come would soon have impossible numbers.
 fn has_nearly_counted_to_the_end(files: &Files) -> bool {
     segments(files).any(|bytes| u64_at(bytes, 24) > u64::MAX / 4)
+}
+
+/// Whether there is a checkpoint that the store has believed: it would have removed another one.
+fn has_checkpoint(disk: &Disk) -> bool {
+    disk.names().contains(&"kvs-checkpoint".to_owned())
 }
 
 /// Whether hints that look right are not those of their segment.

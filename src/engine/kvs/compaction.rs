@@ -121,7 +121,7 @@ impl Compaction {
                 continue;
             };
             seen += bytes.len();
-            if index.read().is_at(record.key, from) {
+            if index.read().location(record.key) == Some(from) {
                 let to = Location {
                     offset: self.output_len + self.bytes.len() as u64,
                     generation: self.output.generation,

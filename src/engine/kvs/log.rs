@@ -12,6 +12,7 @@ use std::time::Instant;
 use log::{error, info, warn};
 
 use super::KvStoreOptions;
+use super::checkpoint::{self, Covered};
 use super::compaction::Compaction;
 use super::hints;
 use super::index::{Index, Location};
@@ -61,6 +62,8 @@ pub(super) struct Log {
     sealed: BTreeMap<Generation, Sealed>,
     /// The number of the last write.
     sequence: u64,
+    /// Bytes of the log that there is a checkpoint of.
+    covered: u64,
     /// Whether something is being done in the background.
     is_working: bool,
     /// A compaction that could not go on.
@@ -90,9 +93,12 @@ impl Log {
                 (active, segment::HEADER_LEN, segment::HEADER_LEN)
             }
         };
+        let unsynced = Unsynced::new(&*dir, failure.clone());
         // Whoever was here before may not have synced it, and what we show must not be lost.
+        if !found.is_settled {
+            unsynced.settle(&active, synced, active_len)?;
+        }
         found.index.keep_bytes(options.cache_bytes);
-        let unsynced = Unsynced::new(&*dir, &active, synced, active_len, failure.clone())?;
         Ok(Log {
             dir,
             options,
@@ -102,6 +108,7 @@ impl Log {
             active_len,
             sealed: found.sealed,
             sequence: found.sequence,
+            covered: found.covered,
             is_working: false,
             stalled: None,
             is_stalled: false,
@@ -241,7 +248,7 @@ impl Log {
                 Op::Set(_) => drop(is_there.insert(key, true)),
                 Op::Remove => {
                     let was_there = is_there.insert(key, false);
-                    if !was_there.unwrap_or_else(|| index.get(key).is_some()) {
+                    if !was_there.unwrap_or_else(|| index.location(key).is_some()) {
                         missing.push(n);
                     }
                 }
@@ -383,6 +390,7 @@ impl Log {
             wants_hints: true,
         };
         self.sealed.insert(output.segment.generation, output);
+        self.covered = 0;
         for generation in inputs.into_keys() {
             self.index.write().remove_segment(generation);
             let removed = segment::remove(&*self.dir, &segment::name(generation))
@@ -406,6 +414,29 @@ impl Log {
         hints::Writer::new(&*self.dir, Arc::clone(&sealed.segment), sealed.len)
             .inspect_err(|error| warn!("going on without hints: {error}"))
             .ok()
+    }
+
+    /// Leaves a checkpoint to whoever opens the log next, where reading what it has no checkpoint of
+    /// would take a while. All of the log has to be on the disk.
+    pub(super) fn write_checkpoint(&self) {
+        // A compaction that has not come to its end has moved records to where they do not count, or
+        // has found damage that opening the log should find, too.
+        if self.is_working || self.stalled.is_some() {
+            return;
+        }
+        let sealed = self.sealed.iter();
+        let sealed = sealed.map(|(generation, sealed)| (*generation, sealed.len));
+        let active = (self.active.generation, self.active_len);
+        let covered = Covered {
+            salt: self.active.salt,
+            sequence: self.sequence,
+            segments: sealed.chain([active]).collect(),
+        };
+        if covered.bytes() - self.covered >= self.options.step_bytes() as u64
+            && let Err(error) = covered.write(&*self.dir, &self.index.read())
+        {
+            warn!("going on without {}: {error}", checkpoint::NAME);
+        }
     }
 
     pub(super) fn figures(&self) -> Figures {

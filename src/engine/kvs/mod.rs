@@ -9,6 +9,7 @@
 //! disk.
 
 mod check;
+mod checkpoint;
 mod compaction;
 mod hints;
 mod index;
@@ -18,6 +19,7 @@ mod record;
 mod recovery;
 mod segment;
 mod unsynced;
+mod values;
 mod work;
 
 use std::mem;
@@ -28,7 +30,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 pub use self::check::{Damage, Lost, Progress, Report, Torn, holds_log, repair, verify};
-use self::index::{Entry, Index, Place};
+use self::index::{Index, Place};
 use self::log::{Figures, Log};
 use self::queue::{Op, Queue, Request};
 use self::unsynced::Unsynced;
@@ -221,7 +223,7 @@ impl<P: ThreadPool> KvsEngine for KvStore<P> {
     fn get(&self, key: String) -> EngineFuture<Option<String>> {
         let shared = &self.handle.shared;
         let index = shared.index.read();
-        if let Some(value) = index.get(&key).and_then(Entry::value) {
+        if let Some(value) = index.value(&key) {
             return EngineFuture::done(Ok(Some(value.to_owned()))).with_size(value.len());
         }
         let place = index.find(&key);
@@ -305,7 +307,9 @@ impl<P: ThreadPool> Drop for Handle<P> {
             batch.promise.keep(outcome);
         }
         // A failure is in the log lines, and there is nobody left to tell.
-        let _ = self.shared.unsynced.sync_with_watermark();
+        if self.shared.unsynced.sync_with_watermark().is_ok() {
+            log.write_checkpoint();
+        }
     }
 }
 
@@ -357,7 +361,7 @@ impl<P: ThreadPool> Shared<P> {
     /// The value that `key` has now, but short of what might take much time or memory: that is
     /// left until somebody polls for it.
     fn find(self: &Arc<Self>, index: &Index, key: String) -> EngineFuture<Option<String>> {
-        let value = index.get(&key).and_then(Entry::value);
+        let value = index.value(&key);
         match value.filter(|value| value.len() <= SHORT) {
             Some(value) => EngineFuture::done(Ok(Some(value.to_owned()))),
             None => {
@@ -372,12 +376,13 @@ impl<P: ThreadPool> Shared<P> {
         let Some(Place { location, segment }) = place else {
             return EngineFuture::done(Ok(None));
         };
-        if let Some(entry) = self.index.read().get(&key)
-            && entry.location == location
-            && let Some(value) = entry.value()
+        let index = self.index.read();
+        if index.location(&key) == Some(location)
+            && let Some(value) = index.value(&key)
         {
             return EngineFuture::done(Ok(Some(value.to_owned())));
         }
+        drop(index);
         let value = match segment.value_at_once(location, &key) {
             Some(value) => {
                 if let Ok(value) = &value {

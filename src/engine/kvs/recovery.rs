@@ -1,15 +1,16 @@
 //! Opening a log: finding out where everything is, and what a crash has left.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
 use log::{info, warn};
 
+use super::checkpoint::{self, Covered};
 use super::hints::{self, Hints};
 use super::index::{Index, Location};
 use super::record::Salt;
-use super::segment::{self, Found, Generation, Listing, Origin, Scanner, Segment};
+use super::segment::{self, Found, Generation, HEADER_LEN, Listing, Origin, Scanner, Segment};
 use super::unsynced::LastRun;
 use crate::engine::files::Directory;
 use crate::error::{KvsError, Result};
@@ -33,8 +34,13 @@ pub(super) struct Recovered {
     pub(super) active: Option<(Arc<Segment>, u64)>,
     /// The number of the last write.
     pub(super) sequence: u64,
+    /// Bytes of the log that there is a checkpoint of.
+    pub(super) covered: u64,
     /// What all its records are salted with, unless there is none.
     pub(super) salt: Option<Salt>,
+    /// Whether all of it is known to be on the disk, with its names: the store was closed, and there
+    /// was nobody since.
+    pub(super) is_settled: bool,
     /// How much of `active` is known to have been on the disk.
     pub(super) synced: u64,
     /// What is behind the end of `active`, and more than the rest of one write.
@@ -49,23 +55,26 @@ impl Recovered {
         let Listing {
             segments: generations,
             hints,
+            has_checkpoint,
             unfinished,
         } = Listing::of(dir)?;
         let last_run = LastRun::of(dir);
 
         // What compaction made takes the place of everything before it. Where that is still there,
         // a crash came between.
-        let mut segments = VecDeque::new();
+        let mut segments = Vec::new();
         for generation in generations.iter().rev() {
             let segment = Segment::open(dir, *generation)?;
             let is_compacted = matches!(segment.origin, Origin::Compacted { .. });
-            segments.push_front(Arc::new(segment));
+            let end = segment.len()?;
+            segments.push((Arc::new(segment), end));
             if is_compacted {
                 break;
             }
         }
-        let oldest = segments.front().map(|segment| segment.generation);
-        let newest = segments.back().map(|segment| segment.generation);
+        segments.reverse();
+        let oldest = segments.first().map(|(segment, _)| segment.generation);
+        let newest = segments.last().map(|(segment, _)| segment.generation);
         let is_leftover = |generation: &&Generation| Some(**generation) < oldest;
         let mut leftovers = unfinished;
         leftovers.extend(
@@ -94,9 +103,24 @@ impl Recovered {
             leftovers,
             ..Recovered::default()
         };
-        for segment in segments {
+        let mut covered = BTreeMap::new();
+        match Covered::read(dir, &segments, &last_run) {
+            Some((part, index)) => {
+                log.index = index;
+                log.covered = part.bytes();
+                log.sequence = part.sequence;
+                covered = part.segments;
+            }
+            None if has_checkpoint => log.leftovers.push(checkpoint::NAME.to_owned()),
+            None => {}
+        }
+        let mut is_covered = true;
+        for (segment, end) in segments {
+            let covered = covered.get(&segment.generation).copied();
+            is_covered &= covered == Some(end);
             if let Origin::Written { after } = segment.origin
                 && after != log.sequence
+                && covered.is_none()
             {
                 let found = log.sequence;
                 return Err(segment.damaged(
@@ -104,33 +128,38 @@ impl Recovered {
                     &format!("it goes on after write {after}, and what is before it ends with write {found}"),
                 ));
             }
-            let end = segment.len()?;
             log.index.add_segment(Arc::clone(&segment));
             log.salt = Some(segment.salt);
             if Some(segment.generation) == newest
                 && matches!(segment.origin, Origin::Written { .. })
             {
-                let len = log.replay_newest(&segment, end, &last_run)?;
+                let start = covered.unwrap_or(HEADER_LEN);
+                log.is_settled = is_covered
+                    && log.leftovers.is_empty()
+                    && last_run.ends_with(segment.generation, end);
+                let len = log.replay_newest(&segment, start..end, &last_run)?;
                 log.active = Some((segment, len));
                 continue;
             }
-            // Where they break off, reading the segment puts right what they have said.
             let hints = Hints::open(dir, segment.generation);
-            let last = hints
-                .filter(|hints| hints.segment_len == end)
-                .and_then(|hints| {
-                    log.index.reserve(hints.about_how_many());
+            let hints = hints.filter(|hints| hints.segment_len == end);
+            let mut wants_hints = hints.is_none();
+            if covered != Some(end) {
+                // Where they break off, reading the segment puts right what they have said.
+                let last = hints.and_then(|hints| {
+                    log.index.reserve(hints.about_how_many(), 0);
                     hints.read(|key, location, _, has_value| {
                         note(&mut log.index, key, has_value.then_some(location));
                     })?;
                     Some(hints.sequence)
                 });
-            let wants_hints = last.is_none();
-            let last = last.map_or_else(|| log.replay(&segment, end), Ok)?;
-            log.sequence = match segment.origin {
-                Origin::Written { .. } => last,
-                Origin::Compacted { upto } => upto,
-            };
+                wants_hints = last.is_none();
+                let last = last.map_or_else(|| log.replay(&segment, end), Ok)?;
+                log.sequence = match segment.origin {
+                    Origin::Written { .. } => last,
+                    Origin::Compacted { upto } => upto,
+                };
+            }
             let sealed = Sealed {
                 segment,
                 len: end,
@@ -144,6 +173,9 @@ impl Recovered {
     /// Removes what is left over and makes sure of the rest, so that what is read from now on
     /// cannot be lost. All is known to be sound.
     pub(super) fn settle(&mut self, dir: &dyn Directory) -> Result<()> {
+        if self.is_settled {
+            return Ok(());
+        }
         segment::sync_names(dir)?;
         for name in self.leftovers.drain(..) {
             info!("removing {name:?}, which means nothing any more");
@@ -168,15 +200,15 @@ impl Recovered {
         Ok(scanner.sequence())
     }
 
-    /// Reads the newest segment, and says how much of it counts: all of it, or, where the last
-    /// writes have not come to the disk whole, all up to there.
+    /// Reads that part of the newest segment, and says up to where it counts: all of it, or, where
+    /// the last writes have not come to the disk whole, all up to there.
     fn replay_newest(
         &mut self,
         segment: &Arc<Segment>,
-        end: u64,
+        Range { start, end }: Range<u64>,
         last_run: &LastRun,
     ) -> Result<u64> {
-        let mut scanner = Scanner::new(Arc::clone(segment), end);
+        let mut scanner = Scanner::from(Arc::clone(segment), start, self.sequence, end);
         self.synced = last_run.synced(segment.generation);
         let len = loop {
             match self.replay_next(&mut scanner) {

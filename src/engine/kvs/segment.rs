@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use bytes::{Buf, BufMut};
 
+use super::checkpoint;
 use super::hints;
 use super::index::Location;
 use super::record::{self, CUT_OFF, Record, Salt};
@@ -419,6 +420,7 @@ pub(super) struct Listing {
     pub(super) segments: Vec<Generation>,
     /// The segments that have [hints], in any order.
     pub(super) hints: Vec<Generation>,
+    pub(super) has_checkpoint: bool,
     /// The names of what was never finished.
     pub(super) unfinished: Vec<String>,
 }
@@ -428,6 +430,12 @@ impl Listing {
         let mut listing = Listing::default();
         let names = dir.list();
         for name in names.map_err(KvsError::io(format_args!("list {:?}", dir.path())))? {
+            if name == checkpoint::NAME {
+                listing.has_checkpoint = true;
+            } else if name == unfinished(checkpoint::NAME) {
+                listing.unfinished.push(name);
+                continue;
+            }
             // Whatever is not named as we name our files is not ours.
             let Some((number, extension)) = name.split_once('.') else {
                 continue;
@@ -489,14 +497,21 @@ pub(super) struct Found<'a> {
 impl Scanner {
     /// Reads the records of `segment`, which is `end` bytes long.
     pub(super) fn new(segment: Arc<Segment>, end: u64) -> Scanner {
+        let sequence = match segment.origin {
+            Origin::Written { after } => after,
+            Origin::Compacted { .. } => 0,
+        };
+        Scanner::from(segment, HEADER_LEN, sequence, end)
+    }
+
+    /// Reads those of them that are behind `offset`, where the record with the number `sequence`
+    /// ends.
+    pub(super) fn from(segment: Arc<Segment>, offset: u64, sequence: u64, end: u64) -> Scanner {
         Scanner {
-            reader: FileReader::buffered(Arc::clone(&segment.file), HEADER_LEN, end),
-            offset: HEADER_LEN,
+            reader: FileReader::buffered(Arc::clone(&segment.file), offset, end),
+            offset,
             end,
-            sequence: match segment.origin {
-                Origin::Written { after } => after,
-                Origin::Compacted { .. } => 0,
-            },
+            sequence,
             segment,
             bytes: Vec::new(),
         }
@@ -588,10 +603,15 @@ pub(super) struct FileReader {
 }
 
 impl FileReader {
+    /// Reads `file` from `offset` on, as much at a time as is asked for.
+    pub(super) fn new(file: Arc<dyn File>, offset: u64) -> FileReader {
+        FileReader { file, offset }
+    }
+
     /// Reads what is between `offset` and `end` in `file`.
     pub(super) fn buffered(file: Arc<dyn File>, offset: u64, end: u64) -> BufReader<FileReader> {
         let capacity = end.saturating_sub(offset).min(128 * 1024) as usize;
-        BufReader::with_capacity(capacity, FileReader { file, offset })
+        BufReader::with_capacity(capacity, FileReader::new(file, offset))
     }
 }
 

@@ -29,7 +29,7 @@ const BOOT_LEN: usize = 36;
 const LEN: usize = 68;
 
 /// How far the log is known to be on the disk: all segments before this one, and so much of it.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Watermark {
     pub(super) generation: Generation,
     pub(super) len: u64,
@@ -98,6 +98,11 @@ impl LastRun {
         }
     }
 
+    /// Whether it was in this boot, and has synced all of the log, which ends with this segment.
+    pub(super) fn ends_with(&self, generation: Generation, len: u64) -> bool {
+        self.same_boot && self.watermark == Watermark { generation, len }
+    }
+
     /// How many bytes of the newest segment, `generation`, were known to be on the disk.
     pub(super) fn synced(&self, generation: Generation) -> u64 {
         match self.watermark.generation == generation {
@@ -129,15 +134,8 @@ pub(super) struct Unsynced {
 }
 
 impl Unsynced {
-    /// Begins with `segment` as the active one, of which nothing behind `synced` is known to be on
-    /// the disk, and sees to it that all its `len` bytes are.
-    pub(super) fn new(
-        dir: &dyn Directory,
-        segment: &Arc<Segment>,
-        synced: u64,
-        len: u64,
-        failure: Failure,
-    ) -> Result<Unsynced> {
+    /// Begins with a log that is on the disk as the watermark says.
+    pub(super) fn new(dir: &dyn Directory, failure: Failure) -> Unsynced {
         let file = match dir.open(NAME) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 dir.create(NAME).and_then(|file| {
@@ -148,18 +146,22 @@ impl Unsynced {
             opened => opened,
         };
         let file = file.inspect_err(|error| warn!("going on without {NAME}: {error}"));
-        let unsynced = Unsynced {
+        Unsynced {
             written: Mutex::default(),
             file: Mutex::new(file.ok()),
             boot: boot(dir),
             failure,
-        };
+        }
+    }
+
+    /// Sees to it that all `len` bytes of `segment`, the active one, are on the disk, of which
+    /// nothing behind `synced` is known to be.
+    pub(super) fn settle(&self, segment: &Arc<Segment>, synced: u64, len: u64) -> Result<()> {
         if synced < len {
             segment.rewrite(synced, len)?;
         }
-        unsynced.note(segment, len);
-        unsynced.sync_with_watermark()?;
-        Ok(unsynced)
+        self.note(segment, len);
+        self.sync_with_watermark()
     }
 
     /// Notes that `segment` is the active one, and `len` bytes long.
