@@ -367,28 +367,17 @@ pub(crate) fn frame_len(bytes: &[u8], max: usize) -> Result<Option<usize>, Conne
 pub fn read_request(frame: &[u8]) -> Result<Request, ConnectionError> {
     // All at once, which is faster than string by string.
     let json = str::from_utf8(frame).map_err(serde_json::Error::custom)?;
-    match read_plain(json) {
+    match Request::read_plain(json) {
         Some(request) => Ok(request),
         None => Ok(serde_json::from_str(json)?),
     }
 }
 
-/// The request in this JSON where that is as short as it can be and escapes nothing, as most clients
-/// write it: half of the time of a request would go into reading it character by character.
-fn read_plain(json: &str) -> Option<Request> {
-    let request = json.strip_suffix(r#""}}"#)?;
-    if let Some(key) = request.strip_prefix(r#"{"Get":{"key":""#) {
-        let key = is_plain(key).then(|| key.to_owned())?;
-        return Some(Request::Get { key });
-    }
-    let set = request.strip_prefix(r#"{"Set":{"key":""#)?;
-    let (key, rest) = set.split_once('"')?;
-    let value = rest.strip_prefix(r#","value":""#)?;
-    let is_plain = is_plain(key) && is_plain(value);
-    is_plain.then(|| Request::Set {
-        key: key.to_owned(),
-        value: value.to_owned(),
-    })
+/// The reply in a frame, its length prefix not among the bytes, where it takes no parser to read it.
+/// Any other frame is `None`, whether or not there is a reply in it.
+#[must_use]
+pub fn read_plain_reply(frame: &[u8]) -> Option<Response> {
+    Response::read_plain(str::from_utf8(frame).ok()?)
 }
 
 /// Appends `reply` to `out` as a frame with its length prefix, as the server sends it. Where it would
@@ -421,6 +410,41 @@ pub fn write_frame(reply: &Response, out: &mut Vec<u8>) {
             };
             write_frame(&error.into(), out);
         }
+    }
+}
+
+/// A message that may be plain: as short as it can be in JSON, with nothing escaped. Most are, and half
+/// of the time of a request would go into reading them character by character.
+trait Plain: Sized {
+    /// The message in this JSON, where that is plain.
+    fn read_plain(json: &str) -> Option<Self>;
+}
+
+impl Plain for Request {
+    fn read_plain(json: &str) -> Option<Request> {
+        let request = json.strip_suffix(r#""}}"#)?;
+        if let Some(key) = request.strip_prefix(r#"{"Get":{"key":""#) {
+            let key = is_plain(key).then(|| key.to_owned())?;
+            return Some(Request::Get { key });
+        }
+        let set = request.strip_prefix(r#"{"Set":{"key":""#)?;
+        let (key, rest) = set.split_once('"')?;
+        let value = rest.strip_prefix(r#","value":""#)?;
+        let is_plain = is_plain(key) && is_plain(value);
+        is_plain.then(|| Request::Set {
+            key: key.to_owned(),
+            value: value.to_owned(),
+        })
+    }
+}
+
+impl Plain for Response {
+    fn read_plain(json: &str) -> Option<Response> {
+        if json == r#""Set""# {
+            return Some(Response::Set);
+        }
+        let value = json.strip_prefix(r#"{"Get":""#)?.strip_suffix(r#""}"#)?;
+        is_plain(value).then(|| Response::Get(Some(value.to_owned())))
     }
 }
 
@@ -526,11 +550,17 @@ mod tests {
         assert!(buffer.is_empty());
     }
 
+    /// Each character of interest alone, all together, none, and a long string.
+    fn strings() -> impl Iterator<Item = String> {
+        let all: String = (0..0x300).filter_map(char::from_u32).collect();
+        let each: Vec<_> = all.chars().map(String::from).collect();
+        let others = [all, String::new(), "plain".repeat(100)];
+        each.into_iter().chain(others)
+    }
+
     #[test]
     fn every_value_is_sent_as_json_that_means_it() {
-        let all: String = (0..0x300).filter_map(char::from_u32).collect();
-        let each = all.chars().map(String::from);
-        for value in each.chain([all.clone(), String::new(), "plain".repeat(100)]) {
+        for value in strings() {
             let reply = Response::Get(Some(value));
             let mut out = Vec::new();
             write_frame(&reply, &mut out);
@@ -538,6 +568,22 @@ mod tests {
             let len = u32::from_be_bytes(*out.first_chunk().unwrap());
             assert_eq!(len as usize, out.len() - PREFIX_LEN);
         }
+    }
+
+    #[test]
+    fn a_plain_reply_is_what_a_parser_makes_of_it() {
+        let values = strings().map(|value| Response::Get(Some(value)));
+        for reply in values.chain([Response::Get(None), Response::Set, Response::Remove]) {
+            let json = serde_json::to_vec(&reply).unwrap();
+            if let Some(plain) = read_plain_reply(&json) {
+                assert_eq!(plain, reply);
+            }
+        }
+        let is_plain = |json: &[u8]| read_plain_reply(json).is_some();
+        assert!(is_plain(br#"{"Get":"value"}"#));
+        assert!(is_plain(br#""Set""#));
+        assert!(!is_plain(br#"{"Get":"}"#));
+        assert!(!is_plain(b"{\"Get\":\"\xff\"}"));
     }
 
     #[test]

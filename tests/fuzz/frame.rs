@@ -27,11 +27,13 @@ pub fn frame(input: &[u8]) {
             .encode(frame.as_slice().into(), &mut encoded)
             .unwrap();
         request(frame);
+        reply(frame);
         read::<Request>(frame);
         read::<Response>(frame);
     }
     assert!(stream.starts_with(&encoded));
     request(stream);
+    reply(stream);
     read::<Request>(stream);
     read::<Response>(stream);
 }
@@ -80,6 +82,23 @@ fn decode(lens: &[usize], mut stream: &[u8]) -> Decoded {
 fn request(frame: &[u8]) {
     let read = protocol::read_request(frame).ok();
     assert_eq!(read, serde_json::from_slice(frame).ok());
+}
+
+/// A client reads no plain reply where a reader of JSON would find another, or none, and a server writes
+/// what any writer of JSON does.
+fn reply(frame: &[u8]) {
+    let read = serde_json::from_slice::<Response>(frame).ok();
+    if let Some(plain) = protocol::read_plain_reply(frame) {
+        assert_eq!(Some(plain), read);
+    }
+    if let Some(reply) = read {
+        let mut written = Vec::new();
+        protocol::write_frame(&reply, &mut written);
+        assert_eq!(
+            written[size_of::<u32>()..],
+            serde_json::to_vec(&reply).unwrap()
+        );
+    }
 }
 
 /// What a frame says is the same when it is said again, and what is wrong with it is said briefly.
