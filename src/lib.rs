@@ -15,7 +15,7 @@
 //!         |    \                |
 //!         |     `---------- protocol              requests, replies, frames of JSON
 //!       engine                  |
-//!      /      \                 |                 KvStore (a log), SledKvsEngine
+//!      /      \                 |                 KvStore (a log), the same on tokio-fs, SledKvsEngine
 //!  thread_pool `------------- error               where engines do their file work; KvsError
 //! ```
 //!
@@ -69,7 +69,7 @@ mod sync;
 pub mod thread_pool;
 mod token;
 
-pub use self::engine::{KvStore, KvsEngine, SledKvsEngine};
+pub use self::engine::{KvStore, KvsEngine, SledKvsEngine, TokioFsEngine};
 pub use self::error::{ConnectionError, KvsError, Result};
 pub use self::server::KvsServer;
 pub use self::token::{TOKEN_VARIABLE, Token};

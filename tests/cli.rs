@@ -211,7 +211,7 @@ fn the_server_refuses_a_data_directory_that_it_cannot_use() {
 
 #[test]
 fn the_server_refuses_a_directory_of_the_other_engine() {
-    for (first, second) in [("kvs", "sled"), ("sled", "kvs")] {
+    for (first, second) in [("kvs", "sled"), ("sled", "kvs"), ("sled", "tokio-fs")] {
         let dir = tempfile::tempdir().unwrap();
         ServerProcess::start(dir.path(), &["--engine", first]).kill();
         let data_dir = path(dir.path());
@@ -225,11 +225,29 @@ fn the_server_refuses_a_directory_of_the_other_engine() {
 #[test]
 fn the_server_refuses_a_directory_in_use() {
     let dir = tempfile::tempdir().unwrap();
-    for engine in ["kvs", "sled"] {
+    for engine in ["kvs", "sled", "tokio-fs"] {
         let dir = dir.path().join(engine);
         let _first = ServerProcess::start(&dir, &["--engine", engine]);
         server(&format!("--addr 127.0.0.1:0 --data-dir {}", path(&dir))).stderr(contains("in use"));
     }
+}
+
+#[test]
+fn the_engine_on_tokio_fs_says_its_name_and_leaves_files_for_kvs() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut server = ServerProcess::start(dir.path(), &["--engine", "tokio-fs"]);
+    let mut client = kvs::client::blocking::KvsClient::connect(server.addr).unwrap();
+    client.set("key".to_owned(), "value".to_owned()).unwrap();
+    let engine = client.stats().unwrap().engine.engine;
+    assert_eq!(engine.as_deref(), Some("tokio-fs"));
+    assert!(server.kill().contains("engine tokio-fs"));
+    let mut server = ServerProcess::start(dir.path(), &[]);
+    let mut client = kvs::client::blocking::KvsClient::connect(server.addr).unwrap();
+    assert_eq!(
+        client.get("key".to_owned()).unwrap().as_deref(),
+        Some("value")
+    );
+    assert!(server.kill().contains("engine kvs"));
 }
 
 #[test]

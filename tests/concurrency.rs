@@ -238,6 +238,10 @@ impl File for SlowFile {
         self.0.read_at(buffer, offset)
     }
 
+    fn can_write_at_once(&self) -> bool {
+        self.0.can_write_at_once()
+    }
+
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         pause();
         self.0.write_all_at(bytes, offset)

@@ -219,6 +219,9 @@ fn play(level: SyncLevel, seed: u64, stop_at: Option<u64>) -> u64 {
         .dead_bytes([50, 300, u64::MAX][rng.random_range(0..3)]);
     let steps = random_steps(&mut rng);
     let disk = Disk::default();
+    if rng.random_bool(0.5) {
+        disk.have_writes_wait();
+    }
     let mut run = Run::new(disk.clone(), options, level);
     disk.stop_at(stop_at.unwrap_or(u64::MAX));
     let played = run

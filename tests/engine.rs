@@ -9,7 +9,7 @@ use std::sync::Arc;
 use futures::future::{self, Future};
 use kvs::engine::SyncLevel;
 use kvs::thread_pool::{NaiveThreadPool, RayonThreadPool, SharedQueueThreadPool, ThreadPool};
-use kvs::{KvStore, KvsEngine, KvsError, Result, SledKvsEngine};
+use kvs::{KvStore, KvsEngine, KvsError, Result, SledKvsEngine, TokioFsEngine};
 use tempfile::TempDir;
 use walkdir::WalkDir;
 
@@ -21,6 +21,12 @@ trait Open: KvsEngine {
 impl<P: ThreadPool> Open for KvStore<P> {
     fn open(dir: &Path, concurrency: u32) -> Result<Self> {
         KvStore::<P>::open(dir, concurrency)
+    }
+}
+
+impl Open for TokioFsEngine {
+    fn open(dir: &Path, concurrency: u32) -> Result<Self> {
+        TokioFsEngine::open(dir, concurrency)
     }
 }
 
@@ -36,6 +42,7 @@ macro_rules! for_every_engine {
     ($tests:tt) => {
         for_every_engine!(@engine kv_store KvStore $tests);
         for_every_engine!(@engine sled_engine SledKvsEngine $tests);
+        for_every_engine!(@tests tokio_fs (crate::TokioFsEngine) $tests);
     };
     (@engine $name:ident $engine:ident $tests:tt) => {
         mod $name {
@@ -44,12 +51,15 @@ macro_rules! for_every_engine {
             for_every_engine!(@pool rayon $engine RayonThreadPool $tests);
         }
     };
-    (@pool $name:ident $engine:ident $pool:ident { $($test:ident),* $(,)? }) => {
+    (@pool $name:ident $engine:ident $pool:ident $tests:tt) => {
+        for_every_engine!(@tests $name (crate::$engine<crate::$pool>) $tests);
+    };
+    (@tests $name:ident ($engine:ty) { $($test:ident),* $(,)? }) => {
         mod $name {
             $(#[test]
             fn $test() {
                 for concurrency in [1, 8] {
-                    crate::$test::<crate::$engine<crate::$pool>>(concurrency);
+                    crate::$test::<$engine>(concurrency);
                 }
             })*
         }

@@ -18,7 +18,6 @@ use std::thread;
 use assert_cmd::cargo::cargo_bin_cmd;
 use common::ServerProcess;
 use kvs::client::blocking::KvsClient;
-use kvs::engine::SyncLevel;
 use kvs::{KvsError, Result};
 use predicates::str::contains;
 use rand::rngs::SmallRng;
@@ -74,22 +73,47 @@ fn is_compacting(dir: &Path) -> bool {
 
 #[test]
 fn what_was_acknowledged_survives_kills_with_sync_always() {
-    kill_again_and_again(&["always"], &MIXED);
+    kill_again_and_again(&["--sync always"], &MIXED);
 }
 
 #[test]
 fn what_was_acknowledged_survives_kills_with_sync_everysec() {
-    kill_again_and_again(&["everysec"], &MIXED);
+    kill_again_and_again(&["--sync everysec"], &MIXED);
 }
 
 #[test]
 fn what_was_acknowledged_survives_kills_with_sync_never() {
-    kill_again_and_again(&["never"], &MIXED);
+    kill_again_and_again(&["--sync never"], &MIXED);
+}
+
+#[test]
+fn what_was_acknowledged_survives_kills_on_tokio_fs() {
+    kill_again_and_again(
+        &["--engine tokio-fs --sync always", "--engine tokio-fs"],
+        &MIXED,
+    );
+}
+
+/// The directory is the same, and the engine another one after each kill.
+#[test]
+fn what_was_acknowledged_survives_a_change_between_kvs_and_tokio_fs() {
+    kill_again_and_again(&["--engine tokio-fs", "--engine kvs"], &MIXED);
 }
 
 #[test]
 fn what_was_acknowledged_survives_kills_during_compaction() {
-    let (dir, server, mut clients) = kill_again_and_again(&SyncLevel::NAMES, &COMPACTING);
+    compacts_between_kills(&SYNC_LEVELS);
+}
+
+#[test]
+fn what_was_acknowledged_survives_kills_during_compaction_on_tokio_fs() {
+    compacts_between_kills(&["--engine tokio-fs --sync always", "--engine tokio-fs"]);
+}
+
+const SYNC_LEVELS: [&str; 3] = ["--sync always", "--sync everysec", "--sync never"];
+
+fn compacts_between_kills(flags: &[&str]) {
+    let (dir, server, mut clients) = kill_again_and_again(flags, &COMPACTING);
 
     // What the kills have put off is made up for as soon as somebody writes.
     let live: usize = clients.iter().map(Keys::live_bytes).sum();
@@ -156,15 +180,15 @@ impl Drop for Dir {
     }
 }
 
-/// Goes through rounds of writing, a kill and an audit; the servers have one level after the
+/// Goes through rounds of writing, a kill and an audit; the servers have these flags, one after the
 /// other. Comes back with the last server, which has passed its audit.
-fn kill_again_and_again(levels: &[&str], workload: &Workload) -> (Dir, ServerProcess, Vec<Keys>) {
+fn kill_again_and_again(flags: &[&str], workload: &Workload) -> (Dir, ServerProcess, Vec<Keys>) {
     let kills = env::var("KVS_KILLS").map_or(workload.kills, |kills| kills.parse().unwrap());
     let dir = Dir::new();
-    let mut levels = levels.iter().cycle();
+    let mut flags = flags.iter().cycle();
     let mut start = || {
-        let level = ["--sync", levels.next().unwrap()];
-        ServerProcess::start(dir.path(), &[&level, workload.args].concat())
+        let flags: Vec<_> = flags.next().unwrap().split(' ').collect();
+        ServerProcess::start(dir.path(), &[&flags, workload.args].concat())
     };
     let mut clients: Vec<_> = (0..CLIENTS)
         .map(|client| Keys::new(client, workload.keys_per_client))

@@ -22,9 +22,9 @@ use common::{TestServer, number};
 use futures::{Async, Future, Poll, Stream, stream};
 use harness::blocking::Blocking;
 use harness::{Client, wait};
-use kvs::engine::SyncLevel;
+use kvs::engine::{KvStoreOptions, SyncLevel};
 use kvs::thread_pool::{NaiveThreadPool, RayonThreadPool, SharedQueueThreadPool, ThreadPool};
-use kvs::{KvStore, KvsEngine, KvsError, SledKvsEngine};
+use kvs::{KvStore, KvsEngine, KvsError, SledKvsEngine, TokioFsEngine};
 use parking_lot::{Mutex, RwLock};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
@@ -241,6 +241,15 @@ fn kvs_is_linearizable_with_a_thread_for_each_job() {
 #[test]
 fn kvs_is_linearizable_with_sync_always() {
     is_linearizable(|path| open_kvs::<SharedQueueThreadPool>(path, SyncLevel::Always));
+}
+
+#[test]
+fn kvs_is_linearizable_on_tokio_fs() {
+    is_linearizable(|path| {
+        let options = KvStoreOptions::default();
+        let options = options.segment_bytes(4096).dead_bytes(4096);
+        TokioFsEngine::open_with(&options, path, 4).unwrap()
+    });
 }
 
 #[test]

@@ -6,20 +6,45 @@
 //! as small as it gets.
 
 use std::env;
+use std::path::Path;
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 
 use futures::Future;
-use kvs::engine::{EngineFuture, SyncLevel};
+use kvs::engine::{EngineFuture, KvStoreOptions, SyncLevel};
 use kvs::thread_pool::SharedQueueThreadPool;
-use kvs::{KvStore, KvsEngine, KvsError};
+use kvs::{KvStore, KvsEngine, KvsError, TokioFsEngine};
 use parking_lot::Mutex;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 
-type Store = KvStore<SharedQueueThreadPool>;
+/// What of a store is tested here.
+trait Store: KvsEngine + Sync {
+    fn open(options: &KvStoreOptions, dir: &Path) -> Self;
+    fn sync(&self) -> EngineFuture<()>;
+}
+
+impl Store for KvStore<SharedQueueThreadPool> {
+    fn open(options: &KvStoreOptions, dir: &Path) -> Self {
+        options.open(dir, 2).unwrap()
+    }
+
+    fn sync(&self) -> EngineFuture<()> {
+        self.sync()
+    }
+}
+
+impl Store for TokioFsEngine {
+    fn open(options: &KvStoreOptions, dir: &Path) -> Self {
+        TokioFsEngine::open_with(options, dir, 2).unwrap()
+    }
+
+    fn sync(&self) -> EngineFuture<()> {
+        self.sync()
+    }
+}
 
 const KEYS: usize = 8;
 const READERS: u64 = 2;
@@ -88,29 +113,39 @@ proptest! {
 
     #[test]
     fn the_store_does_what_a_map_does_with_sync_always(ops in vec(op(), 1..60)) {
-        check(SyncLevel::Always, &ops);
+        check::<KvStore<_>>(SyncLevel::Always, &ops);
     }
 
     #[test]
     fn the_store_does_what_a_map_does_with_sync_everysec(ops in vec(op(), 1..60)) {
-        check(SyncLevel::EverySec, &ops);
+        check::<KvStore<_>>(SyncLevel::EverySec, &ops);
     }
 
     #[test]
     fn the_store_does_what_a_map_does_with_sync_never(ops in vec(op(), 1..60)) {
-        check(SyncLevel::Never, &ops);
+        check::<KvStore<_>>(SyncLevel::Never, &ops);
+    }
+
+    #[test]
+    fn the_store_on_tokio_fs_does_what_a_map_does(level in level(), ops in vec(op(), 1..60)) {
+        check::<TokioFsEngine>(level, &ops);
     }
 }
 
-fn check(level: SyncLevel, ops: &[Op]) {
+fn level() -> impl Strategy<Value = SyncLevel> {
+    use SyncLevel::{Always, EverySec, Never};
+    prop_oneof![Just(Always), Just(EverySec), Just(Never)]
+}
+
+fn check<S: Store>(level: SyncLevel, ops: &[Op]) {
     let dir = tempfile::tempdir().unwrap();
-    let options = Store::options().sync(level);
+    let options = KvStoreOptions::default().sync(level);
     let options = options.segment_bytes(300).dead_bytes(500);
-    let open = || options.open(dir.path(), 2).unwrap();
+    let open = || S::open(&options, dir.path());
     let model = Model::default();
     let mut readers: Vec<_> = (0..READERS).map(Reader::new).collect();
     for ops in ops.split_inclusive(|op| matches!(op, Op::Reopen(_))) {
-        let store: Store = open();
+        let store = open();
         model.compare(&store);
         let mut under_way = Vec::new();
         thread::scope(|scope| {
@@ -174,7 +209,7 @@ struct UnderWay {
 
 impl Model {
     /// Begins all these writes, in their order.
-    fn write(&self, store: &Store, writes: &[Write]) -> Vec<UnderWay> {
+    fn write(&self, store: &impl Store, writes: &[Write]) -> Vec<UnderWay> {
         let begin = |write: &Write| {
             let (Write::Set(key, _) | Write::Remove(key)) = *write;
             let mut history = self.0[key].lock();
@@ -212,12 +247,12 @@ impl Model {
         }
     }
 
-    fn compare_key(&self, store: &Store, key: usize) {
+    fn compare_key(&self, store: &impl Store, key: usize) {
         let got = store.get(name(key)).wait().unwrap();
         assert_eq!(Some(&got), self.0[key].lock().states.last(), "key {key}");
     }
 
-    fn compare(&self, store: &Store) {
+    fn compare(&self, store: &impl Store) {
         for key in 0..KEYS {
             self.compare_key(store, key);
         }
@@ -240,7 +275,7 @@ impl Reader {
     }
 
     /// Checks that no key goes back to what it was before.
-    fn read(&mut self, store: &Store, model: &Model, operations: &Receiver<()>) {
+    fn read(&mut self, store: &impl Store, model: &Model, operations: &Receiver<()>) {
         for _ in operations.iter().flat_map(|()| 0..READS_PER_OP) {
             let key = self.rng.random_range(0..KEYS);
             let oldest = self.seen[key].max(model.0[key].lock().acknowledged);

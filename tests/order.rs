@@ -14,11 +14,11 @@ use std::sync::Arc;
 use std::thread;
 
 use common::{TestServer, Wire, frame, number};
-use kvs::engine::{EngineFuture, SyncLevel};
+use kvs::engine::{EngineFuture, KvStoreOptions, SyncLevel};
 use kvs::protocol::{Request, Response, code};
 use kvs::server::Limits;
 use kvs::thread_pool::{NaiveThreadPool, RayonThreadPool, SharedQueueThreadPool, ThreadPool};
-use kvs::{KvStore, KvsEngine, KvsError, KvsServer, SledKvsEngine};
+use kvs::{KvStore, KvsEngine, KvsError, KvsServer, SledKvsEngine, TokioFsEngine};
 use parking_lot::Mutex;
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
@@ -125,6 +125,12 @@ fn open_kvs<P: ThreadPool>(path: &Path, level: SyncLevel) -> KvStore<P> {
     options.open(path, 4).unwrap()
 }
 
+fn open_tokio_fs(path: &Path) -> TokioFsEngine {
+    let options = KvStoreOptions::default();
+    let options = options.segment_bytes(1 << 16).dead_bytes(1 << 16);
+    TokioFsEngine::open_with(&options, path, 4).unwrap()
+}
+
 fn open_sled<P: ThreadPool>(path: &Path) -> SledKvsEngine<P> {
     SledKvsEngine::open(path, SyncLevel::EverySec, 4).unwrap()
 }
@@ -149,6 +155,13 @@ fn engines_keep_order_on_rayon() {
 #[test]
 fn engines_keep_order_with_a_thread_for_each_job() {
     engines_keep_order_on::<NaiveThreadPool>();
+}
+
+#[test]
+fn the_engine_on_tokio_fs_keeps_order() {
+    for in_flight in [1, 2, Limits::default().in_flight] {
+        keeps_order(in_flight, open_tokio_fs);
+    }
 }
 
 #[test]

@@ -6,11 +6,14 @@ use std::thread;
 
 use crossbeam_utils::sync::WaitGroup;
 use kvs::KvsError;
-use kvs::thread_pool::{NaiveThreadPool, RayonThreadPool, SharedQueueThreadPool, ThreadPool};
+use kvs::thread_pool::{
+    BlockingThreadPool, NaiveThreadPool, RayonThreadPool, SharedQueueThreadPool, ThreadPool,
+};
 
 /// Calls each of these generic functions as a test, once for every pool.
 macro_rules! for_every_pool {
     ($($test:ident),* $(,)?) => {
+        for_every_pool!(@pool blocking BlockingThreadPool, $($test)*);
         for_every_pool!(@pool naive NaiveThreadPool, $($test)*);
         for_every_pool!(@pool shared_queue SharedQueueThreadPool, $($test)*);
         for_every_pool!(@pool rayon RayonThreadPool, $($test)*);

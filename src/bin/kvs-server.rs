@@ -9,10 +9,12 @@ use std::time::Duration;
 
 use env_logger::Env;
 use indicatif::{ProgressBar, ProgressStyle};
-use kvs::engine::{self, DataDir, EngineKind, SyncLevel};
+use kvs::engine::{self, DataDir, EngineKind, KvStoreOptions, SyncLevel};
 use kvs::server::{self, Limits};
 use kvs::thread_pool::SharedQueueThreadPool;
-use kvs::{KvStore, KvsEngine, KvsError, KvsServer, Result, SledKvsEngine, Token, cli};
+use kvs::{
+    KvStore, KvsEngine, KvsError, KvsServer, Result, SledKvsEngine, Token, TokioFsEngine, cli,
+};
 use log::{info, warn};
 use structopt::StructOpt;
 
@@ -40,8 +42,8 @@ struct Opt {
     #[structopt(long, value_name = "LEVEL", possible_values = &SyncLevel::NAMES)]
     sync: Option<SyncLevel>,
 
-    /// Bytes of older values and of removed keys at which the engine kvs begins to compact, if no
-    /// fewer than are alive [default: 67108864]
+    /// Bytes of older values and of removed keys at which the engines kvs and tokio-fs begin to
+    /// compact, if no fewer than are alive [default: 67108864]
     #[structopt(long, value_name = "BYTES")]
     dead_bytes: Option<NonZeroU64>,
 
@@ -150,13 +152,17 @@ fn run(opt: Opt) -> Result<()> {
     };
     // File work waits for the disk more than for a core.
     let threads = 2 * thread::available_parallelism().map_or(1, |cores| cores.get() as u32);
+    let mut options = KvStoreOptions::default().sync(sync);
+    if let Some(bytes) = opt.dead_bytes {
+        options = options.dead_bytes(bytes.get());
+    }
     match engine {
         EngineKind::Kvs => {
-            let mut options = KvStore::<SharedQueueThreadPool>::options().sync(sync);
-            if let Some(bytes) = opt.dead_bytes {
-                options = options.dead_bytes(bytes.get());
-            }
             let store: KvStore<SharedQueueThreadPool> = options.open(&dir, threads)?;
+            serve(store, engine, listener, protection, &dir)
+        }
+        EngineKind::TokioFs => {
+            let store = TokioFsEngine::open_with(&options, &dir, threads)?;
             serve(store, engine, listener, protection, &dir)
         }
         EngineKind::Sled => {

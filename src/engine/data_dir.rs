@@ -38,7 +38,7 @@ impl DataDir {
         let marker = path.join(MARKER);
         let mut file = lock(&path, &marker)?;
         match read_marker(&mut file, &marker)? {
-            Some(found) if found != engine => {
+            Some(found) if found != engine.format() => {
                 return Err(KvsError::WrongEngine {
                     dir: path,
                     found,
@@ -47,7 +47,7 @@ impl DataDir {
             }
             Some(_) => {}
             None => {
-                writeln!(file, "{engine}")
+                writeln!(file, "{}", engine.format())
                     .and_then(|()| file.sync_all())
                     .and_then(|()| names.sync_all())
                     .map_err(KvsError::io(format_args!("write {marker:?}")))?;

@@ -90,6 +90,11 @@ pub trait File: Debug + Send + Sync {
         Err(io::ErrorKind::WouldBlock.into())
     }
 
+    /// Whether a write goes to the memory of the system, and so takes no waiting for a disk.
+    fn can_write_at_once(&self) -> bool {
+        false
+    }
+
     /// Writes all of `bytes` at `offset`.
     ///
     /// # Errors
@@ -151,6 +156,10 @@ impl File for fs::File {
             n if n == len => Ok(()),
             _ => Err(io::ErrorKind::WouldBlock.into()),
         }
+    }
+
+    fn can_write_at_once(&self) -> bool {
+        true
     }
 
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {

@@ -10,6 +10,7 @@ pub mod files;
 mod future;
 mod kvs;
 mod sled;
+mod tokio_fs;
 
 use std::fmt;
 use std::str::FromStr;
@@ -22,6 +23,7 @@ pub use self::kvs::{
     Damage, KvStore, KvStoreOptions, Lost, Progress, Report, Torn, holds_log, repair, verify,
 };
 pub use self::sled::SledKvsEngine;
+pub use self::tokio_fs::TokioFsEngine;
 
 /// A store of strings under strings.
 ///
@@ -90,18 +92,28 @@ pub struct EngineStats {
     pub seconds_since_compaction: Option<u64>,
 }
 
-/// The engines by name: what `--engine` takes and a data directory remembers.
+/// The engines by name, as `--engine` takes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EngineKind {
     /// [`KvStore`], the log-structured engine of this crate.
     Kvs,
     /// [`SledKvsEngine`].
     Sled,
+    /// [`TokioFsEngine`].
+    TokioFs,
 }
 
 impl EngineKind {
     /// Every engine's name.
-    pub const NAMES: [&'static str; 2] = ["kvs", "sled"];
+    pub const NAMES: [&'static str; 3] = ["kvs", "sled", "tokio-fs"];
+
+    /// The engine whose format it is: what a data directory remembers.
+    pub(crate) fn format(self) -> EngineKind {
+        match self {
+            EngineKind::TokioFs => EngineKind::Kvs,
+            itself => itself,
+        }
+    }
 }
 
 impl fmt::Display for EngineKind {
@@ -109,6 +121,7 @@ impl fmt::Display for EngineKind {
         f.write_str(match self {
             EngineKind::Kvs => "kvs",
             EngineKind::Sled => "sled",
+            EngineKind::TokioFs => "tokio-fs",
         })
     }
 }
@@ -120,6 +133,7 @@ impl FromStr for EngineKind {
         match name {
             "kvs" => Ok(EngineKind::Kvs),
             "sled" => Ok(EngineKind::Sled),
+            "tokio-fs" => Ok(EngineKind::TokioFs),
             _ => Err(format!(
                 "{name:?} is none of the engines: {}",
                 EngineKind::NAMES.join(", ")

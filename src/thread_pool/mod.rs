@@ -3,10 +3,12 @@
 //! The engines do their file work on one. Since jobs come from many threads at once, from every
 //! worker of the network runtime, a pool is `Clone + Send + 'static`, as the engine itself is.
 
+mod blocking;
 mod naive;
 mod rayon;
 mod shared_queue;
 
+pub use self::blocking::BlockingThreadPool;
 pub use self::naive::NaiveThreadPool;
 pub use self::rayon::RayonThreadPool;
 pub use self::shared_queue::SharedQueueThreadPool;

@@ -34,6 +34,7 @@ struct State {
     faults: Faults,
     /// How many files are synced before one is not.
     syncs_left: Option<u32>,
+    writes_wait: bool,
 }
 
 /// What the disk fails to do, until it is told otherwise.
@@ -101,6 +102,11 @@ impl NameChange {
 }
 
 impl Disk {
+    /// Has every write be a job, as it is for the engine on `tokio::fs`.
+    pub fn have_writes_wait(&self) {
+        self.state().writes_wait = true;
+    }
+
     /// A disk with these files on it.
     pub fn with<'a>(files: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Disk {
         let disk = Disk::default();
@@ -449,6 +455,10 @@ impl File for Opened {
             buffer[..n].copy_from_slice(&rest[..n]);
             n
         })
+    }
+
+    fn can_write_at_once(&self) -> bool {
+        !self.disk.state().writes_wait
     }
 
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {

@@ -132,7 +132,8 @@ impl Log {
 
     /// Whether a commit takes no waiting for a disk.
     pub(super) fn can_commit_at_once(&self) -> bool {
-        self.options.sync != SyncLevel::Always
+        self.active.can_write_at_once()
+            && self.options.sync != SyncLevel::Always
             && self.active_len < self.options.segment_bytes
             && !self.unsynced.is_syncing()
     }

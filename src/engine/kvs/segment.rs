@@ -205,6 +205,11 @@ impl Segment {
             .map_err(KvsError::io(format_args!("cut {:?} off", self.path)))
     }
 
+    /// Whether [`write`](Segment::write) takes no waiting for a disk.
+    pub(super) fn can_write_at_once(&self) -> bool {
+        self.file.can_write_at_once()
+    }
+
     /// Writes all of `bytes` at `offset`.
     pub(super) fn write(&self, bytes: &[u8], offset: u64) -> Result<()> {
         self.file

@@ -1,0 +1,295 @@
+//! The engine of this crate on `tokio::fs`: [`KvStore`]'s log, read and written in another way.
+//!
+//! What is in the log, and when, is the same code. Below it, the directory and its files are those of
+//! `tokio_fs`, whose futures block the thread that polls them and tell tokio's pool so
+//! ([`tokio_threadpool::blocking`]). They need such a pool around them. The engine brings its own,
+//! a [`BlockingThreadPool`], and so its futures can be waited for anywhere, as those of the others.
+//! `docs/extension-1-tokio-fs.md` has the whole story, and what it costs.
+
+use std::fs;
+use std::io::{self, Read, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use futures::{Async, Future, Poll, Stream};
+use parking_lot::{Mutex, MutexGuard};
+
+use super::files::{Directory, File};
+use super::{DataDir, EngineFuture, EngineKind, EngineStats, KvStore, KvStoreOptions, KvsEngine};
+use crate::error::{KvsError, Result};
+use crate::thread_pool::BlockingThreadPool;
+
+/// A store like [`KvStore`], whose file work is done through `tokio::fs`.
+///
+/// A directory that one of the two has written can be opened by the other.
+///
+/// ```
+/// use futures::Future;
+/// use kvs::{KvsEngine, TokioFsEngine};
+///
+/// # fn main() -> kvs::Result<()> {
+/// # let dir = tempfile::tempdir().unwrap();
+/// let store = TokioFsEngine::open(dir.path(), 4)?;
+/// store.set("key".to_owned(), "value".to_owned()).wait()?;
+/// assert_eq!(store.get("key".to_owned()).wait()?, Some("value".to_owned()));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct TokioFsEngine {
+    store: KvStore<BlockingThreadPool>,
+}
+
+impl TokioFsEngine {
+    /// Opens the store in the directory `path`, which may be new, where `concurrency` calls may wait
+    /// for the disk at once.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`KvStore::open`].
+    pub fn open(path: impl Into<PathBuf>, concurrency: u32) -> Result<TokioFsEngine> {
+        TokioFsEngine::open_with(&KvStoreOptions::default(), path, concurrency)
+    }
+
+    /// The same, with settings of one's own.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`KvStore::open`].
+    pub fn open_with(
+        options: &KvStoreOptions,
+        path: impl Into<PathBuf>,
+        concurrency: u32,
+    ) -> Result<TokioFsEngine> {
+        let store = options.open_in(TokioDir::claim(path)?, concurrency)?;
+        Ok(TokioFsEngine { store })
+    }
+
+    /// Waits until everything that was written before the call is on the disk, as
+    /// [`KvStore::sync`] does.
+    pub fn sync(&self) -> EngineFuture<()> {
+        self.store.sync()
+    }
+}
+
+impl KvsEngine for TokioFsEngine {
+    fn set(&self, key: String, value: String) -> EngineFuture<()> {
+        self.store.set(key, value)
+    }
+
+    fn get(&self, key: String) -> EngineFuture<Option<String>> {
+        self.store.get(key)
+    }
+
+    fn remove(&self, key: String) -> EngineFuture<()> {
+        self.store.remove(key)
+    }
+
+    fn keeps_order(&self) -> bool {
+        self.store.keeps_order()
+    }
+
+    fn get_in_order(&self, key: String) -> EngineFuture<Option<String>> {
+        self.store.get_in_order(key)
+    }
+
+    fn stats(&self) -> EngineStats {
+        EngineStats {
+            engine: Some(EngineKind::TokioFs.to_string()),
+            ..self.store.stats()
+        }
+    }
+}
+
+/// A data directory through `tokio::fs`.
+#[derive(Debug)]
+struct TokioDir {
+    dir: DataDir,
+    /// The directory itself.
+    names: TokioFile,
+}
+
+impl TokioDir {
+    fn claim(path: impl Into<PathBuf>) -> Result<TokioDir> {
+        let dir = DataDir::claim(path, EngineKind::TokioFs)?;
+        let path = dir.path();
+        let names = fs::File::open(path).and_then(TokioFile::from_std);
+        let names = names.map_err(KvsError::io(format_args!("open {path:?}")))?;
+        Ok(TokioDir { dir, names })
+    }
+
+    fn join(&self, name: &str) -> PathBuf {
+        self.path().join(name)
+    }
+}
+
+impl Directory for TokioDir {
+    fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    fn list(&self) -> io::Result<Vec<String>> {
+        if !may_block() {
+            return self.dir.list();
+        }
+        let mut entries = ready(tokio_fs::read_dir(self.path().to_owned()).poll())?;
+        let mut names = Vec::new();
+        while let Some(entry) = ready(entries.poll())? {
+            names.extend(entry.file_name().into_string());
+        }
+        Ok(names)
+    }
+
+    fn open(&self, name: &str) -> io::Result<Arc<dyn File>> {
+        let mut options = fs::OpenOptions::new();
+        TokioFile::open(options.read(true).write(true), self.join(name))
+    }
+
+    fn create(&self, name: &str) -> io::Result<Arc<dyn File>> {
+        let mut options = fs::OpenOptions::new();
+        let options = options.read(true).write(true).create(true).truncate(true);
+        TokioFile::open(options, self.join(name))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        match may_block() {
+            true => ready(tokio_fs::rename(self.join(from), self.join(to)).poll()),
+            false => self.dir.rename(from, to),
+        }
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        match may_block() {
+            true => ready(tokio_fs::remove_file(self.join(name)).poll()),
+            false => self.dir.remove(name),
+        }
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        match self.names.in_task() {
+            Some(mut names) => ready(names.poll_sync_all()),
+            None => self.dir.sync(),
+        }
+    }
+
+    fn boot(&self) -> String {
+        self.dir.boot()
+    }
+}
+
+/// A file through `tokio::fs`.
+#[derive(Debug)]
+struct TokioFile {
+    /// It has one cursor, so whoever reads or writes has it to himself.
+    file: Mutex<tokio_fs::File>,
+    /// The same file, for threads that are not tokio's: who opens or closes the store, and the one
+    /// that syncs every second. They keep nobody waiting.
+    same: fs::File,
+}
+
+impl TokioFile {
+    fn open(options: &fs::OpenOptions, path: PathBuf) -> io::Result<Arc<dyn File>> {
+        let file = match may_block() {
+            true => {
+                let open = tokio_fs::OpenOptions::from(options.clone()).open(path);
+                let mut open = open;
+                ready(open.poll())?.into_std()
+            }
+            false => options.open(path)?,
+        };
+        Ok(Arc::new(TokioFile::from_std(file)?))
+    }
+
+    fn from_std(same: fs::File) -> io::Result<TokioFile> {
+        let file = Mutex::new(tokio_fs::File::from_std(same.try_clone()?));
+        Ok(TokioFile { file, same })
+    }
+
+    /// The file for the current task, where there is one that may block.
+    fn in_task(&self) -> Option<MutexGuard<'_, tokio_fs::File>> {
+        may_block().then(|| self.file.lock())
+    }
+}
+
+impl File for TokioFile {
+    fn size(&self) -> io::Result<u64> {
+        match self.in_task() {
+            Some(mut file) => ready(file.poll_metadata()).map(|metadata| metadata.len()),
+            None => self.same.size(),
+        }
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        match self.in_task() {
+            Some(mut file) => {
+                ready(file.poll_seek(SeekFrom::Start(offset)))?;
+                file.read(buffer)
+            }
+            None => File::read_at(&self.same, buffer, offset),
+        }
+    }
+
+    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        match self.in_task() {
+            Some(mut file) => {
+                ready(file.poll_seek(SeekFrom::Start(offset)))?;
+                file.write_all(bytes)
+            }
+            None => File::write_all_at(&self.same, bytes, offset),
+        }
+    }
+
+    fn truncate(&self, len: u64) -> io::Result<()> {
+        match self.in_task() {
+            Some(mut file) => ready(file.poll_set_len(len)),
+            None => self.same.truncate(len),
+        }
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        match self.in_task() {
+            Some(mut file) => ready(file.poll_sync_data()),
+            None => self.same.sync(),
+        }
+    }
+}
+
+/// Whether the current thread runs a task of tokio's pool, which may block from now on until the end
+/// of its poll. Jobs of the [`BlockingThreadPool`] have asked for that already.
+fn may_block() -> bool {
+    matches!(tokio_threadpool::blocking(|| ()), Ok(Async::Ready(())))
+}
+
+/// What a future of `tokio_fs` comes to, at once: it is never not ready where the task may block.
+fn ready<T>(poll: Poll<T, io::Error>) -> io::Result<T> {
+    match poll? {
+        Async::Ready(item) => Ok(item),
+        Async::NotReady => Err(io::ErrorKind::WouldBlock.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+    use crate::thread_pool::ThreadPool;
+
+    #[test]
+    fn a_job_has_leave_to_block_and_other_threads_have_no_need_of_it() {
+        assert!(!may_block());
+        let dir = tempfile::tempdir().unwrap();
+        let (sender, results) = mpsc::channel();
+        let path = dir.path().to_owned();
+        BlockingThreadPool::new(1).unwrap().spawn(move || {
+            let dir = TokioDir::claim(path).unwrap();
+            let is_in_task = dir.names.in_task().is_some();
+            let file = dir.create("file").unwrap();
+            file.write_all_at(b"abc", 1).unwrap();
+            let mut buffer = [1; 3];
+            file.read_exact_at(&mut buffer, 0).unwrap();
+            sender.send((is_in_task, buffer)).unwrap();
+        });
+        assert_eq!(results.recv().unwrap(), (true, *b"\0ab"));
+    }
+}
