@@ -5,8 +5,9 @@
 //! everything has to be there as well if only the process died; if the machine went down, pages may
 //! be missing, and not just at the end, since the system writes them in whatever order it likes.
 //!
-//! It is written after every sync, and synced itself when the store opens and closes, and every
-//! second by [`SyncLevel::EverySec`](crate::engine::SyncLevel::EverySec). One that is lost or torn
+//! It is written after every sync, and synced itself when the store closes, every second by
+//! [`SyncLevel::EverySec`](crate::engine::SyncLevel::EverySec), and when the store opens, unless it
+//! says already that all of the log is on the disk. One that is lost or torn
 //! counts as none, and an old one is as true as a new one.
 
 use std::io::{self, Cursor};
