@@ -99,63 +99,94 @@ impl Recovered {
             });
         }
 
-        let mut log = Recovered {
+        let mut without = leftovers.clone();
+        without.extend(has_checkpoint.then(|| checkpoint::NAME.to_owned()));
+        let read = match Covered::read(dir, &segments, &last_run) {
+            Some((covered, index)) => {
+                let log = Recovered {
+                    index,
+                    sequence: covered.sequence,
+                    covered: covered.bytes(),
+                    leftovers,
+                    ..Recovered::default()
+                };
+                log.replay_all(&segments, &covered.segments, Some(dir), &last_run)
+            }
+            None => {
+                let log = Recovered::with_leftovers(without.clone());
+                log.replay_all(&segments, &BTreeMap::new(), Some(dir), &last_run)
+            }
+        };
+        match read {
+            // It may be the checkpoint or the hints that are wrong. Only the log itself can tell.
+            Err(KvsError::Damaged { .. }) => {
+                let log = Recovered::with_leftovers(without);
+                log.replay_all(&segments, &BTreeMap::new(), None, &last_run)
+            }
+            read => read,
+        }
+    }
+
+    fn with_leftovers(leftovers: Vec<String>) -> Recovered {
+        Recovered {
             leftovers,
             ..Recovered::default()
-        };
-        let mut covered = BTreeMap::new();
-        match Covered::read(dir, &segments, &last_run) {
-            Some((part, index)) => {
-                log.index = index;
-                log.covered = part.bytes();
-                log.sequence = part.sequence;
-                covered = part.segments;
-            }
-            None if has_checkpoint => log.leftovers.push(checkpoint::NAME.to_owned()),
-            None => {}
         }
+    }
+
+    /// Reads these segments, but for what is covered by the checkpoint that this begins with. Goes by
+    /// hints where there is a directory with some.
+    fn replay_all(
+        mut self,
+        segments: &[(Arc<Segment>, u64)],
+        covered: &BTreeMap<Generation, u64>,
+        with_hints: Option<&dyn Directory>,
+        last_run: &LastRun,
+    ) -> Result<Recovered> {
+        let newest = segments.last().map(|(segment, _)| segment.generation);
         let mut is_covered = true;
         for (segment, end) in segments {
+            let (segment, end) = (Arc::clone(segment), *end);
             let covered = covered.get(&segment.generation).copied();
             is_covered &= covered == Some(end);
             if let Origin::Written { after } = segment.origin
-                && after != log.sequence
+                && after != self.sequence
                 && covered.is_none()
             {
-                let found = log.sequence;
+                let found = self.sequence;
                 return Err(segment.damaged(
                     0,
                     &format!("it goes on after write {after}, and what is before it ends with write {found}"),
                 ));
             }
-            log.index.add_segment(Arc::clone(&segment));
-            log.salt = Some(segment.salt);
+            self.index.add_segment(Arc::clone(&segment));
+            self.salt = Some(segment.salt);
             if Some(segment.generation) == newest
                 && matches!(segment.origin, Origin::Written { .. })
             {
                 let start = covered.unwrap_or(HEADER_LEN);
-                log.is_settled = is_covered
-                    && log.leftovers.is_empty()
+                self.is_settled = is_covered
+                    && self.leftovers.is_empty()
                     && last_run.ends_with(segment.generation, end);
-                let len = log.replay_newest(&segment, start..end, &last_run)?;
-                log.active = Some((segment, len));
+                let len = self.replay_newest(&segment, start..end, last_run)?;
+                self.active = Some((segment, len));
                 continue;
             }
-            let hints = Hints::open(dir, segment.generation);
+            let hints = with_hints.and_then(|dir| Hints::open(dir, segment.generation));
             let hints = hints.filter(|hints| hints.segment_len == end);
             let mut wants_hints = hints.is_none();
             if covered != Some(end) {
                 // Where they break off, reading the segment puts right what they have said.
                 let last = hints.and_then(|hints| {
-                    log.index.reserve(hints.about_how_many(), 0);
+                    self.index.reserve(hints.about_how_many(), 0);
                     hints.read(|key, location, _, has_value| {
-                        note(&mut log.index, key, has_value.then_some(location));
+                        note(&mut self.index, key, has_value.then_some(location));
                     })?;
                     Some(hints.sequence)
                 });
                 wants_hints = last.is_none();
-                let last = last.map_or_else(|| log.replay(&segment, end), Ok)?;
-                log.sequence = match segment.origin {
+                let last = last.map_or_else(|| self.replay(&segment, end), Ok)?;
+                self.sequence = match segment.origin {
                     Origin::Written { .. } => last,
                     Origin::Compacted { upto } => upto,
                 };
@@ -165,9 +196,9 @@ impl Recovered {
                 len: end,
                 wants_hints,
             };
-            log.sealed.insert(sealed.segment.generation, sealed);
+            self.sealed.insert(sealed.segment.generation, sealed);
         }
-        Ok(log)
+        Ok(self)
     }
 
     /// Removes what is left over and makes sure of the rest, so that what is read from now on
