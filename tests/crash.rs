@@ -7,11 +7,13 @@
 mod common;
 
 use std::collections::BTreeMap;
+use std::mem;
 use std::thread;
 
-use common::disk::Disk;
+use common::disk::{Disk, Faults};
 use common::later::{Later, done, run_job, run_jobs};
 use common::number;
+use kvs::engine::files::Directory;
 use kvs::engine::{KvStoreOptions, SyncLevel, verify};
 use kvs::{KvStore, KvsEngine, KvsError, Result};
 use rand::rngs::SmallRng;
@@ -284,4 +286,110 @@ fn with_everysec_a_crash_loses_nothing_before_the_last_sync() {
 #[test]
 fn with_never_a_crash_leaves_what_was_there_at_some_moment() {
     a_crash_at_any_moment_loses_nothing_promised(SyncLevel::Never);
+}
+
+/// A store whose segment is large enough for a checkpoint at its end, as seen by one who writes at
+/// [`SyncLevel::Always`].
+fn open_always(disk: &Disk) -> KvStore<Later> {
+    let options = KvStore::<Later>::options().sync(SyncLevel::Always);
+    options
+        .segment_bytes(1 << 20)
+        .open_in(disk.clone(), 1)
+        .unwrap()
+}
+
+fn set(store: &KvStore<Later>, key: &str, value: &str) {
+    done(store.set(key.to_owned(), value.to_owned())).unwrap();
+}
+
+fn get(store: &KvStore<Later>, key: &str) -> Option<String> {
+    done(store.get(key.to_owned())).unwrap()
+}
+
+/// The process is gone, and closes nothing.
+fn cut_power(disk: &Disk, store: KvStore<Later>, seed: u64) {
+    run_jobs();
+    disk.cut_power(&mut SmallRng::seed_from_u64(seed));
+    mem::forget(store);
+}
+
+/// The watermark comes along with the copy, and what it says of the disk is not so here.
+#[test]
+fn a_copy_of_a_directory_is_synced_by_whoever_opens_it() {
+    for seed in 0..50 {
+        let disk = Disk::default();
+        let store = open_always(&disk);
+        set(&store, "old", &"x".repeat(20_000));
+        drop(store);
+        let copy = Disk::default();
+        for name in disk.names() {
+            let file = copy.create(&name).unwrap();
+            file.write_all_at(&disk.bytes(&name), 0).unwrap();
+        }
+        let store = open_always(&copy);
+        set(&store, "new", "acknowledged");
+        cut_power(&copy, store, seed);
+        let store = open_always(&copy);
+        assert_eq!(
+            get(&store, "new").as_deref(),
+            Some("acknowledged"),
+            "{seed}"
+        );
+    }
+}
+
+/// An older copy of a segment comes in the place of it, and then goes on as far.
+#[test]
+fn a_checkpoint_of_another_course_of_the_log_is_not_used() {
+    let key = |n| format!("k{n:02}");
+    for seed in 0..50 {
+        let disk = Disk::default();
+        let store = open_always(&disk);
+        for n in 0..100 {
+            set(&store, &key(n), &format!("{n:01000}"));
+        }
+        let name = "0000000001.segment";
+        let backup = disk.bytes(name)[..44 + 50 * 1027].to_vec();
+        drop(store);
+        let checkpoint = disk.bytes("kvs-checkpoint");
+        disk.put(name, &backup);
+        let store = open_always(&disk);
+        for n in 0..80 {
+            set(&store, &key(n * 7 % 50), &format!("new{n:0997}"));
+        }
+        cut_power(&disk, store, seed);
+        if seed % 2 == 0 {
+            // Somebody who knows nothing of it has let it lie.
+            disk.put("kvs-checkpoint", &checkpoint);
+        }
+        let store = open_always(&disk);
+        for n in 30..80 {
+            assert_eq!(
+                get(&store, &key(n * 7 % 50)),
+                Some(format!("new{n:0997}")),
+                "{seed}"
+            );
+        }
+        assert_eq!(get(&store, "k99"), None, "{seed}");
+    }
+}
+
+#[test]
+fn opening_syncs_what_a_failed_cut_may_not_have() {
+    let disk = Disk::default();
+    let store = open_always(&disk);
+    set(&store, "old", &"x".repeat(20_000));
+    drop(store);
+    let store = open_always(&disk);
+    disk.set_faults(Faults {
+        room: Some(disk.used() + 10),
+        sync_file: true,
+        ..Faults::default()
+    });
+    done(store.set("new".to_owned(), "refused".to_owned())).unwrap_err();
+    drop(store);
+    disk.set_faults(Faults::default());
+    let steps = disk.steps();
+    drop(open_always(&disk));
+    assert!(disk.steps() > steps);
 }

@@ -441,7 +441,9 @@ fn what_was_written_since_the_checkpoint_comes_on_top_of_it() {
 fn opening_does_not_read_records_where_there_is_a_checkpoint() {
     let (disk, history) = some_store();
     close(open(&disk).unwrap());
-    for name in segments(&disk) {
+    let mut all_but_the_last = segments(&disk);
+    all_but_the_last.pop();
+    for name in all_but_the_last {
         let disk = disk.copy();
         let mut bytes = disk.bytes(&name);
         let Some(byte) = bytes.get_mut(44 + 24) else {

@@ -4,12 +4,14 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::sync::mpsc;
 
-use futures::Future;
+use futures::{Future, future};
 use kvs::engine::{EngineKind, KvStoreOptions};
 use kvs::thread_pool::SharedQueueThreadPool;
 use kvs::{KvStore, KvsEngine, KvsError, SledKvsEngine, TokioFsEngine};
 use tempfile::TempDir;
+use tokio::runtime::{self, Runtime, current_thread};
 
 type Files = BTreeMap<String, Vec<u8>>;
 
@@ -165,12 +167,63 @@ fn its_futures_can_be_waited_for_on_any_thread() {
     let store = on_tokio_fs(dir.path()).unwrap();
     let set = |key: &str| store.set(key.to_owned(), "value".to_owned());
     set("plain thread").wait().unwrap();
-    let mut one_thread = tokio::runtime::current_thread::Runtime::new().unwrap();
+    let mut one_thread = current_thread::Runtime::new().unwrap();
     one_thread.block_on(set("one thread")).unwrap();
-    let mut many_threads = tokio::runtime::Runtime::new().unwrap();
+    let mut many_threads = Runtime::new().unwrap();
     many_threads.block_on(set("many threads")).unwrap();
     for key in ["plain thread", "one thread", "many threads"] {
         let value = store.get(key.to_owned()).wait().unwrap();
         assert_eq!(value.as_deref(), Some("value"), "{key}");
     }
+}
+
+/// A runtime that somebody else has, and of one worker.
+fn foreign_runtime() -> Runtime {
+    runtime::Builder::new().core_threads(1).build().unwrap()
+}
+
+#[test]
+fn it_can_be_opened_and_closed_in_the_blocking_section_of_another_pool() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().to_owned();
+    let mut job = Some(move || {
+        let store = on_tokio_fs(&path).unwrap();
+        write(&store, 0);
+        read(&store)
+    });
+    let task = future::poll_fn(move || tokio_threadpool::blocking(|| job.take().unwrap()()));
+    let values = foreign_runtime().block_on(task).unwrap();
+    assert_eq!(read(&on_tokio_fs(dir.path()).unwrap()), values);
+}
+
+#[test]
+fn it_closes_where_its_last_handle_goes_with_a_runtime() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = on_tokio_fs(dir.path()).unwrap();
+    write(&store, 0);
+    let values = read(&store);
+    let runtime = foreign_runtime();
+    let (begun, has_begun) = mpsc::channel();
+    let (sender, go_on) = mpsc::channel::<()>();
+    // It keeps the worker, so that nobody polls the task behind it.
+    runtime.executor().spawn(future::lazy(move || {
+        begun.send(()).unwrap();
+        let _ = go_on.recv();
+        Ok(())
+    }));
+    has_begun.recv().unwrap();
+    runtime.executor().spawn(future::lazy(move || {
+        drop(store);
+        Ok(())
+    }));
+    let shutdown = runtime.shutdown_now();
+    drop(sender);
+    shutdown.wait().unwrap();
+    assert_eq!(read(&on_tokio_fs(dir.path()).unwrap()), values);
+}
+
+#[test]
+fn it_can_be_asked_for_more_threads_than_tokio_has() {
+    let dir = tempfile::tempdir().unwrap();
+    write(&TokioFsEngine::open(dir.path(), u32::MAX).unwrap(), 0);
 }

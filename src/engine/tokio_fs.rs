@@ -17,7 +17,7 @@ use parking_lot::{Mutex, MutexGuard};
 use super::files::{Directory, File};
 use super::{DataDir, EngineFuture, EngineKind, EngineStats, KvStore, KvStoreOptions, KvsEngine};
 use crate::error::{KvsError, Result};
-use crate::thread_pool::BlockingThreadPool;
+use crate::thread_pool::{BlockingThreadPool, is_in_job};
 
 /// A store like [`KvStore`], whose file work is done through `tokio::fs`.
 ///
@@ -129,7 +129,7 @@ impl Directory for TokioDir {
     }
 
     fn list(&self) -> io::Result<Vec<String>> {
-        if !may_block() {
+        if !is_in_job() {
             return self.dir.list();
         }
         let mut entries = ready(tokio_fs::read_dir(self.path().to_owned()).poll())?;
@@ -152,21 +152,21 @@ impl Directory for TokioDir {
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        match may_block() {
+        match is_in_job() {
             true => ready(tokio_fs::rename(self.join(from), self.join(to)).poll()),
             false => self.dir.rename(from, to),
         }
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
-        match may_block() {
+        match is_in_job() {
             true => ready(tokio_fs::remove_file(self.join(name)).poll()),
             false => self.dir.remove(name),
         }
     }
 
     fn sync(&self) -> io::Result<()> {
-        match self.names.in_task() {
+        match self.names.if_in_job() {
             Some(mut names) => ready(names.poll_sync_all()),
             None => self.dir.sync(),
         }
@@ -182,18 +182,17 @@ impl Directory for TokioDir {
 struct TokioFile {
     /// It has one cursor, so whoever reads or writes has it to himself.
     file: Mutex<tokio_fs::File>,
-    /// The same file, for threads that are not tokio's: who opens or closes the store, and the one
-    /// that syncs every second. They keep nobody waiting.
+    /// The same file and the same cursor, for whoever is not in a job: who opens or closes the store,
+    /// and the thread that syncs every second. They go by offsets, and leave the cursor alone.
     same: fs::File,
 }
 
 impl TokioFile {
     fn open(options: &fs::OpenOptions, path: PathBuf) -> io::Result<Arc<dyn File>> {
-        let file = match may_block() {
+        let file = match is_in_job() {
             true => {
-                let open = tokio_fs::OpenOptions::from(options.clone()).open(path);
-                let mut open = open;
-                ready(open.poll())?.into_std()
+                let options = tokio_fs::OpenOptions::from(options.clone());
+                ready(options.open(path).poll())?.into_std()
             }
             false => options.open(path)?,
         };
@@ -205,22 +204,22 @@ impl TokioFile {
         Ok(TokioFile { file, same })
     }
 
-    /// The file for the current task, where there is one that may block.
-    fn in_task(&self) -> Option<MutexGuard<'_, tokio_fs::File>> {
-        may_block().then(|| self.file.lock())
+    /// The file, and leave to block for it.
+    fn if_in_job(&self) -> Option<MutexGuard<'_, tokio_fs::File>> {
+        is_in_job().then(|| self.file.lock())
     }
 }
 
 impl File for TokioFile {
     fn size(&self) -> io::Result<u64> {
-        match self.in_task() {
+        match self.if_in_job() {
             Some(mut file) => ready(file.poll_metadata()).map(|metadata| metadata.len()),
             None => self.same.size(),
         }
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        match self.in_task() {
+        match self.if_in_job() {
             Some(mut file) => {
                 ready(file.poll_seek(SeekFrom::Start(offset)))?;
                 file.read(buffer)
@@ -230,7 +229,7 @@ impl File for TokioFile {
     }
 
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        match self.in_task() {
+        match self.if_in_job() {
             Some(mut file) => {
                 ready(file.poll_seek(SeekFrom::Start(offset)))?;
                 file.write_all(bytes)
@@ -240,27 +239,21 @@ impl File for TokioFile {
     }
 
     fn truncate(&self, len: u64) -> io::Result<()> {
-        match self.in_task() {
+        match self.if_in_job() {
             Some(mut file) => ready(file.poll_set_len(len)),
             None => self.same.truncate(len),
         }
     }
 
     fn sync(&self) -> io::Result<()> {
-        match self.in_task() {
+        match self.if_in_job() {
             Some(mut file) => ready(file.poll_sync_data()),
             None => self.same.sync(),
         }
     }
 }
 
-/// Whether the current thread runs a task of tokio's pool, which may block from now on until the end
-/// of its poll. Jobs of the [`BlockingThreadPool`] have asked for that already.
-fn may_block() -> bool {
-    matches!(tokio_threadpool::blocking(|| ()), Ok(Async::Ready(())))
-}
-
-/// What a future of `tokio_fs` comes to, at once: it is never not ready where the task may block.
+/// What a future of `tokio_fs` comes to, at once: it is ready in a job.
 fn ready<T>(poll: Poll<T, io::Error>) -> io::Result<T> {
     match poll? {
         Async::Ready(item) => Ok(item),
@@ -276,14 +269,14 @@ mod tests {
     use crate::thread_pool::ThreadPool;
 
     #[test]
-    fn a_job_has_leave_to_block_and_other_threads_have_no_need_of_it() {
-        assert!(!may_block());
+    fn jobs_go_through_tokio_and_others_by_themselves() {
+        assert!(!is_in_job());
         let dir = tempfile::tempdir().unwrap();
         let (sender, results) = mpsc::channel();
         let path = dir.path().to_owned();
         BlockingThreadPool::new(1).unwrap().spawn(move || {
             let dir = TokioDir::claim(path).unwrap();
-            let is_in_task = dir.names.in_task().is_some();
+            let is_in_task = dir.names.if_in_job().is_some();
             let file = dir.create("file").unwrap();
             file.write_all_at(b"abc", 1).unwrap();
             let mut buffer = [1; 3];

@@ -1,3 +1,4 @@
+use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
 
@@ -18,6 +19,31 @@ pub struct BlockingThreadPool {
     pool: Arc<Pool>,
 }
 
+thread_local! {
+    static IN_JOB: Cell<bool> = const { Cell::new(false) };
+}
+
+/// The current thread runs a job for as long as there is one of these.
+struct InJob;
+
+impl InJob {
+    fn begin() -> InJob {
+        IN_JOB.set(true);
+        InJob
+    }
+}
+
+impl Drop for InJob {
+    fn drop(&mut self) {
+        IN_JOB.set(false);
+    }
+}
+
+/// Whether the current thread runs a job of such a pool, and not a task of any other.
+pub(crate) fn is_in_job() -> bool {
+    IN_JOB.get()
+}
+
 struct Pool {
     sender: Sender,
     /// `Some` until the drop.
@@ -34,14 +60,18 @@ impl Drop for Pool {
 }
 
 impl ThreadPool for BlockingThreadPool {
-    /// Makes a pool in which `threads` jobs can be run, and one thread more that hands them out.
+    /// Makes a pool in which `threads` jobs can be run at once, and one thread more that hands them
+    /// out. They start when there is something to do; where the system has no more threads then,
+    /// tokio panics.
     fn new(threads: u32) -> Result<BlockingThreadPool> {
+        /// More than that are a panic as well.
+        const MOST: usize = 1 << 15;
         if threads == 0 {
             return Err(KvsError::NoThreads);
         }
         let pool = Builder::new()
             .pool_size(1)
-            .max_blocking(threads as usize)
+            .max_blocking(MOST.min(threads as usize))
             .name_prefix("kvs-blocking-")
             .build();
         let sender = pool.sender().clone();
@@ -59,6 +89,7 @@ impl ThreadPool for BlockingThreadPool {
         let task = future::poll_fn(move || {
             // From here to the end of this poll. It would fail outside such a pool.
             try_ready!(tokio_threadpool::blocking(|| ()).map_err(drop));
+            let _in_job = InJob::begin();
             job.take().expect("a task ends with its job")();
             Ok(Async::Ready(()))
         });

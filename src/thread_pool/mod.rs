@@ -9,6 +9,7 @@ mod rayon;
 mod shared_queue;
 
 pub use self::blocking::BlockingThreadPool;
+pub(crate) use self::blocking::is_in_job;
 pub use self::naive::NaiveThreadPool;
 pub use self::rayon::RayonThreadPool;
 pub use self::shared_queue::SharedQueueThreadPool;

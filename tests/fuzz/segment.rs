@@ -28,7 +28,7 @@ const SEPARATOR: &[u8] = b"\n--\n";
 
 const SEGMENT_START: usize = 44;
 const HINTS_START: usize = 44;
-const CHECKPOINT_START: usize = 72;
+const CHECKPOINT_START: usize = 76;
 const RECORD_START: usize = 24;
 const TOMBSTONE: u32 = u32::MAX;
 
@@ -173,6 +173,7 @@ fn split(mut input: &[u8]) -> Files {
 fn repair(files: &mut Files, numbers: bool, boot: Option<String>) {
     let mut last = 0_u64;
     let mut segments = BTreeMap::new();
+    let mut bytes_of = BTreeMap::new();
     for (name, bytes) in files.iter_mut() {
         let Some(generation) = generation(name, ".segment") else {
             continue;
@@ -210,6 +211,7 @@ fn repair(files: &mut Files, numbers: bool, boot: Option<String>) {
         put(bytes, 16, &generation.to_le_bytes());
         sum_up(bytes, 16, 40);
         segments.insert(generation, (bytes.len() as u64, last));
+        bytes_of.insert(generation, bytes.clone());
     }
     for (name, bytes) in files.iter_mut() {
         if let Some(generation) = generation(name, ".hints")
@@ -229,6 +231,9 @@ fn repair(files: &mut Files, numbers: bool, boot: Option<String>) {
             begin(bytes, b"kvs-hnt\n", 40);
         }
         if name == "kvs-checkpoint" && bytes.len() >= CHECKPOINT_START {
+            if let Some(tail) = tail(bytes, &bytes_of) {
+                put(bytes, 68, &tail.to_le_bytes());
+            }
             begin(bytes, b"kvs-chk\n", CHECKPOINT_START - 4);
             let start = bytes[..CHECKPOINT_START].to_vec();
             let mut at = CHECKPOINT_START;
@@ -250,6 +255,17 @@ fn repair(files: &mut Files, numbers: bool, boot: Option<String>) {
             begin(bytes, b"kvs-syn\n", 64);
         }
     }
+}
+
+/// The checksum of the end of what a checkpoint covers.
+fn tail(checkpoint: &[u8], segments: &BTreeMap<u32, Vec<u8>>) -> Option<u32> {
+    let start = CHECKPOINT_START + 8;
+    checkpoint.get(..start)?;
+    let end = start + u32_at(checkpoint, CHECKPOINT_START) as usize;
+    let last = checkpoint.get(start..end)?.rchunks_exact(12).next()?;
+    let len = u64_at(last, 4) as usize;
+    let covered = segments.get(&u32_at(last, 0))?.get(..len)?;
+    Some(crc32fast::hash(&covered[len.saturating_sub(4096)..]))
 }
 
 /// Writes what all the files begin with, and a checksum of all up to `end` behind that.

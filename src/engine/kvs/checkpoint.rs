@@ -23,13 +23,15 @@ pub(super) const NAME: &str = "kvs-checkpoint";
 
 const MAGIC: &[u8; 8] = b"kvs-chk\n";
 const VERSION: u32 = 1;
-const START: usize = 72;
+const START: usize = 76;
 /// Bytes of a segment in the first block.
 const SEGMENT: usize = 12;
 /// Bytes of a key's place and length in the other blocks.
 const PLACE: usize = 20;
 /// Bytes after which a block ends.
 const BLOCK: usize = 64 * 1024;
+/// Bytes at the end of the part that are looked at to tell it from another one of that length.
+const TAIL: u64 = 4096;
 
 /// The part of a log that a checkpoint is of.
 #[derive(Debug)]
@@ -39,6 +41,15 @@ pub(super) struct Covered {
     pub(super) sequence: u64,
     /// The segments and their lengths.
     pub(super) segments: BTreeMap<Generation, u64>,
+    /// The checksum of the last bytes.
+    pub(super) tail: u32,
+}
+
+/// The checksum of what is before the offset `end` of a segment.
+pub(super) fn tail(segment: &Segment, end: u64) -> Result<u32> {
+    let start = end.saturating_sub(TAIL);
+    let bytes = segment.read(start, (end - start) as usize)?;
+    Ok(crc32fast::hash(&bytes))
 }
 
 impl Covered {
@@ -107,6 +118,7 @@ impl Covered {
             header.put_u64_le(part);
         }
         header.put_u32_le(self.segments.len() as u32);
+        header.put_u32_le(self.tail);
         header.put_u32_le(crc32fast::hash(&header));
         header
     }
@@ -122,6 +134,7 @@ impl Covered {
         let (salt, sequence) = (Salt(fields.get_u32_le()), fields.get_u64_le());
         let keys = fields.get_u64_le();
         let seed = [(); 4].map(|()| fields.get_u64_le());
+        let (_, tail) = (fields.get_u32_le(), fields.get_u32_le());
         let (of_segments, []) = blocks.next()?.as_chunks::<SEGMENT>() else {
             return None;
         };
@@ -133,6 +146,7 @@ impl Covered {
             salt,
             sequence,
             segments: of_segments.collect(),
+            tail,
         };
         if blocks.header[..] != covered.header(keys, seed)
             || sequence > MAX_SEQUENCE
@@ -185,6 +199,7 @@ impl Covered {
         covered == self.segments.len()
             && segments[..covered].iter().all(is_one)
             && Watermark { generation, len } <= last_run.watermark
+            && self::tail(&segments[covered - 1].0, len).is_ok_and(|tail| tail == self.tail)
     }
 }
 
@@ -225,8 +240,8 @@ impl Blocks {
     }
 }
 
-/// The checksum of a block. It is that of the header as well, so that no block of another
-/// checkpoint counts.
+/// The checksum of a block. It is that of the header as well, so that blocks of another checkpoint
+/// count only where that was of the same writes.
 fn checksum(header: &[u8], block: &[u8]) -> u32 {
     let mut hasher = Hasher::new();
     hasher.update(header);

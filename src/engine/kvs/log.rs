@@ -93,12 +93,9 @@ impl Log {
                 (active, segment::HEADER_LEN, segment::HEADER_LEN)
             }
         };
-        let unsynced = Unsynced::new(&*dir, failure.clone());
-        // Whoever was here before may not have synced it, and what we show must not be lost.
-        if !found.is_settled {
-            unsynced.settle(&active, synced, active_len)?;
-        }
         found.index.keep_bytes(options.cache_bytes);
+        // Whoever was here before may not have synced it, and what we show must not be lost.
+        let unsynced = Unsynced::new(&*dir, &active, synced, active_len, failure.clone())?;
         Ok(Log {
             dir,
             options,
@@ -421,21 +418,27 @@ impl Log {
     /// would take a while. All of the log has to be on the disk.
     pub(super) fn write_checkpoint(&self) {
         // A compaction that has not come to its end has moved records to where they do not count, or
-        // has found damage that opening the log should find, too.
+        // has found damage that opening the log should find, too. Other work is waited for neither.
         if self.is_working || self.stalled.is_some() {
             return;
         }
         let sealed = self.sealed.iter();
         let sealed = sealed.map(|(generation, sealed)| (*generation, sealed.len));
         let active = (self.active.generation, self.active_len);
-        let covered = Covered {
-            salt: self.active.salt,
-            sequence: self.sequence,
-            segments: sealed.chain([active]).collect(),
-        };
-        if covered.bytes() - self.covered >= self.options.step_bytes() as u64
-            && let Err(error) = covered.write(&*self.dir, &self.index.read())
-        {
+        let segments: BTreeMap<_, _> = sealed.chain([active]).collect();
+        if segments.values().sum::<u64>() - self.covered < self.options.step_bytes() as u64 {
+            return;
+        }
+        let written = checkpoint::tail(&self.active, self.active_len).and_then(|tail| {
+            let covered = Covered {
+                salt: self.active.salt,
+                sequence: self.sequence,
+                segments,
+                tail,
+            };
+            covered.write(&*self.dir, &self.index.read())
+        });
+        if let Err(error) = written {
             warn!("going on without {}: {error}", checkpoint::NAME);
         }
     }

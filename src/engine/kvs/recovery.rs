@@ -38,9 +38,6 @@ pub(super) struct Recovered {
     pub(super) covered: u64,
     /// What all its records are salted with, unless there is none.
     pub(super) salt: Option<Salt>,
-    /// Whether all of it is known to be on the disk, with its names: the store was closed, and there
-    /// was nobody since.
-    pub(super) is_settled: bool,
     /// How much of `active` is known to have been on the disk.
     pub(super) synced: u64,
     /// What is behind the end of `active`, and more than the rest of one write.
@@ -144,11 +141,9 @@ impl Recovered {
         last_run: &LastRun,
     ) -> Result<Recovered> {
         let newest = segments.last().map(|(segment, _)| segment.generation);
-        let mut is_covered = true;
         for (segment, end) in segments {
             let (segment, end) = (Arc::clone(segment), *end);
             let covered = covered.get(&segment.generation).copied();
-            is_covered &= covered == Some(end);
             if let Origin::Written { after } = segment.origin
                 && after != self.sequence
                 && covered.is_none()
@@ -165,9 +160,6 @@ impl Recovered {
                 && matches!(segment.origin, Origin::Written { .. })
             {
                 let start = covered.unwrap_or(HEADER_LEN);
-                self.is_settled = is_covered
-                    && self.leftovers.is_empty()
-                    && last_run.ends_with(segment.generation, end);
                 let len = self.replay_newest(&segment, start..end, last_run)?;
                 self.active = Some((segment, len));
                 continue;
@@ -204,13 +196,14 @@ impl Recovered {
     /// Removes what is left over and makes sure of the rest, so that what is read from now on
     /// cannot be lost. All is known to be sound.
     pub(super) fn settle(&mut self, dir: &dyn Directory) -> Result<()> {
-        if self.is_settled {
-            return Ok(());
-        }
         segment::sync_names(dir)?;
-        for name in self.leftovers.drain(..) {
-            info!("removing {name:?}, which means nothing any more");
-            segment::remove(dir, &name)?;
+        if !self.leftovers.is_empty() {
+            for name in self.leftovers.drain(..) {
+                info!("removing {name:?}, which means nothing any more");
+                segment::remove(dir, &name)?;
+            }
+            // A checkpoint that came back might be taken for one of what is written from now on.
+            segment::sync_names(dir)?;
         }
         if let Some((segment, len)) = &self.active
             && *len < segment.len()?

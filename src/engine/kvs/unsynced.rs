@@ -5,9 +5,8 @@
 //! everything has to be there as well if only the process died; if the machine went down, pages may
 //! be missing, and not just at the end, since the system writes them in whatever order it likes.
 //!
-//! It is written after every sync, and synced itself when the store closes, every second by
-//! [`SyncLevel::EverySec`](crate::engine::SyncLevel::EverySec), and when the store opens, unless it
-//! says already that all of the log is on the disk. One that is lost or torn
+//! It is written after every sync, and synced itself when the store opens and closes, and every
+//! second by [`SyncLevel::EverySec`](crate::engine::SyncLevel::EverySec). One that is lost or torn
 //! counts as none, and an old one is as true as a new one.
 
 use std::io::{self, Cursor};
@@ -99,11 +98,6 @@ impl LastRun {
         }
     }
 
-    /// Whether it was in this boot, and has synced all of the log, which ends with this segment.
-    pub(super) fn ends_with(&self, generation: Generation, len: u64) -> bool {
-        self.same_boot && self.watermark == Watermark { generation, len }
-    }
-
     /// How many bytes of the newest segment, `generation`, were known to be on the disk.
     pub(super) fn synced(&self, generation: Generation) -> u64 {
         match self.watermark.generation == generation {
@@ -135,8 +129,15 @@ pub(super) struct Unsynced {
 }
 
 impl Unsynced {
-    /// Begins with a log that is on the disk as the watermark says.
-    pub(super) fn new(dir: &dyn Directory, failure: Failure) -> Unsynced {
+    /// Begins with `segment` as the active one, of which nothing behind `synced` is known to be on
+    /// the disk, and sees to it that all its `len` bytes are.
+    pub(super) fn new(
+        dir: &dyn Directory,
+        segment: &Arc<Segment>,
+        synced: u64,
+        len: u64,
+        failure: Failure,
+    ) -> Result<Unsynced> {
         let file = match dir.open(NAME) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 dir.create(NAME).and_then(|file| {
@@ -147,22 +148,18 @@ impl Unsynced {
             opened => opened,
         };
         let file = file.inspect_err(|error| warn!("going on without {NAME}: {error}"));
-        Unsynced {
+        let unsynced = Unsynced {
             written: Mutex::default(),
             file: Mutex::new(file.ok()),
             boot: boot(dir),
             failure,
-        }
-    }
-
-    /// Sees to it that all `len` bytes of `segment`, the active one, are on the disk, of which
-    /// nothing behind `synced` is known to be.
-    pub(super) fn settle(&self, segment: &Arc<Segment>, synced: u64, len: u64) -> Result<()> {
+        };
         if synced < len {
             segment.rewrite(synced, len)?;
         }
-        self.note(segment, len);
-        self.sync_with_watermark()
+        unsynced.note(segment, len);
+        unsynced.sync_with_watermark()?;
+        Ok(unsynced)
     }
 
     /// Notes that `segment` is the active one, and `len` bytes long.
