@@ -9,7 +9,7 @@ use std::{fmt, fs, mem};
 use super::hints::{self, Hints};
 use super::index::Location;
 use super::log::random_salt;
-use super::record::{self, Record};
+use super::record::{self, Record, Salt};
 use super::segment::{self, Found, Generation, HEADER_LEN, Listing, Origin, Scanner, Segment};
 use super::unsynced::{self, LastRun};
 use crate::engine::files::Directory;
@@ -235,6 +235,8 @@ struct Survey {
     damaged: BTreeSet<Generation>,
     /// The number of the last write.
     sequence: u64,
+    /// What the segments before are salted with.
+    salt: Option<Salt>,
     /// The generation and the length of the segment before.
     before: Option<(Generation, u64)>,
     /// Whether damage just before explains that writes are missing.
@@ -364,6 +366,11 @@ impl Survey {
         let path = segment.path.clone();
         match header {
             Ok(()) => {
+                if self.salt.is_some_and(|salt| salt != segment.salt) {
+                    self.damage(path.clone(), 0..0, segment::FOREIGN);
+                    self.damaged.insert(segment.generation);
+                }
+                self.salt = Some(segment.salt);
                 if let Origin::Written { after } = segment.origin
                     && after != self.sequence
                     && !self.is_behind_gap

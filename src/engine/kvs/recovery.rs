@@ -154,6 +154,9 @@ impl Recovered {
                     &format!("it goes on after write {after}, and what is before it ends with write {found}"),
                 ));
             }
+            if self.salt.is_some_and(|salt| salt != segment.salt) {
+                return Err(segment.damaged(0, segment::FOREIGN));
+            }
             self.index.add_segment(Arc::clone(&segment));
             self.salt = Some(segment.salt);
             if Some(segment.generation) == newest

@@ -29,6 +29,9 @@ thread_local! {
     static AT_ONCE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
+/// What is wrong with a segment that is salted in another way than those before it.
+pub(super) const FOREIGN: &str = "it is of another store";
+
 const MAGIC: &[u8; 8] = b"kvs-log\n";
 const VERSION: u32 = 1;
 /// Magic, version and a checksum of both, which every version begins with.
