@@ -10,6 +10,12 @@ mod anon {
     crate::harness::many_at_once!(kvs::client::anon::KvsClient);
 }
 
+#[cfg(feature = "awaited")]
+mod awaited {
+    crate::harness::one_at_a_time!(kvs::client::awaited::KvsClient);
+    crate::harness::many_at_once!(kvs::client::awaited::KvsClient);
+}
+
 #[cfg(feature = "boxed")]
 mod boxed {
     crate::harness::one_at_a_time!(kvs::client::boxed::KvsClient);
@@ -28,18 +34,28 @@ mod manual {
     crate::harness::many_at_once!(kvs::client::manual::KvsClient);
 }
 
+#[cfg(feature = "pinned")]
+mod pinned {
+    crate::harness::one_at_a_time!(kvs::client::pinned::KvsClient);
+    crate::harness::many_at_once!(kvs::client::pinned::KvsClient);
+}
+
 #[cfg(any(
     not(any(
         feature = "anon",
+        feature = "awaited",
         feature = "boxed",
         feature = "explicit",
-        feature = "manual"
+        feature = "manual",
+        feature = "pinned"
     )),
     all(
         feature = "anon",
+        feature = "awaited",
         feature = "boxed",
         feature = "explicit",
-        feature = "manual"
+        feature = "manual",
+        feature = "pinned"
     ),
 ))]
 mod blocking {

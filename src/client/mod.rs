@@ -2,7 +2,8 @@
 //!
 //! [`blocking`] is where it begins, without futures. The others are handles to one shared
 //! [`connection`], and differ in nothing but how they put its two futures together and what they
-//! call the result. Each is a file of `variants/` and behind a feature of the same name.
+//! call the result. Each is a file of `variants/` and behind a feature of the same name. The futures
+//! of `pinned` and `awaited` are those of the standard library, the others those of futures 0.1.
 
 mod background;
 pub mod blocking;
@@ -12,6 +13,9 @@ mod driver;
 #[cfg(feature = "anon")]
 #[path = "../../variants/anon.rs"]
 pub mod anon;
+#[cfg(feature = "awaited")]
+#[path = "../../variants/awaited.rs"]
+pub mod awaited;
 #[cfg(feature = "boxed")]
 #[path = "../../variants/boxed.rs"]
 pub mod boxed;
@@ -21,17 +25,25 @@ pub mod explicit;
 #[cfg(feature = "manual")]
 #[path = "../../variants/manual.rs"]
 pub mod manual;
+#[cfg(feature = "pinned")]
+#[path = "../../variants/pinned.rs"]
+pub mod pinned;
 
 use std::net::SocketAddr;
+#[cfg(any(feature = "awaited", feature = "pinned"))]
+use std::pin::Pin;
 
 use futures::Future;
+#[cfg(any(feature = "awaited", feature = "pinned"))]
+use futures03::compat::Compat;
 
 pub use self::connection::QUEUE;
 pub use self::driver::IN_FLIGHT;
 use crate::error::KvsError;
 use crate::token::Token;
 
-/// What every variant of the client offers, whatever its futures are called.
+/// What every variant of the client offers, whatever its futures are called. Those of the standard
+/// library come boxed, as futures of 0.1.
 ///
 /// It is for code that is to run with any of them, such as the tests; whoever has chosen one calls
 /// its own methods, which are the same and show their types.
@@ -65,20 +77,23 @@ pub trait Client: Clone + Send + 'static {
     ) -> impl Future<Item = (), Error = KvsError> + Send + 'static + use<Self>;
 }
 
-/// The methods of a variant are what the trait asks for.
+/// The methods of a variant are what the trait asks for, or become it by a function.
 #[allow(unused_macros, reason = "without a feature there is no variant")]
 macro_rules! impl_client {
     ($variant:ident) => {
+        impl_client!($variant, std::convert::identity);
+    };
+    ($variant:ident, $into_01:path) => {
         impl Client for $variant::KvsClient {
             fn connect(addr: SocketAddr) -> impl Future<Item = Self, Error = KvsError> + Send {
-                $variant::KvsClient::connect(addr)
+                $into_01($variant::KvsClient::connect(addr))
             }
 
             fn get(
                 &mut self,
                 key: String,
             ) -> impl Future<Item = Option<String>, Error = KvsError> + Send + use<> {
-                self.get(key)
+                $into_01(self.get(key))
             }
 
             fn set(
@@ -86,21 +101,21 @@ macro_rules! impl_client {
                 key: String,
                 value: String,
             ) -> impl Future<Item = (), Error = KvsError> + Send + use<> {
-                self.set(key, value)
+                $into_01(self.set(key, value))
             }
 
             fn remove(
                 &mut self,
                 key: String,
             ) -> impl Future<Item = (), Error = KvsError> + Send + use<> {
-                self.remove(key)
+                $into_01(self.remove(key))
             }
 
             fn auth(
                 &mut self,
                 token: &Token,
             ) -> impl Future<Item = (), Error = KvsError> + Send + use<> {
-                self.auth(token)
+                $into_01(self.auth(token))
             }
         }
     };
@@ -114,3 +129,47 @@ impl_client!(boxed);
 impl_client!(explicit);
 #[cfg(feature = "manual")]
 impl_client!(manual);
+#[cfg(feature = "pinned")]
+impl_client!(pinned, into_01);
+
+/// The methods borrow the handle, and the trait's futures borrow nothing: each gets a clone to keep.
+#[cfg(feature = "awaited")]
+impl Client for awaited::KvsClient {
+    fn connect(addr: SocketAddr) -> impl Future<Item = Self, Error = KvsError> + Send {
+        into_01(awaited::KvsClient::connect(addr))
+    }
+
+    fn get(
+        &mut self,
+        key: String,
+    ) -> impl Future<Item = Option<String>, Error = KvsError> + Send + use<> {
+        let mut client = self.clone();
+        into_01(async move { client.get(key).await })
+    }
+
+    fn set(
+        &mut self,
+        key: String,
+        value: String,
+    ) -> impl Future<Item = (), Error = KvsError> + Send + use<> {
+        let mut client = self.clone();
+        into_01(async move { client.set(key, value).await })
+    }
+
+    fn remove(&mut self, key: String) -> impl Future<Item = (), Error = KvsError> + Send + use<> {
+        let mut client = self.clone();
+        into_01(async move { client.remove(key).await })
+    }
+
+    fn auth(&mut self, token: &Token) -> impl Future<Item = (), Error = KvsError> + Send + use<> {
+        let (mut client, token) = (self.clone(), token.clone());
+        into_01(async move { client.auth(&token).await })
+    }
+}
+
+/// A std future as one of futures 0.1. That one may be moved between two polls, hence the box: it
+/// moves without what is in it.
+#[cfg(any(feature = "awaited", feature = "pinned"))]
+fn into_01<F: std::future::Future>(future: F) -> Compat<Pin<Box<F>>> {
+    Compat::new(Box::pin(future))
+}
