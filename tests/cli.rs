@@ -43,9 +43,11 @@ fn path(dir: &Path) -> &str {
 /// The clients that these tests were compiled with, and so the programs too.
 const VARIANTS: &[(&str, bool)] = &[
     ("anon", cfg!(feature = "anon")),
+    ("awaited", cfg!(feature = "awaited")),
     ("boxed", cfg!(feature = "boxed")),
     ("explicit", cfg!(feature = "explicit")),
     ("manual", cfg!(feature = "manual")),
+    ("pinned", cfg!(feature = "pinned")),
     ("blocking", true),
 ];
 

@@ -63,7 +63,7 @@ struct Server {
     target: TargetOpt,
 
     /// Which of the clients that were compiled in does the work [default: the first of anon,
-    /// boxed, explicit, manual, blocking that is there]
+    /// awaited, boxed, explicit, manual, pinned, blocking that is there]
     #[structopt(long, value_name = "NAME")]
     variant: Option<Variant>,
 }
@@ -119,12 +119,16 @@ struct Variant(&'static str, fn(Target, Data) -> Result<Option<String>>);
 const VARIANTS: &[Variant] = &[
     #[cfg(feature = "anon")]
     Variant("anon", run_with::<kvs::client::anon::KvsClient>),
+    #[cfg(feature = "awaited")]
+    Variant("awaited", run_with::<kvs::client::awaited::KvsClient>),
     #[cfg(feature = "boxed")]
     Variant("boxed", run_with::<kvs::client::boxed::KvsClient>),
     #[cfg(feature = "explicit")]
     Variant("explicit", run_with::<kvs::client::explicit::KvsClient>),
     #[cfg(feature = "manual")]
     Variant("manual", run_with::<kvs::client::manual::KvsClient>),
+    #[cfg(feature = "pinned")]
+    Variant("pinned", run_with::<kvs::client::pinned::KvsClient>),
     Variant("blocking", run_blocking),
 ];
 
@@ -137,7 +141,7 @@ impl FromStr for Variant {
             let there: Vec<_> = VARIANTS.iter().map(|variant| variant.0).collect();
             let there = there.join(", ");
             match name {
-                "anon" | "boxed" | "explicit" | "manual" => format!(
+                "anon" | "awaited" | "boxed" | "explicit" | "manual" | "pinned" => format!(
                     "{name} is not compiled in, only {there}; build kvs-client with its feature, \
                      as in `cargo build --features {name}`"
                 ),
