@@ -1,0 +1,213 @@
+//! The clients on executors that know nothing of tokio 0.1: tokio 1, the one of smol, and
+//! `futures::executor::block_on`. `pinned` and `awaited` are awaited as they are, the others through
+//! `.compat()`.
+#![cfg(all(
+    feature = "anon",
+    feature = "awaited",
+    feature = "boxed",
+    feature = "explicit",
+    feature = "manual",
+    feature = "pinned"
+))]
+
+mod common;
+
+use std::future::Future;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::mpsc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use async_executor::Executor;
+use common::{ANY_PORT, NOBODY, TestServer, Wire};
+use futures03::compat::Future01CompatExt;
+use futures03::executor::block_on;
+use futures03::future::{FutureExt, join_all, try_join_all};
+use kvs::client::{QUEUE, anon, awaited, boxed, explicit, manual, pinned};
+use kvs::thread_pool::SharedQueueThreadPool;
+use kvs::{KvStore, KvsError, Result};
+use tempfile::TempDir;
+
+/// More than wait in the queue, so that some of them wait for room.
+const MANY: usize = 4 * QUEUE;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn serve() -> (TempDir, TestServer) {
+    let dir = tempfile::tempdir().unwrap();
+    let store = KvStore::<SharedQueueThreadPool>::open(dir.path(), 2).unwrap();
+    (dir, TestServer::start(store))
+}
+
+/// Runs a future on each of the executors, with a server of its own.
+fn on_each_executor<F>(job: impl Fn(SocketAddr) -> F)
+where
+    F: Future<Output = Result<()>> + Send + 'static,
+{
+    let (_dir, server) = serve();
+    block_on(job(server.addr)).unwrap();
+
+    let (_dir, server) = serve();
+    let mut one_thread = tokio1::runtime::Builder::new_current_thread();
+    one_thread
+        .build()
+        .unwrap()
+        .block_on(job(server.addr))
+        .unwrap();
+
+    let (_dir, server) = serve();
+    let many_threads = tokio1::runtime::Runtime::new().unwrap();
+    let task = many_threads.spawn(job(server.addr));
+    many_threads.block_on(task).unwrap().unwrap();
+
+    let (_dir, server) = serve();
+    let executor = Executor::new();
+    let task = executor.spawn(job(server.addr));
+    block_on(executor.run(task)).unwrap();
+}
+
+#[test]
+fn pinned_is_awaited_as_it_is() {
+    on_each_executor(|addr| async move {
+        let mut client = pinned::KvsClient::connect(addr).await?;
+        client.set("k".to_owned(), "v".to_owned()).await?;
+        assert_eq!(client.get("k".to_owned()).await?.as_deref(), Some("v"));
+        client.remove("k".to_owned()).await?;
+        assert_eq!(client.get("k".to_owned()).await?, None);
+        let gone = client.remove("k".to_owned()).await;
+        assert!(matches!(gone, Err(KvsError::KeyNotFound)));
+        let values = try_join_all((0..MANY).map(|_| client.get("k".to_owned()))).await?;
+        assert_eq!(values, vec![None; MANY]);
+        Ok(())
+    });
+}
+
+#[test]
+fn awaited_is_awaited_as_it_is() {
+    on_each_executor(|addr| async move {
+        let mut client = awaited::KvsClient::connect(addr).await?;
+        client.set("k".to_owned(), "v".to_owned()).await?;
+        assert_eq!(client.get("k".to_owned()).await?.as_deref(), Some("v"));
+        client.remove("k".to_owned()).await?;
+        assert_eq!(client.get("k".to_owned()).await?, None);
+        let gone = client.remove("k".to_owned()).await;
+        assert!(matches!(gone, Err(KvsError::KeyNotFound)));
+        // The futures borrow their handles, so each has one.
+        let mut clients = vec![client; MANY];
+        let gets = clients.iter_mut().map(|client| client.get("k".to_owned()));
+        assert_eq!(try_join_all(gets).await?, vec![None; MANY]);
+        Ok(())
+    });
+}
+
+macro_rules! awaited_through_compat {
+    ($($test:ident: $variant:ident,)*) => {
+        $(#[test]
+        fn $test() {
+            on_each_executor(|addr| async move {
+                let mut client = $variant::KvsClient::connect(addr).compat().await?;
+                client.set("k".to_owned(), "v".to_owned()).compat().await?;
+                let value = client.get("k".to_owned()).compat().await?;
+                assert_eq!(value.as_deref(), Some("v"));
+                client.remove("k".to_owned()).compat().await?;
+                assert_eq!(client.get("k".to_owned()).compat().await?, None);
+                let gone = client.remove("k".to_owned()).compat().await;
+                assert!(matches!(gone, Err(KvsError::KeyNotFound)));
+                let gets = (0..MANY).map(|_| client.get("k".to_owned()).compat());
+                assert_eq!(try_join_all(gets).await?, vec![None; MANY]);
+                Ok(())
+            });
+        })*
+    };
+}
+
+awaited_through_compat! {
+    anon_is_awaited_through_compat: anon,
+    boxed_is_awaited_through_compat: boxed,
+    explicit_is_awaited_through_compat: explicit,
+    manual_is_awaited_through_compat: manual,
+}
+
+#[test]
+fn the_clients_of_both_generations_work_in_one_program() {
+    on_each_executor(|addr| async move {
+        let mut old = anon::KvsClient::connect(addr).compat().await?;
+        let mut new = pinned::KvsClient::connect(addr).await?;
+        old.set("k".to_owned(), "v".to_owned()).compat().await?;
+        assert_eq!(new.get("k".to_owned()).await?.as_deref(), Some("v"));
+        Ok(())
+    });
+}
+
+/// A server for one connection, which answers a request once it is told to, with the request's key.
+fn answers_when_told() -> (SocketAddr, mpsc::Sender<()>, JoinHandle<()>) {
+    let listener = TcpListener::bind(ANY_PORT).unwrap();
+    let addr = listener.local_addr().unwrap();
+    let (tell, told) = mpsc::channel();
+    let thread = thread::spawn(move || {
+        let mut peer = Wire::new(listener.accept().unwrap().0, PATIENCE);
+        while told.recv().is_ok() {
+            let request = peer.receive();
+            let key = request.split('"').nth(5).unwrap();
+            peer.send(&format!(r#"{{"Get":"{key}"}}"#));
+        }
+        peer.expect_end();
+    });
+    (addr, tell, thread)
+}
+
+/// What is dropped half-way on a foreign executor leaves the connection in step as well.
+macro_rules! dropped_half_way {
+    ($($test:ident: $variant:ident,)*) => {
+        $(#[test]
+        fn $test() {
+            let (addr, answer, server) = answers_when_told();
+            let runtime = tokio1::runtime::Runtime::new().unwrap();
+            runtime.block_on(async {
+                let mut client = $variant::KvsClient::connect(addr).await.unwrap();
+                // Polled once, and dropped.
+                let polled = client.get("dropped".to_owned()).now_or_never();
+                assert!(polled.is_none());
+                answer.send(()).unwrap();
+                answer.send(()).unwrap();
+                let value = client.get("next".to_owned()).await.unwrap();
+                assert_eq!(value.as_deref(), Some("next"));
+            });
+            drop(answer);
+            server.join().unwrap();
+        })*
+    };
+}
+
+dropped_half_way! {
+    a_future_of_pinned_may_be_dropped_half_way: pinned,
+    a_future_of_awaited_may_be_dropped_half_way: awaited,
+}
+
+#[test]
+fn tasks_of_their_own_share_a_connection() {
+    let (_dir, server) = serve();
+    let runtime = tokio1::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let client = awaited::KvsClient::connect(server.addr).await.unwrap();
+        let tasks = (0..MANY).map(|n| {
+            let mut client = client.clone();
+            tokio1::spawn(async move {
+                client.set(n.to_string(), format!("value {n}")).await?;
+                client.get(n.to_string()).await
+            })
+        });
+        for (n, value) in join_all(tasks).await.into_iter().enumerate() {
+            assert_eq!(value.unwrap().unwrap(), Some(format!("value {n}")));
+        }
+    });
+}
+
+#[test]
+fn a_server_that_is_not_there_is_an_error() {
+    let refused = |result| matches!(result, Err(KvsError::Connect { addr: NOBODY, .. }));
+    let pinned = block_on(pinned::KvsClient::connect(NOBODY)).map(drop);
+    assert!(refused(pinned));
+    let awaited = block_on(awaited::KvsClient::connect(NOBODY)).map(drop);
+    assert!(refused(awaited));
+}
