@@ -25,9 +25,9 @@ use crate::error::KvsError;
 use crate::protocol::{Request, Response};
 use crate::token::Token;
 
-/// A connection to a server. Clones share it, and every clone may have one request under way at
-/// once, whose future borrows it. They take effect in the order in which they came to be queued:
-/// that of their first polls, as long as nobody has to wait for room.
+/// A connection to a server. Clones share it, and every clone may have one request under way, whose
+/// future borrows it. Requests take effect in the order in which they came to be queued: that of
+/// their first polls, as long as nobody has to wait for room.
 ///
 /// A future does nothing before it is polled. Dropped before that, it leaves no trace. Dropped
 /// later, its request may or may not take effect, and the reply is discarded. Put aside after a
