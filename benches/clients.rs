@@ -1,4 +1,4 @@
-//! The client written four ways, one connection each, against a server in a process of its own:
+//! The client written six ways, one connection each, against a server in a process of its own:
 //! `cargo bench --all-features --bench clients`. A bare socket beside them shows what the server
 //! and the system can do at most.
 
@@ -14,8 +14,9 @@ use std::time::Instant;
 
 use common::{ServerProcess, Wire, frame};
 use futures::sync::oneshot;
-use futures::{Future, Poll, Stream, stream};
-use kvs::client::{Client, anon, blocking, boxed, explicit, manual};
+use futures::{Future, Poll, Stream, future, stream};
+use kvs::KvsError;
+use kvs::client::{Client, anon, awaited, blocking, boxed, explicit, manual, pinned};
 use tokio::runtime::current_thread::{self, Runtime};
 
 const IN_FLIGHT: usize = 64;
@@ -30,6 +31,10 @@ trait Getter {
     /// The size of a future, where there is one.
     fn future_bytes(&mut self) -> usize {
         0
+    }
+    /// Allocations in all, on this thread.
+    fn allocations(&mut self, gets: usize) -> u64 {
+        allocation_counter::measure(|| self.alone(gets)).count_total
     }
     /// Polls in all, with a task for each get and so many of them at once.
     fn polls(&mut self, _gets: usize, _at_once: usize) -> usize {
@@ -90,16 +95,26 @@ impl Getter for Bare {
 }
 
 /// A client with futures, on a runtime of this thread.
+///
+/// That is one of tokio 0.1 for all of them. To be polled there, a std future needs a box, and a waker
+/// that compat makes in each poll: two allocations of a get, and some of its time, are not the
+/// client's. A third is inside the client, the waker of the reply, which is a future of 0.1.
 struct Variant<C> {
     client: C,
     runtime: Runtime,
+    /// The size of what the client's own `get` returns. That of the trait may be a box around it.
+    future_bytes: fn(&mut C) -> usize,
 }
 
 impl<C: Client> Variant<C> {
-    fn connect(addr: SocketAddr) -> Box<dyn Getter> {
+    fn connect(addr: SocketAddr, future_bytes: fn(&mut C) -> usize) -> Box<dyn Getter> {
         let mut runtime = Runtime::new().unwrap();
         let client = runtime.block_on(C::connect(addr)).unwrap();
-        Box::new(Variant { client, runtime })
+        Box::new(Variant {
+            client,
+            runtime,
+            future_bytes,
+        })
     }
 }
 
@@ -123,29 +138,52 @@ impl<C: Client> Getter for Variant<C> {
     }
 
     fn future_bytes(&mut self) -> usize {
-        size_of_val(&self.client.get(KEY.to_owned()))
+        (self.future_bytes)(&mut self.client)
     }
 
-    /// `block_on` polls its future whenever anything happens, hence the tasks.
+    /// Without those of the tasks.
+    fn allocations(&mut self, gets: usize) -> u64 {
+        let Variant {
+            client, runtime, ..
+        } = self;
+        let all = allocation_counter::measure(|| {
+            on_tasks(runtime, gets, 1, || client.get(KEY.to_owned()));
+        });
+        let of_tasks = allocation_counter::measure(|| {
+            on_tasks(runtime, gets, 1, || future::ok(Some(String::new())));
+        });
+        all.count_total - of_tasks.count_total
+    }
+
     fn polls(&mut self, gets: usize, at_once: usize) -> usize {
         let polls = Rc::new(Cell::new(0));
-        let tasks = stream::iter_ok::<_, oneshot::Canceled>(0..gets)
-            .map(|_| {
-                let future = self.client.get(KEY.to_owned());
-                let (sender, done) = oneshot::channel();
-                let polls = Rc::clone(&polls);
-                let task = Counted { future, polls }.then(|value| sender.send(value).map_err(drop));
-                current_thread::spawn(task);
-                done
-            })
-            .buffer_unordered(at_once)
-            .for_each(|value| {
-                assert!(value.unwrap().is_some());
-                Ok(())
-            });
-        self.runtime.block_on(tasks).unwrap();
+        let client = &mut self.client;
+        on_tasks(&mut self.runtime, gets, at_once, || Counted {
+            future: client.get(KEY.to_owned()),
+            polls: Rc::clone(&polls),
+        });
         polls.get()
     }
+}
+
+/// Makes gets with a task for each, and so many of them at once: `block_on` polls its future whenever
+/// anything happens, and a task only when it was woken.
+fn on_tasks<F>(runtime: &mut Runtime, gets: usize, at_once: usize, mut get: impl FnMut() -> F)
+where
+    F: Future<Item = Option<String>, Error = KvsError> + 'static,
+{
+    let tasks = stream::iter_ok::<_, oneshot::Canceled>(0..gets)
+        .map(|_| {
+            let (sender, done) = oneshot::channel();
+            current_thread::spawn(get().then(|value| sender.send(value).map_err(drop)));
+            done
+        })
+        .buffer_unordered(at_once)
+        .for_each(|value| {
+            assert!(value.unwrap().is_some());
+            Ok(())
+        });
+    runtime.block_on(tasks).unwrap();
 }
 
 /// A future that counts how often it is polled.
@@ -182,14 +220,24 @@ fn main() {
     let mut client = blocking::KvsClient::connect(addr).unwrap();
     client.set(KEY.to_owned(), value.clone()).unwrap();
 
-    let mut getters: [(&str, Box<dyn Getter>); 5] = [
+    macro_rules! variant {
+        ($variant:ident) => {{
+            let future_bytes =
+                |client: &mut $variant::KvsClient| size_of_val(&client.get(KEY.to_owned()));
+            let variant = Variant::<$variant::KvsClient>::connect(addr, future_bytes);
+            (stringify!($variant), variant)
+        }};
+    }
+    let mut getters: [(&str, Box<dyn Getter>); 7] = [
         ("bare", Box::new(Bare::connect(addr, &value))),
-        ("boxed", Variant::<boxed::KvsClient>::connect(addr)),
-        ("explicit", Variant::<explicit::KvsClient>::connect(addr)),
-        ("anon", Variant::<anon::KvsClient>::connect(addr)),
-        ("manual", Variant::<manual::KvsClient>::connect(addr)),
+        variant!(boxed),
+        variant!(explicit),
+        variant!(anon),
+        variant!(manual),
+        variant!(pinned),
+        variant!(awaited),
     ];
-    let [mut alone, mut in_flight] = [(); 2].map(|()| [const { Vec::new() }; 5]);
+    let [mut alone, mut in_flight] = [(); 2].map(|()| [const { Vec::new() }; 7]);
     // All have their turn in each round, so that whatever else the machine does meets all of them.
     for _ in 0..rounds {
         for (n, (_, getter)) in getters.iter_mut().enumerate() {
@@ -212,7 +260,7 @@ fn main() {
         "client    bytes  allocations    us     polls      polls      gets/s    bare  fastest"
     );
     for (n, (name, getter)) in getters.iter_mut().enumerate() {
-        let allocations = allocation_counter::measure(|| getter.alone(gets)).count_total;
+        let allocations = getter.allocations(gets);
         println!(
             "{name:<9} {:>5} {:>12.1} {:>7.1} {:>8.2} {:>10.2} {:>11.0} {:>7.3} {:>8.3}",
             getter.future_bytes(),

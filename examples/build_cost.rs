@@ -17,7 +17,12 @@ use std::time::Instant;
 const ROUNDS: usize = 3;
 
 /// The first is there without a feature.
-const CLIENTS: [&str; 5] = ["blocking", "boxed", "explicit", "anon", "manual"];
+const CLIENTS: [&str; 7] = [
+    "blocking", "boxed", "explicit", "anon", "manual", "pinned", "awaited",
+];
+
+/// Those with std futures, which have no combinators of their own.
+const STD: [&str; 2] = ["pinned", "awaited"];
 
 /// Somebody forgets that `get` returns a future, one combinator later.
 const MISTAKE: &str = r#"
@@ -101,7 +106,16 @@ fn run(command: &mut Command) -> Result<()> {
 /// What the compiler says of [`MISTAKE`], with the client that was built last. It says nothing where
 /// that is the blocking one, for which it is no mistake.
 fn message(target: &Path, client: &str) -> Result<String> {
-    fs::write(target.join("mistake.rs"), MISTAKE.replace("CLIENT", client))?;
+    let mut mistake = MISTAKE.replace("CLIENT", client);
+    // Mismatched types, or no such method.
+    let code = match STD.contains(&client) {
+        true => {
+            mistake = mistake.replace("use futures::Future;\n", "");
+            "E0599"
+        }
+        false => "E0308",
+    };
+    fs::write(target.join("mistake.rs"), mistake)?;
     let output = Command::new("rustc")
         .current_dir(target)
         .args(["--edition=2024", "--crate-type=lib", "--emit=metadata"])
@@ -116,7 +130,7 @@ fn message(target: &Path, client: &str) -> Result<String> {
     // Only the blocking client returns what the mistake takes it for.
     match (client, output.status.success()) {
         ("blocking", true) => Ok(String::new()),
-        (_, false) if message.contains("E0308") => Ok(message),
+        (_, false) if message.contains(code) => Ok(message),
         _ => Err(format!("that is another mistake: {message}").into()),
     }
 }

@@ -8,9 +8,9 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use futures::sync::oneshot;
-use futures::{Future, Poll, Stream, stream};
-use kvs::Result;
+use futures::{Future, Poll, Stream, future, stream};
 use kvs::client::{Client, blocking};
+use kvs::{KvsError, Result};
 use tokio::runtime::current_thread::Runtime;
 
 use super::Server;
@@ -27,12 +27,28 @@ trait Measured {
     fn signature(&self) -> String;
     fn type_name(&mut self) -> Option<&'static str>;
     fn future_bytes(&mut self) -> Option<usize>;
+    /// Allocations a request, on this thread: those of the future, of the connection's task, and of
+    /// the JSON on its way out and in.
+    fn allocations(&mut self) -> Result<f64>;
     /// Polls a request, where each has a task of its own.
     fn polls(&mut self) -> Result<Option<f64>>;
     /// Makes the requests of a round one after the other.
     fn alone(&mut self) -> Result<()>;
     /// Makes them with [`IN_FLIGHT`] under way at once.
     fn in_flight(&mut self) -> Result<Option<()>>;
+}
+
+/// A client by its name, with the file that it is in and what is to be known of its futures.
+#[allow(unused_macros, reason = "without a feature there is no such client")]
+macro_rules! variant {
+    ($variant:ident, $addr:expr) => {{
+        type Client = kvs::client::$variant::KvsClient;
+        let source = include_str!(concat!("../../variants/", stringify!($variant), ".rs"));
+        // The future of the client's own method, which for a std future is not that of the trait.
+        let describe = |client: &mut Client| describe(&client.get(KEY.to_owned()));
+        let variant: Box<dyn Measured> = Variant::<Client>::boxed($addr, source, describe)?;
+        (stringify!($variant), variant)
+    }};
 }
 
 pub(super) fn run(dir: &Path) -> Result<()> {
@@ -43,37 +59,17 @@ pub(super) fn run(dir: &Path) -> Result<()> {
     let mut clients: Vec<(&str, Box<dyn Measured>)> = vec![
         ("blocking", Box::new(blocking)),
         #[cfg(feature = "boxed")]
-        (
-            "boxed",
-            Variant::<kvs::client::boxed::KvsClient>::boxed(
-                addr,
-                include_str!("../../variants/boxed.rs"),
-            )?,
-        ),
+        variant!(boxed, addr),
         #[cfg(feature = "explicit")]
-        (
-            "explicit",
-            Variant::<kvs::client::explicit::KvsClient>::boxed(
-                addr,
-                include_str!("../../variants/explicit.rs"),
-            )?,
-        ),
+        variant!(explicit, addr),
         #[cfg(feature = "anon")]
-        (
-            "anon",
-            Variant::<kvs::client::anon::KvsClient>::boxed(
-                addr,
-                include_str!("../../variants/anon.rs"),
-            )?,
-        ),
+        variant!(anon, addr),
         #[cfg(feature = "manual")]
-        (
-            "manual",
-            Variant::<kvs::client::manual::KvsClient>::boxed(
-                addr,
-                include_str!("../../variants/manual.rs"),
-            )?,
-        ),
+        variant!(manual, addr),
+        #[cfg(feature = "pinned")]
+        variant!(pinned, addr),
+        #[cfg(feature = "awaited")]
+        variant!(awaited, addr),
     ];
 
     println!("\nWhat `get` returns:\n");
@@ -105,7 +101,7 @@ pub(super) fn run(dir: &Path) -> Result<()> {
         println!(
             "{name:<9} {:>12} {:>12.1} {:>6} {:>10} {:>15}",
             or_dash(client.future_bytes()),
-            count_allocations(client.as_mut())?,
+            client.allocations()?,
             or_dash(client.polls()?),
             or_dash(median(&mut alone[n])),
             or_dash(median(&mut in_flight[n])),
@@ -138,6 +134,10 @@ impl Measured for blocking::KvsClient {
         None
     }
 
+    fn allocations(&mut self) -> Result<f64> {
+        count_allocations(|| self.alone())
+    }
+
     fn polls(&mut self) -> Result<Option<f64>> {
         Ok(None)
     }
@@ -157,17 +157,29 @@ struct Variant<C> {
     client: C,
     runtime: Runtime,
     source: &'static str,
+    describe: fn(&mut C) -> (&'static str, usize),
+}
+
+/// The name of a future's type, and its size.
+#[allow(dead_code, reason = "without a feature there is no such client")]
+fn describe<F>(future: &F) -> (&'static str, usize) {
+    (any::type_name_of_val(future), size_of_val(future))
 }
 
 #[allow(dead_code, reason = "without a feature there is no such client")]
 impl<C: Client> Variant<C> {
-    fn boxed(addr: SocketAddr, source: &'static str) -> Result<Box<dyn Measured>> {
+    fn boxed(
+        addr: SocketAddr,
+        source: &'static str,
+        describe: fn(&mut C) -> (&'static str, usize),
+    ) -> Result<Box<dyn Measured>> {
         let mut runtime = super::runtime()?;
         let client: C = runtime.block_on(C::connect(addr))?;
         Ok(Box::new(Variant {
             client,
             runtime,
             source,
+            describe,
         }))
     }
 }
@@ -178,24 +190,32 @@ impl<C: Client> Measured for Variant<C> {
     }
 
     fn type_name(&mut self) -> Option<&'static str> {
-        Some(any::type_name_of_val(&self.client.get(KEY.to_owned())))
+        Some((self.describe)(&mut self.client).0)
     }
 
     fn future_bytes(&mut self) -> Option<usize> {
-        Some(size_of_val(&self.client.get(KEY.to_owned())))
+        Some((self.describe)(&mut self.client).1)
     }
 
-    /// `block_on` polls its future whenever anything happens, hence the task.
+    /// Without those of the tasks. Std futures have three more: a box and a waker that compat puts
+    /// around them, since the runtime here is of tokio 0.1, and a waker that it puts around the one of
+    /// the reply, which is a future of 0.1 inside them. The wakers are made anew in each poll.
+    fn allocations(&mut self) -> Result<f64> {
+        let Variant {
+            client, runtime, ..
+        } = self;
+        let all = count_allocations(|| on_tasks(runtime, || client.get(KEY.to_owned())))?;
+        let of_tasks = count_allocations(|| on_tasks(runtime, || future::ok(())))?;
+        Ok(all - of_tasks)
+    }
+
     fn polls(&mut self) -> Result<Option<f64>> {
         let polls = Rc::new(Cell::new(0));
-        for _ in 0..REQUESTS {
-            let (future, polls) = (self.client.get(KEY.to_owned()), Rc::clone(&polls));
-            let (sender, done) = oneshot::channel();
-            let task = Counted { future, polls }.then(|result| sender.send(result).map_err(drop));
-            self.runtime.spawn(task);
-            let result = self.runtime.block_on(done);
-            result.unwrap_or_else(|_| unreachable!("the task sends its result"))?;
-        }
+        let client = &mut self.client;
+        on_tasks(&mut self.runtime, || Counted {
+            future: client.get(KEY.to_owned()),
+            polls: Rc::clone(&polls),
+        })?;
         Ok(Some(f64::from(polls.get()) / f64::from(REQUESTS)))
     }
 
@@ -215,6 +235,22 @@ impl<C: Client> Measured for Variant<C> {
     }
 }
 
+/// Runs the requests of a round one after the other, each on a task of its own: `block_on` polls its
+/// future whenever anything happens, and a task only when it was woken.
+fn on_tasks<F>(runtime: &mut Runtime, mut request: impl FnMut() -> F) -> Result<()>
+where
+    F: Future<Error = KvsError> + 'static,
+{
+    for _ in 0..REQUESTS {
+        let (sender, done) = oneshot::channel();
+        let task = request().then(|result| sender.send(result).map_err(drop));
+        runtime.spawn(task);
+        let result = runtime.block_on(done);
+        result.unwrap_or_else(|_| unreachable!("the task sends its result"))?;
+    }
+    Ok(())
+}
+
 fn median(times: &mut [f64]) -> Option<String> {
     times.sort_by(f64::total_cmp);
     Some(format!("{:.1}", times.get(times.len() / 2)?))
@@ -229,11 +265,10 @@ fn micros(began: Instant) -> f64 {
     began.elapsed().as_secs_f64() * 1e6 / f64::from(REQUESTS)
 }
 
-/// Allocations a request, on this thread: those of the future, of the connection's task, and of
-/// the JSON on its way out and in.
-fn count_allocations(client: &mut dyn Measured) -> Result<f64> {
+/// Allocations of a request, on this thread, where `requests` makes those of a round.
+fn count_allocations(requests: impl FnOnce() -> Result<()>) -> Result<f64> {
     let mut result = Ok(());
-    let counted = allocation_counter::measure(|| result = client.alone());
+    let counted = allocation_counter::measure(|| result = requests());
     result?;
     Ok(counted.count_total as f64 / f64::from(REQUESTS))
 }
@@ -254,13 +289,17 @@ impl<F: Future> Future for Counted<F> {
     }
 }
 
-/// What stands behind the arrow of `pub fn get`, on one line.
+/// What stands behind the arrow of `get`, on one line, and for an `async fn` a future of that.
 fn signature_of_get(source: &str) -> String {
-    let get = source.split("pub fn get(").nth(1).unwrap_or_default();
+    let (before, get) = source.split_once("fn get(").unwrap_or_default();
     let head = get.split(" {\n").next().unwrap_or_default();
     let result = head.split_once("-> ").map_or(head, |(_, result)| result);
     let words: Vec<_> = result.split_whitespace().collect();
-    words.join(" ").replace("< ", "<").replace(", >", ">")
+    let result = words.join(" ").replace("< ", "<").replace(", >", ">");
+    match before.ends_with("async ") {
+        true => format!("impl Future<Output = {result}>"),
+        false => result,
+    }
 }
 
 /// A type's name without the modules that its parts are in.

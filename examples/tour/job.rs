@@ -99,6 +99,10 @@ pub(super) fn run(dir: &Path) -> Result<()> {
     work::<OnRuntime<kvs::client::anon::KvsClient>>("anon", dir, &packages)?;
     #[cfg(feature = "manual")]
     work::<OnRuntime<kvs::client::manual::KvsClient>>("manual", dir, &packages)?;
+    #[cfg(feature = "pinned")]
+    work::<OnRuntime<kvs::client::pinned::KvsClient>>("pinned", dir, &packages)?;
+    #[cfg(feature = "awaited")]
+    work::<OnRuntime<kvs::client::awaited::KvsClient>>("awaited", dir, &packages)?;
 
     let values: usize = packages
         .iter()
