@@ -3,10 +3,10 @@
 //! # The map
 //!
 //! Dependencies point downwards only: nothing in an engine knows the network, nothing in a client
-//! knows an engine. The client is there four times, in the files of `variants/`, each behind a
-//! feature and reached as `client::boxed`, `client::explicit`, `client::anon`, `client::manual`;
-//! what they share is in [`client`]. The course in `docs/` explains each of them, beginning with
-//! `docs/introduction.md`.
+//! knows an engine. The client is there six times, in the files of `variants/`, each behind a feature:
+//! with futures 0.1 as `client::boxed`, `client::explicit`, `client::anon` and `client::manual`, with
+//! those of the standard library as `client::pinned` and `client::awaited`. What they share is in
+//! [`client`]. The course in `docs/` explains the first four, beginning with `docs/introduction.md`.
 //!
 //! ```text
 //!   bin/kvs-server        bin/kvs-client          the two programs; cli has what they share
@@ -80,7 +80,9 @@ pub use self::token::{TOKEN_VARIABLE, Token};
     feature = "boxed",
     feature = "explicit",
     feature = "anon",
-    feature = "manual"
+    feature = "manual",
+    feature = "pinned",
+    feature = "awaited"
 ))]
 mod pages {
     #[doc = include_str!("../docs/introduction.md")]
