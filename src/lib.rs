@@ -109,4 +109,8 @@ mod pages {
     mod part_7 {}
     #[doc = include_str!("../docs/extension-1-tokio-fs.md")]
     mod extension_1 {}
+    #[doc = include_str!("../docs/pin.md")]
+    mod pin {}
+    #[doc = include_str!("../docs/leaving-futures-0.1.md")]
+    mod leaving_0_1 {}
 }

@@ -4,7 +4,7 @@
 //!
 //! A future is a state machine: it remembers what it waits for, and `poll` goes on from there. A
 //! future of the standard library is pinned besides: from its first poll on it stays where it is,
-//! and so do those inside it. `diff variants/manual.rs variants/pinned.rs` shows what changes.
+//! and so do those inside it. `docs/pin.md` goes through the diff of `manual.rs` and this file.
 //!
 //! # The signature
 //!
