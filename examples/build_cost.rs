@@ -24,9 +24,10 @@ const CLIENTS: [&str; 7] = [
 /// Those with std futures, which have no combinators of their own.
 const STD: [&str; 2] = ["pinned", "awaited"];
 
-/// Somebody forgets that `get` returns a future, one combinator later.
+/// Somebody forgets that `get` returns a future, one combinator later. The trait is that of `futures`,
+/// which is there in two versions.
 const MISTAKE: &str = r#"
-use futures::Future;
+use tokio::prelude::Future;
 use kvs::KvsError;
 use kvs::client::CLIENT::KvsClient;
 
@@ -110,7 +111,7 @@ fn message(target: &Path, client: &str) -> Result<String> {
     // Mismatched types, or no such method.
     let code = match STD.contains(&client) {
         true => {
-            mistake = mistake.replace("use futures::Future;\n", "");
+            mistake = mistake.replace("use tokio::prelude::Future;\n", "");
             "E0599"
         }
         false => "E0308",
@@ -122,7 +123,7 @@ fn message(target: &Path, client: &str) -> Result<String> {
         .args([
             "-Lrelease/deps",
             "--extern=kvs",
-            "--extern=futures",
+            "--extern=tokio",
             "mistake.rs",
         ])
         .output()?;
