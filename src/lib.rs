@@ -6,7 +6,7 @@
 //! knows an engine. The client is there six times, in the files of `variants/`, each behind a feature:
 //! with futures 0.1 as `client::boxed`, `client::explicit`, `client::anon` and `client::manual`, with
 //! those of the standard library as `client::pinned` and `client::awaited`. What they share is in
-//! [`client`]. The course in `docs/` explains the first four, beginning with `docs/introduction.md`.
+//! [`client`]. The course in `docs/` explains each of them, beginning with `docs/introduction.md`.
 //!
 //! ```text
 //!   bin/kvs-server        bin/kvs-client          the two programs; cli has what they share
