@@ -9,6 +9,7 @@ use kvs::protocol::{MAX_FRAME_LEN, code};
 use kvs::thread_pool::SharedQueueThreadPool;
 use kvs::{ConnectionError, KvStore, KvsError, KvsServer, Token};
 use tempfile::TempDir;
+use tokio::timer::Timeout;
 
 use super::scripted::cause;
 use super::{Client, Script, Task, connect, patience, wait};
@@ -256,28 +257,27 @@ fn work<C: Client>(
 pub fn it_works_on_a_runtime_of_many_threads<C: Client>() {
     let (_dir, server) = serve();
     let mut runtime = tokio::runtime::Runtime::new().unwrap();
-    runtime.block_on(work::<C>(server.addr)).unwrap();
+    let work = Timeout::new(work::<C>(server.addr), patience());
+    runtime.block_on(work).unwrap();
     runtime.shutdown_on_idle().wait().unwrap();
 }
 
 pub fn it_works_on_a_runtime_of_one_thread<C: Client>() {
     let (_dir, server) = serve();
     let mut runtime = tokio::runtime::current_thread::Runtime::new().unwrap();
-    runtime.block_on(work::<C>(server.addr)).unwrap();
+    let work = Timeout::new(work::<C>(server.addr), patience());
+    runtime.block_on(work).unwrap();
     // The task of the connection has ended, or this would not return.
     runtime.run().unwrap();
 }
 
 pub fn it_works_on_several_threads_without_a_runtime<C: Client>() {
     let (_dir, server) = serve();
-    let mut client = C::connect(server.addr).wait().unwrap();
-    client
-        .set("key".to_owned(), "value".to_owned())
-        .wait()
-        .unwrap();
+    let mut client: C = connect(server.addr);
+    wait(client.set("key".to_owned(), "value".to_owned())).unwrap();
     let threads = (0..4).map(|_| {
         let get = client.get("key".to_owned());
-        thread::spawn(move || get.wait().unwrap())
+        thread::spawn(move || wait(get).unwrap())
     });
     for thread in threads.collect::<Vec<_>>() {
         assert_eq!(thread.join().unwrap().as_deref(), Some("value"));
@@ -286,8 +286,8 @@ pub fn it_works_on_several_threads_without_a_runtime<C: Client>() {
 
 pub fn a_thread_that_went_without_a_runtime_can_have_one_later<C: Client>() {
     let (_dir, server) = serve();
-    let mut client = C::connect(server.addr).wait().unwrap();
-    client.get("key".to_owned()).wait().unwrap();
+    let mut client: C = connect(server.addr);
+    wait(client.get("key".to_owned())).unwrap();
     it_works_on_a_runtime_of_one_thread::<C>();
     it_works_on_a_runtime_of_many_threads::<C>();
 }
