@@ -2,7 +2,7 @@
 //!
 //! What is in the log, and when, is the same code. Below it, the directory and its files are those of
 //! `tokio_fs`, whose futures block the thread that polls them and tell tokio's pool so
-//! ([`tokio_threadpool::blocking`]). They need such a pool around them. The engine brings its own,
+//! ([`tokio_threadpool::blocking()`]). They need such a pool around them. The engine brings its own,
 //! a [`BlockingThreadPool`], and so its futures can be waited for anywhere, as those of the others.
 //! `docs/extension-1-tokio-fs.md` has the whole story, and what it costs.
 

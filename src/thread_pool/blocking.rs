@@ -11,7 +11,7 @@ use crate::error::{KvsError, Result};
 /// tokio's own pool, where each job is a task that has leave to block.
 ///
 /// A task must not wait for a disk: the worker that runs it has other tasks in its queue. With
-/// [`tokio_threadpool::blocking`] it can do so all the same. The worker hands its queue to another
+/// [`tokio_threadpool::blocking()`] it can do so all the same. The worker hands its queue to another
 /// thread and goes on with this task alone. That is how `tokio::fs` works, and what it needs around
 /// it: inside such a job its futures are ready at once.
 #[derive(Clone)]
