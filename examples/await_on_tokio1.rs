@@ -2,8 +2,7 @@
 //! `cargo run --features anon,pinned,awaited --example await_on_tokio1`.
 //!
 //! kvs itself depends on tokio 0.1 and futures 0.1, so here the newer ones are called `tokio1` and
-//! `futures03`. A program of yours has `tokio = "1"` and
-//! `futures = { version = "0.3", features = ["compat"] }`, and no older ones.
+//! `futures03`. A program of yours has no older ones; `docs/leaving-futures-0.1.md` has its dependencies.
 
 use std::net::SocketAddr;
 

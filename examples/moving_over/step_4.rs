@@ -1,4 +1,4 @@
-//! A client with std futures: no `compat` and nothing of 0.1 is left in the program. Since its futures
+//! A client with std futures: no `compat` and nothing of 0.1 is left in its source. Since its futures
 //! borrow the handle, those that are under way together have a clone each.
 
 use std::net::SocketAddr;

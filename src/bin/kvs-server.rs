@@ -29,7 +29,8 @@ struct Opt {
     #[structopt(long, value_name = "IP:PORT")]
     addr: Option<SocketAddr>,
 
-    /// Which engine keeps the data [default: the one that wrote the directory, else kvs]
+    /// Which engine keeps the data; a directory of kvs is one of tokio-fs, too [default: kvs or
+    /// sled, whose directory it is, else kvs]
     #[structopt(long, value_name = "ENGINE", possible_values = &EngineKind::NAMES)]
     engine: Option<EngineKind>,
 

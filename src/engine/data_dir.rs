@@ -188,8 +188,8 @@ fn read_marker(file: &mut fs::File, path: &Path) -> Result<Option<EngineKind>> {
         return Ok(None);
     }
     let name = String::from_utf8_lossy(&name);
-    match name.trim_end().parse() {
-        Ok(engine) => Ok(Some(engine)),
+    match name.trim_end().parse::<EngineKind>() {
+        Ok(engine) => Ok(Some(engine.format())),
         Err(reason) => Err(KvsError::Damaged {
             file: path.to_owned(),
             offset: 0,
@@ -212,6 +212,18 @@ mod tests {
         let claim = DataDir::claim(dir.path(), EngineKind::Kvs);
         assert!(matches!(claim, Err(KvsError::WrongEngine { .. })));
         DataDir::claim(dir.path(), EngineKind::Sled).unwrap();
+    }
+
+    #[test]
+    fn a_directory_of_kvs_is_one_of_tokio_fs_whichever_name_is_in_it() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["kvs", "tokio-fs"] {
+            fs::write(dir.path().join(MARKER), name).unwrap();
+            let found = DataDir::engine_of(dir.path()).unwrap();
+            assert_eq!(found, Some(EngineKind::Kvs));
+            drop(DataDir::claim(dir.path(), EngineKind::TokioFs).unwrap());
+            drop(DataDir::claim(dir.path(), EngineKind::Kvs).unwrap());
+        }
     }
 
     #[test]
