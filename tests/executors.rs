@@ -66,16 +66,24 @@ where
     block_on(executor.run(task)).unwrap();
 }
 
+/// Each request of a client is awaited, where it needs one through a bridge.
+macro_rules! one_request_at_a_time {
+    ($client:ident $(, $($bridge:tt)*)?) => {
+        $client.set("k".to_owned(), "v".to_owned())$($($bridge)*)?.await?;
+        let value = $client.get("k".to_owned())$($($bridge)*)?.await?;
+        assert_eq!(value.as_deref(), Some("v"));
+        $client.remove("k".to_owned())$($($bridge)*)?.await?;
+        assert_eq!($client.get("k".to_owned())$($($bridge)*)?.await?, None);
+        let gone = $client.remove("k".to_owned())$($($bridge)*)?.await;
+        assert!(matches!(gone, Err(KvsError::KeyNotFound)));
+    };
+}
+
 #[test]
 fn pinned_is_awaited_as_it_is() {
     on_each_executor(|addr| async move {
         let mut client = pinned::KvsClient::connect(addr).await?;
-        client.set("k".to_owned(), "v".to_owned()).await?;
-        assert_eq!(client.get("k".to_owned()).await?.as_deref(), Some("v"));
-        client.remove("k".to_owned()).await?;
-        assert_eq!(client.get("k".to_owned()).await?, None);
-        let gone = client.remove("k".to_owned()).await;
-        assert!(matches!(gone, Err(KvsError::KeyNotFound)));
+        one_request_at_a_time!(client);
         let values = try_join_all((0..MANY).map(|_| client.get("k".to_owned()))).await?;
         assert_eq!(values, vec![None; MANY]);
         Ok(())
@@ -86,12 +94,7 @@ fn pinned_is_awaited_as_it_is() {
 fn awaited_is_awaited_as_it_is() {
     on_each_executor(|addr| async move {
         let mut client = awaited::KvsClient::connect(addr).await?;
-        client.set("k".to_owned(), "v".to_owned()).await?;
-        assert_eq!(client.get("k".to_owned()).await?.as_deref(), Some("v"));
-        client.remove("k".to_owned()).await?;
-        assert_eq!(client.get("k".to_owned()).await?, None);
-        let gone = client.remove("k".to_owned()).await;
-        assert!(matches!(gone, Err(KvsError::KeyNotFound)));
+        one_request_at_a_time!(client);
         // The futures borrow their handles, so each has one.
         let mut clients = vec![client; MANY];
         let gets = clients.iter_mut().map(|client| client.get("k".to_owned()));
@@ -106,13 +109,7 @@ macro_rules! awaited_through_compat {
         fn $test() {
             on_each_executor(|addr| async move {
                 let mut client = $variant::KvsClient::connect(addr).compat().await?;
-                client.set("k".to_owned(), "v".to_owned()).compat().await?;
-                let value = client.get("k".to_owned()).compat().await?;
-                assert_eq!(value.as_deref(), Some("v"));
-                client.remove("k".to_owned()).compat().await?;
-                assert_eq!(client.get("k".to_owned()).compat().await?, None);
-                let gone = client.remove("k".to_owned()).compat().await;
-                assert!(matches!(gone, Err(KvsError::KeyNotFound)));
+                one_request_at_a_time!(client, .compat());
                 let gets = (0..MANY).map(|_| client.get("k".to_owned()).compat());
                 assert_eq!(try_join_all(gets).await?, vec![None; MANY]);
                 Ok(())
