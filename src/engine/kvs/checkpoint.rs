@@ -130,7 +130,8 @@ impl Covered {
         last_run: &LastRun,
     ) -> Option<(Covered, Index)> {
         let mut blocks = Blocks::open(dir)?;
-        let mut fields = Cursor::new(blocks.header[12..].to_vec());
+        let header = blocks.header;
+        let mut fields = Cursor::new(&header[12..]);
         let (salt, sequence) = (Salt(fields.get_u32_le()), fields.get_u64_le());
         let keys = fields.get_u64_le();
         let seed = [(); 4].map(|()| fields.get_u64_le());
@@ -148,7 +149,7 @@ impl Covered {
             segments: of_segments.collect(),
             tail,
         };
-        if blocks.header[..] != covered.header(keys, seed)
+        if header[..] != covered.header(keys, seed)
             || sequence > MAX_SEQUENCE
             || keys > blocks.left / PLACE as u64
             || !covered.holds_for(segments, last_run)

@@ -106,6 +106,13 @@ impl Index {
         Some(self.values.get(slot))
     }
 
+    /// The same, if its newest record is at `location`.
+    pub(super) fn value_at(&self, key: &str, location: Location) -> Option<&str> {
+        let entry = self.entry(key)?;
+        let slot = entry.value.filter(|_| entry.location == location)?;
+        Some(self.values.get(slot))
+    }
+
     /// The place of a key's record.
     pub(super) fn find(&self, key: &str) -> Option<Place> {
         let location = self.location(key)?;

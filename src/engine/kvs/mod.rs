@@ -376,13 +376,9 @@ impl<P: ThreadPool> Shared<P> {
         let Some(Place { location, segment }) = place else {
             return EngineFuture::done(Ok(None));
         };
-        let index = self.index.read();
-        if index.location(&key) == Some(location)
-            && let Some(value) = index.value(&key)
-        {
+        if let Some(value) = self.index.read().value_at(&key, location) {
             return EngineFuture::done(Ok(Some(value.to_owned())));
         }
-        drop(index);
         let value = match segment.value_at_once(location, &key) {
             Some(value) => {
                 if let Ok(value) = &value {

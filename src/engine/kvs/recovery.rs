@@ -96,39 +96,30 @@ impl Recovered {
             });
         }
 
-        let mut without = leftovers.clone();
-        without.extend(has_checkpoint.then(|| checkpoint::NAME.to_owned()));
-        let read = match Covered::read(dir, &segments, &last_run) {
+        let (log, covered) = match Covered::read(dir, &segments, &last_run) {
             Some((covered, index)) => {
                 let log = Recovered {
                     index,
                     sequence: covered.sequence,
                     covered: covered.bytes(),
-                    leftovers,
                     ..Recovered::default()
                 };
-                log.replay_all(&segments, &covered.segments, Some(dir), &last_run)
+                (log, covered.segments)
             }
-            None => {
-                let log = Recovered::with_leftovers(without.clone());
-                log.replay_all(&segments, &BTreeMap::new(), Some(dir), &last_run)
-            }
+            None => Default::default(),
         };
-        match read {
+        let mut log = match log.replay_all(&segments, &covered, Some(dir), &last_run) {
             // It may be the checkpoint or the hints that are wrong. Only the log itself can tell.
             Err(KvsError::Damaged { .. }) => {
-                let log = Recovered::with_leftovers(without);
-                log.replay_all(&segments, &BTreeMap::new(), None, &last_run)
+                Recovered::default().replay_all(&segments, &BTreeMap::new(), None, &last_run)?
             }
-            read => read,
+            read => read?,
+        };
+        if has_checkpoint && log.covered == 0 {
+            leftovers.push(checkpoint::NAME.to_owned());
         }
-    }
-
-    fn with_leftovers(leftovers: Vec<String>) -> Recovered {
-        Recovered {
-            leftovers,
-            ..Recovered::default()
-        }
+        log.leftovers = leftovers;
+        Ok(log)
     }
 
     /// Reads these segments, but for what is covered by the checkpoint that this begins with. Goes by
