@@ -12,7 +12,7 @@ use std::sync::Arc;
 use failure::Fail;
 
 use crate::engine::EngineKind;
-use crate::protocol::{Kind, Response};
+use crate::protocol::{ErrorCode, Kind, Response};
 
 /// The result of everything in this crate that can fail.
 pub type Result<T> = std::result::Result<T, KvsError>;
@@ -208,8 +208,8 @@ pub enum KvsError {
     /// The server answered with an error that is not one of the above.
     #[fail(display = "the server refused the request: {} ({})", message, code)]
     Server {
-        /// The server's code, one of those in `docs/protocol.md` or a newer one.
-        code: String,
+        /// The server's code, for programs.
+        code: ErrorCode,
         /// The server's own words.
         message: String,
     },
@@ -238,7 +238,7 @@ impl From<sled::Error> for KvsError {
     }
 }
 
-/// What ended a connection, or broke the protocol on it. Seen from either side.
+/// What ended a client's connection, or broke the protocol on it.
 #[derive(Debug, Clone, Fail)]
 #[non_exhaustive]
 pub enum ConnectionError {
@@ -286,33 +286,11 @@ pub enum ConnectionError {
     /// The server closed the connection, and said why.
     #[fail(display = "closed by the server: {} ({})", message, code)]
     Dismissed {
-        /// One of [`code`](crate::protocol::code), or of a later version.
-        code: String,
+        /// Why, for programs.
+        code: ErrorCode,
         /// A sentence, for people.
         message: String,
     },
-
-    /// The server has as many connections as it may.
-    #[fail(display = "too many connections, try again later")]
-    TooManyConnections,
-
-    /// The server's connections hold as much memory as they may.
-    #[fail(display = "the server has no memory to spare, try again later")]
-    Overloaded,
-
-    /// The peer took too long to finish a frame.
-    #[fail(display = "a frame that took too long to arrive")]
-    TooSlow,
-
-    /// The server wants a token first.
-    #[fail(
-        display = "the server wants a token before any other request (kvs-client takes it from --auth-token-file or KVS_AUTH_TOKEN)"
-    )]
-    NoToken,
-
-    /// The token is not the server's.
-    #[fail(display = "the token is not the right one")]
-    WrongToken,
 
     /// Nobody drives the connection any more: the runtime that did has shut down.
     #[fail(display = "the runtime that drove it has shut down")]

@@ -39,7 +39,7 @@ fn expect_error(peer: &mut Wire, code: &str) {
 }
 
 fn has_code(result: kvs::Result<()>, expected: &str) -> bool {
-    matches!(result, Err(KvsError::Server { code, .. }) if code == expected)
+    matches!(result, Err(KvsError::Server { code, .. }) if code.as_str() == expected)
 }
 
 /// Waits until the server has no more connections than that.

@@ -10,6 +10,7 @@ mod input;
 mod limits;
 mod network;
 mod quiet_log;
+mod refusal;
 mod shutdown;
 mod signals;
 mod stats;
