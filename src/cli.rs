@@ -5,19 +5,18 @@ use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 
+use failure::{Error, ResultExt};
 use structopt::StructOpt;
 use structopt::clap::{AppSettings, ErrorKind};
-
-use crate::error::{KvsError, Result};
 
 /// The address that both programs use where none is given.
 ///
 /// It is not clap's `default_value`: with one, clap 2 takes a flag without a value for no flag.
 pub const DEFAULT_ADDR: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 4000);
 
-/// Runs a program: reads its arguments as `T`, and turns an error into one line on stderr and an
-/// exit code of 1.
-pub fn main<T: StructOpt>(run: impl FnOnce(T) -> Result<()>) -> ExitCode {
+/// Runs a program: reads its arguments as `T`, and turns an error, with its contexts, into one line
+/// on stderr and an exit code of 1.
+pub fn main<T: StructOpt>(run: impl FnOnce(T) -> Result<(), Error>) -> ExitCode {
     // Without the first setting clap panics at an argument that is not UTF-8, and without the
     // second it takes a negative number for a flag.
     let clap = T::clap()
@@ -37,7 +36,10 @@ pub fn main<T: StructOpt>(run: impl FnOnce(T) -> Result<()>) -> ExitCode {
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(error),
+        Err(error) => {
+            let contexts: Vec<_> = error.iter_chain().map(ToString::to_string).collect();
+            fail(contexts.join(": "))
+        }
     }
 }
 
@@ -45,12 +47,13 @@ pub fn main<T: StructOpt>(run: impl FnOnce(T) -> Result<()>) -> ExitCode {
 ///
 /// # Errors
 ///
-/// [`KvsError::Io`] where nobody reads it, as at the closed end of a pipe.
-pub fn print(line: impl Display) -> Result<()> {
+/// If stdout is closed, as at the end of a pipe that nothing reads any more.
+pub fn print(line: impl Display) -> Result<(), Error> {
     let mut stdout = io::stdout().lock();
     writeln!(stdout, "{line}")
         .and_then(|()| stdout.flush())
-        .map_err(KvsError::io("print the answer"))
+        .context("cannot print the answer")?;
+    Ok(())
 }
 
 fn fail(error: impl Display) -> ExitCode {

@@ -8,15 +8,16 @@ use std::thread;
 use std::time::Duration;
 
 use env_logger::Env;
+use failure::{Error, format_err};
 use indicatif::{ProgressBar, ProgressStyle};
 use kvs::engine::{self, DataDir, EngineKind, KvStoreOptions, SyncLevel};
 use kvs::server::{self, Limits};
 use kvs::thread_pool::SharedQueueThreadPool;
-use kvs::{
-    KvStore, KvsEngine, KvsError, KvsServer, Result, SledKvsEngine, Token, TokioFsEngine, cli,
-};
+use kvs::{KvStore, KvsEngine, KvsError, KvsServer, SledKvsEngine, Token, TokioFsEngine, cli};
 use log::{info, warn};
 use structopt::StructOpt;
+
+type Result<T> = std::result::Result<T, Error>;
 
 /// A persistent key/value server.
 ///
@@ -125,7 +126,16 @@ impl LimitOpts {
 }
 
 fn main() -> ExitCode {
-    cli::main(run)
+    cli::main(|opt| run(opt).map_err(with_hint))
+}
+
+/// Adds which arguments help against an error of the library, which knows none of them.
+fn with_hint(error: Error) -> Error {
+    match error.downcast_ref() {
+        Some(KvsError::WrongEngine { found, .. }) => format_err!("{error} (--engine {found})"),
+        Some(KvsError::Unprotected { .. }) => format_err!("{error} (--auth-token-file)"),
+        _ => error,
+    }
 }
 
 fn run(opt: Opt) -> Result<()> {
@@ -191,7 +201,7 @@ fn serve(
     let dir = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
     info!("kvs-server {version}, engine {engine}, address {addr}, data in {dir:?}");
     cli::print(format_args!("listening on {addr}"))?;
-    server.run()
+    Ok(server.run()?)
 }
 
 fn look_over(path: &Path, repair: bool) -> Result<()> {
@@ -201,11 +211,12 @@ fn look_over(path: &Path, repair: bool) -> Result<()> {
             cli::print("the file that names the engine is damaged or missing: made anew")?;
             DataDir::claim_anew(path, EngineKind::Kvs)?
         }
-        Err(error) => return Err(error),
+        Err(error) => return Err(error.into()),
         Ok(_) => {
-            return Err(KvsError::NoLog {
-                dir: path.to_owned(),
-            });
+            return Err(format_err!(
+                "{path:?} is not a data directory of the engine kvs, and --verify and --repair \
+                 need one: name it with --data-dir"
+            ));
         }
     };
     // It shows on a terminal alone.
@@ -230,9 +241,9 @@ fn look_over(path: &Path, repair: bool) -> Result<()> {
     }
     match report.is_sound() {
         true => cli::print("sound"),
-        false => Err(KvsError::Unsound {
-            dir: path.to_owned(),
-            places: report.damage.len(),
-        }),
+        false => Err(format_err!(
+            "{path:?} is damaged in {} place(s): kvs-server --repair saves what is sound",
+            report.damage.len()
+        )),
     }
 }

@@ -190,10 +190,10 @@ fn read_marker(file: &mut fs::File, path: &Path) -> Result<Option<EngineKind>> {
     let name = String::from_utf8_lossy(&name);
     match name.trim_end().parse::<EngineKind>() {
         Ok(engine) => Ok(Some(engine.format())),
-        Err(reason) => Err(KvsError::Damaged {
+        Err(error) => Err(KvsError::Damaged {
             file: path.to_owned(),
             offset: 0,
-            reason,
+            reason: error.to_string(),
         }),
     }
 }
