@@ -21,6 +21,9 @@ use crate::error::{ConnectionError, KvsError};
 /// The longest frame that either side takes or sends, in bytes, its length prefix not counted.
 pub const MAX_FRAME_LEN: usize = 16 * 1024 * 1024;
 
+/// The longest frame that a server takes before a client has shown its token.
+pub const MAX_TOKEN_FRAME: usize = 4096;
+
 /// Bytes of the length prefix.
 pub(crate) const PREFIX_LEN: usize = size_of::<u32>();
 
@@ -445,7 +448,7 @@ pub fn read_plain_reply(frame: &[u8]) -> Option<Response> {
 }
 
 /// Appends `reply` to `out` as a frame with its length prefix, as the server sends it. Where it would
-/// be longer than [`MAX_FRAME_LEN`], the frame is an error of [`code::TOO_LARGE`] instead.
+/// be longer than [`MAX_FRAME_LEN`], the frame is an error of [`ErrorCode::TooLarge`] instead.
 pub fn write_frame(reply: &Response, out: &mut Vec<u8>) {
     let start = out.len();
     out.extend_from_slice(&[0; PREFIX_LEN]);

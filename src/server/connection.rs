@@ -28,7 +28,7 @@ use super::refusal::Refusal;
 use super::shutdown::Signal;
 use crate::engine::{EngineFuture, KvsEngine};
 use crate::error::{ConnectionError, KvsError, Result};
-use crate::protocol::{self, Kind, Request, Response};
+use crate::protocol::{self, Kind, MAX_TOKEN_FRAME, Request, Response};
 
 /// After this time a connection lets the others have their turn. It is short because a busy runtime
 /// looks out for new events only after many turns.
@@ -48,9 +48,6 @@ const MAX_SPARE: usize = 16 * 1024;
 
 /// Bytes that a connection may hold however little is left for all.
 const FREE: usize = 32 * 1024;
-
-/// The longest frame before a token was shown.
-const MAX_TOKEN_FRAME: usize = 4096;
 
 /// How long a peer may be silent before the system asks whether it is still there. One that lost its
 /// power would keep its place for ever.
