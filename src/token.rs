@@ -4,7 +4,7 @@ use std::env;
 use std::fmt;
 use std::fs::File;
 use std::io::Read;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
 use rustix::process::geteuid;
@@ -16,7 +16,7 @@ use crate::protocol::{MAX_TOKEN_FRAME, Request};
 /// The environment variable in which clients look for their token.
 pub const TOKEN_VARIABLE: &str = "KVS_AUTH_TOKEN";
 
-/// Bytes of the longest file that is read. A device has no end.
+/// Bytes of the longest file that is read. A pipe may have no end.
 const MAX_FILE: u64 = 64 * 1024;
 
 /// What a server wants to be shown before any request. It does not print.
@@ -48,8 +48,9 @@ impl Token {
         let failed = |error| KvsError::io(format_args!("read the token in {path:?}"))(error);
         let file = File::open(path).map_err(failed)?;
         let metadata = file.metadata().map_err(failed)?;
-        if metadata.is_dir() {
-            return Err(bad(format_args!("{path:?} is a directory")));
+        // A pipe is what a shell makes of `<(command)`.
+        if !metadata.is_file() && !metadata.file_type().is_fifo() {
+            return Err(bad(format_args!("{path:?} is neither a file nor a pipe")));
         }
         let mode = metadata.mode() & 0o777;
         if !is_private(mode, metadata.uid(), geteuid().as_raw()) {

@@ -659,7 +659,9 @@ fn what_holds_no_token_is_refused_with_its_name() {
             "{error}"
         );
     };
-    refused(dir.path(), "is a directory");
+    for path in [dir.path(), Path::new("/dev/zero")] {
+        refused(path, "neither a file nor a pipe");
+    }
     refused(&token_file(dir.path(), b"\xff"), "is not UTF-8");
     let file = token_file(dir.path(), "t");
     // It is not read to its end, which is far away.
