@@ -310,6 +310,32 @@ fn a_sled_database_can_be_the_callers_own() {
     assert!(matches!(got, Err(KvsError::NotUtf8 { .. })));
 }
 
+/// The files have what they would have after a kill.
+#[test]
+fn what_was_acknowledged_is_in_the_files_of_the_callers_own_sled_database() {
+    let [dir, copy] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let db = sled::Config::new().path(dir.path()).flush_every_ms(None);
+    let engine = SledKvsEngine::<SharedQueueThreadPool>::new(db.open().unwrap(), 2).unwrap();
+    let sets = (0..100).map(|n| engine.set(format!("key{n}"), format!("value{n}")));
+    future::join_all(sets.collect::<Vec<_>>()).wait().unwrap();
+    engine.remove("key0".to_owned()).wait().unwrap();
+    for entry in WalkDir::new(dir.path()).min_depth(1) {
+        let entry = entry.unwrap();
+        let to = copy.path().join(entry.path().strip_prefix(&dir).unwrap());
+        match entry.file_type().is_dir() {
+            true => std::fs::create_dir(to).unwrap(),
+            false => drop(std::fs::copy(entry.path(), to).unwrap()),
+        }
+    }
+    let db = sled::Config::new().path(copy.path()).open().unwrap();
+    assert_eq!(db.get("key0").unwrap(), None);
+    for n in 1..100 {
+        let value = db.get(format!("key{n}")).unwrap();
+        let expected = format!("value{n}");
+        assert_eq!(value.as_deref(), Some(expected.as_bytes()));
+    }
+}
+
 /// A store that reads from its segments only, and compacts them soon.
 fn uncached(dir: &TempDir, concurrency: u32) -> KvStore<SharedQueueThreadPool> {
     let options = KvStore::<SharedQueueThreadPool>::options()

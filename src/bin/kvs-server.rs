@@ -40,7 +40,7 @@ struct Opt {
     data_dir: Option<PathBuf>,
 
     /// When a write is done: on the disk, on the disk within a second, or when the system likes;
-    /// sled survives a kill only with `always` [default: everysec]
+    /// a kill of the server loses nothing at any of them [default: everysec]
     #[structopt(long, value_name = "LEVEL", possible_values = &SyncLevel::NAMES)]
     sync: Option<SyncLevel>,
 

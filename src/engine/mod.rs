@@ -145,9 +145,8 @@ impl FromStr for EngineKind {
 
 /// When a write is safe from what: the process dying, or the power failing.
 ///
-/// This is what [`KvStore`] promises. [`SledKvsEngine`] promises as much at [`SyncLevel::Always`]
-/// only: otherwise sled keeps writes in the memory of the process for a while, and a kill loses
-/// them too.
+/// [`SledKvsEngine`] promises the same, except that with [`SyncLevel::Always`] a power cut may lose
+/// values of more than about 128 KiB, which sled keeps in files that it does not sync.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum SyncLevel {
     /// A write is done when it is on the disk. Nothing that was acknowledged can be lost.
