@@ -10,7 +10,7 @@ use std::time::Duration;
 use env_logger::Env;
 use indicatif::{ProgressBar, ProgressStyle};
 use kvs::engine::{self, DataDir, EngineKind, KvStoreOptions, SyncLevel};
-use kvs::server::{self, Limits};
+use kvs::server::{self, Limits, Signals};
 use kvs::thread_pool::SharedQueueThreadPool;
 use kvs::{
     KvStore, KvsEngine, KvsError, KvsServer, Result, SledKvsEngine, Token, TokioFsEngine, cli,
@@ -125,15 +125,18 @@ impl LimitOpts {
 }
 
 fn main() -> ExitCode {
-    cli::main(run)
+    // First of all: only threads that are started later leave the signals to it.
+    let signals = Signals::block();
+    env_logger::Builder::from_env(Env::default().default_filter_or("info")).init();
+    let signals = signals.and_then(|signals| signals.obey().map(|()| signals));
+    cli::main(|opt| run(opt, &signals?))
 }
 
-fn run(opt: Opt) -> Result<()> {
-    env_logger::Builder::from_env(Env::default().default_filter_or("info")).init();
-
+fn run(opt: Opt, signals: &Signals) -> Result<()> {
     let addr = opt.addr.unwrap_or(cli::DEFAULT_ADDR);
     let dir = opt.data_dir.unwrap_or_else(|| ".".into());
     if opt.verify || opt.repair {
+        signals.interrupt();
         return look_over(&dir, opt.repair);
     }
     let sync = opt.sync.unwrap_or_default();
@@ -160,15 +163,15 @@ fn run(opt: Opt) -> Result<()> {
     match engine {
         EngineKind::Kvs => {
             let store: KvStore<SharedQueueThreadPool> = options.open(&dir, threads)?;
-            serve(store, engine, listener, protection, &dir)
+            serve(store, engine, listener, protection, &dir, signals)
         }
         EngineKind::TokioFs => {
             let store = TokioFsEngine::open_with(&options, &dir, threads)?;
-            serve(store, engine, listener, protection, &dir)
+            serve(store, engine, listener, protection, &dir, signals)
         }
         EngineKind::Sled => {
             let store = SledKvsEngine::<SharedQueueThreadPool>::open(&dir, sync, threads)?;
-            serve(store, engine, listener, protection, &dir)
+            serve(store, engine, listener, protection, &dir, signals)
         }
     }
 }
@@ -179,6 +182,7 @@ fn serve(
     listener: TcpListener,
     (limits, token): (Limits, Option<Token>),
     dir: &Path,
+    signals: &Signals,
 ) -> Result<()> {
     let server = KvsServer::new(store).limits(limits);
     let server = match token {
@@ -186,7 +190,7 @@ fn serve(
         None => server,
     };
     let server = server.listen(listener)?;
-    server::stop_on_signals(server.shutdown_handle())?;
+    signals.shut_down(server.shutdown_handle());
     let (addr, version) = (server.local_addr(), env!("CARGO_PKG_VERSION"));
     let dir = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
     info!("kvs-server {version}, engine {engine}, address {addr}, data in {dir:?}");
@@ -195,19 +199,7 @@ fn serve(
 }
 
 fn look_over(path: &Path, repair: bool) -> Result<()> {
-    let dir = match DataDir::engine_of(path) {
-        Ok(Some(EngineKind::Kvs)) => DataDir::claim(path, EngineKind::Kvs)?,
-        Ok(None) | Err(KvsError::Damaged { .. }) if repair && engine::holds_log(path)? => {
-            cli::print("the file that names the engine is damaged or missing: made anew")?;
-            DataDir::claim_anew(path, EngineKind::Kvs)?
-        }
-        Err(error) => return Err(error),
-        Ok(_) => {
-            return Err(KvsError::NoLog {
-                dir: path.to_owned(),
-            });
-        }
-    };
+    let dir = claim(path, repair)?;
     // It shows on a terminal alone.
     let style = ProgressStyle::with_template("{bytes} of {total_bytes} {wide_bar} {eta}");
     let bar = ProgressBar::new(0).with_style(style.unwrap_or(ProgressStyle::default_bar()));
@@ -233,6 +225,22 @@ fn look_over(path: &Path, repair: bool) -> Result<()> {
         false => Err(KvsError::Unsound {
             dir: path.to_owned(),
             places: report.damage.len(),
+        }),
+    }
+}
+
+/// Claims the data directory that is to be looked over.
+fn claim(path: &Path, repair: bool) -> Result<DataDir> {
+    match DataDir::engine_of(path) {
+        Ok(Some(EngineKind::Kvs)) => DataDir::claim(path, EngineKind::Kvs),
+        Ok(None) | Err(KvsError::Damaged { .. }) if repair && engine::holds_log(path)? => {
+            let dir = DataDir::claim_anew(path, EngineKind::Kvs)?;
+            cli::print("the file that names the engine is damaged or missing: made anew")?;
+            Ok(dir)
+        }
+        Err(error) => Err(error),
+        Ok(_) => Err(KvsError::NoLog {
+            dir: path.to_owned(),
         }),
     }
 }
