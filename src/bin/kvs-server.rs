@@ -7,7 +7,6 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
 
-use env_logger::Env;
 use indicatif::{ProgressBar, ProgressStyle};
 use kvs::engine::{self, DataDir, EngineKind, KvStoreOptions, SyncLevel};
 use kvs::server::{self, Limits, Signals};
@@ -127,7 +126,7 @@ impl LimitOpts {
 fn main() -> ExitCode {
     // First of all: only threads that are started later leave the signals to it.
     let signals = Signals::block();
-    env_logger::Builder::from_env(Env::default().default_filter_or("info")).init();
+    cli::log_to_stderr();
     let signals = signals.and_then(|signals| signals.obey().map(|()| signals));
     cli::main(|opt| run(opt, &signals?))
 }
@@ -194,7 +193,18 @@ fn serve(
     let (addr, version) = (server.local_addr(), env!("CARGO_PKG_VERSION"));
     let dir = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
     info!("kvs-server {version}, engine {engine}, address {addr}, data in {dir:?}");
-    cli::print(format_args!("listening on {addr}"))?;
+    let announce = move || {
+        // A script that has read the address finds the line above in the log.
+        log::logger().flush();
+        if let Err(error) = cli::print(format_args!("listening on {addr}")) {
+            warn!("{error}; serving all the same");
+        }
+    };
+    // On a thread of its own: if stdout is a pipe that nobody reads, only this thread waits.
+    let thread = thread::Builder::new().name("kvs-stdout".to_owned());
+    if thread.spawn(announce).is_err() {
+        announce();
+    }
     server.run()
 }
 

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use std::{fs, process, thread};
+use std::{fs, thread};
 
 use log::{debug, info, warn};
 use nix::sys::signal::{SigSet, Signal};
@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 
 use super::ShutdownHandle;
 use crate::error::{KvsError, Result};
+use crate::stderr;
 
 /// The exit code of a program that was interrupted, as a shell shows it.
 const INTERRUPTED: i32 = 130;
@@ -157,10 +158,11 @@ fn obey(stage: &Mutex<Stage>, signal: Signal) {
     match &*stage {
         // The stage stays locked, so that nobody begins to serve meanwhile.
         Stage::Starting => {
-            info!("stopped by {signal} before the server had started");
-            exit(0);
+            stderr::exit(0, || {
+                info!("stopped by {signal} before the server had started");
+            });
         }
-        Stage::Working => exit(ENDED_BY_SIGNAL + signal as i32),
+        Stage::Working => stderr::exit(ENDED_BY_SIGNAL + signal as i32, || ()),
         Stage::Serving(server) => {
             let server = server.clone();
             *stage = Stage::Stopping(Instant::now());
@@ -177,15 +179,11 @@ fn obey(stage: &Mutex<Stage>, signal: Signal) {
                 debug!("{signal} changes nothing: the server is stopping");
                 return;
             }
-            warn!("stopped at once by {signal}: what was in flight is cut off");
-            exit(INTERRUPTED);
+            stderr::exit(INTERRUPTED, || {
+                warn!("stopped at once by {signal}: what was in flight is cut off");
+            });
         }
     }
-}
-
-fn exit(code: i32) -> ! {
-    log::logger().flush();
-    process::exit(code);
 }
 
 /// Tells whether this process was started with the signal ignored.
