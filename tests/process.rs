@@ -452,6 +452,43 @@ fn a_limit_on_the_size_of_files_fails_writes_and_nothing_else() {
     assert!(has_all(&mut KvsClient::connect(server.addr).unwrap()));
 }
 
+#[test]
+fn a_server_waits_for_the_port_and_the_directory_of_one_that_is_just_being_killed() {
+    for engine in ["kvs", "sled", "tokio-fs"] {
+        let dir = tempfile::tempdir().unwrap();
+        let port = TcpListener::bind(ANY_PORT).unwrap();
+        let addr = port.local_addr().unwrap();
+        let mut first = ServerProcess::start(dir.path(), &["--engine", engine]);
+        let mut command = Command::new(cargo_bin!("kvs-server"));
+        command.args(["--addr", &addr.to_string(), "--data-dir"]);
+        command.arg(dir.path()).env("RUST_LOG", "kvs_server=debug");
+        let mut second = Program::spawn(&mut command);
+        let line = second.logs("trying again");
+        assert!(line.contains("listen on"), "{line}");
+        drop(port);
+        second.logs("waited");
+        second.logs("trying again");
+        first.kill();
+        let line = second.logs("waited");
+        assert!(line.contains("in use"), "{line}");
+        assert_eq!(second.addr(), addr);
+        second.signal(Signal::SIGTERM);
+        assert_eq!(second.wait().code(), Some(0));
+    }
+}
+
+#[test]
+fn a_repair_waits_for_the_directory_of_a_server_that_is_just_being_killed() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut first = ServerProcess::start(dir.path(), &[]);
+    let mut command = Command::new(cargo_bin!("kvs-server"));
+    command.args(["--repair", "--data-dir"]).arg(dir.path());
+    let mut repair = Program::spawn(command.env("RUST_LOG", "kvs_server=debug"));
+    repair.logs("trying again");
+    first.kill();
+    assert_eq!(repair.wait().code(), Some(0));
+}
+
 /// Both ends of a pipe that takes nothing more until somebody reads it.
 fn full_pipe() -> (PipeReader, PipeWriter) {
     let (reader, writer) = io::pipe().unwrap();

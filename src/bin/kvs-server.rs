@@ -1,11 +1,12 @@
 //! The server as a program.
 
+use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
 use std::num::{NonZero, NonZeroU64, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use kvs::engine::{self, DataDir, EngineKind, KvStoreOptions, SyncLevel};
@@ -14,7 +15,7 @@ use kvs::thread_pool::SharedQueueThreadPool;
 use kvs::{
     KvStore, KvsEngine, KvsError, KvsServer, Result, SledKvsEngine, Token, TokioFsEngine, cli,
 };
-use log::{info, warn};
+use log::{debug, info, warn};
 use structopt::StructOpt;
 
 /// A persistent key/value server.
@@ -147,7 +148,8 @@ fn run(opt: Opt, signals: &Signals) -> Result<()> {
     if connections < wanted {
         warn!("there are descriptors for {connections} connections only (ulimit -n)");
     }
-    let listener = server::listen(addr, token.as_ref())?;
+    let patience = Patience::default();
+    let listener = patience.retry(|| server::listen(addr, token.as_ref()))?;
     let protection = (limits, token);
     let engine = match opt.engine {
         Some(engine) => engine,
@@ -161,16 +163,24 @@ fn run(opt: Opt, signals: &Signals) -> Result<()> {
     }
     match engine {
         EngineKind::Kvs => {
-            let store: KvStore<SharedQueueThreadPool> = options.open(&dir, threads)?;
+            let store: KvStore<SharedQueueThreadPool> =
+                patience.retry(|| options.open(&dir, threads))?;
             serve(store, engine, listener, protection, &dir, signals)
         }
         EngineKind::TokioFs => {
-            let store = TokioFsEngine::open_with(&options, &dir, threads)?;
+            let store = patience.retry(|| TokioFsEngine::open_with(&options, &dir, threads))?;
             serve(store, engine, listener, protection, &dir, signals)
         }
         EngineKind::Sled => {
-            let store = SledKvsEngine::<SharedQueueThreadPool>::open(&dir, sync, threads)?;
-            serve(store, engine, listener, protection, &dir, signals)
+            let open = || SledKvsEngine::<SharedQueueThreadPool>::open(&dir, sync, threads);
+            serve(
+                patience.retry(open)?,
+                engine,
+                listener,
+                protection,
+                &dir,
+                signals,
+            )
         }
     }
 }
@@ -208,8 +218,55 @@ fn serve(
     server.run()
 }
 
+/// The time that the process before this one has to let go of the port and of the directory. It may
+/// have been killed a moment ago, and the system may be busy.
+struct Patience {
+    until: Instant,
+}
+
+impl Default for Patience {
+    fn default() -> Patience {
+        Patience {
+            until: Instant::now() + Duration::from_secs(2),
+        }
+    }
+}
+
+impl Patience {
+    /// Tries again while something is in use and there is time. Returns the last error then.
+    fn retry<T>(&self, attempt: impl Fn() -> Result<T>) -> Result<T> {
+        let mut waited_for = None;
+        loop {
+            match attempt() {
+                Err(error) if is_in_use(&error) && Instant::now() < self.until => {
+                    waited_for.get_or_insert_with(|| {
+                        debug!("trying again: {error}");
+                        (error, Instant::now())
+                    });
+                    thread::sleep(Duration::from_millis(20));
+                }
+                result => {
+                    // If it fails, the error says enough.
+                    if let (Ok(_), Some((error, since))) = (&result, waited_for) {
+                        info!("waited {:.1?} because {error}", since.elapsed());
+                    }
+                    return result;
+                }
+            }
+        }
+    }
+}
+
+fn is_in_use(error: &KvsError) -> bool {
+    match error {
+        KvsError::Locked { .. } => true,
+        KvsError::Io { source, .. } => source.kind() == ErrorKind::AddrInUse,
+        _ => false,
+    }
+}
+
 fn look_over(path: &Path, repair: bool) -> Result<()> {
-    let dir = claim(path, repair)?;
+    let dir = Patience::default().retry(|| claim(path, repair))?;
     // It shows on a terminal alone.
     let style = ProgressStyle::with_template("{bytes} of {total_bytes} {wide_bar} {eta}");
     let bar = ProgressBar::new(0).with_style(style.unwrap_or(ProgressStyle::default_bar()));
