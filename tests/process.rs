@@ -477,6 +477,22 @@ fn a_server_waits_for_the_port_and_the_directory_of_one_that_is_just_being_kille
     }
 }
 
+/// The system releases the locks of a process one after the other.
+#[test]
+fn a_server_waits_for_the_lock_that_sled_has_of_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = sled::open(dir.path()).unwrap();
+    let mut command = server(dir.path());
+    command.args(["--engine", "sled"]);
+    let mut server = Program::spawn(command.env("RUST_LOG", "kvs_server=debug"));
+    server.logs("trying again");
+    drop(db);
+    server.logs("waited");
+    KvsClient::connect(server.addr()).unwrap().stats().unwrap();
+    server.signal(Signal::SIGTERM);
+    assert_eq!(server.wait().code(), Some(0));
+}
+
 #[test]
 fn a_repair_waits_for_the_directory_of_a_server_that_is_just_being_killed() {
     let dir = tempfile::tempdir().unwrap();

@@ -261,6 +261,8 @@ fn is_in_use(error: &KvsError) -> bool {
     match error {
         KvsError::Locked { .. } => true,
         KvsError::Io { source, .. } => source.kind() == ErrorKind::AddrInUse,
+        // sled has a lock of its own, which the system may release after ours. It has no kind.
+        KvsError::Sled(sled::Error::Io(error)) => error.to_string().contains("acquire lock"),
         _ => false,
     }
 }
