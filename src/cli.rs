@@ -1,13 +1,17 @@
 //! What the two programs have in common: how they read their arguments and report errors.
 
+use std::env;
 use std::fmt::Display;
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 
 use failure::{Error, ResultExt};
 use structopt::StructOpt;
-use structopt::clap::{AppSettings, ErrorKind};
+use structopt::clap::{self, App, AppSettings};
+
+use crate::stderr;
+pub use crate::stderr::log_to_stderr;
 
 /// The address that both programs use where none is given.
 ///
@@ -16,19 +20,26 @@ pub const DEFAULT_ADDR: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALH
 
 /// Runs a program: reads its arguments as `T`, and turns an error, with its contexts, into one line
 /// on stderr and an exit code of 1.
+///
+/// The exit code is the same if stderr is closed, full, or a pipe that nobody reads. If the reader of
+/// stdout has gone, the program ends without a word, as others do.
 pub fn main<T: StructOpt>(run: impl FnOnce(T) -> Result<(), Error>) -> ExitCode {
+    let _flush = stderr::FlushOnDrop;
+    stderr::report_panics();
     // Without the first setting clap panics at an argument that is not UTF-8, and without the
     // second it takes a negative number for a flag.
-    let clap = T::clap()
+    let mut clap = T::clap()
         .global_setting(AppSettings::StrictUtf8)
         .global_setting(AppSettings::AllowNegativeNumbers);
-    let result = match clap.get_matches_safe() {
+    let result = match clap.get_matches_from_safe_borrow(env::args_os()) {
         Ok(matches) => run(T::from_clap(&matches)),
         Err(answer) => match answer.kind {
-            ErrorKind::HelpDisplayed => print(answer.message),
+            clap::ErrorKind::HelpDisplayed => print(answer.message),
             // clap has printed that one itself, all but the end of the line.
-            ErrorKind::VersionDisplayed => print(""),
-            ErrorKind::MissingArgumentOrSubcommand => {
+            clap::ErrorKind::VersionDisplayed => print(""),
+            // That is the version as well. clap does not say why it could not print it.
+            clap::ErrorKind::Io => print_version(&clap),
+            clap::ErrorKind::MissingArgumentOrSubcommand => {
                 return fail("error: the command is missing (--help shows the usage)");
             }
             _ => return fail(one_line(&answer.message)),
@@ -36,11 +47,24 @@ pub fn main<T: StructOpt>(run: impl FnOnce(T) -> Result<(), Error>) -> ExitCode 
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
+        // The error is that of `print`: the reader has what it wanted, as in `kvs-client … | head`.
+        Err(error) if is_broken_pipe(&error) => ExitCode::FAILURE,
         Err(error) => {
             let contexts: Vec<_> = error.iter_chain().map(ToString::to_string).collect();
             fail(contexts.join(": "))
         }
     }
+}
+
+fn is_broken_pipe(error: &Error) -> bool {
+    let cause = error.find_root_cause().downcast_ref::<io::Error>();
+    cause.is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
+}
+
+fn print_version(clap: &App<'_, '_>) -> Result<(), Error> {
+    let mut version = Vec::new();
+    let _ = clap.write_version(&mut version);
+    print(String::from_utf8_lossy(&version))
 }
 
 /// Prints one line on stdout, at once.
@@ -57,7 +81,7 @@ pub fn print(line: impl Display) -> Result<(), Error> {
 }
 
 fn fail(error: impl Display) -> ExitCode {
-    eprintln!("{error}");
+    stderr::print(error);
     ExitCode::FAILURE
 }
 

@@ -65,6 +65,7 @@ pub mod engine;
 mod error;
 pub mod protocol;
 pub mod server;
+mod stderr;
 mod sync;
 pub mod thread_pool;
 mod token;

@@ -716,7 +716,7 @@ fn the_server_counts_what_it_does() {
 /// Whatever was acknowledged before or during the shutdown is there afterwards.
 #[test]
 fn a_signal_under_load_loses_no_acknowledged_write() {
-    for signal in ["TERM", "INT"] {
+    for signal in ["TERM", "INT", "HUP"] {
         let dir = tempfile::tempdir().unwrap();
         let mut server = ServerProcess::start(dir.path(), &["--sync", "always"]);
         let writers: Vec<_> = (0..4)

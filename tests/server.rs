@@ -3,10 +3,12 @@
 mod common;
 
 use std::collections::VecDeque;
+use std::fs;
 use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use common::{ServerProcess, TestServer, Wire, frame};
 use futures::Future;
@@ -283,8 +285,14 @@ fn a_panic_in_the_engines_job_costs_that_request_an_error_and_nothing_else() {
 fn running_out_of_descriptors_does_not_end_the_accept_loop() {
     // In a process of its own, since the limit is the process's.
     let dir = tempfile::tempdir().unwrap();
-    let server = ServerProcess::start_with_limit(dir.path(), 40);
+    let limit = 24;
+    let server = ServerProcess::start_with_limit(dir.path(), limit);
     let many: Vec<_> = (0..60).map(|_| Wire::connect(server.addr)).collect();
+    let descriptors = || fs::read_dir(format!("/proc/{}/fd", server.id())).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while descriptors().count() < limit as usize {
+        assert!(Instant::now() < deadline, "it does not run out");
+    }
     drop(many);
     let mut client = KvsClient::connect(server.addr).unwrap();
     client.set("key".to_owned(), "value".to_owned()).unwrap();

@@ -1,20 +1,20 @@
 //! The server as a program.
 
+use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
 use std::num::{NonZero, NonZeroU64, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use env_logger::Env;
 use failure::{Error, format_err};
 use indicatif::{ProgressBar, ProgressStyle};
 use kvs::engine::{self, DataDir, EngineKind, KvStoreOptions, SyncLevel};
-use kvs::server::{self, Limits};
+use kvs::server::{self, Limits, Signals};
 use kvs::thread_pool::SharedQueueThreadPool;
 use kvs::{KvStore, KvsEngine, KvsError, KvsServer, SledKvsEngine, Token, TokioFsEngine, cli};
-use log::{info, warn};
+use log::{debug, info, warn};
 use structopt::StructOpt;
 
 type Result<T> = std::result::Result<T, Error>;
@@ -126,7 +126,11 @@ impl LimitOpts {
 }
 
 fn main() -> ExitCode {
-    cli::main(|opt| run(opt).map_err(with_hint))
+    // First of all: only threads that are started later leave the signals to it.
+    let signals = Signals::block();
+    cli::log_to_stderr();
+    let signals = signals.and_then(|signals| signals.obey().map(|()| signals));
+    cli::main(|opt| run(opt, &signals?).map_err(with_hint))
 }
 
 /// Adds which arguments help against an error of the library, which knows none of them.
@@ -138,12 +142,11 @@ fn with_hint(error: Error) -> Error {
     }
 }
 
-fn run(opt: Opt) -> Result<()> {
-    env_logger::Builder::from_env(Env::default().default_filter_or("info")).init();
-
+fn run(opt: Opt, signals: &Signals) -> Result<()> {
     let addr = opt.addr.unwrap_or(cli::DEFAULT_ADDR);
     let dir = opt.data_dir.unwrap_or_else(|| ".".into());
     if opt.verify || opt.repair {
+        signals.interrupt();
         return look_over(&dir, opt.repair);
     }
     let sync = opt.sync.unwrap_or_default();
@@ -155,7 +158,8 @@ fn run(opt: Opt) -> Result<()> {
     if connections < wanted {
         warn!("there are descriptors for {connections} connections only (ulimit -n)");
     }
-    let listener = server::listen(addr, token.as_ref())?;
+    let patience = Patience::default();
+    let listener = patience.retry(|| server::listen(addr, token.as_ref()))?;
     let protection = (limits, token);
     let engine = match opt.engine {
         Some(engine) => engine,
@@ -169,16 +173,24 @@ fn run(opt: Opt) -> Result<()> {
     }
     match engine {
         EngineKind::Kvs => {
-            let store: KvStore<SharedQueueThreadPool> = options.open(&dir, threads)?;
-            serve(store, engine, listener, protection, &dir)
+            let store: KvStore<SharedQueueThreadPool> =
+                patience.retry(|| options.open(&dir, threads))?;
+            serve(store, engine, listener, protection, &dir, signals)
         }
         EngineKind::TokioFs => {
-            let store = TokioFsEngine::open_with(&options, &dir, threads)?;
-            serve(store, engine, listener, protection, &dir)
+            let store = patience.retry(|| TokioFsEngine::open_with(&options, &dir, threads))?;
+            serve(store, engine, listener, protection, &dir, signals)
         }
         EngineKind::Sled => {
-            let store = SledKvsEngine::<SharedQueueThreadPool>::open(&dir, sync, threads)?;
-            serve(store, engine, listener, protection, &dir)
+            let open = || SledKvsEngine::<SharedQueueThreadPool>::open(&dir, sync, threads);
+            serve(
+                patience.retry(open)?,
+                engine,
+                listener,
+                protection,
+                &dir,
+                signals,
+            )
         }
     }
 }
@@ -189,6 +201,7 @@ fn serve(
     listener: TcpListener,
     (limits, token): (Limits, Option<Token>),
     dir: &Path,
+    signals: &Signals,
 ) -> Result<()> {
     let server = KvsServer::new(store).limits(limits);
     let server = match token {
@@ -196,29 +209,79 @@ fn serve(
         None => server,
     };
     let server = server.listen(listener)?;
-    server::stop_on_signals(server.shutdown_handle())?;
+    signals.shut_down(server.shutdown_handle());
     let (addr, version) = (server.local_addr(), env!("CARGO_PKG_VERSION"));
     let dir = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
     info!("kvs-server {version}, engine {engine}, address {addr}, data in {dir:?}");
-    cli::print(format_args!("listening on {addr}"))?;
+    let announce = move || {
+        // A script that has read the address finds the line above in the log.
+        log::logger().flush();
+        if let Err(error) = cli::print(format_args!("listening on {addr}")) {
+            warn!("{error}; serving all the same");
+        }
+    };
+    // On a thread of its own: if stdout is a pipe that nobody reads, only this thread waits.
+    let thread = thread::Builder::new().name("kvs-stdout".to_owned());
+    if thread.spawn(announce).is_err() {
+        announce();
+    }
     Ok(server.run()?)
 }
 
+/// The time that the process before this one has to let go of the port and of the directory. It may
+/// have been killed a moment ago, and the system may be busy.
+struct Patience {
+    until: Instant,
+}
+
+impl Default for Patience {
+    fn default() -> Patience {
+        Patience {
+            until: Instant::now() + Duration::from_secs(2),
+        }
+    }
+}
+
+impl Patience {
+    /// Tries again while something is in use and there is time. Returns the last error then.
+    fn retry<T, E: Into<Error>>(
+        &self,
+        attempt: impl Fn() -> std::result::Result<T, E>,
+    ) -> Result<T> {
+        let mut waited_for = None;
+        loop {
+            match attempt().map_err(Into::into) {
+                Err(error) if is_in_use(&error) && Instant::now() < self.until => {
+                    waited_for.get_or_insert_with(|| {
+                        debug!("trying again: {error}");
+                        (error, Instant::now())
+                    });
+                    thread::sleep(Duration::from_millis(20));
+                }
+                result => {
+                    // If it fails, the error says enough.
+                    if let (Ok(_), Some((error, since))) = (&result, waited_for) {
+                        info!("waited {:.1?} because {error}", since.elapsed());
+                    }
+                    return result;
+                }
+            }
+        }
+    }
+}
+
+fn is_in_use(error: &Error) -> bool {
+    match error.downcast_ref() {
+        Some(KvsError::Locked { .. }) => true,
+        Some(KvsError::Io { source, .. }) => source.kind() == ErrorKind::AddrInUse,
+        // sled has a lock of its own, which the system may release after ours. It has no kind.
+        Some(KvsError::Sled(sled::Error::Io(error))) => error.to_string().contains("acquire lock"),
+        _ => false,
+    }
+}
+
 fn look_over(path: &Path, repair: bool) -> Result<()> {
-    let dir = match DataDir::engine_of(path) {
-        Ok(Some(EngineKind::Kvs)) => DataDir::claim(path, EngineKind::Kvs)?,
-        Ok(None) | Err(KvsError::Damaged { .. }) if repair && engine::holds_log(path)? => {
-            cli::print("the file that names the engine is damaged or missing: made anew")?;
-            DataDir::claim_anew(path, EngineKind::Kvs)?
-        }
-        Err(error) => return Err(error.into()),
-        Ok(_) => {
-            return Err(format_err!(
-                "{path:?} is not a data directory of the engine kvs, and --verify and --repair \
-                 need one: name it with --data-dir"
-            ));
-        }
-    };
+    let dir = Patience::default().retry(|| claim(path, repair))?;
     // It shows on a terminal alone.
     let style = ProgressStyle::with_template("{bytes} of {total_bytes} {wide_bar} {eta}");
     let bar = ProgressBar::new(0).with_style(style.unwrap_or(ProgressStyle::default_bar()));
@@ -244,6 +307,23 @@ fn look_over(path: &Path, repair: bool) -> Result<()> {
         false => Err(format_err!(
             "{path:?} is damaged in {} place(s): kvs-server --repair saves what is sound",
             report.damage.len()
+        )),
+    }
+}
+
+/// Claims the data directory that is to be looked over.
+fn claim(path: &Path, repair: bool) -> Result<DataDir> {
+    match DataDir::engine_of(path) {
+        Ok(Some(EngineKind::Kvs)) => Ok(DataDir::claim(path, EngineKind::Kvs)?),
+        Ok(None) | Err(KvsError::Damaged { .. }) if repair && engine::holds_log(path)? => {
+            let dir = DataDir::claim_anew(path, EngineKind::Kvs)?;
+            cli::print("the file that names the engine is damaged or missing: made anew")?;
+            Ok(dir)
+        }
+        Err(error) => Err(error.into()),
+        Ok(_) => Err(format_err!(
+            "{path:?} is not a data directory of the engine kvs, and --verify and --repair need \
+             one: name it with --data-dir"
         )),
     }
 }

@@ -1,9 +1,10 @@
 //! The accept loop, which nothing but a shutdown ends.
 
 use std::io::{self, ErrorKind};
+use std::mem;
 use std::time::{Duration, Instant};
 
-use futures::{Async, Future, Poll, Stream, try_ready};
+use futures::{Async, Future, Poll, Stream, task, try_ready};
 use log::{debug, warn};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::timer::Delay;
@@ -19,6 +20,9 @@ pub(super) struct Accept {
     shutdown: Signal,
     /// Runs while the system is short of something.
     pause: Option<Delay>,
+    /// The last poll has returned a connection. The tasks on this thread have their turn before the
+    /// next one: some of them may be about to end and make room for it.
+    is_turn_over: bool,
 }
 
 impl Accept {
@@ -27,6 +31,7 @@ impl Accept {
             listener,
             shutdown,
             pause: None,
+            is_turn_over: false,
         }
     }
 }
@@ -45,8 +50,15 @@ impl Stream for Accept {
                 try_ready!(pause.poll().map_err(|_| ()));
                 self.pause = None;
             }
+            if mem::take(&mut self.is_turn_over) {
+                task::current().notify();
+                return Ok(Async::NotReady);
+            }
             match self.listener.poll_accept() {
-                Ok(Async::Ready((socket, _))) => return Ok(Async::Ready(Some(socket))),
+                Ok(Async::Ready((socket, _))) => {
+                    self.is_turn_over = true;
+                    return Ok(Async::Ready(Some(socket)));
+                }
                 Ok(Async::NotReady) => return Ok(Async::NotReady),
                 Err(error) if is_about_one_connection(&error) => {
                     debug!("a connection was gone before it was accepted: {error}");

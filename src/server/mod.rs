@@ -22,7 +22,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, RecvTimeoutError};
 
 use futures::{Future, Stream};
-use log::{debug, warn};
+use log::{info, warn};
 use tokio::net::TcpListener;
 use tokio::reactor::Handle;
 
@@ -34,7 +34,7 @@ use self::network::Network;
 use self::quiet_log::QuietLog;
 pub use self::shutdown::ShutdownHandle;
 use self::shutdown::Signal;
-pub use self::signals::stop_on_signals;
+pub use self::signals::Signals;
 use self::stats::Counters;
 use crate::engine::{EngineStats, KvsEngine};
 use crate::error::{KvsError, Result};
@@ -237,6 +237,7 @@ impl<E: KvsEngine> BoundServer<E> {
             ..
         } = self;
         let shutdown_time = shared.limits.shutdown_time;
+        let places = Arc::clone(&shared.places);
         // Nothing is ever sent: it ends when everybody who serves has come to an end.
         let (serving, nobody_serves) = mpsc::channel::<Infallible>();
         let accept = Accept::new(self.listener, signal.clone()).for_each({
@@ -257,11 +258,20 @@ impl<E: KvsEngine> BoundServer<E> {
         });
         network.spawner().spawn(accept);
         signal.wait();
-        if nobody_serves.recv_timeout(shutdown_time) == Err(RecvTimeoutError::Timeout) {
+        let end = nobody_serves.recv_timeout(shutdown_time);
+        let cut_off = match end {
+            Err(RecvTimeoutError::Timeout) => places.taken(),
+            _ => 0,
+        };
+        if cut_off > 0 {
             warn!("closing connections whose peers have not taken their replies in time");
         }
+        // The last handle to the engine may go with it, and then the store is closed.
         drop(network);
-        debug!("stopped listening on {}", self.local_addr);
+        match cut_off {
+            0 => info!("stopped: all requests that were begun are answered"),
+            _ => warn!("stopped: {cut_off} connections were cut off before they had all replies"),
+        }
         Ok(())
     }
 }

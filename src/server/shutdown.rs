@@ -20,7 +20,9 @@ impl ShutdownHandle {
     /// Asks the server to stop, and returns at once. Asking again changes nothing.
     pub fn shutdown(&self) {
         self.is_shutdown.store(true, Ordering::Release);
-        if let Some(sender) = self.shot.lock().take() {
+        let sender = self.shot.lock().take();
+        // It notifies tasks, which is done without the lock.
+        if let Some(sender) = sender {
             // A server that is gone has stopped.
             let _ = sender.send(());
         }
@@ -65,4 +67,43 @@ pub(super) fn pair() -> (ShutdownHandle, Signal) {
         is_noted: false,
     };
     (handle, signal)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+    use std::time::Duration;
+
+    use futures::executor::{self, Notify};
+    use futures::future;
+    use futures::{Async, Poll};
+
+    use super::*;
+
+    impl Notify for ShutdownHandle {
+        fn notify(&self, _: usize) {
+            self.shutdown();
+        }
+    }
+
+    #[test]
+    fn a_task_that_hears_of_a_shutdown_may_ask_for_one() {
+        let (handle, mut signal) = pair();
+        let mut task = executor::spawn(future::poll_fn(move || -> Poll<(), ()> {
+            Ok(match signal.is_shutdown() {
+                true => Async::Ready(()),
+                false => Async::NotReady,
+            })
+        }));
+        let notify = Arc::new(handle.clone());
+        assert_eq!(task.poll_future_notify(&notify, 0), Ok(Async::NotReady));
+        let (sender, is_done) = mpsc::channel();
+        thread::spawn(move || {
+            handle.shutdown();
+            sender.send(()).unwrap();
+        });
+        is_done.recv_timeout(Duration::from_secs(20)).unwrap();
+        assert_eq!(task.poll_future_notify(&notify, 0), Ok(Async::Ready(())));
+    }
 }

@@ -165,6 +165,11 @@ impl ServerProcess {
         self.child.wait().unwrap().code()
     }
 
+    /// Returns the exit code of the process if it has ended.
+    pub fn try_wait(&mut self) -> Option<i32> {
+        self.child.try_wait().unwrap().and_then(|end| end.code())
+    }
+
     /// Ends the process with a signal that it can catch, and returns its exit code.
     pub fn stop(&mut self, signal: &str) -> Option<i32> {
         self.signal(signal);

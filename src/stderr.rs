@@ -1,0 +1,250 @@
+//! Lines for stderr, which no thread waits for.
+//!
+//! A pipe that nobody reads blocks the thread that writes to it. So the threads that have something
+//! to say put their lines into a queue, and a thread of its own writes them. If stderr does not take
+//! them, the queue fills up; further lines are counted, and the count is a line of its own as soon as
+//! stderr takes lines again.
+
+use std::backtrace::{Backtrace, BacktraceStatus};
+use std::fmt::Display;
+use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::thread::{self, ThreadId};
+use std::time::{Duration, Instant};
+use std::{env, mem, panic, process};
+
+use env_filter::Filter;
+use env_logger::{Logger, Target};
+use log::{LevelFilter, Log, Metadata, Record};
+use parking_lot::{Condvar, Mutex, MutexGuard};
+
+/// The log lines that are written if `RUST_LOG` does not say which.
+const DEFAULT_FILTER: &str = "info";
+
+/// The bytes that wait for stderr, at most.
+const CAPACITY: usize = 1024 * 1024;
+
+/// The time that the end of a process, or a step of it that others wait for, leaves for stderr.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The same for a panic, whose thread may have others to serve.
+const PANIC_PATIENCE: Duration = Duration::from_millis(100);
+
+/// How long to leave a stderr alone that another process has made non-blocking and that is full.
+const PAUSE: Duration = Duration::from_millis(10);
+
+static LINES: Lines = Lines {
+    queue: Mutex::new(Queue {
+        pending: Vec::new(),
+        lost: 0,
+        has_writer: false,
+        writing_since: None,
+        last: None,
+    }),
+    is_changed: Condvar::new(),
+};
+
+struct Lines {
+    queue: Mutex<Queue>,
+    /// There is a line to write, or the writer has written all of them.
+    is_changed: Condvar,
+}
+
+struct Queue {
+    /// Whole lines, in the order in which they came.
+    pending: Vec<u8>,
+    /// The lines that were dropped and that no line has reported yet.
+    lost: u64,
+    /// If the thread could not be started, the next line tries again.
+    has_writer: bool,
+    /// When the writer took the lines that it is writing now.
+    writing_since: Option<Instant>,
+    /// The thread that has the last word. Lines of others are dropped.
+    last: Option<ThreadId>,
+}
+
+impl Lines {
+    fn push(&'static self, line: &[u8]) {
+        let mut queue = self.queue.lock();
+        if queue
+            .last
+            .is_some_and(|last| last != thread::current().id())
+        {
+            return;
+        }
+        if queue.pending.len() + line.len() <= CAPACITY {
+            queue.pending.extend_from_slice(line);
+        } else {
+            queue.lost += 1;
+        }
+        if !queue.has_writer {
+            let writer = thread::Builder::new().name("kvs-stderr".to_owned());
+            queue.has_writer = writer.spawn(|| self.write()).is_ok();
+        }
+        drop(queue);
+        self.is_changed.notify_all();
+    }
+
+    /// Writes all lines that are pushed, for ever.
+    fn write(&self) {
+        let mut queue = self.queue.lock();
+        loop {
+            while queue.pending.is_empty() {
+                self.is_changed.wait(&mut queue);
+            }
+            write_pending(&mut queue);
+            self.is_changed.notify_all();
+        }
+    }
+
+    /// Waits until all lines are written, or until stderr has not taken them for that long.
+    fn flush(&self, patience: Duration) {
+        let mut queue = self.queue.lock();
+        let deadline = queue.writing_since.unwrap_or_else(Instant::now) + patience;
+        while !queue.pending.is_empty() || queue.writing_since.is_some() {
+            if !queue.has_writer {
+                // The system has no thread for us. What is left to do is to write here.
+                write_pending(&mut queue);
+            } else if self.is_changed.wait_until(&mut queue, deadline).timed_out() {
+                return;
+            }
+        }
+    }
+}
+
+/// Writes what is pending, and unlocks the queue meanwhile.
+fn write_pending(queue: &mut MutexGuard<'_, Queue>) {
+    let lines = mem::take(&mut queue.pending);
+    // Lines are lost while the queue is full, so these came after all that are in it now.
+    let lost = mem::take(&mut queue.lost);
+    queue.writing_since = Some(Instant::now());
+    let lost_again = MutexGuard::unlocked(queue, || {
+        let failed = write_lines(&lines);
+        if lost == 0 {
+            return failed;
+        }
+        let report = format!("{lost} log lines were lost: stderr did not take them\n");
+        match write_lines(report.as_bytes()) {
+            0 => failed,
+            _ => failed + lost,
+        }
+    });
+    queue.writing_since = None;
+    queue.lost += lost_again;
+}
+
+/// Writes lines to stderr, and returns the number of those that it refused.
+fn write_lines(mut lines: &[u8]) -> u64 {
+    let mut stderr = io::stderr();
+    while !lines.is_empty() {
+        match stderr.write(lines) {
+            Ok(0) => break,
+            Ok(written) => lines = &lines[written..],
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => thread::sleep(PAUSE),
+            Err(_) => break,
+        }
+    }
+    lines.iter().filter(|byte| **byte == b'\n').count() as u64
+}
+
+/// Puts one line on its way to stderr.
+pub(crate) fn print(line: impl Display) {
+    LINES.push(format!("{line}\n").as_bytes());
+}
+
+/// Reports panics on stderr, also those of threads that must not wait for it.
+pub(crate) fn report_panics() {
+    panic::set_hook(Box::new(|panic| {
+        let thread = thread::current();
+        let name = thread.name().unwrap_or("<unnamed>");
+        let backtrace = Backtrace::capture();
+        if backtrace.status() == BacktraceStatus::Captured {
+            print(format_args!("thread '{name}' {panic}\n{backtrace}"));
+        } else {
+            print(format_args!("thread '{name}' {panic}"));
+        }
+        // A panic may be the end of the process, without a further word.
+        LINES.flush(PANIC_PATIENCE);
+    }));
+}
+
+/// Lets the calling thread have the last word: no line of another thread comes after those that
+/// `say` logs, and after them the process ends with this exit code.
+pub(crate) fn exit(code: i32, say: impl FnOnce()) -> ! {
+    LINES.queue.lock().last = Some(thread::current().id());
+    say();
+    // It may be another logger than ours.
+    log::logger().flush();
+    process::exit(code);
+}
+
+/// Gives the lines that are still pending a moment when it is dropped, which is the last thing that
+/// a program does, be it because of a panic.
+pub(crate) struct FlushOnDrop;
+
+impl Drop for FlushOnDrop {
+    fn drop(&mut self) {
+        LINES.flush(PATIENCE);
+    }
+}
+
+/// Has the log lines of this process go to stderr. `RUST_LOG` chooses which; without it, they are
+/// those of the level `info` and above.
+///
+/// No thread waits for stderr when it logs. If stderr does not take the lines, some of them are lost,
+/// and a line says how many.
+pub fn log_to_stderr() {
+    let mut filter = env_filter::Builder::new();
+    let wanted = env::var("RUST_LOG");
+    if let Err(error) = filter.try_parse(wanted.as_deref().unwrap_or(DEFAULT_FILTER)) {
+        print(format_args!("going on without RUST_LOG: {error}"));
+        filter.parse(DEFAULT_FILTER);
+    }
+    let filter = filter.build();
+    let has_colors = io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none();
+    let style = env::var("RUST_LOG_STYLE");
+    let style = style.unwrap_or_else(|_| if has_colors { "always" } else { "never" }.to_owned());
+    let format = env_logger::Builder::new()
+        .filter_level(LevelFilter::Trace)
+        .parse_write_style(&style)
+        .target(Target::Pipe(Box::new(ToQueue)))
+        .build();
+    log::set_max_level(filter.filter());
+    // It fails if the process has a logger already. Then that one stays.
+    let _ = log::set_boxed_logger(Box::new(StderrLogger { filter, format }));
+}
+
+struct StderrLogger {
+    filter: Filter,
+    format: Logger,
+}
+
+impl Log for StderrLogger {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        self.filter.enabled(metadata)
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if self.filter.matches(record) {
+            self.format.log(record);
+        }
+    }
+
+    fn flush(&self) {
+        LINES.flush(PATIENCE);
+    }
+}
+
+/// Where the logger writes each record as one piece.
+struct ToQueue;
+
+impl Write for ToQueue {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        LINES.push(line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
