@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 /// A directory that one store has to itself.
 pub trait Directory: Debug + Send + Sync {
-    /// Where it is, for messages.
+    /// Where it was when it was opened. For messages: names are not resolved against this path.
     fn path(&self) -> &Path;
 
     /// The names of the files in it, in any order. Those that are not UTF-8 are left out.

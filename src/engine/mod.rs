@@ -9,6 +9,7 @@ mod data_dir;
 pub mod files;
 mod future;
 mod kvs;
+mod open_dir;
 mod sled;
 mod tokio_fs;
 

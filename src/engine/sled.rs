@@ -1,6 +1,6 @@
 //! sled behind the engine's interface.
 
-use std::fs::File;
+use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -58,7 +58,8 @@ impl<P: ThreadPool> SledKvsEngine<P> {
             SyncLevel::Always | SyncLevel::Never => None,
             SyncLevel::EverySec => Some(1000),
         };
-        let config = sled::Config::new().path(dir.path());
+        // sled opens files by their paths, also later on.
+        let config = sled::Config::new().path(dir.path_of_descriptor());
         let db = config.flush_every_ms(flush_every_ms).open()?;
         let handle = Arc::new(Handle {
             jobs: Some(WaitGroup::new()),
@@ -125,9 +126,17 @@ struct SledDir(DataDir);
 
 impl Drop for SledDir {
     fn drop(&mut self) {
-        let released = File::open(self.0.path().join("db")).and_then(|file| file.lock());
-        if let Err(error) = released {
-            warn!("sled may still have {:?} open: {error}", self.0.path());
+        let wait = || -> io::Result<()> {
+            let file = self.0.open_file("db")?;
+            file.lock()?;
+            // Closing would leave the lock to a child process that is just being started.
+            file.unlock()
+        };
+        match wait() {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                warn!("sled may still have {:?} open: {error}", self.0.path());
+            }
+            _ => {}
         }
     }
 }
