@@ -11,6 +11,11 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
+use log::warn;
+
+use super::SyncLevel;
+use crate::error::{KvsError, Result};
+
 /// A directory that one store has to itself.
 pub trait Directory: Debug + Send + Sync {
     /// Where it was when it was opened. For messages: names are not resolved against this path.
@@ -56,7 +61,8 @@ pub trait Directory: Debug + Send + Sync {
     ///
     /// # Errors
     ///
-    /// What the system reports; then nobody can tell what would survive.
+    /// [`io::ErrorKind::Unsupported`] if the file system never does that. Otherwise what the system
+    /// reports; then nobody can tell what would survive.
     fn sync(&self) -> io::Result<()>;
 
     /// What the machine calls the time since it was last started, or nothing where it does not
@@ -134,6 +140,35 @@ pub trait File: Debug + Send + Sync {
             }
         }
         Ok(())
+    }
+}
+
+/// Refuses a directory whose names cannot be synced if `sync` promises that they are. At the other
+/// levels it is a warning: a power cut may take a new file, and so more than the last second.
+///
+/// # Errors
+///
+/// [`KvsError::Io`] if so, and if syncing the directory fails in another way.
+pub fn check_sync(dir: &dyn Directory, sync: SyncLevel) -> Result<()> {
+    let path = dir.path();
+    match dir.sync() {
+        Err(error) if error.kind() != io::ErrorKind::Unsupported => {
+            Err(KvsError::io(format_args!("sync {path:?}"))(error))
+        }
+        Err(_) if sync == SyncLevel::Always => {
+            let reason = "its file system cannot sync directories; use another directory, or another --sync level";
+            let error = io::Error::new(io::ErrorKind::Unsupported, reason);
+            Err(KvsError::io(format_args!(
+                "keep the promise of --sync always in {path:?}"
+            ))(error))
+        }
+        Err(_) => {
+            warn!(
+                "the file system of {path:?} cannot sync directories: a power cut may lose new files"
+            );
+            Ok(())
+        }
+        Ok(()) => Ok(()),
     }
 }
 

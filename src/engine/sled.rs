@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crossbeam_utils::sync::WaitGroup;
 use log::warn;
 
-use super::files::Directory;
+use super::files::{Directory, check_sync};
 use super::{DataDir, EngineFuture, EngineKind, EngineStats, KvsEngine, SyncLevel};
 use crate::error::{KvsError, Result};
 use crate::thread_pool::ThreadPool;
@@ -58,6 +58,7 @@ impl<P: ThreadPool> SledKvsEngine<P> {
             SyncLevel::Always | SyncLevel::Never => None,
             SyncLevel::EverySec => Some(1000),
         };
+        check_sync(&dir, sync)?;
         // sled opens files by their paths, also later on.
         let config = sled::Config::new().path(dir.path_of_descriptor());
         let db = config.flush_every_ms(flush_every_ms).open()?;

@@ -466,8 +466,11 @@ impl Listing {
 
 /// Makes the names of the files as durable as what is in them.
 pub(super) fn sync_names(dir: &dyn Directory) -> Result<()> {
-    dir.sync()
-        .map_err(KvsError::io(format_args!("sync {:?}", dir.path())))
+    match dir.sync() {
+        // The file system never does that. Opening the store has said so.
+        Err(error) if error.kind() == io::ErrorKind::Unsupported => Ok(()),
+        synced => synced.map_err(KvsError::io(format_args!("sync {:?}", dir.path()))),
+    }
 }
 
 /// Unlinks a file of the log, where it is there.
