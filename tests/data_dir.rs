@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::SystemTime;
 
-use assert_cmd::assert::OutputAssertExt;
+use assert_cmd::assert::{Assert, OutputAssertExt};
 use assert_cmd::cargo::cargo_bin;
 use common::{ServerProcess, Wire};
 use futures::Future;
@@ -288,6 +288,61 @@ impl Somebody {
 
 fn chmod(path: &Path, mode: u32) {
     fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+}
+
+/// Runs `kvs-server` on a data directory, without serving it.
+fn check(mut command: Command, how: &[&str], dir: &Path) -> Assert {
+    command.args(how).arg("--data-dir").arg(dir).assert()
+}
+
+fn newest_segment(dir: &Path) -> PathBuf {
+    let segments = files(dir).into_keys();
+    let segments = segments.filter(|path| path.extension() == Some("segment".as_ref()));
+    segments.max().unwrap()
+}
+
+fn damage(segment: &Path) {
+    let mut bytes = fs::read(segment).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(segment, bytes).unwrap();
+}
+
+#[test]
+fn a_repair_leaves_files_with_the_owner_and_the_mode_of_those_that_they_replace() {
+    let user = Somebody::new();
+    let data = user.path("data");
+    write(&kvs(&data).unwrap(), "it");
+    let damaged = newest_segment(&data);
+    damage(&damaged);
+    fs::write(data.join("kvs-engine"), "kvt\n").unwrap();
+    user.own(&data);
+    for file in files(&data).keys() {
+        user.own(file);
+        chmod(file, 0o640);
+    }
+    let (owner, before) = (fs::metadata(&data).unwrap().uid(), files(&data));
+    let program = || Command::new(cargo_bin!("kvs-server"));
+    check(program(), &["--repair"], &data).success();
+    let after = files(&data);
+    assert!(
+        after
+            .keys()
+            .any(|file| !before.contains_key(file) && *file > damaged)
+    );
+    assert!(
+        after
+            .keys()
+            .any(|file| file.to_str().unwrap().ends_with(".damaged1"))
+    );
+    for file in after.keys() {
+        let metadata = file.metadata().unwrap();
+        assert_eq!(
+            (metadata.uid(), metadata.mode() & 0o777),
+            (owner, 0o640),
+            "{file:?}"
+        );
+    }
 }
 
 #[test]

@@ -200,6 +200,10 @@ impl Directory for DataDir {
         self.dir.remove(name)
     }
 
+    fn copy_access(&self, from: &str, to: &str) -> io::Result<()> {
+        self.dir.copy_access(from, to)
+    }
+
     fn sync(&self) -> io::Result<()> {
         self.dir.sync()
     }

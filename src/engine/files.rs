@@ -57,6 +57,16 @@ pub trait Directory: Debug + Send + Sync {
     /// What the system reports.
     fn remove(&self, name: &str) -> io::Result<()>;
 
+    /// Gives the file `to` the owner and the mode of the file `from`, as far as this process may.
+    /// Directories without owners and modes need not do anything.
+    ///
+    /// # Errors
+    ///
+    /// What the system reports, other than that the process may not.
+    fn copy_access(&self, _from: &str, _to: &str) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Waits until what was created, renamed and removed so far would survive a power cut.
     ///
     /// # Errors

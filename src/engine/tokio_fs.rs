@@ -139,6 +139,10 @@ impl Directory for TokioDir {
         self.0.remove(name)
     }
 
+    fn copy_access(&self, from: &str, to: &str) -> io::Result<()> {
+        self.0.copy_access(from, to)
+    }
+
     fn sync(&self) -> io::Result<()> {
         self.0.sync()
     }

@@ -592,6 +592,9 @@ impl Survey {
         };
         let salt = salt.unwrap_or_else(random_salt);
         let output = Segment::create(dir, newest + 1, origin, salt)?;
+        if let Some(replaced) = self.segments.keys().next_back() {
+            output.copy_access(dir, *replaced)?;
+        }
         let (mut bytes, mut len) = (Vec::new(), HEADER_LEN);
         for (sequence, place) in alive {
             let segment = &self.segments[&place.generation];

@@ -94,6 +94,15 @@ impl Segment {
         })
     }
 
+    /// Gives the segment, which is not published yet, the owner and the mode of the segment `like`.
+    pub(super) fn copy_access(&self, dir: &dyn Directory, like: Generation) -> Result<()> {
+        dir.copy_access(&name(like), &unfinished(&name(self.generation)))
+            .map_err(KvsError::io(format_args!(
+                "give {:?} its owner and mode",
+                self.path
+            )))
+    }
+
     /// Completes the segment, which is `len` bytes long, with its header.
     pub(super) fn complete(&self, len: u64) -> Result<()> {
         self.write(&self.header(len), 0)
@@ -358,6 +367,8 @@ impl Segment {
         let path = dir.path().join(&name);
         let copy = || {
             let copy = dir.create(&unfinished(&name))?;
+            // Before anything is in it: others may read it until then.
+            dir.copy_access(&self::name(self.generation), &unfinished(&name))?;
             let mut offset = start;
             while offset < end {
                 // What cannot be read is left out, as zeros.
