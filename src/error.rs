@@ -84,6 +84,16 @@ pub enum KvsError {
         dir: PathBuf,
     },
 
+    /// A store wrote to a directory while it was being looked over.
+    #[fail(
+        display = "{:?} was changed while it was being read: stop the server that uses it, and try again",
+        dir
+    )]
+    Changed {
+        /// The directory.
+        dir: PathBuf,
+    },
+
     /// A directory that was looked over is damaged.
     #[fail(
         display = "{:?} is damaged in {} place(s): kvs-server --repair saves what is sound",

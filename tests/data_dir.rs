@@ -20,9 +20,11 @@ use assert_cmd::assert::{Assert, OutputAssertExt};
 use assert_cmd::cargo::cargo_bin;
 use common::{ServerProcess, Wire};
 use futures::Future;
-use kvs::engine::{DataDir, EngineKind, KvStoreOptions, SyncLevel};
+use kvs::engine::{DataDir, EngineKind, KvStoreOptions, ReadOnlyDir, SyncLevel, verify};
 use kvs::thread_pool::SharedQueueThreadPool;
 use kvs::{KvStore, KvsEngine, KvsError, Result, SledKvsEngine, TokioFsEngine};
+use predicates::prelude::*;
+use predicates::str::contains;
 use tempfile::TempDir;
 
 type Pool = SharedQueueThreadPool;
@@ -66,6 +68,12 @@ fn expect_written(store: &impl KvsEngine, whose: &str) {
         let got = store.get(key(n)).wait().unwrap();
         assert_eq!(got, Some(value(whose, n)), "{whose}");
     }
+}
+
+fn names(dir: &Path) -> impl Iterator<Item = PathBuf> {
+    fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
 }
 
 /// The files below a directory, with what is in them and when that was written.
@@ -245,6 +253,33 @@ fn a_closed_store_is_free_at_once_while_processes_are_started() {
     });
 }
 
+#[test]
+fn a_server_that_comes_while_its_directory_is_verified_is_let_in_and_is_no_damage() {
+    let dir = tempfile::tempdir().unwrap();
+    write(&kvs(dir.path()).unwrap(), "before");
+    let read = ReadOnlyDir::open(dir.path()).unwrap();
+    let mut store = None;
+    let report = verify(&read, &mut |_, _| {
+        store.get_or_insert_with(|| {
+            let store = kvs(dir.path()).unwrap();
+            write(&store, "meanwhile");
+            store
+        });
+    });
+    assert!(
+        matches!(report, Err(KvsError::Changed { .. })),
+        "{report:?}"
+    );
+    assert!(matches!(read.check_unused(), Err(KvsError::Locked { .. })));
+    assert!(matches!(
+        ReadOnlyDir::open(dir.path()),
+        Err(KvsError::Locked { .. })
+    ));
+    drop(store);
+    read.check_unused().unwrap();
+    assert!(verify(&read, &mut |_, _| {}).unwrap().is_sound());
+}
+
 /// A user who is not root, if this process can become one, and a directory and programs for him.
 struct Somebody {
     home: TempDir,
@@ -306,6 +341,56 @@ fn damage(segment: &Path) {
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     fs::write(segment, bytes).unwrap();
+}
+
+#[test]
+fn verify_needs_no_more_than_to_read_and_changes_nothing() {
+    let user = Somebody::new();
+    let data = user.path("data");
+    write(&kvs(&data).unwrap(), "it");
+    for is_damaged in [false, true] {
+        let newest = newest_segment(&data);
+        if is_damaged {
+            chmod(&newest, 0o644);
+            damage(&newest);
+        }
+        for file in files(&data).keys() {
+            chmod(file, 0o444);
+        }
+        chmod(&data, 0o555);
+        let before = files(&data);
+        let verified = check(user.server(), &["--verify"], &data);
+        if is_damaged {
+            let name = newest.to_str().unwrap().to_owned();
+            verified.code(1).stdout(contains(name));
+        } else {
+            verified.success().stdout(contains("sound"));
+        }
+        assert!(files(&data) == before, "changed by --verify");
+        chmod(&data, 0o755);
+    }
+    // Without the marker, as a partial backup has it.
+    fs::remove_file(data.join("kvs-engine")).unwrap();
+    check(user.server(), &["--verify"], &data)
+        .code(1)
+        .stdout(contains("damaged"));
+    assert!(!data.join("kvs-engine").exists());
+}
+
+#[test]
+fn verify_refuses_a_directory_in_use() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = ServerProcess::start(dir.path(), &[]);
+    fs::remove_file(dir.path().join("kvs-engine")).unwrap();
+    let mut wire = Wire::connect(server.addr);
+    wire.send(r#"{"Set":{"key":"k","value":"v"}}"#);
+    assert_eq!(wire.receive(), r#""Set""#);
+    let verified = check(
+        Command::new(cargo_bin!("kvs-server")),
+        &["--verify"],
+        dir.path(),
+    );
+    verified.code(1).stdout("").stderr(contains("in use"));
 }
 
 #[test]
@@ -413,5 +498,80 @@ fn a_path_need_not_be_utf_8() {
                 assert_eq!(server.stop("TERM"), Some(0));
             }
         }
+    }
+}
+
+#[test]
+fn a_report_shows_the_first_losses_and_all_of_them_if_asked_to() {
+    let dir = tempfile::tempdir().unwrap();
+    {
+        let store = options()
+            .dead_bytes(u64::MAX)
+            .open::<Pool>(dir.path(), 2)
+            .unwrap();
+        let is_hints = |path: &PathBuf| path.extension() == Some("hints".as_ref());
+        let mut n = 0;
+        // Hints are written in the background.
+        while names(dir.path()).filter(is_hints).count() < 5 {
+            store.set(format!("key{n}"), value("it", n)).wait().unwrap();
+            n += 1;
+            assert!(n < 10_000, "no hints");
+        }
+    }
+    // The hints still tell what was in them.
+    let mut cut = 0;
+    for file in files(dir.path()).keys() {
+        let is_sealed = file.with_extension("hints").exists();
+        if is_sealed && file.extension() == Some("segment".as_ref()) {
+            fs::File::options()
+                .write(true)
+                .open(file)
+                .unwrap()
+                .set_len(60)
+                .unwrap();
+            cut += 1;
+        }
+    }
+    assert!(cut >= 2, "{cut} segments with hints");
+    let run = |how: &[&str]| check(Command::new(cargo_bin!("kvs-server")), how, dir.path());
+    let lines = |assert: &Assert| {
+        let out = String::from_utf8(assert.get_output().stdout.clone()).unwrap();
+        out.lines().filter(|line| line.contains("is lost")).count()
+    };
+    let all = run(&["--verify", "--all"]).code(1);
+    let lost = lines(&all);
+    assert!(lost > 20, "{lost}");
+    let some = run(&["--verify"]).code(1);
+    assert!(lines(&some) <= 10);
+    let json = run(&["--verify", "--json"]).code(1);
+    let report: serde_json::Value = serde_json::from_slice(&json.get_output().stdout).unwrap();
+    let more = report["lost"].as_array().unwrap().len() - 10;
+    some.stdout(contains(format!(
+        "and {more} more losses (--all shows them)"
+    )));
+    all.stdout(contains("--all").not());
+    for count in ["segments", "records", "keys", "bytes"] {
+        assert!(report[count].is_u64(), "{count}");
+    }
+    assert!(report["torn"].is_null());
+    assert_eq!(report["kept"], serde_json::json!([]));
+    let place = &report["damage"][0];
+    assert!(place["file"].as_str().unwrap().ends_with(".segment"));
+    assert!(place["offset"].is_u64() && place["len"].is_u64() && place["reason"].is_string());
+    let losses = report["lost"].as_array().unwrap();
+    let value = losses.iter().find(|lost| lost["kind"] == "value").unwrap();
+    assert!(value["key"].as_str().unwrap().starts_with("key"));
+    assert_eq!(value["older_is_back"], false);
+
+    let json = run(&["--repair", "--json"]).success();
+    let report: serde_json::Value = serde_json::from_slice(&json.get_output().stdout).unwrap();
+    assert_eq!(report["kept"].as_array().unwrap().len(), cut);
+    let json = run(&["--verify", "--json"]).success();
+    let report: serde_json::Value = serde_json::from_slice(&json.get_output().stdout).unwrap();
+    assert_eq!(report["damage"], serde_json::json!([]));
+    for flag in ["--json", "--all"] {
+        run(&[flag])
+            .failure()
+            .stderr(contains("--verify").and(contains("--repair")));
     }
 }

@@ -213,6 +213,80 @@ impl Directory for DataDir {
     }
 }
 
+/// A data directory to read from, which is not claimed and which nothing is written to.
+///
+/// It can be one of another user, or on a file system that is mounted read-only.
+#[derive(Debug)]
+pub struct ReadOnlyDir(OpenDir);
+
+impl ReadOnlyDir {
+    /// Opens the directory `path`.
+    ///
+    /// # Errors
+    ///
+    /// [`KvsError::Locked`] if a store has it, [`KvsError::Io`] if it cannot be opened.
+    pub fn open(path: &Path) -> Result<ReadOnlyDir> {
+        let dir = OpenDir::open(path, false);
+        let dir = ReadOnlyDir(dir.map_err(KvsError::io(format_args!("open {path:?}")))?);
+        dir.check_unused()?;
+        Ok(dir)
+    }
+
+    /// Looks whether a store has claimed the directory by now.
+    ///
+    /// # Errors
+    ///
+    /// [`KvsError::Locked`] if so.
+    pub fn check_unused(&self) -> Result<()> {
+        let is_used = is_locked(self.0.names())
+            // By an older version, which locks the marker alone.
+            || self
+                .0
+                .open_file(MARKER, OFlags::RDONLY)
+                .is_ok_and(|marker| !is_shared(&marker) && is_locked(&marker));
+        if is_used {
+            Err(locked(&self.0))
+        } else {
+            Ok(())
+        }
+    }
+}
+
+impl Directory for ReadOnlyDir {
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn list(&self) -> io::Result<Vec<String>> {
+        self.0.list()
+    }
+
+    /// Opens a file for reading alone.
+    fn open(&self, name: &str) -> io::Result<Arc<dyn File>> {
+        Ok(Arc::new(self.0.open_file(name, OFlags::RDONLY)?))
+    }
+
+    fn create(&self, _: &str) -> io::Result<Arc<dyn File>> {
+        Err(ErrorKind::ReadOnlyFilesystem.into())
+    }
+
+    fn rename(&self, _: &str, _: &str) -> io::Result<()> {
+        Err(ErrorKind::ReadOnlyFilesystem.into())
+    }
+
+    fn remove(&self, _: &str) -> io::Result<()> {
+        Err(ErrorKind::ReadOnlyFilesystem.into())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn boot(&self) -> String {
+        boot()
+    }
+}
+
 /// Linux tells; elsewhere this is empty.
 fn boot() -> String {
     let id = fs::read_to_string("/proc/sys/kernel/random/boot_id");
@@ -229,6 +303,14 @@ fn locked(dir: &OpenDir) -> KvsError {
 fn cannot(act: &str, dir: &OpenDir) -> impl FnOnce(io::Error) -> KvsError + use<> {
     let marker = dir.path().join(MARKER);
     KvsError::io(format!("{act} {marker:?}"))
+}
+
+/// Whether another process or another store has the lock of `file`. A shared lock tells, which is
+/// given back at once, so that two who look do not take each other for a user.
+fn is_locked(file: &fs::File) -> bool {
+    let locked = file.try_lock_shared();
+    let _ = file.unlock();
+    matches!(locked, Err(TryLockError::WouldBlock))
 }
 
 /// Whether a file has other names, which may be in a copy of the directory.

@@ -2,7 +2,7 @@
 //!
 //! It is this narrow so that a test can put another one underneath: one that fails when told to,
 //! or that forgets at a simulated power cut what was not synced. [`DataDir`](super::DataDir) is
-//! the real one, and the only one that this crate brings.
+//! the real one, and [`ReadOnlyDir`](super::ReadOnlyDir) the same to read from.
 
 use std::fmt::Debug;
 use std::fs;
@@ -16,7 +16,7 @@ use log::warn;
 use super::SyncLevel;
 use crate::error::{KvsError, Result};
 
-/// A directory that one store has to itself.
+/// A directory that one store has to itself, or that is only read.
 pub trait Directory: Debug + Send + Sync {
     /// Where it was when it was opened. For messages: names are not resolved against this path.
     fn path(&self) -> &Path;

@@ -18,7 +18,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::data_dir::DataDir;
+pub use self::data_dir::{DataDir, ReadOnlyDir};
 pub use self::future::{EngineFuture, Together};
 pub use self::kvs::{
     Damage, KvStore, KvStoreOptions, Lost, Progress, Report, Torn, holds_log, repair, verify,
