@@ -419,6 +419,21 @@ mod tests {
     }
 
     #[test]
+    fn an_earlier_version_which_locks_the_marker_alone_is_refused_and_noticed() {
+        let path = tempfile::tempdir().unwrap();
+        drop(DataDir::claim(path.path(), EngineKind::Kvs).unwrap());
+        let marker = fs::File::open(path.path().join(MARKER)).unwrap();
+        marker.try_lock().unwrap();
+        let claim = DataDir::claim(path.path(), EngineKind::Kvs);
+        assert!(matches!(claim, Err(KvsError::Locked { .. })));
+        let read = ReadOnlyDir::open(path.path());
+        assert!(matches!(read, Err(KvsError::Locked { .. })));
+        marker.unlock().unwrap();
+        let _claim = DataDir::claim(path.path(), EngineKind::Kvs).unwrap();
+        assert!(matches!(marker.try_lock(), Err(TryLockError::WouldBlock)));
+    }
+
+    #[test]
     #[cfg(target_os = "linux")]
     fn a_directory_that_cannot_be_locked_has_the_lock_of_its_marker() {
         let path = tempfile::tempdir().unwrap();

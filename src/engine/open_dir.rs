@@ -8,7 +8,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{self, Path, PathBuf};
 
 use rustix::fs::{AtFlags, Dir, Gid, Mode, OFlags, Uid};
-use rustix::io::retry_on_intr;
+use rustix::io::{Errno, retry_on_intr};
 
 /// An open directory, and where it was when it was opened.
 #[derive(Debug)]
@@ -143,11 +143,17 @@ impl OpenDir {
         }
     }
 
+    fn is_removed(&self) -> bool {
+        // Not every file system counts the names of a directory, but then Linux does not list it.
+        let first = Dir::read_from(&self.names).map(|mut entries| entries.next());
+        rustix::fs::fstat(&self.names).is_ok_and(|stat| stat.st_nlink == 0)
+            || matches!(first, Ok(Some(Err(Errno::NOENT))))
+    }
+
     /// Without a name of its own a directory takes no new files, and the system says of each that
     /// it does not exist.
     fn explain(&self, error: io::Error) -> io::Error {
-        let is_removed = || rustix::fs::fstat(&self.names).is_ok_and(|stat| stat.st_nlink == 0);
-        if error.kind() == ErrorKind::NotFound && is_removed() {
+        if error.kind() == ErrorKind::NotFound && self.is_removed() {
             let words = "the data directory has been removed, and what is written there is lost";
             io::Error::new(ErrorKind::NotFound, words)
         } else {
