@@ -280,6 +280,27 @@ fn a_server_that_comes_while_its_directory_is_verified_is_let_in_and_is_no_damag
     assert!(verify(&read, &mut |_, _| {}).unwrap().is_sound());
 }
 
+#[test]
+fn a_reader_that_looks_for_a_store_keeps_none_out() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(DataDir::claim(dir.path(), EngineKind::Kvs).unwrap());
+    let is_done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !is_done.load(Ordering::Relaxed) {
+                    let opened = ReadOnlyDir::open(dir.path());
+                    assert!(matches!(opened, Ok(_) | Err(KvsError::Locked { .. })));
+                }
+            });
+        }
+        let claims = (0..5000).map(|_| DataDir::claim(dir.path(), EngineKind::Kvs).map(drop));
+        let refused = claims.filter(Result::is_err).count();
+        is_done.store(true, Ordering::Relaxed);
+        assert_eq!(refused, 0, "of 5000 claims");
+    });
+}
+
 /// A user who is not root, if this process can become one, and a directory and programs for him.
 struct Somebody {
     home: TempDir,

@@ -11,7 +11,7 @@ use rustix::fs::{Gid, OFlags, Uid};
 
 use super::EngineKind;
 use super::files::{Directory, File};
-use super::open_dir::{OpenDir, if_allowed};
+use super::open_dir::{OpenDir, if_allowed, try_lock};
 use crate::error::{KvsError, Result};
 
 /// The file that remembers which engine wrote a directory.
@@ -111,7 +111,7 @@ impl DataDir {
             part(&dir, &mut marker).map_err(cannot("write", &dir))?;
             marker = open().map_err(cannot("open", &dir))?;
         }
-        match marker.try_lock() {
+        match try_lock(&marker) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(locked(&dir)),
             Err(TryLockError::Error(error)) => return Err(cannot("lock", &dir)(error)),

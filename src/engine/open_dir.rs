@@ -6,6 +6,8 @@ use std::io::{self, ErrorKind};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{self, Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use rustix::fs::{AtFlags, Dir, Gid, Mode, OFlags, Uid};
 use rustix::io::{Errno, retry_on_intr};
@@ -52,7 +54,7 @@ impl OpenDir {
 
     /// Locks the directory, as long as it is open here.
     pub(super) fn try_lock(&self) -> Result<(), TryLockError> {
-        self.names.try_lock()
+        try_lock(&self.names)
     }
 
     /// Opens the file `name`. A new one gets the mode that the process gives to new files.
@@ -168,6 +170,23 @@ impl Drop for OpenDir {
         // it execs, it has a copy of the descriptor, and the lock with it.
         let _ = self.names.unlock();
     }
+}
+
+/// Locks a file, unless a store has it.
+///
+/// A reader has the lock, shared, for the moment in which it looks whether there is a store. That must
+/// not turn a store away, and so is waited for.
+pub(super) fn try_lock(file: &fs::File) -> Result<(), TryLockError> {
+    for _ in 0..100 {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) if file.try_lock_shared().is_ok() => {
+                file.unlock().map_err(TryLockError::Error)?;
+                thread::sleep(Duration::from_millis(1));
+            }
+            locked => return locked,
+        }
+    }
+    Err(TryLockError::WouldBlock)
 }
 
 /// Takes a change of owner or mode that the system refuses for no failure: only root gives files
