@@ -1,8 +1,9 @@
 //! The engines side by side, on one thread: `cargo bench --bench engines`.
 //!
-//! A write has about the same ahead of it everywhere: it is done before the disk has it, and a sync
-//! follows within about a second. With sled and redb that is in the memory of the process until
-//! then, with kvs and fjall in that of the system, so that a kill loses nothing.
+//! A write is done before the disk has it, and a sync follows within about a second. Until then kvs
+//! and fjall have it in the memory of the system, so that a kill loses nothing, and redb has it in
+//! that of the process. `SledKvsEngine` flushes before it answers, because sled would keep the write
+//! in the memory of the process, too; `cargo bench --bench engines -- flush` measures that alone.
 //!
 //! kvs and sled are behind their futures, where each call of sled's is a job on a pool; redb and
 //! fjall have their own interfaces, which block. Criterion measures them one after the other. The
@@ -20,9 +21,9 @@ use std::time::{Duration, Instant};
 
 use criterion::{BatchSize, Criterion};
 use fjall::{Keyspace, KeyspaceCreateOptions, PersistMode};
-use futures::Future;
-use kvs::engine::SyncLevel;
-use kvs::thread_pool::SharedQueueThreadPool;
+use futures::{Future, future};
+use kvs::engine::{EngineFuture, SyncLevel};
+use kvs::thread_pool::{SharedQueueThreadPool, ThreadPool};
 use kvs::{KvStore, KvsEngine, SledKvsEngine};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
@@ -43,6 +44,9 @@ const ENGINES: [(&str, Open); 4] = [
 
 /// The first argument of a process that only opens a store.
 const OPEN: &str = "open-and-get";
+
+/// The first argument if only the flushes of sled are to be measured.
+const FLUSH: &str = "flush";
 
 type Open = fn(&Path) -> Box<dyn Engine>;
 
@@ -200,10 +204,66 @@ fn open_and_get(mut arguments: impl Iterator<Item = String>) {
     print!("{}", micros(began));
 }
 
+/// Prints how many writes a second sled takes: by itself, and behind [`SledKvsEngine`].
+fn compare_flushes() {
+    type Set = Box<dyn Fn(String, String) -> EngineFuture<()>>;
+    const UNDER_WAY: [u32; 3] = [1, 50, 64];
+
+    let dirs = [(); 4].map(|()| tempfile::tempdir().unwrap());
+    let engine = |dir: &tempfile::TempDir, level| -> Set {
+        let engine = SledKvsEngine::<SharedQueueThreadPool>::open(dir.path(), level, 4);
+        let engine = engine.unwrap();
+        Box::new(move |key, value| KvsEngine::set(&engine, key, value))
+    };
+    let jobs = |dir: &tempfile::TempDir, flush: bool| -> Set {
+        let pool = SharedQueueThreadPool::new(4).unwrap();
+        let config = sled::Config::new().path(dir.path());
+        let db = config.flush_every_ms(Some(1000)).open().unwrap();
+        Box::new(move |key, value| {
+            let db = db.clone();
+            EngineFuture::spawn(&pool, move || {
+                db.insert(key, value.into_bytes())?;
+                if flush {
+                    db.flush()?;
+                }
+                Ok(())
+            })
+        })
+    };
+    let ways: [(&str, Set); 4] = [
+        ("sled, no flush", jobs(&dirs[0], false)),
+        ("sled, a flush each", jobs(&dirs[1], true)),
+        ("engine, everysec", engine(&dirs[2], SyncLevel::EverySec)),
+        ("engine, always", engine(&dirs[3], SyncLevel::Always)),
+    ];
+    let mut rates = [(); 4].map(|()| UNDER_WAY.map(|_| Vec::new()));
+    for _ in 0..9 {
+        for ((_, set), rates) in ways.iter().zip(&mut rates) {
+            for (under_way, rates) in UNDER_WAY.into_iter().zip(rates) {
+                let (began, mut sets) = (Instant::now(), 0);
+                while began.elapsed() < Duration::from_millis(200) {
+                    let together = (0..under_way).map(|n| set(key(n), value()));
+                    let together = future::join_all(together.collect::<Vec<_>>());
+                    together.wait().unwrap();
+                    sets += under_way;
+                }
+                rates.push(f64::from(sets) / began.elapsed().as_secs_f64());
+            }
+        }
+    }
+    println!("sets a second, {UNDER_WAY:?} under way (medians of 9):");
+    for ((name, _), rates) in ways.iter().zip(rates) {
+        let rates = rates.map(|rates| format!("{:10.0}", median(rates)));
+        println!("{name:18}{}", rates.concat());
+    }
+}
+
 fn main() {
     let mut arguments = env::args().skip(1);
-    if arguments.next().as_deref() == Some(OPEN) {
-        return open_and_get(arguments);
+    match arguments.next().as_deref() {
+        Some(OPEN) => return open_and_get(arguments),
+        Some(FLUSH) => return compare_flushes(),
+        _ => {}
     }
     // Criterion tells a test from a measurement in the same way.
     let has = |flag| env::args().any(|arg| arg == flag);

@@ -8,10 +8,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::ffi::OsStrExt;
 use std::process::ExitCode;
 
+use failure::{Error, ResultExt};
 use structopt::StructOpt;
 use structopt::clap::{AppSettings, ErrorKind};
-
-use crate::error::{KvsError, Result};
 
 /// The address that both programs use where none is given.
 ///
@@ -41,9 +40,9 @@ fn find_bad_text(args: &[OsString]) -> Option<&OsString> {
     None
 }
 
-/// Runs a program: reads its arguments as `T`, and turns an error into one line on stderr and an
-/// exit code of 1.
-pub fn main<T: StructOpt>(run: impl FnOnce(T) -> Result<()>) -> ExitCode {
+/// Runs a program: reads its arguments as `T`, and turns an error, with its contexts, into one line
+/// on stderr and an exit code of 1.
+pub fn main<T: StructOpt>(run: impl FnOnce(T) -> Result<(), Error>) -> ExitCode {
     if let Some(argument) = find_bad_text(&env::args_os().collect::<Vec<_>>()) {
         let paths = PATH_FLAGS.join(" and ");
         return fail(format_args!(
@@ -66,7 +65,10 @@ pub fn main<T: StructOpt>(run: impl FnOnce(T) -> Result<()>) -> ExitCode {
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(error),
+        Err(error) => {
+            let contexts: Vec<_> = error.iter_chain().map(ToString::to_string).collect();
+            fail(contexts.join(": "))
+        }
     }
 }
 
@@ -74,12 +76,13 @@ pub fn main<T: StructOpt>(run: impl FnOnce(T) -> Result<()>) -> ExitCode {
 ///
 /// # Errors
 ///
-/// [`KvsError::Io`] where nobody reads it, as at the closed end of a pipe.
-pub fn print(line: impl Display) -> Result<()> {
+/// If stdout is closed, as at the end of a pipe that nothing reads any more.
+pub fn print(line: impl Display) -> Result<(), Error> {
     let mut stdout = io::stdout().lock();
     writeln!(stdout, "{line}")
         .and_then(|()| stdout.flush())
-        .map_err(KvsError::io("print the answer"))
+        .context("cannot print the answer")?;
+    Ok(())
 }
 
 fn fail(error: impl Display) -> ExitCode {

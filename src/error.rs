@@ -1,18 +1,14 @@
 //! What can go wrong, told to the person who has to do something about it.
 
-// `#[derive(Fail)]` writes its impls inside a function, which today's compiler dislikes.
-#![allow(non_local_definitions)]
-
+use std::error::Error;
 use std::fmt;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use failure::Fail;
-
 use crate::engine::EngineKind;
-use crate::protocol::{Kind, Response};
+use crate::protocol::{ErrorCode, Kind, Response};
 
 /// The result of everything in this crate that can fail.
 pub type Result<T> = std::result::Result<T, KvsError>;
@@ -20,17 +16,21 @@ pub type Result<T> = std::result::Result<T, KvsError>;
 /// Every error of this crate.
 ///
 /// Each one prints as a single line that says what happened, to which file, key or address, and
-/// where it can, what to do. It is `Clone` because one broken connection fails every request that
-/// was waiting on it.
-#[derive(Debug, Clone, Fail)]
+/// if possible, what to do. The line is complete: it contains the message of the
+/// [`source`](Error::source), which is there for programs that want to look at the
+/// [`io::Error`] itself. A program that prints the whole chain prints that message twice.
+///
+/// It is `Clone` because one broken connection fails every request that was waiting on it.
+///
+/// The operator `?` converts it to `Box<dyn Error + Send + Sync>` and to the error types that take
+/// any standard error, such as those of `anyhow`, `eyre` and `failure`.
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum KvsError {
     /// The key to be removed is not there.
-    #[fail(display = "Key not found")]
     KeyNotFound,
 
     /// The operating system refused something.
-    #[fail(display = "cannot {}: {}", action, source)]
     Io {
         /// What was being done, to which file or address: completes "cannot …".
         action: String,
@@ -39,10 +39,6 @@ pub enum KvsError {
     },
 
     /// There is no room on the disk, or no more of it for this user.
-    #[fail(
-        display = "cannot {}: {}; make room there, reading goes on meanwhile",
-        action, source
-    )]
     StorageFull {
         /// What was being done, to which file: completes "cannot …".
         action: String,
@@ -51,20 +47,12 @@ pub enum KvsError {
     },
 
     /// The data directory already has a user.
-    #[fail(
-        display = "{:?} is in use by another process or another store: stop that one first, or choose another directory",
-        dir
-    )]
     Locked {
         /// The data directory.
         dir: PathBuf,
     },
 
     /// The data directory holds the data of another engine.
-    #[fail(
-        display = "{:?} was written by the engine {}, not by {}: choose --engine {}, or another directory",
-        dir, found, asked, found
-    )]
     WrongEngine {
         /// The data directory.
         dir: PathBuf,
@@ -74,43 +62,13 @@ pub enum KvsError {
         asked: EngineKind,
     },
 
-    /// The directory to be looked over holds no log.
-    #[fail(
-        display = "{:?} is no data directory of the engine kvs, and no other can be looked over: name one with --data-dir",
-        dir
-    )]
-    NoLog {
-        /// The directory.
-        dir: PathBuf,
-    },
-
     /// A store wrote to a directory while it was being looked over.
-    #[fail(
-        display = "{:?} was changed while it was being read: stop the server that uses it, and try again",
-        dir
-    )]
     Changed {
         /// The directory.
         dir: PathBuf,
     },
 
-    /// A directory that was looked over is damaged.
-    #[fail(
-        display = "{:?} is damaged in {} place(s): kvs-server --repair saves what is sound",
-        dir, places
-    )]
-    Unsound {
-        /// The directory.
-        dir: PathBuf,
-        /// How many damaged places there are.
-        places: usize,
-    },
-
     /// What is on disk is not what was written there.
-    #[fail(
-        display = "{:?} is damaged at byte {}: {}; nothing was changed, kvs-server --verify tells more and --repair saves what is sound",
-        file, offset, reason
-    )]
     Damaged {
         /// The damaged file.
         file: PathBuf,
@@ -121,10 +79,6 @@ pub enum KvsError {
     },
 
     /// A file was written by a version of kvs that this one does not know.
-    #[fail(
-        display = "{:?} has format version {}, and this kvs reads version {}: use the kvs that wrote it",
-        file, found, supported
-    )]
     UnknownVersion {
         /// The file.
         file: PathBuf,
@@ -135,10 +89,6 @@ pub enum KvsError {
     },
 
     /// A key or a value is longer than a record can hold, or a request than a frame.
-    #[fail(
-        display = "the {} is {} bytes long, and at most {} are allowed",
-        what, len, max
-    )]
     TooLarge {
         /// `"key"`, `"value"` or `"request"`.
         what: &'static str,
@@ -149,56 +99,37 @@ pub enum KvsError {
     },
 
     /// A token for authentication cannot be used.
-    #[fail(display = "the token for authentication cannot be used: {}", reason)]
     BadToken {
         /// Why not, and what to do.
         reason: String,
     },
 
     /// Only this machine may connect to a server that wants no token.
-    #[fail(
-        display = "anybody could connect to {} and nobody would need a token: listen on 127.0.0.1, or give a file with a token (--auth-token-file)",
-        addr
-    )]
     Unprotected {
         /// The address that was asked for.
         addr: SocketAddr,
     },
 
     /// A thread pool of no threads would never run a job.
-    #[fail(display = "a thread pool needs at least one thread")]
     NoThreads,
 
     /// The engine gave a request up: the job that worked on it panicked, or a write before it
     /// left the log in an unknown state.
-    #[fail(
-        display = "the engine stopped before this request was done: {}",
-        reason
-    )]
     EngineStopped {
         /// Why, as far as it is known.
         reason: String,
     },
 
     /// sled failed.
-    #[fail(display = "sled: {}", _0)]
     Sled(sled::Error),
 
     /// A value in the sled database is not UTF-8, so this crate did not write it.
-    #[fail(
-        display = "the value of key {:?} in the sled database is not UTF-8",
-        key
-    )]
     NotUtf8 {
         /// The key.
         key: String,
     },
 
     /// No connection could be made.
-    #[fail(
-        display = "cannot connect to {}: {}; is kvs-server running there?",
-        addr, source
-    )]
     Connect {
         /// The address that was tried.
         addr: SocketAddr,
@@ -207,7 +138,6 @@ pub enum KvsError {
     },
 
     /// A connection that had been made failed, and with it every request still waiting on it.
-    #[fail(display = "the connection to {} failed: {}", addr, cause)]
     Connection {
         /// The address of the server.
         addr: SocketAddr,
@@ -216,10 +146,9 @@ pub enum KvsError {
     },
 
     /// The server answered with an error that is not one of the above.
-    #[fail(display = "the server refused the request: {} ({})", message, code)]
     Server {
-        /// The server's code, one of those in `docs/protocol.md` or a newer one.
-        code: String,
+        /// The server's code, for programs.
+        code: ErrorCode,
         /// The server's own words.
         message: String,
     },
@@ -242,30 +171,129 @@ impl KvsError {
     }
 }
 
+impl fmt::Display for KvsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            KvsError::KeyNotFound => f.write_str("Key not found"),
+            KvsError::Io { action, source } => write!(f, "cannot {action}: {source}"),
+            KvsError::StorageFull { action, source } => write!(
+                f,
+                "cannot {action}: {source}; make room there, reading goes on meanwhile"
+            ),
+            KvsError::Locked { dir } => write!(
+                f,
+                "{dir:?} is in use by another process or another store: stop that one first, or \
+                 choose another directory"
+            ),
+            KvsError::WrongEngine { dir, found, asked } => write!(
+                f,
+                "{dir:?} was written by the engine {found}, not by {asked}: choose that one, or \
+                 another directory"
+            ),
+            KvsError::Changed { dir } => write!(
+                f,
+                "{dir:?} was changed while it was being read: stop the server that uses it, and try again"
+            ),
+            KvsError::Damaged {
+                file,
+                offset,
+                reason,
+            } => write!(
+                f,
+                "{file:?} is damaged at byte {offset}: {reason}; nothing was changed, kvs-server \
+                 --verify tells more and --repair saves what is sound"
+            ),
+            KvsError::UnknownVersion {
+                file,
+                found,
+                supported,
+            } => write!(
+                f,
+                "{file:?} has format version {found}, and this kvs reads version {supported}: use \
+                 the kvs that wrote it"
+            ),
+            KvsError::TooLarge { what, len, max } => write!(
+                f,
+                "the {what} is {len} bytes long, and at most {max} are allowed"
+            ),
+            KvsError::BadToken { reason } => {
+                write!(f, "the token for authentication cannot be used: {reason}")
+            }
+            KvsError::Unprotected { addr } => write!(
+                f,
+                "refusing to listen on {addr} without a token: anyone could connect; listen \
+                 on 127.0.0.1, or give a token"
+            ),
+            KvsError::NoThreads => f.write_str("a thread pool needs at least one thread"),
+            KvsError::EngineStopped { reason } => {
+                write!(
+                    f,
+                    "the engine stopped before this request was done: {reason}"
+                )
+            }
+            KvsError::Sled(source) => write!(f, "sled: {source}"),
+            KvsError::NotUtf8 { key } => {
+                write!(
+                    f,
+                    "the value of key {key:?} in the sled database is not UTF-8"
+                )
+            }
+            KvsError::Connect { addr, source } => write!(
+                f,
+                "cannot connect to {addr}: {source}; is kvs-server running there?"
+            ),
+            KvsError::Connection { addr, cause } => {
+                write!(f, "the connection to {addr} failed: {cause}")
+            }
+            KvsError::Server { code, message } => {
+                write!(f, "the server refused the request: {message} ({code})")
+            }
+        }
+    }
+}
+
+impl Error for KvsError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            // The error itself and not its `Arc`, so that `downcast_ref::<io::Error>` finds it.
+            KvsError::Io { source, .. }
+            | KvsError::StorageFull { source, .. }
+            | KvsError::Connect { source, .. } => Some(&**source),
+            KvsError::Sled(source) => Some(source),
+            KvsError::Connection { cause, .. } => Some(cause),
+            _ => None,
+        }
+    }
+}
+
+/// For `?` where the error itself is all that is known. Where the file or the address is known,
+/// [`KvsError::io`] names it.
+impl From<io::Error> for KvsError {
+    fn from(error: io::Error) -> KvsError {
+        KvsError::io("complete an I/O operation")(error)
+    }
+}
+
 impl From<sled::Error> for KvsError {
     fn from(error: sled::Error) -> KvsError {
         KvsError::Sled(error)
     }
 }
 
-/// What ended a connection, or broke the protocol on it. Seen from either side.
-#[derive(Debug, Clone, Fail)]
+/// What ended a client's connection, or broke the protocol on it.
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum ConnectionError {
     /// The socket failed.
-    #[fail(display = "{}", _0)]
     Io(Arc<io::Error>),
 
     /// The peer closed the connection while an answer was due.
-    #[fail(display = "closed by the peer")]
     Closed,
 
     /// The peer closed the connection in the middle of a frame.
-    #[fail(display = "closed by the peer in the middle of a frame")]
     Truncated,
 
     /// A frame is longer than this side takes.
-    #[fail(display = "a frame of {} bytes, and at most {} are allowed", len, max)]
     FrameTooLong {
         /// Its length in bytes, without the length prefix.
         len: usize,
@@ -274,14 +302,9 @@ pub enum ConnectionError {
     },
 
     /// A frame's bytes are not JSON, or not JSON of the expected form.
-    #[fail(display = "a frame that is not understood: {}", _0)]
     BadFrame(String),
 
     /// The reply answers another kind of request.
-    #[fail(
-        display = "a reply of the wrong kind: expected {}, got {}",
-        expected, got
-    )]
     WrongReply {
         /// The kind of reply that was due.
         expected: Kind,
@@ -290,42 +313,17 @@ pub enum ConnectionError {
     },
 
     /// A reply arrived when none was due.
-    #[fail(display = "a reply that nobody asked for")]
     UnexpectedReply,
 
     /// The server closed the connection, and said why.
-    #[fail(display = "closed by the server: {} ({})", message, code)]
     Dismissed {
-        /// One of [`code`](crate::protocol::code), or of a later version.
-        code: String,
+        /// Why, for programs.
+        code: ErrorCode,
         /// A sentence, for people.
         message: String,
     },
 
-    /// The server has as many connections as it may.
-    #[fail(display = "too many connections, try again later")]
-    TooManyConnections,
-
-    /// The server's connections hold as much memory as they may.
-    #[fail(display = "the server has no memory to spare, try again later")]
-    Overloaded,
-
-    /// The peer took too long to finish a frame.
-    #[fail(display = "a frame that took too long to arrive")]
-    TooSlow,
-
-    /// The server wants a token first.
-    #[fail(
-        display = "the server wants a token before any other request (kvs-client takes it from --auth-token-file or KVS_AUTH_TOKEN)"
-    )]
-    NoToken,
-
-    /// The token is not the server's.
-    #[fail(display = "the token is not the right one")]
-    WrongToken,
-
     /// Nobody drives the connection any more: the runtime that did has shut down.
-    #[fail(display = "the runtime that drove it has shut down")]
     Abandoned,
 }
 
@@ -335,6 +333,44 @@ impl ConnectionError {
         match reply {
             Response::Err { code, message } => ConnectionError::Dismissed { code, message },
             _ => ConnectionError::UnexpectedReply,
+        }
+    }
+}
+
+impl fmt::Display for ConnectionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ConnectionError::Io(source) => source.fmt(f),
+            ConnectionError::Closed => f.write_str("closed by the peer"),
+            ConnectionError::Truncated => {
+                f.write_str("closed by the peer in the middle of a frame")
+            }
+            ConnectionError::FrameTooLong { len, max } => {
+                write!(f, "a frame of {len} bytes, and at most {max} are allowed")
+            }
+            ConnectionError::BadFrame(reason) => {
+                write!(f, "a frame that is not understood: {reason}")
+            }
+            ConnectionError::WrongReply { expected, got } => {
+                write!(
+                    f,
+                    "a reply of the wrong kind: expected {expected}, got {got}"
+                )
+            }
+            ConnectionError::UnexpectedReply => f.write_str("a reply that nobody asked for"),
+            ConnectionError::Dismissed { code, message } => {
+                write!(f, "closed by the server: {message} ({code})")
+            }
+            ConnectionError::Abandoned => f.write_str("the runtime that drove it has shut down"),
+        }
+    }
+}
+
+impl Error for ConnectionError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            ConnectionError::Io(source) => Some(&**source),
+            _ => None,
         }
     }
 }

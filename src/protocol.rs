@@ -4,11 +4,13 @@
 //! whole of it, with the bytes.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::fmt;
+use std::str::FromStr;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use serde::de::Error;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use tokio::codec::{Decoder, Encoder, Framed};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_serde_json::{ReadJson, WriteJson};
@@ -18,6 +20,9 @@ use crate::error::{ConnectionError, KvsError};
 
 /// The longest frame that either side takes or sends, in bytes, its length prefix not counted.
 pub const MAX_FRAME_LEN: usize = 16 * 1024 * 1024;
+
+/// The longest frame that a server takes before a client has shown its token.
+pub const MAX_TOKEN_FRAME: usize = 4096;
 
 /// Bytes of the length prefix.
 pub(crate) const PREFIX_LEN: usize = size_of::<u32>();
@@ -66,39 +71,114 @@ pub enum Response {
     Stats(Box<Stats>),
     /// To any request that failed.
     Err {
-        /// One of a closed set, for programs: see [`code`].
-        code: String,
+        /// Why, for programs.
+        code: ErrorCode,
         /// A sentence, for people.
         message: String,
     },
 }
 
-/// The codes of [`Response::Err`]. `docs/protocol.md` says what each means for the client.
-pub mod code {
-    /// The key to be removed is not there.
-    pub const KEY_NOT_FOUND: &str = "key_not_found";
-    /// The frame holds no request. The connection goes on.
-    pub const BAD_REQUEST: &str = "bad_request";
-    /// The frame is too long. The connection is closed after this reply.
-    pub const FRAME_TOO_LONG: &str = "frame_too_long";
-    /// The key or the value is too long for the engine.
-    pub const TOO_LARGE: &str = "too_large";
+/// Why the server refuses a request or a connection. `docs/protocol.md` says what each code means
+/// for the client.
+///
+/// In JSON it is a string, such as `"key_not_found"`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
+#[serde(from = "String")]
+#[non_exhaustive]
+pub enum ErrorCode {
+    /// The key to be removed does not exist.
+    KeyNotFound,
+    /// The frame holds no request. The connection stays open.
+    BadRequest,
+    /// The frame is too long. The server closes the connection after this reply.
+    FrameTooLong,
+    /// The key or the value is too long for the engine, or the reply for a frame.
+    TooLarge,
     /// The record on the server's disk is damaged.
-    pub const DAMAGED: &str = "damaged";
-    /// The server's disk is full. Reading goes on, and so does writing when there is room again.
-    pub const STORAGE_FULL: &str = "storage_full";
+    Damaged,
+    /// The server's disk is full. Reads succeed, and writes do when there is room again.
+    StorageFull,
     /// The server's disk failed.
-    pub const IO: &str = "io";
-    /// The server has as many connections as it may. The connection is closed after this reply.
-    pub const TOO_MANY_CONNECTIONS: &str = "too_many_connections";
-    /// The server has no memory to spare. The connection is closed after this reply.
-    pub const OVERLOADED: &str = "overloaded";
-    /// A frame took too long to arrive. The connection is closed after this reply.
-    pub const TOO_SLOW: &str = "too_slow";
-    /// The server wants another token, or one at all. The connection is closed after this reply.
-    pub const UNAUTHORIZED: &str = "unauthorized";
-    /// Anything else that the engine could not do.
-    pub const ENGINE: &str = "engine";
+    Io,
+    /// The server has as many connections as it may. It closes this one after this reply.
+    TooManyConnections,
+    /// The server has no memory to spare. It closes the connection after this reply.
+    Overloaded,
+    /// A frame took too long to arrive. The server closes the connection after this reply.
+    TooSlow,
+    /// The token is missing or wrong. The server closes the connection after this reply.
+    Unauthorized,
+    /// The engine failed for another reason.
+    Engine,
+    /// A code that this version of the crate does not know, as the server sent it.
+    Other(String),
+}
+
+impl ErrorCode {
+    /// Every code that this version knows.
+    pub const KNOWN: [ErrorCode; 12] = [
+        ErrorCode::KeyNotFound,
+        ErrorCode::BadRequest,
+        ErrorCode::FrameTooLong,
+        ErrorCode::TooLarge,
+        ErrorCode::Damaged,
+        ErrorCode::StorageFull,
+        ErrorCode::Io,
+        ErrorCode::TooManyConnections,
+        ErrorCode::Overloaded,
+        ErrorCode::TooSlow,
+        ErrorCode::Unauthorized,
+        ErrorCode::Engine,
+    ];
+
+    /// Returns the code as it is in JSON, without the quotes.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            ErrorCode::KeyNotFound => "key_not_found",
+            ErrorCode::BadRequest => "bad_request",
+            ErrorCode::FrameTooLong => "frame_too_long",
+            ErrorCode::TooLarge => "too_large",
+            ErrorCode::Damaged => "damaged",
+            ErrorCode::StorageFull => "storage_full",
+            ErrorCode::Io => "io",
+            ErrorCode::TooManyConnections => "too_many_connections",
+            ErrorCode::Overloaded => "overloaded",
+            ErrorCode::TooSlow => "too_slow",
+            ErrorCode::Unauthorized => "unauthorized",
+            ErrorCode::Engine => "engine",
+            ErrorCode::Other(code) => code,
+        }
+    }
+}
+
+impl fmt::Display for ErrorCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl From<String> for ErrorCode {
+    fn from(code: String) -> ErrorCode {
+        let mut known = ErrorCode::KNOWN.into_iter();
+        known
+            .find(|known| known.as_str() == code)
+            .unwrap_or(ErrorCode::Other(code))
+    }
+}
+
+impl FromStr for ErrorCode {
+    type Err = Infallible;
+
+    fn from_str(code: &str) -> Result<ErrorCode, Infallible> {
+        Ok(code.to_owned().into())
+    }
+}
+
+impl Serialize for ErrorCode {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
 }
 
 /// How a server is doing.
@@ -250,17 +330,18 @@ impl Response {
     /// [`KvsError::KeyNotFound`] or [`KvsError::Server`], as the reply says.
     pub fn into_done(self) -> crate::Result<()> {
         match self {
-            Response::Err { code, message } => Err(match code.as_str() {
-                code::KEY_NOT_FOUND => KvsError::KeyNotFound,
+            Response::Err { code, message } => Err(match code {
+                ErrorCode::KeyNotFound => KvsError::KeyNotFound,
                 _ => KvsError::Server { code, message },
             }),
             _ => Ok(()),
         }
     }
 
-    fn error(code: &str, message: impl ToString) -> Response {
+    /// The reply that says why there is no other.
+    pub(crate) fn error(code: ErrorCode, message: impl fmt::Display) -> Response {
         Response::Err {
-            code: code.to_owned(),
+            code,
             message: message.to_string(),
         }
     }
@@ -269,26 +350,12 @@ impl Response {
 impl From<KvsError> for Response {
     fn from(error: KvsError) -> Response {
         let code = match &error {
-            KvsError::KeyNotFound => code::KEY_NOT_FOUND,
-            KvsError::TooLarge { .. } => code::TOO_LARGE,
-            KvsError::Damaged { .. } => code::DAMAGED,
-            KvsError::StorageFull { .. } => code::STORAGE_FULL,
-            KvsError::Io { .. } => code::IO,
-            _ => code::ENGINE,
-        };
-        Response::error(code, error)
-    }
-}
-
-impl From<ConnectionError> for Response {
-    fn from(error: ConnectionError) -> Response {
-        let code = match &error {
-            ConnectionError::FrameTooLong { .. } => code::FRAME_TOO_LONG,
-            ConnectionError::TooManyConnections => code::TOO_MANY_CONNECTIONS,
-            ConnectionError::Overloaded => code::OVERLOADED,
-            ConnectionError::TooSlow => code::TOO_SLOW,
-            ConnectionError::NoToken | ConnectionError::WrongToken => code::UNAUTHORIZED,
-            _ => code::BAD_REQUEST,
+            KvsError::KeyNotFound => ErrorCode::KeyNotFound,
+            KvsError::TooLarge { .. } => ErrorCode::TooLarge,
+            KvsError::Damaged { .. } => ErrorCode::Damaged,
+            KvsError::StorageFull { .. } => ErrorCode::StorageFull,
+            KvsError::Io { .. } => ErrorCode::Io,
+            _ => ErrorCode::Engine,
         };
         Response::error(code, error)
     }
@@ -381,7 +448,7 @@ pub fn read_plain_reply(frame: &[u8]) -> Option<Response> {
 }
 
 /// Appends `reply` to `out` as a frame with its length prefix, as the server sends it. Where it would
-/// be longer than [`MAX_FRAME_LEN`], the frame is an error of [`code::TOO_LARGE`] instead.
+/// be longer than [`MAX_FRAME_LEN`], the frame is an error of [`ErrorCode::TooLarge`] instead.
 pub fn write_frame(reply: &Response, out: &mut Vec<u8>) {
     let start = out.len();
     out.extend_from_slice(&[0; PREFIX_LEN]);

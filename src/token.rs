@@ -4,68 +4,100 @@ use std::env;
 use std::fmt;
 use std::fs::File;
 use std::io::Read;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
+use rustix::process::geteuid;
 use subtle::ConstantTimeEq;
 
 use crate::error::{KvsError, Result};
+use crate::protocol::{MAX_TOKEN_FRAME, Request};
 
 /// The environment variable in which clients look for their token.
 pub const TOKEN_VARIABLE: &str = "KVS_AUTH_TOKEN";
 
+/// Bytes of the longest file that is read. A pipe may have no end.
+const MAX_FILE: u64 = 64 * 1024;
+
 /// What a server wants to be shown before any request. It does not print.
-#[derive(Clone, PartialEq, Eq)]
+///
+/// A token is one line of text. White space around it is not a part of it, wherever it comes from.
+#[derive(Clone)]
 pub struct Token(String);
 
 impl Token {
-    /// Takes a token that is not empty.
+    /// Takes a token from a text.
     ///
     /// # Errors
     ///
-    /// [`KvsError::BadToken`] where it is.
+    /// [`KvsError::BadToken`] if the text is empty or blank, has a control character in it, such as
+    /// the end of a line, or is so long that no client could show it: as JSON it has to fit into a
+    /// frame of [`MAX_TOKEN_FRAME`] bytes.
     pub fn new(token: impl Into<String>) -> Result<Token> {
-        let token = token.into();
-        match token.is_empty() {
-            true => Err(bad("it is empty")),
-            false => Ok(Token(token)),
-        }
+        parse("it", &token.into())
     }
 
-    /// Reads a token from a file that only its owner can read. White space around it is not a part
-    /// of it.
+    /// Reads a token from a file that only its owner can read, or only root and a group that root
+    /// has chosen.
     ///
     /// # Errors
     ///
-    /// [`KvsError::BadToken`] where others may read the file, or nothing is in it, and
-    /// [`KvsError::Io`] where it cannot be read.
+    /// [`KvsError::BadToken`] if others may read the file, or if it does not hold a token, and
+    /// [`KvsError::Io`] if it cannot be read.
     pub fn from_file(path: &Path) -> Result<Token> {
         let failed = |error| KvsError::io(format_args!("read the token in {path:?}"))(error);
-        let mut file = File::open(path).map_err(failed)?;
-        let mode = file.metadata().map_err(failed)?.mode() & 0o777;
-        if mode & 0o077 != 0 {
+        let file = File::open(path).map_err(failed)?;
+        let metadata = file.metadata().map_err(failed)?;
+        // A pipe is what a shell makes of `<(command)`.
+        if !metadata.is_file() && !metadata.file_type().is_fifo() {
+            return Err(bad(format_args!("{path:?} is neither a file nor a pipe")));
+        }
+        let mode = metadata.mode() & 0o777;
+        if !is_private(mode, metadata.uid(), geteuid().as_raw()) {
             return Err(bad(format_args!(
                 "others may read or write {path:?} (mode {mode:o}): chmod 600 it"
             )));
         }
-        let mut token = String::new();
-        file.read_to_string(&mut token).map_err(failed)?;
-        match token.trim() {
-            "" => Err(bad(format_args!("{path:?} is empty"))),
-            token => Token::new(token),
+        let mut token = Vec::new();
+        let len = file.take(MAX_FILE + 1).read_to_end(&mut token);
+        if len.map_err(failed)? as u64 > MAX_FILE {
+            return Err(bad(format_args!(
+                "{path:?} is longer than {MAX_FILE} bytes"
+            )));
         }
+        let token = String::from_utf8(token);
+        let token = token.map_err(|_| bad(format_args!("{path:?} is not UTF-8")))?;
+        parse(format_args!("the text in {path:?}"), &token)
     }
 
-    /// Reads a token from the environment variable [`TOKEN_VARIABLE`], where it is set.
+    /// Reads a token from the environment variable [`TOKEN_VARIABLE`]. A variable that is empty or
+    /// blank is as one that is not set.
     ///
     /// # Errors
     ///
-    /// [`KvsError::BadToken`] where it is empty or not UTF-8.
+    /// [`KvsError::BadToken`] if it does not hold a token.
     pub fn from_env() -> Result<Option<Token>> {
         match env::var(TOKEN_VARIABLE) {
-            Ok(token) => Token::new(token).map(Some),
+            Ok(token) if trim(&token).is_empty() => Ok(None),
+            Ok(token) => parse(TOKEN_VARIABLE, &token).map(Some),
             Err(env::VarError::NotPresent) => Ok(None),
-            Err(env::VarError::NotUnicode(_)) => Err(bad("it is not UTF-8")),
+            Err(env::VarError::NotUnicode(_)) => {
+                Err(bad(format_args!("{TOKEN_VARIABLE} is not UTF-8")))
+            }
+        }
+    }
+
+    /// Fails if the frame that shows the token, which came from `origin`, has more than `max` bytes.
+    pub(crate) fn check_frame(&self, origin: impl fmt::Display, max: usize) -> Result<()> {
+        let token = self.reveal();
+        let frame = serde_json::to_string(&Request::Auth { token });
+        let len = frame.expect("strings are always JSON").len();
+        match len <= max {
+            true => Ok(()),
+            false => Err(bad(format_args!(
+                "{origin} is too long: a client would show it in a frame of {len} bytes, and at \
+                 most {max} are allowed"
+            ))),
         }
     }
 
@@ -81,14 +113,81 @@ impl Token {
     }
 }
 
+impl PartialEq for Token {
+    /// In a time that does not tell how much of them is the same.
+    fn eq(&self, other: &Token) -> bool {
+        self.matches(&other.0)
+    }
+}
+
+impl Eq for Token {}
+
 impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Token")
     }
 }
 
-fn bad(reason: impl fmt::Display) -> KvsError {
+/// Makes a token of a text that came from `origin`.
+fn parse(origin: impl fmt::Display, text: &str) -> Result<Token> {
+    let token = trim(text);
+    if token.is_empty() {
+        return Err(bad(format_args!("{origin} is empty")));
+    }
+    if token.contains(char::is_control) {
+        return Err(bad(format_args!(
+            "{origin} is more than one line, or has another control character in it"
+        )));
+    }
+    let token = Token(token.to_owned());
+    token.check_frame(origin, MAX_TOKEN_FRAME)?;
+    Ok(token)
+}
+
+/// Takes off the white space around a token, and the mark with which some editors begin a file.
+fn trim(text: &str) -> &str {
+    text.trim_matches(|char: char| char.is_whitespace() || char == '\u{feff}')
+}
+
+/// Whether a file of that mode and owner is for `user` alone. Where a secret is mounted for a user
+/// who is not root, it often belongs to root, and the user's group may read it.
+fn is_private(mode: u32, owner: u32, user: u32) -> bool {
+    let allowed = match owner {
+        0 if user != 0 => 0o740,
+        _ => 0o700,
+    };
+    mode & !allowed == 0
+}
+
+fn bad(reason: fmt::Arguments<'_>) -> KvsError {
     KvsError::BadToken {
         reason: reason.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_private_to_its_owner_or_to_a_group_that_root_has_chosen() {
+        let (root, user, other) = (0, 1000, 1001);
+        for owner in [root, user, other] {
+            for reader in [root, user] {
+                for mode in [0o600, 0o400, 0o700] {
+                    assert!(is_private(mode, owner, reader), "{owner} {reader} {mode:o}");
+                }
+                for mode in [0o644, 0o604, 0o602, 0o620, 0o660, 0o444, 0o777] {
+                    assert!(
+                        !is_private(mode, owner, reader),
+                        "{owner} {reader} {mode:o}"
+                    );
+                }
+                for mode in [0o640, 0o440] {
+                    let is_mounted = owner == root && reader == user;
+                    assert_eq!(is_private(mode, owner, reader), is_mounted);
+                }
+            }
+        }
     }
 }

@@ -7,7 +7,8 @@ use std::fs::{self, Permissions};
 use std::io::Read;
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -365,6 +366,82 @@ fn every_client_shows_the_token_from_a_file_or_the_environment() {
 }
 
 #[test]
+fn a_token_means_the_same_in_a_file_and_in_the_environment() {
+    let dir = tempfile::tempdir().unwrap();
+    let get = |addr: &str, token: &str, args: &[&str]| {
+        let mut command = cargo_bin_cmd!("kvs-client");
+        command.args(["get", "key", "--addr", addr]).args(args);
+        command.env("KVS_AUTH_TOKEN", token).assert()
+    };
+    let serve = |token: &str| {
+        let file = token_file(dir.path(), token);
+        ServerProcess::start(
+            &dir.path().join("data"),
+            &["--auth-token-file", path(&file)],
+        )
+    };
+    {
+        let server = serve("secret\n");
+        let addr = server.addr.to_string();
+        for end in ["", "\n", "\r\n", " \n"] {
+            let token = format!("secret{end}");
+            get(&addr, &token, &[]).success();
+            let file = token_file(dir.path(), &token);
+            // The file is what counts where there are both.
+            get(&addr, "guess", &["--auth-token-file", path(&file)]).success();
+        }
+        // An empty variable is as none.
+        for nothing in ["", " \n"] {
+            refused(get(&addr, nothing, &[])).stderr(contains("wants a token"));
+        }
+        refused(get(&addr, &"t".repeat(5000), &[])).stderr(contains("KVS_AUTH_TOKEN is too long"));
+    }
+    let longest = "t".repeat(4075);
+    get(&serve(&longest).addr.to_string(), &longest, &[]).success();
+    let file = token_file(dir.path(), &format!("{longest}t"));
+    let with_file = format!("--addr 127.0.0.1:0 --auth-token-file {}", path(&file));
+    server(&with_file).stderr(contains("4097 bytes").and(contains(path(&file))));
+}
+
+/// Secrets are mounted so for a program that does not run as root, in containers and by systemd.
+#[test]
+fn a_token_that_belongs_to_root_may_be_read_by_a_group() {
+    if !rustix::process::geteuid().is_root() {
+        println!("skipped: only root can make a file of root's, and run a program as another user");
+        return;
+    }
+    const USER: u32 = 65534;
+    let dir = tempfile::tempdir().unwrap();
+    let mode = |path: &Path, mode| fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    mode(dir.path(), 0o755);
+    let program = dir.path().join("kvs-client");
+    // Not by this process: a program that is open for writing in one of its threads cannot run.
+    let copied = Command::new("cp")
+        .arg(cargo_bin!("kvs-client"))
+        .arg(&program)
+        .status();
+    assert!(copied.unwrap().success());
+    let file = token_file(dir.path(), "secret");
+    let get = |user| {
+        let mut command = Command::new(&program);
+        command.args(["get", "key", "--auth-token-file", path(&file)]);
+        command.args(["--addr", &NOBODY.to_string()]);
+        command.uid(user).gid(user);
+        assert_cmd::Command::from_std(command).assert()
+    };
+    chown(&file, Some(0), Some(USER)).unwrap();
+    mode(&file, 0o440);
+    // With that token it goes to where no server is.
+    refused(get(USER)).stderr(contains("cannot connect"));
+    refused(get(0)).stderr(contains("chmod 600"));
+    mode(&file, 0o444);
+    refused(get(USER)).stderr(contains("chmod 600"));
+    chown(&file, Some(USER), Some(USER)).unwrap();
+    mode(&file, 0o440);
+    refused(get(USER)).stderr(contains("chmod 600"));
+}
+
+#[test]
 fn the_server_listens_to_others_than_this_machine_only_with_a_token() {
     let dir = tempfile::tempdir().unwrap();
     let data_dir = dir.path().join("data");
@@ -436,14 +513,14 @@ fn verify_and_repair_say_what_is_wrong_and_what_became_of_it() {
     process.kill();
     look_over(dir.path(), "--verify")
         .success()
-        .stdout("segments: 1, bytes: 147, sound records: 3, keys: 3\nsound\n")
+        .stdout("segments: 1, bytes: 151, sound records: 3, keys: 3\nsound\n")
         .stderr(is_empty());
 
     let segment = dir.path().join("0000000001.segment");
     let mut bytes = fs::read(&segment).unwrap();
-    bytes[44 + 24 + 5] ^= 1; // the first byte of the first value
+    bytes[48 + 24 + 5] ^= 1; // the first byte of the first value
     fs::write(&segment, &bytes).unwrap();
-    let damaged = format!("{segment:?} is damaged at byte 44: ");
+    let damaged = format!("{segment:?} is damaged at byte 48: ");
     server(&format!(
         "--addr 127.0.0.1:0 --data-dir {}",
         path(dir.path())

@@ -296,7 +296,7 @@ fn what_a_damaged_output_of_a_compaction_has_replaced_is_saved() {
     let compacted = |name: &String| disk.bytes(name)[32..40] != [0; 8];
     let output = segments(&disk).into_iter().find(compacted).unwrap();
     let mut bytes = disk.bytes(&output);
-    bytes[44..].fill(0);
+    bytes[48..].fill(0);
     disk.put(&output, &bytes);
     assert!(matches!(open(&disk), Err(KvsError::Damaged { .. })));
     repair(&disk, &mut |_, _| {}).unwrap();
@@ -323,7 +323,7 @@ fn a_newest_segment_cut_off_anywhere_has_what_comes_before() {
                 assert!(n >= seen, "more bytes have fewer records");
                 seen = n;
             }
-            Err(KvsError::Damaged { .. }) => assert!(len < 44, "the header is not torn"),
+            Err(KvsError::Damaged { .. }) => assert!(len < 48, "the header is not torn"),
             Err(error) => panic!("{len} bytes: {error}"),
         }
     }
@@ -381,7 +381,7 @@ fn a_missing_segment_is_refused_and_other_missing_files_are_not_needed() {
 fn opening_does_not_read_values_where_there_are_hints() {
     let (disk, history) = some_store();
     let mut with_records = segments(&disk);
-    with_records.retain(|name| disk.bytes(name).len() > 44);
+    with_records.retain(|name| disk.bytes(name).len() > 48);
     with_records.pop();
     assert!(!with_records.is_empty());
     for name in with_records {
@@ -446,7 +446,7 @@ fn opening_does_not_read_records_where_there_is_a_checkpoint() {
     for name in all_but_the_last {
         let disk = disk.copy();
         let mut bytes = disk.bytes(&name);
-        let Some(byte) = bytes.get_mut(44 + 24) else {
+        let Some(byte) = bytes.get_mut(48 + 24) else {
             continue;
         };
         *byte ^= 1;

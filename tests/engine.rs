@@ -310,6 +310,32 @@ fn a_sled_database_can_be_the_callers_own() {
     assert!(matches!(got, Err(KvsError::NotUtf8 { .. })));
 }
 
+/// The files have what they would have after a kill.
+#[test]
+fn what_was_acknowledged_is_in_the_files_of_the_callers_own_sled_database() {
+    let [dir, copy] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let db = sled::Config::new().path(dir.path()).flush_every_ms(None);
+    let engine = SledKvsEngine::<SharedQueueThreadPool>::new(db.open().unwrap(), 2).unwrap();
+    let sets = (0..100).map(|n| engine.set(format!("key{n}"), format!("value{n}")));
+    future::join_all(sets.collect::<Vec<_>>()).wait().unwrap();
+    engine.remove("key0".to_owned()).wait().unwrap();
+    for entry in WalkDir::new(dir.path()).min_depth(1) {
+        let entry = entry.unwrap();
+        let to = copy.path().join(entry.path().strip_prefix(&dir).unwrap());
+        match entry.file_type().is_dir() {
+            true => std::fs::create_dir(to).unwrap(),
+            false => drop(std::fs::copy(entry.path(), to).unwrap()),
+        }
+    }
+    let db = sled::Config::new().path(copy.path()).open().unwrap();
+    assert_eq!(db.get("key0").unwrap(), None);
+    for n in 1..100 {
+        let value = db.get(format!("key{n}")).unwrap();
+        let expected = format!("value{n}");
+        assert_eq!(value.as_deref(), Some(expected.as_bytes()));
+    }
+}
+
 /// A store that reads from its segments only, and compacts them soon.
 fn uncached(dir: &TempDir, concurrency: u32) -> KvStore<SharedQueueThreadPool> {
     let options = KvStore::<SharedQueueThreadPool>::options()
@@ -418,7 +444,7 @@ fn a_record_damaged_before_a_compaction_is_an_error_after_it_too() {
         .write(true)
         .open(&segment)
         .unwrap();
-    file.write_all_at(b"D", 44 + 24).unwrap();
+    file.write_all_at(b"D", 48 + 24).unwrap();
     for round in 0..5000 {
         set(&store, "key", &format!("{round:1000}"));
     }
@@ -446,8 +472,10 @@ fn what_an_interrupted_compaction_left_is_cleared_away() {
     bytes[16] = 4;
     bytes[24] = 1;
     bytes[32..40].copy_from_slice(&len.to_le_bytes());
-    let checksum = crc32fast::hash(&bytes[16..40]).to_le_bytes();
-    bytes[40..44].copy_from_slice(&checksum);
+    let digest = crc32fast::hash(&bytes[48..52]).to_le_bytes();
+    bytes[40..44].copy_from_slice(&digest);
+    let checksum = crc32fast::hash(&bytes[16..44]).to_le_bytes();
+    bytes[44..48].copy_from_slice(&checksum);
     std::fs::write(path("0000000004.segment"), bytes).unwrap();
     // Hints of nothing.
     std::fs::write(path("0000000001.hints"), "hints").unwrap();
@@ -545,7 +573,7 @@ fn damage_before_the_tail_is_refused_with_file_and_offset() {
     drop(store);
     let segment = dir.path().join("0000000001.segment");
     let mut bytes = std::fs::read(&segment).unwrap();
-    bytes[44 + 24] ^= 1; // the first byte of the first key
+    bytes[48 + 24] ^= 1; // the first byte of the first key
     std::fs::write(&segment, &bytes).unwrap();
 
     let error = KvStore::<SharedQueueThreadPool>::open(dir.path(), 1)
@@ -554,7 +582,7 @@ fn damage_before_the_tail_is_refused_with_file_and_offset() {
     let KvsError::Damaged { file, offset, .. } = error else {
         panic!("{error}");
     };
-    assert_eq!((file, offset), (segment.clone(), 44));
+    assert_eq!((file, offset), (segment.clone(), 48));
     assert_eq!(std::fs::read(&segment).unwrap(), bytes);
 }
 
@@ -568,7 +596,7 @@ fn a_value_damaged_under_an_open_store_is_an_error_and_never_a_value() {
     *bytes.last_mut().unwrap() ^= 1;
     std::fs::write(&segment, &bytes).unwrap();
     let got = store.get("key".to_owned()).wait();
-    assert!(matches!(got, Err(KvsError::Damaged { offset: 44, .. })));
+    assert!(matches!(got, Err(KvsError::Damaged { offset: 48, .. })));
 }
 
 #[test]
@@ -577,7 +605,7 @@ fn a_newer_format_is_refused_by_its_version() {
     drop(store);
     let segment = dir.path().join("0000000001.segment");
     let mut bytes = std::fs::read(&segment).unwrap();
-    bytes[8] = 2;
+    bytes[8] = 3;
     let checksum = crc32fast::hash(&bytes[..12]);
     bytes[12..16].copy_from_slice(&checksum.to_le_bytes());
     // Whatever comes behind is that version's business.
@@ -586,7 +614,7 @@ fn a_newer_format_is_refused_by_its_version() {
     let error = KvStore::<SharedQueueThreadPool>::open(dir.path(), 1)
         .err()
         .unwrap();
-    assert!(matches!(error, KvsError::UnknownVersion { found: 2, .. }));
+    assert!(matches!(error, KvsError::UnknownVersion { found: 3, .. }));
 }
 
 #[test]

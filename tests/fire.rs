@@ -5,13 +5,14 @@ mod common;
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::net::Shutdown;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{ServerProcess, TestServer, Wire, frame};
+use common::{ANY_PORT, ServerProcess, TestServer, Wire, frame};
 use futures::Future;
 use futures::sync::oneshot;
 use kvs::client::blocking::KvsClient;
@@ -39,7 +40,7 @@ fn expect_error(peer: &mut Wire, code: &str) {
 }
 
 fn has_code(result: kvs::Result<()>, expected: &str) -> bool {
-    matches!(result, Err(KvsError::Server { code, .. }) if code == expected)
+    matches!(result, Err(KvsError::Server { code, .. }) if code.as_str() == expected)
 }
 
 /// Waits until the server has no more connections than that.
@@ -574,6 +575,124 @@ fn a_token_file_that_others_can_read_is_refused() {
         Token::from_file(&path),
         Err(KvsError::BadToken { .. })
     ));
+}
+
+/// A file with a token, for its owner alone.
+fn token_file(dir: &Path, content: impl AsRef<[u8]>) -> PathBuf {
+    let path = dir.join("token");
+    fs::write(&path, content).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    path
+}
+
+/// Why a text is no token, from a file and otherwise.
+fn reasons(text: &str) -> [String; 2] {
+    let dir = tempfile::tempdir().unwrap();
+    let from_file = Token::from_file(&token_file(dir.path(), text));
+    [from_file, Token::new(text)].map(|token| token.unwrap_err().to_string())
+}
+
+#[test]
+fn a_token_is_the_same_with_white_space_around_it() {
+    let dir = tempfile::tempdir().unwrap();
+    for text in ["se cret", " se cret", "se cret\r\n", "\u{feff}se cret \n\n"] {
+        let from_file = Token::from_file(&token_file(dir.path(), text));
+        for token in [from_file, Token::new(text)] {
+            assert_eq!(token.unwrap().reveal(), "se cret", "{text:?}");
+        }
+    }
+    for text in ["", " \n"] {
+        for reason in reasons(text) {
+            assert!(reason.contains("is empty"), "{reason}");
+        }
+    }
+    for text in ["two\nlines", "zero\0"] {
+        for reason in reasons(text) {
+            assert!(reason.contains("control character"), "{reason}");
+        }
+    }
+}
+
+#[test]
+fn a_token_that_no_client_could_show_is_refused() {
+    // The rest of the frame takes 21 bytes, and a quote takes two.
+    for longest in ["t".repeat(4096 - 21), "\"".repeat((4096 - 21) / 2)] {
+        let token = Token::new(&longest[..]).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let server = KvsServer::new(Store::open(dir.path(), 2).unwrap());
+        let server = TestServer::serve(server.token(token.clone()));
+        let mut client = KvsClient::connect(server.addr).unwrap();
+        client.auth(&token).unwrap();
+        for reason in reasons(&format!("{longest}\"")) {
+            assert!(
+                reason.contains("token") && reason.contains("4096"),
+                "{reason}"
+            );
+        }
+    }
+    // Where frames have to be shorter, a token has to, too.
+    let limits = Limits {
+        frame_bytes: 100,
+        ..Limits::default()
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let server = KvsServer::new(Store::open(dir.path(), 2).unwrap()).limits(limits);
+    let refused = server
+        .token(Token::new("t".repeat(80)).unwrap())
+        .bind(ANY_PORT);
+    let reason = refused.err().unwrap().to_string();
+    assert!(
+        reason.contains("101 bytes") && reason.contains("100"),
+        "{reason}"
+    );
+}
+
+#[test]
+fn what_holds_no_token_is_refused_with_its_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let refused = |path: &Path, expected: &str| {
+        let error = Token::from_file(path).unwrap_err();
+        assert!(matches!(error, KvsError::BadToken { .. }), "{error}");
+        let error = error.to_string();
+        assert!(
+            error.contains(path.to_str().unwrap()) && error.contains(expected),
+            "{error}"
+        );
+    };
+    for path in [dir.path(), Path::new("/dev/zero")] {
+        refused(path, "neither a file nor a pipe");
+    }
+    refused(&token_file(dir.path(), b"\xff"), "is not UTF-8");
+    let file = token_file(dir.path(), "t");
+    // It is not read to its end, which is far away.
+    fs::OpenOptions::new()
+        .write(true)
+        .open(&file)
+        .unwrap()
+        .set_len(1 << 30)
+        .unwrap();
+    refused(&file, "is longer than");
+    fs::remove_file(&file).unwrap();
+    let error = Token::from_file(&file).unwrap_err();
+    assert!(matches!(error, KvsError::Io { .. }), "{error}");
+}
+
+/// Kubernetes mounts a secret as a link to a link, so that all files change at once.
+#[test]
+fn a_token_is_read_through_links_with_the_mode_of_the_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let version = dir.path().join("..2026");
+    fs::create_dir(&version).unwrap();
+    let file = token_file(&version, "secret");
+    symlink("..2026", dir.path().join("..data")).unwrap();
+    let link = dir.path().join("token");
+    symlink("..data/token", &link).unwrap();
+    let mode = |mode| fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+    mode(0o400);
+    assert_eq!(Token::from_file(&link).unwrap().reveal(), "secret");
+    mode(0o444);
+    let error = Token::from_file(&link).unwrap_err().to_string();
+    assert!(error.contains("mode 444"), "{error}");
 }
 
 #[test]

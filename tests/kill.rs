@@ -89,9 +89,28 @@ fn what_was_acknowledged_survives_kills_with_sync_never() {
 #[test]
 fn what_was_acknowledged_survives_kills_on_tokio_fs() {
     kill_again_and_again(
-        &["--engine tokio-fs --sync always", "--engine tokio-fs"],
+        &[
+            "--engine tokio-fs --sync always",
+            "--engine tokio-fs --sync everysec",
+            "--engine tokio-fs --sync never",
+        ],
         &MIXED,
     );
+}
+
+#[test]
+fn what_was_acknowledged_survives_kills_on_sled_with_sync_always() {
+    kill_again_and_again(&["--engine sled --sync always"], &MIXED);
+}
+
+#[test]
+fn what_was_acknowledged_survives_kills_on_sled_with_sync_everysec() {
+    kill_again_and_again(&["--engine sled --sync everysec"], &MIXED);
+}
+
+#[test]
+fn what_was_acknowledged_survives_kills_on_sled_with_sync_never() {
+    kill_again_and_again(&["--engine sled --sync never"], &MIXED);
 }
 
 /// The directory is the same, and the engine another one after each kill.

@@ -15,7 +15,7 @@ use std::thread;
 
 use common::{TestServer, Wire, frame, number};
 use kvs::engine::{EngineFuture, KvStoreOptions, SyncLevel};
-use kvs::protocol::{Request, Response, code};
+use kvs::protocol::{ErrorCode, Request, Response};
 use kvs::server::Limits;
 use kvs::thread_pool::{NaiveThreadPool, RayonThreadPool, SharedQueueThreadPool, ThreadPool};
 use kvs::{KvStore, KvsEngine, KvsError, KvsServer, SledKvsEngine, TokioFsEngine};
@@ -38,7 +38,7 @@ fn conversation(client: u64, rng: &mut SmallRng) -> (Vec<u8>, Vec<Response>) {
         }
         if rng.random_ratio(1, 100) {
             bytes.extend(frame("{"));
-            replies.push(error(code::BAD_REQUEST));
+            replies.push(error(ErrorCode::BadRequest));
         }
         let key = format!("{client}/{}", rng.random_range(0..4));
         let (request, reply) = if !rng.random_bool(writes) {
@@ -47,7 +47,7 @@ fn conversation(client: u64, rng: &mut SmallRng) -> (Vec<u8>, Vec<Response>) {
         } else if rng.random_bool(0.3) {
             let reply = match map.remove(&key) {
                 Some(_) => Response::Remove,
-                None => error(code::KEY_NOT_FOUND),
+                None => error(ErrorCode::KeyNotFound),
             };
             (Request::Remove { key }, reply)
         } else {
@@ -64,9 +64,9 @@ fn conversation(client: u64, rng: &mut SmallRng) -> (Vec<u8>, Vec<Response>) {
 }
 
 /// An error, of which the code alone counts.
-fn error(code: &str) -> Response {
+fn error(code: ErrorCode) -> Response {
     Response::Err {
-        code: code.to_owned(),
+        code,
         message: String::new(),
     }
 }

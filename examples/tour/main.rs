@@ -26,7 +26,7 @@ struct Opt {
 }
 
 fn main() -> ExitCode {
-    cli::main(run)
+    cli::main(|opt| Ok(run(opt)?))
 }
 
 fn run(opt: Opt) -> Result<()> {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::str::FromStr;
 
+use failure::{Error, format_err};
 use futures::Future;
 use futures::future::{self, Either};
 use kvs::client::{Client, blocking};
@@ -133,19 +134,19 @@ const VARIANTS: &[Variant] = &[
 ];
 
 impl FromStr for Variant {
-    type Err = String;
+    type Err = Error;
 
-    fn from_str(name: &str) -> std::result::Result<Variant, String> {
+    fn from_str(name: &str) -> std::result::Result<Variant, Error> {
         let found = VARIANTS.iter().find(|variant| variant.0 == name);
         found.copied().ok_or_else(|| {
             let there: Vec<_> = VARIANTS.iter().map(|variant| variant.0).collect();
             let there = there.join(", ");
             match name {
-                "anon" | "awaited" | "boxed" | "explicit" | "manual" | "pinned" => format!(
+                "anon" | "awaited" | "boxed" | "explicit" | "manual" | "pinned" => format_err!(
                     "{name} is not compiled in, only {there}; build kvs-client with its feature, \
                      as in `cargo build --features {name}`"
                 ),
-                _ => format!("no client is called {name:?}; compiled in: {there}"),
+                _ => format_err!("no client is called {name:?}; compiled in: {there}"),
             }
         })
     }
@@ -202,13 +203,10 @@ fn connect(target: &Target) -> Result<blocking::KvsClient> {
     Ok(client)
 }
 
-fn print_stats(target: &Target, json: bool) -> Result<()> {
+fn print_stats(target: &Target, json: bool) -> std::result::Result<(), Error> {
     let stats = connect(target)?.stats()?;
     match json {
-        true => {
-            let json = serde_json::to_string_pretty(&stats);
-            cli::print(json.expect("numbers and strings are always JSON"))
-        }
+        true => cli::print(serde_json::to_string_pretty(&stats)?),
         false => cli::print(stats),
     }
 }

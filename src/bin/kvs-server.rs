@@ -1,6 +1,5 @@
 //! The server as a program.
 
-use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::num::{NonZero, NonZeroU64, NonZeroUsize};
 use std::path::{Path, PathBuf};
@@ -9,17 +8,18 @@ use std::thread;
 use std::time::Duration;
 
 use env_logger::Env;
+use failure::{Error, format_err};
 use indicatif::{ProgressBar, ProgressStyle};
 use kvs::engine::{
     self, DataDir, EngineKind, KvStoreOptions, Progress, ReadOnlyDir, Report, SyncLevel,
 };
 use kvs::server::{self, Limits};
 use kvs::thread_pool::SharedQueueThreadPool;
-use kvs::{
-    KvStore, KvsEngine, KvsError, KvsServer, Result, SledKvsEngine, Token, TokioFsEngine, cli,
-};
+use kvs::{KvStore, KvsEngine, KvsError, KvsServer, SledKvsEngine, Token, TokioFsEngine, cli};
 use log::{info, warn};
 use structopt::StructOpt;
+
+type Result<T> = std::result::Result<T, Error>;
 
 /// A persistent key/value server.
 ///
@@ -42,7 +42,7 @@ struct Opt {
     data_dir: Option<PathBuf>,
 
     /// When a write is done: on the disk, on the disk within a second, or when the system likes;
-    /// sled survives a kill only with `always` [default: everysec]
+    /// a kill of the server loses nothing at any of them [default: everysec]
     #[structopt(long, value_name = "LEVEL", possible_values = &SyncLevel::NAMES)]
     sync: Option<SyncLevel>,
 
@@ -137,7 +137,16 @@ impl LimitOpts {
 }
 
 fn main() -> ExitCode {
-    cli::main(run)
+    cli::main(|opt| run(opt).map_err(with_hint))
+}
+
+/// Adds which arguments help against an error of the library, which knows none of them.
+fn with_hint(error: Error) -> Error {
+    match error.downcast_ref() {
+        Some(KvsError::WrongEngine { found, .. }) => format_err!("{error} (--engine {found})"),
+        Some(KvsError::Unprotected { .. }) => format_err!("{error} (--auth-token-file)"),
+        _ => error,
+    }
 }
 
 fn run(opt: Opt) -> Result<()> {
@@ -158,8 +167,7 @@ fn run(opt: Opt) -> Result<()> {
         };
     }
     if opt.all || opt.json {
-        let reason = io::Error::other("they are for --verify and --repair");
-        return Err(KvsError::io("use --all or --json")(reason));
+        return Err(format_err!("--all and --json need --verify or --repair"));
     }
     let sync = opt.sync.unwrap_or_default();
     let token = opt.auth_token_file.as_deref().map(Token::from_file);
@@ -216,7 +224,7 @@ fn serve(
     let dir = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
     info!("kvs-server {version}, engine {engine}, address {addr}, data in {dir:?}");
     cli::print(format_args!("listening on {addr}"))?;
-    server.run()
+    Ok(server.run()?)
 }
 
 /// How a report is printed.
@@ -232,10 +240,7 @@ impl Print {
     fn report(self, report: &Report) -> Result<()> {
         match self {
             Print::Lines(most) => cli::print(report.first(most)),
-            Print::Json => {
-                let json = serde_json::to_string(report).map_err(io::Error::from);
-                cli::print(json.map_err(KvsError::io("print the report"))?)
-            }
+            Print::Json => cli::print(serde_json::to_string(report)?),
         }
     }
 
@@ -260,10 +265,10 @@ fn verify(path: &Path, print: Print) -> Result<()> {
     if report.is_sound() {
         return print.note("sound");
     }
-    Err(KvsError::Unsound {
-        dir: path.to_owned(),
-        places: report.damage.len(),
-    })
+    Err(format_err!(
+        "{path:?} is damaged in {} place(s): kvs-server --repair saves what is sound",
+        report.damage.len()
+    ))
 }
 
 fn repair(path: &Path, print: Print) -> Result<()> {
@@ -273,7 +278,7 @@ fn repair(path: &Path, print: Print) -> Result<()> {
             print.note("the file that names the engine is damaged: made anew")?;
             DataDir::claim_anew(path, EngineKind::Kvs)?
         }
-        Err(error) => return Err(error),
+        Err(error) => return Err(error.into()),
         Ok(_) => return Err(no_log(path)),
     };
     let report = with_progress(|progress| engine::repair(&dir, progress))?;
@@ -285,10 +290,11 @@ fn repair(path: &Path, print: Print) -> Result<()> {
     })
 }
 
-fn no_log(path: &Path) -> KvsError {
-    KvsError::NoLog {
-        dir: path.to_owned(),
-    }
+fn no_log(path: &Path) -> Error {
+    format_err!(
+        "{path:?} is not a data directory of the engine kvs, and --verify and --repair need one: name \
+         it with --data-dir"
+    )
 }
 
 /// Shows on a terminal how far the work has come.

@@ -357,10 +357,10 @@ fn engine_in(dir: &OpenDir, marker: &fs::File) -> Result<Option<EngineKind>> {
     let name = String::from_utf8_lossy(&name);
     match name.trim_end().parse::<EngineKind>() {
         Ok(engine) => Ok(Some(engine.format())),
-        Err(reason) => Err(KvsError::Damaged {
+        Err(error) => Err(KvsError::Damaged {
             file: dir.path().join(MARKER),
             offset: 0,
-            reason,
+            reason: error.to_string(),
         }),
     }
 }

@@ -7,7 +7,7 @@
 use std::fmt::Debug;
 use std::fs;
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -88,6 +88,16 @@ pub trait File: Debug + Send + Sync {
     ///
     /// What the system reports, here as in all the others.
     fn size(&self) -> io::Result<u64>;
+
+    /// Returns how many names the file has. A file with more than one is part of another directory
+    /// as well, such as a copy made of hard links, and must not be written to in place.
+    ///
+    /// # Errors
+    ///
+    /// What the system reports.
+    fn links(&self) -> io::Result<u64> {
+        Ok(1)
+    }
 
     /// Reads some bytes from `offset` on, and says how many; 0 means that the file ends there.
     ///
@@ -185,6 +195,10 @@ pub fn check_sync(dir: &dyn Directory, sync: SyncLevel) -> Result<()> {
 impl File for fs::File {
     fn size(&self) -> io::Result<u64> {
         self.metadata().map(|metadata| metadata.len())
+    }
+
+    fn links(&self) -> io::Result<u64> {
+        self.metadata().map(|metadata| metadata.nlink())
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {

@@ -128,26 +128,26 @@ impl fmt::Display for EngineKind {
 }
 
 impl FromStr for EngineKind {
-    type Err = String;
+    type Err = UnknownName;
 
-    fn from_str(name: &str) -> Result<EngineKind, String> {
+    fn from_str(name: &str) -> Result<EngineKind, UnknownName> {
         match name {
             "kvs" => Ok(EngineKind::Kvs),
             "sled" => Ok(EngineKind::Sled),
             "tokio-fs" => Ok(EngineKind::TokioFs),
-            _ => Err(format!(
-                "{name:?} is none of the engines: {}",
-                EngineKind::NAMES.join(", ")
-            )),
+            _ => Err(UnknownName {
+                name: name.to_owned(),
+                kind: "engines",
+                known: &EngineKind::NAMES,
+            }),
         }
     }
 }
 
 /// When a write is safe from what: the process dying, or the power failing.
 ///
-/// This is what [`KvStore`] promises. [`SledKvsEngine`] promises as much at [`SyncLevel::Always`]
-/// only: otherwise sled keeps writes in the memory of the process for a while, and a kill loses
-/// them too.
+/// [`SledKvsEngine`] promises the same, except that with [`SyncLevel::Always`] a power cut may lose
+/// values of more than about 128 KiB, which sled keeps in files that it does not sync.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum SyncLevel {
     /// A write is done when it is on the disk. Nothing that was acknowledged can be lost.
@@ -176,17 +176,35 @@ impl fmt::Display for SyncLevel {
 }
 
 impl FromStr for SyncLevel {
-    type Err = String;
+    type Err = UnknownName;
 
-    fn from_str(name: &str) -> Result<SyncLevel, String> {
+    fn from_str(name: &str) -> Result<SyncLevel, UnknownName> {
         match name {
             "always" => Ok(SyncLevel::Always),
             "everysec" => Ok(SyncLevel::EverySec),
             "never" => Ok(SyncLevel::Never),
-            _ => Err(format!(
-                "{name:?} is none of the levels: {}",
-                SyncLevel::NAMES.join(", ")
-            )),
+            _ => Err(UnknownName {
+                name: name.to_owned(),
+                kind: "levels",
+                known: &SyncLevel::NAMES,
+            }),
         }
     }
 }
+
+/// The error of a text that names no [`EngineKind`], or no [`SyncLevel`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnknownName {
+    name: String,
+    kind: &'static str,
+    known: &'static [&'static str],
+}
+
+impl fmt::Display for UnknownName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let UnknownName { name, kind, known } = self;
+        write!(f, "{name:?} is none of the {kind}: {}", known.join(", "))
+    }
+}
+
+impl std::error::Error for UnknownName {}

@@ -182,6 +182,10 @@ impl File for TokioFile {
         }
     }
 
+    fn links(&self) -> io::Result<u64> {
+        self.same.links()
+    }
+
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         match self.if_in_job() {
             Some(mut file) => {

@@ -24,10 +24,11 @@ use tokio::timer::Delay;
 use super::Shared;
 use super::input::Input;
 use super::limits::Share;
+use super::refusal::Refusal;
 use super::shutdown::Signal;
 use crate::engine::{EngineFuture, KvsEngine};
 use crate::error::{ConnectionError, KvsError, Result};
-use crate::protocol::{self, Kind, Request, Response};
+use crate::protocol::{self, Kind, MAX_TOKEN_FRAME, Request, Response};
 
 /// After this time a connection lets the others have their turn. It is short because a busy runtime
 /// looks out for new events only after many turns.
@@ -47,9 +48,6 @@ const MAX_SPARE: usize = 16 * 1024;
 
 /// Bytes that a connection may hold however little is left for all.
 const FREE: usize = 32 * 1024;
-
-/// The longest frame before a token was shown.
-const MAX_TOKEN_FRAME: usize = 4096;
 
 /// How long a peer may be silent before the system asks whether it is still there. One that lost its
 /// power would keep its place for ever.
@@ -190,7 +188,7 @@ impl<E: KvsEngine> Connection<E> {
             connection.frame_since = Some(Instant::now());
         }
         if !has_place {
-            connection.end_with(ConnectionError::TooManyConnections);
+            connection.end_with(Refusal::TooManyConnections);
         }
         Some(connection)
     }
@@ -220,7 +218,7 @@ impl<E: KvsEngine> Connection<E> {
                     _ if self.output_since.is_some() => {
                         return Err(io::ErrorKind::TimedOut.into());
                     }
-                    _ => self.end_with(ConnectionError::TooSlow),
+                    _ => self.end_with(Refusal::TooSlow),
                 },
                 _ => {
                     // The others first. For writes that is so that the engine does theirs as well
@@ -249,7 +247,7 @@ impl<E: KvsEngine> Connection<E> {
             return Ok(false);
         }
         if !self.has_memory() && !is_lingering {
-            self.end_with(ConnectionError::Overloaded);
+            self.end_with(Refusal::Overloaded);
             return Ok(true);
         }
         let socket = &mut self.socket;
@@ -303,17 +301,17 @@ impl<E: KvsEngine> Connection<E> {
                         match request {
                             Ok(request) => (request, size),
                             Err(_) if !self.has_token => {
-                                self.end_with(ConnectionError::NoToken);
+                                self.end_with(Refusal::NoToken);
                                 return true;
                             }
                             Err(error) => {
-                                self.push_error(error);
+                                self.push_error(error.into());
                                 continue;
                             }
                         }
                     }
                     Err(error) => {
-                        self.end_with(error);
+                        self.end_with(error.into());
                         return true;
                     }
                 },
@@ -321,7 +319,7 @@ impl<E: KvsEngine> Connection<E> {
             if !self.may_start(&request) {
                 self.next = Some((request, size));
                 if !self.has_memory() {
-                    self.end_with(ConnectionError::Overloaded);
+                    self.end_with(Refusal::Overloaded);
                 }
                 break;
             }
@@ -360,7 +358,7 @@ impl<E: KvsEngine> Connection<E> {
         let kind = request.kind();
         self.shared.counters.request(kind);
         if !self.has_token && kind != Kind::Auth {
-            self.end_with(ConnectionError::NoToken);
+            self.end_with(Refusal::NoToken);
             return;
         }
         let engine = &self.engine;
@@ -389,7 +387,7 @@ impl<E: KvsEngine> Connection<E> {
             {
                 self.held -= read.size;
             }
-            self.end_with(ConnectionError::Overloaded);
+            self.end_with(Refusal::Overloaded);
         }
     }
 
@@ -403,7 +401,7 @@ impl<E: KvsEngine> Connection<E> {
                     .warn(format_args!("{}: a wrong token", self.peer));
                 self.stage = Stage::Ending;
                 let delay = Delay::new(Instant::now() + WRONG_TOKEN);
-                Pending::Later(delay, Some(ConnectionError::WrongToken.into()))
+                Pending::Later(delay, Some(Refusal::WrongToken.into()))
             }
             // Where there is no token, any will do.
             _ => {
@@ -434,8 +432,8 @@ impl<E: KvsEngine> Connection<E> {
         });
     }
 
-    fn push_error(&mut self, error: ConnectionError) {
-        let reply = Response::from(error);
+    fn push_error(&mut self, refusal: Refusal) {
+        let reply = Response::from(refusal);
         let size = match &reply {
             Response::Err { message, .. } => message.len(),
             _ => 0,
@@ -459,9 +457,9 @@ impl<E: KvsEngine> Connection<E> {
                 if more == 0 || self.has_memory() {
                     break;
                 }
-                self.end(&ConnectionError::Overloaded);
+                self.end(&Refusal::Overloaded);
                 if let Some(request) = self.in_flight.front_mut() {
-                    request.reply = known(ConnectionError::Overloaded.into());
+                    request.reply = known(Refusal::Overloaded.into());
                 }
                 continue;
             };
@@ -488,8 +486,8 @@ impl<E: KvsEngine> Connection<E> {
         if matches!(reply, Response::Get(Some(_))) && !self.has_memory() {
             self.output.truncate(sent_before);
             self.output.shrink_to_fit();
-            protocol::write_frame(&ConnectionError::Overloaded.into(), &mut self.output);
-            self.end(&ConnectionError::Overloaded);
+            protocol::write_frame(&Refusal::Overloaded.into(), &mut self.output);
+            self.end(&Refusal::Overloaded);
         }
     }
 
@@ -564,14 +562,16 @@ impl<E: KvsEngine> Connection<E> {
     }
 
     /// Answers what is in flight, tells the peer why, and that is the end.
-    fn end_with(&mut self, error: ConnectionError) {
-        self.end(&error);
-        self.push_error(error);
+    fn end_with(&mut self, refusal: Refusal) {
+        self.end(&refusal);
+        self.push_error(refusal);
     }
 
     /// Answers what is in flight, and that is the end.
-    fn end(&mut self, error: &ConnectionError) {
-        self.shared.log.warn(format_args!("{}: {error}", self.peer));
+    fn end(&mut self, refusal: &Refusal) {
+        self.shared
+            .log
+            .warn(format_args!("{}: {refusal}", self.peer));
         self.frame_since = None;
         self.input = Input::default();
         self.next = None;

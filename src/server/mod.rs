@@ -10,6 +10,7 @@ mod input;
 mod limits;
 mod network;
 mod quiet_log;
+mod refusal;
 mod shutdown;
 mod signals;
 mod stats;
@@ -108,8 +109,9 @@ impl<E: KvsEngine> KvsServer<E> {
     ///
     /// # Errors
     ///
-    /// [`KvsError::Io`] where the system refuses that, and [`KvsError::Unprotected`] where others
-    /// than this machine could connect to it without a token.
+    /// [`KvsError::Io`] where the system refuses that, [`KvsError::Unprotected`] where others
+    /// than this machine could connect to it without a token, and [`KvsError::BadToken`] if the
+    /// token does not fit into a frame of [`Limits::frame_bytes`].
     pub fn listen(self, listener: net::TcpListener) -> Result<BoundServer<E>> {
         let take_over = || {
             let local_addr = listener.local_addr()?;
@@ -119,6 +121,9 @@ impl<E: KvsEngine> KvsServer<E> {
         let (local_addr, listener) =
             take_over().map_err(KvsError::io("listen with the runtime"))?;
         check_protection(local_addr, self.token.as_ref())?;
+        if let Some(token) = &self.token {
+            token.check_frame("it", self.limits.frame_bytes)?;
+        }
         let (shutdown, signal) = shutdown::pair();
         Ok(BoundServer {
             engine: self.engine,

@@ -1,12 +1,12 @@
 //! What the server counts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use parking_lot::Mutex;
 
-use crate::protocol::{Kind, Response};
+use crate::protocol::{ErrorCode, Kind, Response};
 
 /// Counted since the server was started.
 #[derive(Debug)]
@@ -16,7 +16,7 @@ pub(super) struct Counters {
     pub(super) wrong_tokens: AtomicU64,
     requests: [AtomicU64; Kind::ALL.len()],
     /// There are few, so a lock will do.
-    errors: Mutex<BTreeMap<String, u64>>,
+    errors: Mutex<HashMap<ErrorCode, u64>>,
 }
 
 impl Default for Counters {
@@ -52,6 +52,10 @@ impl Counters {
 
     /// How many errors there were of each code.
     pub(super) fn errors(&self) -> BTreeMap<String, u64> {
-        self.errors.lock().clone()
+        let counted = self.errors.lock();
+        counted
+            .iter()
+            .map(|(code, n)| (code.to_string(), *n))
+            .collect()
     }
 }

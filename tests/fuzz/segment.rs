@@ -26,9 +26,9 @@ const NAMES: [&str; 9] = [
 /// What comes before each file of an input. A byte that chooses its name follows, then its bytes.
 const SEPARATOR: &[u8] = b"\n--\n";
 
-const SEGMENT_START: usize = 44;
-const HINTS_START: usize = 44;
-const CHECKPOINT_START: usize = 76;
+const HINTS_START: usize = 56;
+const CHECKPOINT_START: usize = 72;
+const WATERMARK_LEN: usize = 72;
 const RECORD_START: usize = 24;
 const TOMBSTONE: u32 = u32::MAX;
 
@@ -172,16 +172,16 @@ fn split(mut input: &[u8]) -> Files {
 /// where `numbers` are wanted too, what says that records and files come one after the other.
 fn repair(files: &mut Files, numbers: bool, boot: Option<String>) {
     let mut last = 0_u64;
+    let mut before = 0;
     let mut segments = BTreeMap::new();
-    let mut bytes_of = BTreeMap::new();
     for (name, bytes) in files.iter_mut() {
         let Some(generation) = generation(name, ".segment") else {
             continue;
         };
-        if bytes.len() < SEGMENT_START {
+        if bytes.len() < segment_start(bytes) {
             continue;
         }
-        let records = spans(bytes, SEGMENT_START, true);
+        let records = spans(bytes, segment_start(bytes), true);
         let is_compacted = u64_at(bytes, 32) != 0;
         if is_compacted {
             let len = bytes.len() as u64;
@@ -207,71 +207,99 @@ fn repair(files: &mut Files, numbers: bool, boot: Option<String>) {
             last = last.max(u64_at(bytes, 24).min(u64::MAX / 2));
             put(bytes, 24, &last.to_le_bytes());
         }
-        begin(bytes, b"kvs-log\n", 12);
+        let version = if has_digest(bytes) { 2 } else { 1 };
+        begin(bytes, b"kvs-log\n", version, 12);
         put(bytes, 16, &generation.to_le_bytes());
-        sum_up(bytes, 16, 40);
-        segments.insert(generation, (bytes.len() as u64, last));
-        bytes_of.insert(generation, bytes.clone());
+        let own = digest(bytes, bytes.len());
+        if has_digest(bytes) {
+            let told = if is_compacted { own } else { before };
+            put(bytes, 40, &told.to_le_bytes());
+        }
+        before = own;
+        let checksum_at = segment_start(bytes) - 4;
+        sum_up(bytes, 16, checksum_at);
+        segments.insert(generation, (bytes.clone(), last));
     }
     for (name, bytes) in files.iter_mut() {
         if let Some(generation) = generation(name, ".hints")
             && bytes.len() >= HINTS_START
+            && let Some((segment, last)) = segments.get(&generation)
         {
-            let (segment_len, last) = segments.get(&generation).copied().unwrap_or_default();
             let len = bytes.len() as u64;
-            put(bytes, 16, &segment_len.to_le_bytes());
-            put(bytes, 24, &len.to_le_bytes());
+            put(bytes, 12, &generation.to_le_bytes());
+            put(bytes, 16, &segment[20..24]);
+            put(bytes, 20, &(segment_start(segment) as u32).to_le_bytes());
+            put(bytes, 24, &(segment.len() as u64).to_le_bytes());
+            put(bytes, 32, &len.to_le_bytes());
             if numbers {
-                put(bytes, 32, &last.to_le_bytes());
+                put(bytes, 40, &last.to_le_bytes());
             }
+            put(bytes, 48, &digest(segment, segment.len()).to_le_bytes());
             for span in spans(bytes, HINTS_START, false) {
                 sum(&mut bytes[span]);
             }
-            put(bytes, 12, &generation.to_le_bytes());
-            begin(bytes, b"kvs-hnt\n", 40);
+            begin(bytes, b"kvs-hnt\n", 2, HINTS_START - 4);
         }
         if name == "kvs-checkpoint" && bytes.len() >= CHECKPOINT_START {
-            if let Some(tail) = tail(bytes, &bytes_of) {
-                put(bytes, 68, &tail.to_le_bytes());
-            }
-            begin(bytes, b"kvs-chk\n", CHECKPOINT_START - 4);
+            begin(bytes, b"kvs-chk\n", 2, CHECKPOINT_START - 4);
             let start = bytes[..CHECKPOINT_START].to_vec();
             let mut at = CHECKPOINT_START;
             while at + 8 <= bytes.len() {
                 let end = at + 8 + u32_at(bytes, at) as usize;
-                let Some(block) = bytes.get(at + 8..end) else {
+                let Some(block) = bytes.get_mut(at + 8..end) else {
                     break;
                 };
-                let checksum = crc32fast::hash(&[&start, block].concat());
+                if at == CHECKPOINT_START {
+                    for entry in block.chunks_exact_mut(16) {
+                        if let Some((segment, _)) = segments.get(&u32_at(entry, 0)) {
+                            let digest = digest(segment, segment.len());
+                            put(entry, 12, &digest.to_le_bytes());
+                        }
+                    }
+                }
+                let checksum = crc32fast::hash(&[&start, &*block].concat());
                 put(bytes, at + 4, &checksum.to_le_bytes());
                 at = end;
             }
         }
-        if name == "kvs-synced" && bytes.len() >= 68 {
+        if name == "kvs-synced" && bytes.len() >= WATERMARK_LEN {
             if let Some(boot) = &boot {
                 put(bytes, 24, &[0; 36]);
                 put(bytes, 24, boot.as_bytes());
             }
-            begin(bytes, b"kvs-syn\n", 64);
+            if let Some((segment, _)) = segments.get(&u32_at(bytes, 12)) {
+                let digest = digest(segment, u64_at(bytes, 16) as usize);
+                put(bytes, 60, &segment[20..24]);
+                put(bytes, 64, &digest.to_le_bytes());
+            }
+            begin(bytes, b"kvs-syn\n", 2, WATERMARK_LEN - 4);
         }
     }
 }
 
-/// The checksum of the end of what a checkpoint covers.
-fn tail(checkpoint: &[u8], segments: &BTreeMap<u32, Vec<u8>>) -> Option<u32> {
-    let start = CHECKPOINT_START + 8;
-    checkpoint.get(..start)?;
-    let end = start + u32_at(checkpoint, CHECKPOINT_START) as usize;
-    let last = checkpoint.get(start..end)?.rchunks_exact(12).next()?;
-    let len = u64_at(last, 4) as usize;
-    let covered = segments.get(&u32_at(last, 0))?.get(..len)?;
-    Some(crc32fast::hash(&covered[len.saturating_sub(4096)..]))
+/// Whether a segment is of the format whose headers have a digest. Any other is taken for format 1.
+fn has_digest(segment: &[u8]) -> bool {
+    segment.len() >= 12 && u32_at(segment, 8) == 2
+}
+
+/// Where the first record begins.
+fn segment_start(segment: &[u8]) -> usize {
+    if has_digest(segment) { 48 } else { 44 }
+}
+
+/// The digest of the records of a segment that end at `end` or before.
+fn digest(segment: &[u8], end: usize) -> u32 {
+    let spans = spans(segment, segment_start(segment), true).into_iter();
+    let sums = spans
+        .take_while(|span| span.end <= end)
+        .flat_map(|span| segment[span].iter().take(4).copied());
+    crc32fast::hash(&sums.collect::<Vec<_>>())
 }
 
 /// Writes what all the files begin with, and a checksum of all up to `end` behind that.
-fn begin(bytes: &mut [u8], magic: &[u8; 8], end: usize) {
+fn begin(bytes: &mut [u8], magic: &[u8; 8], version: u32, end: usize) {
     put(bytes, 0, magic);
-    put(bytes, 8, &1_u32.to_le_bytes());
+    put(bytes, 8, &version.to_le_bytes());
     sum_up(bytes, 0, end);
 }
 
@@ -357,7 +385,7 @@ fn all_records(files: &Files) -> BTreeMap<String, BTreeSet<String>> {
                 continue;
             };
             if have_values {
-                if bytes.len() >= SEGMENT_START
+                if bytes.len() >= segment_start(bytes)
                     && let Some(Record { key, value, .. }) = record(&bytes[span], u32_at(bytes, 20))
                 {
                     let values = all.entry(key.to_owned()).or_default();
@@ -377,7 +405,7 @@ fn segments(files: &Files) -> impl Iterator<Item = &Vec<u8>> {
     let segments = files.iter().filter(|(name, _)| name.ends_with(".segment"));
     segments
         .map(|(_, bytes)| bytes)
-        .filter(|bytes| bytes.len() >= SEGMENT_START)
+        .filter(|bytes| bytes.len() >= segment_start(bytes))
 }
 
 /// What is in a log that a store has opened, without hints.
@@ -393,7 +421,7 @@ fn replay(files: &Files) -> Contents {
         if upto.is_some() {
             contents.clear();
         }
-        for span in spans(bytes, SEGMENT_START, true) {
+        for span in spans(bytes, segment_start(bytes), true) {
             let Some(record) = record(&bytes[span], salt) else {
                 break;
             };
@@ -430,18 +458,21 @@ fn have_false_hints(files: &Files) -> bool {
         let Some(segment) = name.strip_suffix(".hints") else {
             return false;
         };
-        if hints.len() < HINTS_START || u32_at(hints, 40) != crc32fast::hash(&hints[..40]) {
+        let checksum_at = HINTS_START - 4;
+        if hints.len() < HINTS_START
+            || u32_at(hints, checksum_at) != crc32fast::hash(&hints[..checksum_at])
+        {
             return false;
         }
         let Some(segment) = files.get(&format!("{segment}.segment")) else {
             return false;
         };
-        if segment.len() < SEGMENT_START {
+        if segment.len() < segment_start(segment) {
             return true;
         }
         let mut expected = hints[..HINTS_START].to_vec();
-        let mut end = SEGMENT_START;
-        for span in spans(segment, SEGMENT_START, true) {
+        let mut end = segment_start(segment);
+        for span in spans(segment, end, true) {
             if record(&segment[span.clone()], u32_at(segment, 20)).is_none() {
                 return true;
             }

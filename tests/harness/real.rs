@@ -5,7 +5,7 @@ use std::thread;
 
 use futures::{Future, future};
 use kvs::client::QUEUE;
-use kvs::protocol::{MAX_FRAME_LEN, code};
+use kvs::protocol::{ErrorCode, MAX_FRAME_LEN};
 use kvs::thread_pool::SharedQueueThreadPool;
 use kvs::{ConnectionError, KvStore, KvsError, KvsServer, Token};
 use tempfile::TempDir;
@@ -196,7 +196,7 @@ pub fn an_error_of_the_engine_keeps_its_code_and_the_connection_goes_on<C: Clien
     let refused = wait(client.set("k".repeat(100_000), String::new()));
     match refused {
         Err(KvsError::Server { code, message }) => {
-            assert_eq!(code, code::TOO_LARGE);
+            assert_eq!(code, ErrorCode::TooLarge);
             assert!(message.contains("100000 bytes"), "{message}");
         }
         other => panic!("{other:?}"),
@@ -220,7 +220,7 @@ pub fn a_request_longer_than_a_frame_is_refused_and_the_connection_goes_on<C: Cl
 
 pub fn the_right_token_lets_a_client_in_and_no_other<C: Client>() {
     fn is_refused<T>(result: kvs::Result<T>) -> bool {
-        matches!(result, Err(KvsError::Server { code, .. }) if code == code::UNAUTHORIZED)
+        matches!(result, Err(KvsError::Server { code, .. }) if code == ErrorCode::Unauthorized)
     }
     let dir = tempfile::tempdir().unwrap();
     let [right, wrong] = ["right", "wrong"].map(|token| Token::new(token).unwrap());

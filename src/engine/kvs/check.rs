@@ -11,7 +11,7 @@ use serde::{Serialize, Serializer};
 use super::hints::{self, Hints};
 use super::index::Location;
 use super::log::random_salt;
-use super::record::{self, Record, Salt};
+use super::record::{self, Digest, Record, Salt};
 use super::segment::{self, Found, Generation, HEADER_LEN, Listing, Origin, Scanner, Segment};
 use super::unsynced::{self, LastRun};
 use crate::engine::files::Directory;
@@ -342,6 +342,10 @@ struct Survey {
     /// Whether damage just before explains that writes are missing.
     is_behind_gap: bool,
     last_run: LastRun,
+    /// The salt of the newest segment with a sound header, else that of the watermark.
+    log_salt: Option<Salt>,
+    /// The digests that the records of these segments must have.
+    proofs: BTreeMap<Generation, Digest>,
     /// Whether there are segments that were not looked at.
     has_older: bool,
     /// Whether to save the sound records in a torn end.
@@ -381,7 +385,6 @@ impl Survey {
             saves_torn,
             ..Survey::default()
         };
-        let mut salt = survey.last_run.salt;
         let mut segments = Vec::new();
         for generation in listing.segments.iter().rev() {
             let mut segment = Segment::open_unread(dir, *generation)?;
@@ -396,8 +399,9 @@ impl Survey {
                 Err(KvsError::Damaged { offset, .. }) => *offset > 0,
                 Err(_) => false,
             };
-            if has_header {
-                salt = Some(segment.salt);
+            if has_header && survey.log_salt.is_none() {
+                survey.log_salt = Some(segment.salt);
+                survey.last_run.check_salt(segment.salt);
             }
             let is_first = is_first(&segment);
             segments.push((segment, header, has_header));
@@ -410,20 +414,19 @@ impl Survey {
         let oldest = segments
             .last()
             .map_or(0, |(segment, ..)| segment.generation);
+        survey.log_salt = survey.log_salt.or(survey.last_run.salt);
         let mut missing: BTreeSet<_> = listing.hints.into_iter().collect();
+        missing.retain(|generation| survey.hints(dir, *generation).is_some());
         missing.insert(survey.last_run.watermark.generation);
         missing.retain(|generation| *generation > oldest && !listing.segments.contains(generation));
+        survey.note_proofs(&segments, &missing);
 
         let (mut done, all) = (0, survey.report.bytes);
         for (mut segment, header, has_header) in segments.into_iter().rev() {
             let later = missing.split_off(&segment.generation);
             survey.note_missing(dir, &mem::replace(&mut missing, later));
-            if let (false, Some(salt)) = (has_header, salt)
-                && segment
-                    .find_readable_record(HEADER_LEN, segment.len()?)
-                    .is_none()
-            {
-                segment.salt = salt;
+            if !has_header {
+                segment.guess_header(survey.log_salt)?;
             }
             let segment = Arc::new(segment);
             survey.look_at_header(dir, &segment, header);
@@ -443,6 +446,35 @@ impl Survey {
         Ok(survey)
     }
 
+    /// Notes the digests that headers tell. `missing` are segments that are not there.
+    fn note_proofs(
+        &mut self,
+        segments: &[(Segment, Result<()>, bool)],
+        missing: &BTreeSet<Generation>,
+    ) {
+        let there = segments.iter().map(|(segment, ..)| segment.generation);
+        let all: BTreeSet<_> = there.chain(missing.iter().copied()).collect();
+        for (segment, ..) in segments {
+            let told_of = match segment.origin {
+                Origin::Compacted { .. } => Some(segment.generation),
+                Origin::Written { .. } => all.range(..segment.generation).next_back().copied(),
+            };
+            if let (Some(generation), Some(digest)) = (told_of, segment.recorded) {
+                self.proofs.insert(generation, digest);
+            }
+        }
+    }
+
+    /// The hints of a segment, unless they are known to be those of another one.
+    fn hints(&self, dir: &dyn Directory, generation: Generation) -> Option<Hints> {
+        let proof = self.proofs.get(&generation);
+        Hints::open(dir, generation).filter(|hints| {
+            let header = &hints.header;
+            self.log_salt.is_none_or(|salt| salt == header.salt)
+                && proof.is_none_or(|digest| *digest == header.digest)
+        })
+    }
+
     fn damage(&mut self, file: PathBuf, at: Range<u64>, reason: impl ToString) {
         self.report.damage.push(Damage {
             file,
@@ -456,7 +488,7 @@ impl Survey {
     fn note_missing(&mut self, dir: &dyn Directory, missing: &BTreeSet<Generation>) {
         for generation in missing {
             let file = dir.path().join(segment::name(*generation));
-            self.damage(file, 0..0, "the file is missing");
+            self.damage(file, 0..0, segment::MISSING);
             self.note_gone(dir, *generation, 0..u64::MAX, Vec::new);
             self.is_behind_gap = true;
         }
@@ -515,7 +547,6 @@ impl Survey {
         progress: &mut dyn FnMut(u64),
     ) -> Result<()> {
         let end = segment.len()?;
-        let synced = self.last_run.synced(segment.generation);
         let is_cut = self.damaged.contains(&segment.generation);
         let compacted = match segment.origin {
             Origin::Compacted { upto } if has_header => Some(upto),
@@ -526,6 +557,8 @@ impl Survey {
         loop {
             let (offset, last) = (scanner.offset(), scanner.sequence());
             progress(offset);
+            self.last_run
+                .check_digest(segment, offset, scanner.digest());
             let reason = match scanner.next_of_any_number() {
                 Ok(None) => break,
                 Ok(Some(Found {
@@ -554,8 +587,8 @@ impl Survey {
                 Err(error) => error.to_string(),
             };
             let next = segment.find_readable_record(offset + 1, end);
-            if is_newest && is_written && offset >= synced {
-                let may_lack_pages = self.last_run.may_lack_pages(segment.generation, offset);
+            if is_newest && is_written && offset >= self.last_run.synced(segment) {
+                let may_lack_pages = self.last_run.may_lack_pages(segment, offset);
                 if next.is_none() || may_lack_pages {
                     self.report.torn = Some(Torn {
                         file: segment.path.clone(),
@@ -577,6 +610,14 @@ impl Survey {
             self.is_behind_gap = true;
             scanner.skip_to(gap.end);
         }
+        let proof = self.proofs.get(&segment.generation);
+        if !self.damaged.contains(&segment.generation)
+            && proof.is_some_and(|proof| *proof != scanner.digest())
+        {
+            self.damage(segment.path.clone(), 0..0, segment::REPLACED);
+            self.note_gone(dir, segment.generation, 0..u64::MAX, Vec::new);
+        }
+        let synced = self.last_run.synced(segment);
         if is_newest && compacted.is_none() && end < synced {
             let reason = format!("{} bytes are missing at its end", synced - end);
             self.damage(segment.path.clone(), end..end, reason);
@@ -601,7 +642,7 @@ impl Survey {
         part: Range<u64>,
         guess: impl FnOnce() -> Vec<String>,
     ) {
-        let hints = Hints::open(dir, generation);
+        let hints = self.hints(dir, generation);
         let mut gone = Vec::new();
         let told = hints.and_then(|hints| {
             hints.read(|key, place, sequence, had_value| {
@@ -695,12 +736,14 @@ impl Survey {
         if let Some(replaced) = self.segments.keys().next_back() {
             output.copy_access(dir, *replaced)?;
         }
-        let (mut bytes, mut len) = (Vec::new(), HEADER_LEN);
+        let (mut bytes, mut len, mut digest) = (Vec::new(), HEADER_LEN, Digest::default());
         for (sequence, place) in alive {
             let segment = &self.segments[&place.generation];
             let record = segment.read(place.offset, place.len as usize)?;
             let record = segment.decode(&record, place.offset)?;
+            let start = bytes.len();
             Record { sequence, ..record }.encode(salt, &mut bytes);
+            digest.add(&bytes[start..]);
             if bytes.len() >= BLOCK {
                 output.write(&bytes, len)?;
                 len += bytes.len() as u64;
@@ -708,7 +751,7 @@ impl Survey {
             }
         }
         output.write(&bytes, len)?;
-        output.complete(len + bytes.len() as u64)?;
+        output.complete(len + bytes.len() as u64, digest)?;
         output.sync()?;
         // There may be some of a segment that is gone.
         segment::remove(dir, &hints::name(newest + 1))?;

@@ -1,37 +1,34 @@
 //! A checkpoint: the index as it was when the store was closed, so that opening it need not put it
 //! together from the log. `docs/format.md` has its bytes.
 //!
-//! It says which segments it is of, and how long they were. As long as they are there, it holds, and
-//! only what was written since has to be read. It is never synced: where it is missing, torn, or of
-//! another log, the log is read as if there had never been one.
+//! It names the segments that it is of, with their lengths and digests. While the log begins with
+//! just these, it holds, and only what was written since has to be read. It is never synced: if it
+//! is missing, torn, or of another log, the log is read as if there had never been one.
 
 use std::collections::BTreeMap;
 use std::io::{self, Cursor, Read};
-use std::sync::Arc;
 
 use bytes::{Buf, BufMut};
 use crc32fast::Hasher;
 
 use super::index::{Index, Location, Seed};
-use super::record::{MAX_SEQUENCE, Salt};
-use super::segment::{self, FileReader, Generation, Segment};
-use super::unsynced::{LastRun, Watermark};
+use super::record::{Digest, MAX_SEQUENCE, Salt};
+use super::recovery::Opened;
+use super::segment::{self, FileReader, Generation};
 use crate::engine::files::Directory;
 use crate::error::{KvsError, Result};
 
 pub(super) const NAME: &str = "kvs-checkpoint";
 
 const MAGIC: &[u8; 8] = b"kvs-chk\n";
-const VERSION: u32 = 1;
-const START: usize = 76;
+const VERSION: u32 = 2;
+const START: usize = 72;
 /// Bytes of a segment in the first block.
-const SEGMENT: usize = 12;
+const SEGMENT: usize = 16;
 /// Bytes of a key's place and length in the other blocks.
 const PLACE: usize = 20;
 /// Bytes after which a block ends.
 const BLOCK: usize = 64 * 1024;
-/// Bytes at the end of the part that are looked at to tell it from another one of that length.
-const TAIL: u64 = 4096;
 
 /// The part of a log that a checkpoint is of.
 #[derive(Debug)]
@@ -39,22 +36,13 @@ pub(super) struct Covered {
     pub(super) salt: Salt,
     /// The number of the last write.
     pub(super) sequence: u64,
-    /// The segments and their lengths.
-    pub(super) segments: BTreeMap<Generation, u64>,
-    /// The checksum of the last bytes.
-    pub(super) tail: u32,
-}
-
-/// The checksum of what is before the offset `end` of a segment.
-pub(super) fn tail(segment: &Segment, end: u64) -> Result<u32> {
-    let start = end.saturating_sub(TAIL);
-    let bytes = segment.read(start, (end - start) as usize)?;
-    Ok(crc32fast::hash(&bytes))
+    /// The segments, with their lengths and the digests of their records.
+    pub(super) segments: BTreeMap<Generation, (u64, Digest)>,
 }
 
 impl Covered {
     pub(super) fn bytes(&self) -> u64 {
-        self.segments.values().sum()
+        self.segments.values().map(|(len, _)| len).sum()
     }
 
     /// Writes a checkpoint of this part, which has come to `index`.
@@ -85,9 +73,10 @@ impl Covered {
             io::Result::Ok(())
         };
         let mut block = Vec::new();
-        for (generation, len) in &self.segments {
+        for (generation, (len, digest)) in &self.segments {
             block.put_u32_le(*generation);
             block.put_u64_le(*len);
+            block.put_u32_le(digest.0);
         }
         write(&mut block)?;
         let (mut places, mut keys) = (Vec::new(), Vec::new());
@@ -118,41 +107,35 @@ impl Covered {
             header.put_u64_le(part);
         }
         header.put_u32_le(self.segments.len() as u32);
-        header.put_u32_le(self.tail);
         header.put_u32_le(crc32fast::hash(&header));
         header
     }
 
-    /// Reads the checkpoint in `dir`, where there is one that holds for the segments there.
-    pub(super) fn read(
-        dir: &dyn Directory,
-        segments: &[(Arc<Segment>, u64)],
-        last_run: &LastRun,
-    ) -> Option<(Covered, Index)> {
+    /// Reads the checkpoint in `dir`, if there is one that holds for the segments there.
+    pub(super) fn read(dir: &dyn Directory, segments: &[Opened]) -> Option<(Covered, Index)> {
         let mut blocks = Blocks::open(dir)?;
         let header = blocks.header;
         let mut fields = Cursor::new(&header[12..]);
         let (salt, sequence) = (Salt(fields.get_u32_le()), fields.get_u64_le());
         let keys = fields.get_u64_le();
         let seed = [(); 4].map(|()| fields.get_u64_le());
-        let (_, tail) = (fields.get_u32_le(), fields.get_u32_le());
         let (of_segments, []) = blocks.next()?.as_chunks::<SEGMENT>() else {
             return None;
         };
         let of_segments = of_segments.iter().map(|bytes| {
             let mut fields = Cursor::new(bytes);
-            (fields.get_u32_le(), fields.get_u64_le())
+            let (generation, len) = (fields.get_u32_le(), fields.get_u64_le());
+            (generation, (len, Digest(fields.get_u32_le())))
         });
         let covered = Covered {
             salt,
             sequence,
             segments: of_segments.collect(),
-            tail,
         };
         if header[..] != covered.header(keys, seed)
             || sequence > MAX_SEQUENCE
             || keys > blocks.left / PLACE as u64
-            || !covered.holds_for(segments, last_run)
+            || !covered.holds_for(segments)
         {
             return None;
         }
@@ -173,7 +156,8 @@ impl Covered {
                 };
                 let (key, behind) = keys.split_at_checked(fields.get_u32_le() as usize)?;
                 let end = location.offset.checked_add(u64::from(location.len))?;
-                if end > *covered.segments.get(&location.generation)? {
+                let (len, _) = covered.segments.get(&location.generation)?;
+                if end > *len {
                     return None;
                 }
                 index.put(key, location, None);
@@ -183,24 +167,19 @@ impl Covered {
         (index.len() as u64 == keys).then_some((covered, index))
     }
 
-    /// Whether a log of these segments begins with the part that is covered.
-    fn holds_for(&self, segments: &[(Arc<Segment>, u64)], last_run: &LastRun) -> bool {
-        let Some((&generation, &len)) = self.segments.last_key_value() else {
-            return false;
-        };
-        let is_one = |(segment, end): &(Arc<Segment>, u64)| {
-            segment.salt == self.salt
-                && match self.segments.get(&segment.generation) {
-                    // It may have grown since.
-                    Some(len) if segment.generation == generation => len <= end,
-                    len => len == Some(end),
-                }
-        };
-        let covered = segments.partition_point(|(segment, _)| segment.generation <= generation);
-        covered == self.segments.len()
-            && segments[..covered].iter().all(is_one)
-            && Watermark { generation, len } <= last_run.watermark
-            && self::tail(&segments[covered - 1].0, len).is_ok_and(|tail| tail == self.tail)
+    /// Whether the log of these segments begins with the ones that are covered.
+    fn holds_for(&self, segments: &[Opened]) -> bool {
+        let covered = segments.get(..self.segments.len());
+        !self.segments.is_empty()
+            && covered.is_some_and(|covered| {
+                covered.iter().zip(&self.segments).all(|(opened, of)| {
+                    let (generation, (len, digest)) = of;
+                    opened.segment.salt == self.salt
+                        && opened.segment.generation == *generation
+                        && opened.len == *len
+                        && opened.proof == Some(*digest)
+                })
+            })
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::index::{Index, Location};
 use super::log::Failure;
+use super::record::Digest;
 use super::segment::{self, Found, Scanner, Segment};
 use crate::error::{KvsError, Result};
 use crate::sync::RwLock;
@@ -22,6 +23,8 @@ pub(super) struct Compaction {
     inputs: VecDeque<Scanner>,
     output: Arc<Segment>,
     output_len: u64,
+    /// The digest of the records of the output, those in `bytes` included.
+    digest: Digest,
     /// Records on their way to the end of the output. After a write that failed they are still
     /// here, for the next try.
     bytes: Vec<u8>,
@@ -54,6 +57,7 @@ impl Compaction {
                 .collect(),
             output,
             output_len: segment::HEADER_LEN,
+            digest: Digest::default(),
             bytes: Vec::new(),
             moved: Vec::new(),
             damage: None,
@@ -68,7 +72,7 @@ impl Compaction {
             return Err(error.clone());
         }
         if self.moved.is_empty() && self.inputs.is_empty() {
-            self.output.complete(self.output_len)?;
+            self.output.complete(self.output_len, self.digest)?;
             let synced = self.output.sync();
             // After a failed sync nobody can tell what is on the disk, and another one would not
             // either.
@@ -99,9 +103,9 @@ impl Compaction {
         Ok(true)
     }
 
-    /// The new segment and its length.
-    pub(super) fn output(&self) -> (Arc<Segment>, u64) {
-        (Arc::clone(&self.output), self.output_len)
+    /// The new segment, its length and its digest.
+    pub(super) fn output(&self) -> (Arc<Segment>, u64, Digest) {
+        (Arc::clone(&self.output), self.output_len, self.digest)
     }
 
     /// Picks the live ones out of the next records.
@@ -129,6 +133,7 @@ impl Compaction {
                 };
                 let key = record.key.into();
                 self.moved.push(Move { key, from, to });
+                self.digest.add(bytes);
                 self.bytes.extend(bytes);
             }
         }

@@ -1,8 +1,9 @@
 //! Hints: what is where in a sealed segment, without the values, so that opening a store need not
 //! read them. `docs/format.md` has their bytes.
 //!
-//! They are written in the background and never synced. Where they are missing, torn, or not those
-//! of the segment, the segment is read instead, and hints are written anew.
+//! They are written in the background and never synced. If they are missing, torn, or not those of
+//! the segment, the segment is read instead, and hints are written anew. They prove that they are
+//! the segment's by its digest, which the header of the next segment tells, too.
 
 use std::io::{Cursor, Read};
 use std::sync::Arc;
@@ -10,16 +11,16 @@ use std::sync::Arc;
 use bytes::{Buf, BufMut};
 
 use super::index::Location;
-use super::record;
-use super::segment::{self, FileReader, Found, Generation, HEADER_LEN, Scanner, Segment};
+use super::record::{self, Digest, Salt};
+use super::segment::{self, FileReader, Found, Generation, Scanner, Segment};
 use crate::engine::files::{Directory, File};
 use crate::error::{KvsError, Result};
 
 pub(super) const EXTENSION: &str = "hints";
 
 const MAGIC: &[u8; 8] = b"kvs-hnt\n";
-const VERSION: u32 = 1;
-const START: u64 = 44;
+const VERSION: u32 = 2;
+const START: u64 = 56;
 
 pub(super) fn name(generation: Generation) -> String {
     segment::file_name(generation, EXTENSION)
@@ -76,13 +77,17 @@ impl Writer {
         self.write(&hints, self.len)?;
         self.len += hints.len() as u64;
         if is_done {
-            let header = header(
-                self.generation(),
-                self.segment_len,
-                self.len,
-                self.scanner.sequence(),
-            );
-            self.write(&header, 0)?;
+            let segment = self.scanner.segment();
+            let header = Header {
+                generation: segment.generation,
+                salt: segment.salt,
+                segment_start: segment.start,
+                segment_len: self.segment_len,
+                len: self.len,
+                sequence: self.scanner.sequence(),
+                digest: self.scanner.digest(),
+            };
+            self.write(&header.encode(), 0)?;
         }
         Ok(!is_done)
     }
@@ -102,60 +107,97 @@ impl Writer {
     }
 }
 
-fn header(generation: Generation, segment_len: u64, len: u64, sequence: u64) -> Vec<u8> {
-    let mut header = MAGIC.to_vec();
-    header.put_u32_le(VERSION);
-    header.put_u32_le(generation);
-    header.put_u64_le(segment_len);
-    header.put_u64_le(len);
-    header.put_u64_le(sequence);
-    header.put_u32_le(crc32fast::hash(&header));
-    header
+/// What hints begin with.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Header {
+    generation: Generation,
+    pub(super) salt: Salt,
+    /// Where the first record of the segment begins.
+    segment_start: u64,
+    segment_len: u64,
+    /// The length of the hints.
+    len: u64,
+    /// The number of the segment's last record.
+    pub(super) sequence: u64,
+    /// The digest of the segment's records.
+    pub(super) digest: Digest,
 }
 
-/// The hints of a segment that need not be there any more.
+impl Header {
+    fn encode(&self) -> Vec<u8> {
+        let mut header = MAGIC.to_vec();
+        header.put_u32_le(VERSION);
+        header.put_u32_le(self.generation);
+        header.put_u32_le(self.salt.0);
+        header.put_u32_le(self.segment_start as u32);
+        header.put_u64_le(self.segment_len);
+        header.put_u64_le(self.len);
+        header.put_u64_le(self.sequence);
+        header.put_u32_le(self.digest.0);
+        header.put_u32_le(crc32fast::hash(&header));
+        header
+    }
+
+    fn decode(bytes: &[u8; START as usize]) -> Option<Header> {
+        let mut fields = Cursor::new(&bytes[12..]);
+        let header = Header {
+            generation: fields.get_u32_le(),
+            salt: Salt(fields.get_u32_le()),
+            segment_start: fields.get_u32_le().into(),
+            segment_len: fields.get_u64_le(),
+            len: fields.get_u64_le(),
+            sequence: fields.get_u64_le(),
+            digest: Digest(fields.get_u32_le()),
+        };
+        (header.encode() == bytes).then_some(header)
+    }
+}
+
+/// The hints of a segment, which may not be there any more.
 #[derive(Debug)]
 pub(super) struct Hints {
-    generation: Generation,
+    pub(super) header: Header,
     file: Arc<dyn File>,
-    len: u64,
-    /// The length that the segment had.
-    pub(super) segment_len: u64,
-    /// The number of its last record.
-    pub(super) sequence: u64,
 }
 
 impl Hints {
-    /// Opens the hints of a segment, where there are any that make sense.
+    /// Opens the hints of the segment `generation`, if there are any that are whole. They may be
+    /// those of another segment all the same.
     pub(super) fn open(dir: &dyn Directory, generation: Generation) -> Option<Hints> {
         let file = dir.open(&name(generation)).ok()?;
         let mut start = [0; START as usize];
         file.read_exact_at(&mut start, 0).ok()?;
-        let mut fields = Cursor::new(&start[16..]);
-        let hints = Hints {
-            generation,
-            segment_len: fields.get_u64_le(),
-            len: fields.get_u64_le(),
-            sequence: fields.get_u64_le(),
-            file,
-        };
-        let expected = header(generation, hints.segment_len, hints.len, hints.sequence);
-        (start[..] == expected && hints.file.size().ok()? == hints.len).then_some(hints)
+        let header = Header::decode(&start)?;
+        let is_whole = header.generation == generation && file.size().ok()? == header.len;
+        is_whole.then_some(Hints { header, file })
+    }
+
+    /// Whether these are the hints of `segment`, which is `len` bytes long and whose records have
+    /// this digest.
+    pub(super) fn are_of(&self, segment: &Segment, len: u64, digest: Digest) -> bool {
+        let Header {
+            salt,
+            segment_start,
+            segment_len,
+            ..
+        } = self.header;
+        (salt, segment_start, segment_len) == (segment.salt, segment.start, len)
+            && self.header.digest == digest
     }
 
     /// The number of records, if their keys are of usual length.
     pub(super) fn about_how_many(&self) -> usize {
         const KEY_LEN: usize = 16;
-        (self.len - START) as usize / (record::HEADER_LEN + KEY_LEN)
+        (self.header.len - START) as usize / (record::HEADER_LEN + KEY_LEN)
     }
 
     /// Tells `found`, for each record, its key, its place, its number and whether it has a value.
     ///
     /// Comes out as `None` where they break off. `found` has heard some of them then.
     pub(super) fn read(&self, mut found: impl FnMut(&str, Location, u64, bool)) -> Option<()> {
-        let mut reader = FileReader::buffered(Arc::clone(&self.file), START, self.len);
-        let mut left = self.len - START;
-        let mut offset = HEADER_LEN;
+        let mut reader = FileReader::buffered(Arc::clone(&self.file), START, self.header.len);
+        let mut left = self.header.len - START;
+        let mut offset = self.header.segment_start;
         let mut hint = Vec::new();
         while left > 0 {
             let mut bytes = [0; record::HEADER_LEN];
@@ -171,13 +213,13 @@ impl Hints {
             let key = std::str::from_utf8(&hint[bytes.len()..]).ok()?;
             let location = Location {
                 offset,
-                generation: self.generation,
+                generation: self.header.generation,
                 len: header.record_len() as u32,
             };
             found(key, location, header.sequence, header.value_len.is_some());
             offset += header.record_len() as u64;
             left = left.checked_sub(hint.len() as u64)?;
         }
-        (offset == self.segment_len).then_some(())
+        (offset == self.header.segment_len).then_some(())
     }
 }

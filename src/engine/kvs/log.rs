@@ -17,7 +17,7 @@ use super::compaction::Compaction;
 use super::hints;
 use super::index::{Index, Location};
 use super::queue::{Op, Outcome, Request};
-use super::record::{self, Record, Salt};
+use super::record::{self, Digest, Record, Salt};
 use super::recovery::{Recovered, Sealed};
 use super::segment::{self, Generation, Origin, Segment};
 use super::unsynced::Unsynced;
@@ -58,6 +58,8 @@ pub(super) struct Log {
     unsynced: Arc<Unsynced>,
     active: Arc<Segment>,
     active_len: u64,
+    /// The digest of the active segment's records.
+    digest: Digest,
     /// The other segments.
     sealed: BTreeMap<Generation, Sealed>,
     /// The number of the last write.
@@ -88,14 +90,22 @@ impl Log {
             None => {
                 let newest = found.sealed.keys().next_back();
                 let generation = newest.map_or(1, |newest| newest + 1);
-                let active = create(&*dir, generation, found.sequence, salt, &failure)?;
+                let before = mem::take(&mut found.digest);
+                let active = create(&*dir, generation, found.sequence, salt, before, &failure)?;
                 found.index.add_segment(Arc::clone(&active));
                 (active, segment::HEADER_LEN, segment::HEADER_LEN)
             }
         };
         found.index.keep_bytes(options.cache_bytes);
         // Whoever was here before may not have synced it, and what we show must not be lost.
-        let unsynced = Unsynced::new(&*dir, &active, synced, active_len, failure.clone())?;
+        let unsynced = Unsynced::new(
+            &*dir,
+            &active,
+            synced,
+            active_len,
+            found.digest,
+            failure.clone(),
+        )?;
         Ok(Log {
             dir,
             options,
@@ -103,6 +113,7 @@ impl Log {
             unsynced: Arc::new(unsynced),
             active,
             active_len,
+            digest: found.digest,
             sealed: found.sealed,
             sequence: found.sequence,
             covered: found.covered,
@@ -195,19 +206,20 @@ impl Log {
         let mut is_missing = missing.iter().copied().peekable();
         let mut bytes = mem::take(&mut self.buffer);
         bytes.clear();
-        let mut sequence = self.sequence;
+        let (mut sequence, mut digest) = (self.sequence, self.digest);
         for (n, Request { key, op }) in batch.iter().enumerate() {
             if matches!(op, Op::Find) || is_missing.next_if_eq(&n).is_some() {
                 continue;
             }
             sequence += 1;
-            let value = op.value();
+            let (value, start) = (op.value(), bytes.len());
             Record {
                 sequence,
                 key,
                 value,
             }
             .encode(self.active.salt, &mut bytes);
+            digest.add(&bytes[start..]);
         }
 
         let offset = self.active_len;
@@ -221,12 +233,12 @@ impl Log {
         if bytes.capacity() <= MAX_BUFFER {
             self.buffer = bytes;
         }
-        self.unsynced.note(&self.active, len);
+        self.unsynced.note(&self.active, len, digest);
         if self.options.sync == SyncLevel::Always {
             self.unsynced.sync()?;
         }
         self.active_len = len;
-        self.sequence = sequence;
+        (self.sequence, self.digest) = (sequence, digest);
         Ok(Appended { offset, missing })
     }
 
@@ -259,13 +271,21 @@ impl Log {
     fn roll(&mut self, generation: Generation) -> Result<()> {
         // Whatever the level: a sealed segment with a torn end would count as damage.
         self.unsynced.sync()?;
-        let salt = self.active.salt;
-        let segment = create(&*self.dir, generation, self.sequence, salt, &self.failure)?;
+        let segment = create(
+            &*self.dir,
+            generation,
+            self.sequence,
+            self.active.salt,
+            self.digest,
+            &self.failure,
+        )?;
         self.unsynced.note_new(&segment);
         self.index.write().add_segment(Arc::clone(&segment));
         let sealed = Sealed {
             segment: mem::replace(&mut self.active, segment),
             len: mem::replace(&mut self.active_len, segment::HEADER_LEN),
+            digest: mem::take(&mut self.digest),
+            is_proven: true,
             wants_hints: true,
         };
         self.sealed.insert(sealed.segment.generation, sealed);
@@ -366,27 +386,28 @@ impl Log {
     }
 
     fn finish_compaction(&mut self, compaction: &Compaction) -> Result<()> {
-        let (output, len) = compaction.output();
+        let (segment, len, digest) = compaction.output();
         // What was left out is dead because of newer writes. A power cut that took those would
         // take the key with them.
         self.unsynced.sync()?;
-        publish(&*self.dir, &output, &self.failure)?;
+        publish(&*self.dir, &segment, &self.failure)?;
         self.compacted = Some(Instant::now());
-        self.replace_inputs(output, len);
+        self.replace_inputs(Sealed {
+            segment,
+            len,
+            digest,
+            is_proven: true,
+            wants_hints: true,
+        });
         Ok(())
     }
 
     /// Puts the output of a compaction in the place of everything that was sealed before it.
-    fn replace_inputs(&mut self, segment: Arc<Segment>, len: u64) {
+    fn replace_inputs(&mut self, output: Sealed) {
         let before = self.dead_bytes();
         // What was sealed while the compaction ran is newer than its output, and stays.
-        let newer = self.sealed.split_off(&segment.generation);
+        let newer = self.sealed.split_off(&output.segment.generation);
         let inputs = mem::replace(&mut self.sealed, newer);
-        let output = Sealed {
-            segment,
-            len,
-            wants_hints: true,
-        };
         self.sealed.insert(output.segment.generation, output);
         self.covered = 0;
         for generation in inputs.into_keys() {
@@ -414,33 +435,45 @@ impl Log {
             .ok()
     }
 
-    /// Leaves a checkpoint to whoever opens the log next, where reading what it has no checkpoint of
-    /// would take a while. All of the log has to be on the disk.
-    pub(super) fn write_checkpoint(&self) {
-        // A compaction that has not come to its end has moved records to where they do not count, or
-        // has found damage that opening the log should find, too. Other work is waited for neither.
+    /// Syncs everything, and leaves a checkpoint for the next time that the log is opened, if reading
+    /// the part without one would take a while.
+    pub(super) fn close(&mut self) {
+        let wants_checkpoint = self.wants_checkpoint();
+        // The header of the next segment proves that what is covered is complete.
+        let is_sealed = wants_checkpoint
+            && (self.active_len == self.active.start
+                || self
+                    .roll(self.active.generation + 1)
+                    .inspect_err(|error| warn!("continuing without {}: {error}", checkpoint::NAME))
+                    .is_ok());
+        // A failure is in the log lines, and no caller is left to tell.
+        if self.unsynced.sync_with_watermark().is_err() || !is_sealed {
+            return;
+        }
+        let segments = self.sealed.iter();
+        let segments = segments.map(|(n, sealed)| (*n, (sealed.len, sealed.digest)));
+        let covered = Covered {
+            salt: self.active.salt,
+            sequence: self.sequence,
+            segments: segments.collect(),
+        };
+        if let Err(error) = covered.write(&*self.dir, &self.index.read()) {
+            warn!("continuing without {}: {error}", checkpoint::NAME);
+        }
+    }
+
+    fn wants_checkpoint(&self) -> bool {
+        // A compaction that has not ended has moved records to where they do not count yet, or has
+        // found damage that opening the log should find, too. Other work is not waited for either.
         if self.is_working || self.stalled.is_some() {
-            return;
+            return false;
         }
-        let sealed = self.sealed.iter();
-        let sealed = sealed.map(|(generation, sealed)| (*generation, sealed.len));
-        let active = (self.active.generation, self.active_len);
-        let segments: BTreeMap<_, _> = sealed.chain([active]).collect();
-        if segments.values().sum::<u64>() - self.covered < self.options.step_bytes() as u64 {
-            return;
+        // It would not be believed.
+        if self.sealed.values().any(|sealed| !sealed.is_proven) {
+            return false;
         }
-        let written = checkpoint::tail(&self.active, self.active_len).and_then(|tail| {
-            let covered = Covered {
-                salt: self.active.salt,
-                sequence: self.sequence,
-                segments,
-                tail,
-            };
-            covered.write(&*self.dir, &self.index.read())
-        });
-        if let Err(error) = written {
-            warn!("going on without {}: {error}", checkpoint::NAME);
-        }
+        let sealed: u64 = self.sealed.values().map(|sealed| sealed.len).sum();
+        sealed + self.active_len - self.covered >= self.options.step_bytes() as u64
     }
 
     pub(super) fn figures(&self) -> Figures {
@@ -453,26 +486,26 @@ impl Log {
 
     /// Bytes of the log that no key needs any more.
     fn dead_bytes(&self) -> u64 {
-        let sealed = self.sealed.values().map(|sealed| sealed.len);
-        let records = sealed
-            .chain([self.active_len])
-            .map(|len| len - segment::HEADER_LEN);
+        let sealed = self.sealed.values();
+        let sealed = sealed.map(|sealed| sealed.len - sealed.segment.start);
+        let all = sealed.sum::<u64>() + self.active_len - self.active.start;
         // Forged hints may say that more is alive than there is.
-        let all: u64 = records.sum();
         all.saturating_sub(self.index.read().live_bytes())
     }
 }
 
-/// Makes the segment that writing goes on in, after the write `after`.
+/// Makes the segment that is written to next, after the write `after` and the segment with the digest
+/// `before`.
 fn create(
     dir: &dyn Directory,
     generation: Generation,
     after: u64,
     salt: Salt,
+    before: Digest,
     failure: &Failure,
 ) -> Result<Arc<Segment>> {
     let segment = Segment::create(dir, generation, Origin::Written { after }, salt)?;
-    segment.complete(segment::HEADER_LEN)?;
+    segment.complete(segment::HEADER_LEN, before)?;
     // After a failed sync nobody can tell what is on the disk, and another one would not either.
     segment.sync().inspect_err(|error| failure.set(error))?;
     publish(dir, &segment, failure)?;

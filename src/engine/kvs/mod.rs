@@ -307,10 +307,7 @@ impl<P: ThreadPool> Drop for Handle<P> {
             let outcome = log.commit(mem::take(&mut batch.requests), find);
             batch.promise.keep(outcome);
         }
-        // A failure is in the log lines, and there is nobody left to tell.
-        if self.shared.unsynced.sync_with_watermark().is_ok() {
-            log.write_checkpoint();
-        }
+        log.close();
     }
 }
 

@@ -76,6 +76,22 @@ impl<'a> Record<'a> {
     }
 }
 
+/// A checksum of a sequence of records, by which a derived file proves that it is theirs.
+///
+/// It is the checksum of the checksums at their heads. Those are salted, and each covers its whole
+/// record, so the same digest means the same records of the same store in the same order.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Digest(pub(super) u32);
+
+impl Digest {
+    /// Adds the next record, given by its bytes.
+    pub(super) fn add(&mut self, record: &[u8]) {
+        let mut hasher = Hasher::new_with_initial(self.0);
+        hasher.update(&record[..4]);
+        self.0 = hasher.finalize();
+    }
+}
+
 pub(super) const CUT_OFF: &str = "the record is cut off";
 
 /// The part of a record that says how long it is.

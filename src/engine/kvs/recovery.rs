@@ -9,17 +9,34 @@ use log::{info, warn};
 use super::checkpoint::{self, Covered};
 use super::hints::{self, Hints};
 use super::index::{Index, Location};
-use super::record::Salt;
-use super::segment::{self, Found, Generation, HEADER_LEN, Listing, Origin, Scanner, Segment};
+use super::record::{Digest, Salt};
+use super::segment::{self, Found, Generation, Listing, Origin, Scanner, Segment};
 use super::unsynced::LastRun;
 use crate::engine::files::Directory;
 use crate::error::{KvsError, Result};
 
-/// A segment that nobody writes to any more.
+/// What else may be wrong with a log that is damaged when it is opened.
+const COPIED: &str = "if this directory was copied while a server used it, copy it again as \
+     \"Backups\" in docs/guarantees.md says";
+
+/// A segment as it was found.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) segment: Arc<Segment>,
+    pub(super) len: u64,
+    /// The digest that its records must have, unless it is the newest: the header of the next segment
+    /// tells it, or its own if it is a compacted one. Headers of format 1 do not.
+    pub(super) proof: Option<Digest>,
+}
+
+/// A segment that is no longer written to.
 #[derive(Debug)]
 pub(super) struct Sealed {
     pub(super) segment: Arc<Segment>,
     pub(super) len: u64,
+    pub(super) digest: Digest,
+    /// Whether a header tells the digest, so that what is derived from the segment can be believed.
+    pub(super) is_proven: bool,
     /// Whether its hints are still to be written.
     pub(super) wants_hints: bool,
 }
@@ -38,6 +55,8 @@ pub(super) struct Recovered {
     pub(super) covered: u64,
     /// What all its records are salted with, unless there is none.
     pub(super) salt: Option<Salt>,
+    /// The digest of the newest segment's records.
+    pub(super) digest: Digest,
     /// How much of `active` is known to have been on the disk.
     pub(super) synced: u64,
     /// What is behind the end of `active`, and more than the rest of one write.
@@ -49,13 +68,28 @@ pub(super) struct Recovered {
 impl Recovered {
     /// Reads the log in `dir`, which may be empty, and changes nothing.
     pub(super) fn read(dir: &dyn Directory) -> Result<Recovered> {
+        Recovered::read_whole(dir).map_err(|error| match error {
+            KvsError::Damaged {
+                file,
+                offset,
+                reason,
+            } => KvsError::Damaged {
+                file,
+                offset,
+                reason: format!("{reason} ({COPIED})"),
+            },
+            error => error,
+        })
+    }
+
+    fn read_whole(dir: &dyn Directory) -> Result<Recovered> {
         let Listing {
             segments: generations,
             hints,
             has_checkpoint,
             unfinished,
         } = Listing::of(dir)?;
-        let last_run = LastRun::of(dir);
+        let mut last_run = LastRun::of(dir);
 
         // What compaction made takes the place of everything before it. Where that is still there,
         // a crash came between.
@@ -63,15 +97,27 @@ impl Recovered {
         for generation in generations.iter().rev() {
             let segment = Segment::open(dir, *generation)?;
             let is_compacted = matches!(segment.origin, Origin::Compacted { .. });
-            let end = segment.len()?;
-            segments.push((Arc::new(segment), end));
+            let newer = segments.last();
+            segments.push(Opened {
+                len: segment.len()?,
+                proof: match segment.origin {
+                    Origin::Compacted { .. } => segment.recorded,
+                    Origin::Written { .. } => {
+                        newer.and_then(|newer: &Opened| newer.segment.recorded)
+                    }
+                },
+                segment: Arc::new(segment),
+            });
             if is_compacted {
                 break;
             }
         }
         segments.reverse();
-        let oldest = segments.first().map(|(segment, _)| segment.generation);
-        let newest = segments.last().map(|(segment, _)| segment.generation);
+        let oldest = segments.first().map(|opened| opened.segment.generation);
+        let newest = segments.last().map(|opened| opened.segment.generation);
+        if let Some(opened) = segments.last() {
+            last_run.check_salt(opened.segment.salt);
+        }
         let is_leftover = |generation: &&Generation| Some(**generation) < oldest;
         let mut leftovers = unfinished;
         leftovers.extend(
@@ -92,11 +138,11 @@ impl Recovered {
                     .path()
                     .join(segment::name(last_run.watermark.generation)),
                 offset: 0,
-                reason: "the file is missing".to_owned(),
+                reason: segment::MISSING.to_owned(),
             });
         }
 
-        let (log, covered) = match Covered::read(dir, &segments, &last_run) {
+        let (log, covered) = match Covered::read(dir, &segments) {
             Some((covered, index)) => {
                 let log = Recovered {
                     index,
@@ -126,18 +172,18 @@ impl Recovered {
     /// hints where there is a directory with some.
     fn replay_all(
         mut self,
-        segments: &[(Arc<Segment>, u64)],
-        covered: &BTreeMap<Generation, u64>,
+        segments: &[Opened],
+        covered: &BTreeMap<Generation, (u64, Digest)>,
         with_hints: Option<&dyn Directory>,
         last_run: &LastRun,
     ) -> Result<Recovered> {
-        let newest = segments.last().map(|(segment, _)| segment.generation);
-        for (segment, end) in segments {
-            let (segment, end) = (Arc::clone(segment), *end);
-            let covered = covered.get(&segment.generation).copied();
+        let newest = segments.last().map(|opened| opened.segment.generation);
+        for opened in segments {
+            let (segment, end) = (Arc::clone(&opened.segment), opened.len);
+            let is_covered = covered.contains_key(&segment.generation);
             if let Origin::Written { after } = segment.origin
                 && after != self.sequence
-                && covered.is_none()
+                && !is_covered
             {
                 let found = self.sequence;
                 return Err(segment.damaged(
@@ -153,25 +199,33 @@ impl Recovered {
             if Some(segment.generation) == newest
                 && matches!(segment.origin, Origin::Written { .. })
             {
-                let start = covered.unwrap_or(HEADER_LEN);
-                let len = self.replay_newest(&segment, start..end, last_run)?;
+                let len = self.replay_newest(&segment, end, last_run.clone())?;
                 self.active = Some((segment, len));
                 continue;
             }
             let hints = with_hints.and_then(|dir| Hints::open(dir, segment.generation));
-            let hints = hints.filter(|hints| hints.segment_len == end);
-            let mut wants_hints = hints.is_none();
-            if covered != Some(end) {
-                // Where they break off, reading the segment puts right what they have said.
+            let hints = hints.filter(|hints| {
+                let proof = opened.proof;
+                proof.is_some_and(|digest| hints.are_of(&segment, end, digest))
+            });
+            let mut wants_hints = hints.is_none() && opened.proof.is_some();
+            if is_covered {
+                self.digest = opened.proof.unwrap_or_default();
+            } else {
+                // If they break off, reading the segment corrects the entries made so far.
                 let last = hints.and_then(|hints| {
                     self.index.reserve(hints.about_how_many(), 0);
                     hints.read(|key, location, _, has_value| {
                         note(&mut self.index, key, has_value.then_some(location));
                     })?;
-                    Some(hints.sequence)
+                    Some((hints.header.sequence, hints.header.digest))
                 });
-                wants_hints = last.is_none();
-                let last = last.map_or_else(|| self.replay(&segment, end), Ok)?;
+                wants_hints |= last.is_none() && opened.proof.is_some();
+                let (last, digest) = last.map_or_else(|| self.replay(&segment, end), Ok)?;
+                if opened.proof.is_some_and(|proof| proof != digest) {
+                    return Err(segment.damaged(0, segment::REPLACED));
+                }
+                self.digest = digest;
                 self.sequence = match segment.origin {
                     Origin::Written { .. } => last,
                     Origin::Compacted { upto } => upto,
@@ -180,6 +234,8 @@ impl Recovered {
             let sealed = Sealed {
                 segment,
                 len: end,
+                digest: self.digest,
+                is_proven: opened.proof.is_some(),
                 wants_hints,
             };
             self.sealed.insert(sealed.segment.generation, sealed);
@@ -199,42 +255,53 @@ impl Recovered {
             // A checkpoint that came back might be taken for one of what is written from now on.
             segment::sync_names(dir)?;
         }
-        if let Some((segment, len)) = &self.active
-            && *len < segment.len()?
-        {
-            if let Some(torn) = self.torn.take() {
-                let kept = segment.keep_aside(dir, torn.start, torn.end, "torn")?;
-                warn!("what is dropped is kept in {kept:?}");
-            }
+        // They were on the disk when they were sealed, but if this directory is a copy, perhaps on
+        // another one.
+        for sealed in self.sealed.values() {
+            sealed.segment.sync()?;
+        }
+        let Some((segment, len)) = &mut self.active else {
+            return Ok(());
+        };
+        if let Some(torn) = self.torn.take() {
+            let kept = segment.keep_aside(dir, torn.start, torn.end, "torn")?;
+            warn!("what is dropped is kept in {kept:?}");
+        }
+        if segment.is_shared()? {
+            // A copy of the directory, made of hard links, has the same file, and must not change.
+            *segment = Arc::new(segment.detach(dir, *len)?);
+            self.index.add_segment(Arc::clone(segment));
+        } else if *len < segment.len()? {
             segment.truncate(*len)?;
         }
         Ok(())
     }
 
-    /// Reads a segment that ought to be whole, and returns the number of its last write.
-    fn replay(&mut self, segment: &Arc<Segment>, end: u64) -> Result<u64> {
+    /// Reads a segment that ought to be whole, and returns the number of its last write and the
+    /// digest of its records.
+    fn replay(&mut self, segment: &Arc<Segment>, end: u64) -> Result<(u64, Digest)> {
         let mut scanner = Scanner::new(Arc::clone(segment), end);
         while self.replay_next(&mut scanner)? {}
-        Ok(scanner.sequence())
+        Ok((scanner.sequence(), scanner.digest()))
     }
 
-    /// Reads that part of the newest segment, and says up to where it counts: all of it, or, where
-    /// the last writes have not come to the disk whole, all up to there.
+    /// Reads the newest segment, and returns up to where it counts: all of it, or, if the last writes
+    /// have not come to the disk whole, all up to there.
     fn replay_newest(
         &mut self,
         segment: &Arc<Segment>,
-        Range { start, end }: Range<u64>,
-        last_run: &LastRun,
+        end: u64,
+        mut last_run: LastRun,
     ) -> Result<u64> {
-        let mut scanner = Scanner::from(Arc::clone(segment), start, self.sequence, end);
-        self.synced = last_run.synced(segment.generation);
+        let mut scanner = Scanner::new(Arc::clone(segment), end);
         let len = loop {
+            last_run.check_digest(segment, scanner.offset(), scanner.digest());
             match self.replay_next(&mut scanner) {
                 Ok(true) => {}
                 Ok(false) => break end,
                 Err(error @ KvsError::Damaged { offset, .. }) => {
                     let any_behind = segment.find_record(offset + 1, end)?.is_some();
-                    if any_behind && !last_run.may_lack_pages(segment.generation, offset) {
+                    if any_behind && !last_run.may_lack_pages(segment, offset) {
                         return Err(error);
                     }
                     let lost = end - offset;
@@ -242,7 +309,7 @@ impl Recovered {
                         "{:?} ends with writes that were cut short: dropping its last {lost} bytes",
                         segment.path
                     );
-                    if any_behind || offset < self.synced {
+                    if any_behind || offset < last_run.synced(segment) {
                         self.torn = Some(offset..end);
                     }
                     break offset;
@@ -250,7 +317,8 @@ impl Recovered {
                 Err(error) => return Err(error),
             }
         };
-        self.sequence = scanner.sequence();
+        (self.sequence, self.digest) = (scanner.sequence(), scanner.digest());
+        self.synced = last_run.synced(segment);
         if len < self.synced {
             let lost = self.synced - len;
             warn!(

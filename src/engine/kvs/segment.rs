@@ -10,15 +10,19 @@ use bytes::{Buf, BufMut};
 use super::checkpoint;
 use super::hints;
 use super::index::Location;
-use super::record::{self, CUT_OFF, Record, Salt};
+use super::record::{self, CUT_OFF, Digest, Record, Salt};
+use super::unsynced;
 use crate::engine::files::{Directory, File};
 use crate::error::{KvsError, Result};
 
 /// The number of a segment. Segments are written in the order of their generations.
 pub(super) type Generation = u32;
 
-/// Bytes before the first record.
-pub(super) const HEADER_LEN: u64 = 44;
+/// Bytes before the first record of a new segment.
+pub(super) const HEADER_LEN: u64 = 48;
+
+/// The same in format 1, whose headers have no digest.
+const HEADER_LEN_1: u64 = 44;
 
 /// The longest record that is read at once: checking it takes microseconds.
 const MAX_AT_ONCE: usize = 64 * 1024;
@@ -32,8 +36,14 @@ thread_local! {
 /// What is wrong with a segment that is salted in another way than those before it.
 pub(super) const FOREIGN: &str = "it is of another store";
 
+/// What is wrong with a segment that is not there.
+pub(super) const MISSING: &str = "the file is missing";
+
+/// What is wrong with a segment whose digest is not the one that a header tells.
+pub(super) const REPLACED: &str = "its records are not those that the log had here";
+
 const MAGIC: &[u8; 8] = b"kvs-log\n";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// Magic, version and a checksum of both, which every version begins with.
 const PREAMBLE_LEN: usize = 16;
 
@@ -61,6 +71,11 @@ pub(super) struct Segment {
     pub(super) generation: Generation,
     pub(super) origin: Origin,
     pub(super) salt: Salt,
+    /// Where the first record begins.
+    pub(super) start: u64,
+    /// The digest that the header was found with: of the segment before this one, which was complete
+    /// by then, or of the records of a compacted one. Format 1 has none.
+    pub(super) recorded: Option<Digest>,
     /// Where the file is, or where it will be once it is published. For messages.
     pub(super) path: PathBuf,
     file: Arc<dyn File>,
@@ -89,6 +104,8 @@ impl Segment {
             generation,
             origin,
             salt,
+            start: HEADER_LEN,
+            recorded: None,
             path,
             file,
         })
@@ -103,9 +120,10 @@ impl Segment {
             )))
     }
 
-    /// Completes the segment, which is `len` bytes long, with its header.
-    pub(super) fn complete(&self, len: u64) -> Result<()> {
-        self.write(&self.header(len), 0)
+    /// Completes the segment, which is `len` bytes long, with its header. `digest` is that of the
+    /// segment before, or of the records of a compacted one.
+    pub(super) fn complete(&self, len: u64, digest: Digest) -> Result<()> {
+        self.write(&self.header(len, digest), 0)
     }
 
     /// Makes the segment, once it is complete and on the disk, a part of the log, with a single
@@ -132,6 +150,8 @@ impl Segment {
             generation,
             origin: Origin::Written { after: 0 },
             salt: Salt(0),
+            start: HEADER_LEN,
+            recorded: None,
             path,
             file,
         })
@@ -150,20 +170,25 @@ impl Segment {
         if !preamble.starts_with(MAGIC) || !ends_with_checksum(&preamble) {
             return Err(self.damaged(0, "it does not begin as a segment does"));
         }
-        if version != VERSION {
-            return Err(KvsError::UnknownVersion {
-                file: self.path.clone(),
-                found: version,
-                supported: VERSION,
-            });
-        }
-        if end < HEADER_LEN {
+        self.start = match version {
+            1 => HEADER_LEN_1,
+            VERSION => HEADER_LEN,
+            _ => {
+                return Err(KvsError::UnknownVersion {
+                    file: self.path.clone(),
+                    found: version,
+                    supported: VERSION,
+                });
+            }
+        };
+        if end < self.start {
             return Err(self.damaged(0, CUT_OFF));
         }
-        let rest = self.read(PREAMBLE_LEN as u64, HEADER_LEN as usize - PREAMBLE_LEN)?;
+        let rest = self.read(PREAMBLE_LEN as u64, self.start as usize - PREAMBLE_LEN)?;
         let mut fields = Cursor::new(&rest);
         let (generation, salt) = (fields.get_u32_le(), fields.get_u32_le());
         let (sequence, len) = (fields.get_u64_le(), fields.get_u64_le());
+        let recorded = (version == VERSION).then(|| Digest(fields.get_u32_le()));
         self.salt = Salt(salt);
         if !ends_with_checksum(&rest) {
             return Err(self.damaged(0, "the checksum of the header does not match"));
@@ -174,6 +199,7 @@ impl Segment {
         if sequence > record::MAX_SEQUENCE {
             return Err(self.damaged(0, "the numbers in the header are impossible"));
         }
+        self.recorded = recorded;
         self.origin = match len {
             0 => Origin::Written { after: sequence },
             _ => Origin::Compacted { upto: sequence },
@@ -186,7 +212,21 @@ impl Segment {
         }
     }
 
-    fn header(&self, len: u64) -> Vec<u8> {
+    /// Does without the header, which is damaged: finds out by the records where they begin and, if
+    /// none is sound, takes `salt` for theirs.
+    pub(super) fn guess_header(&mut self, salt: Option<Salt>) -> Result<()> {
+        let end = self.len()?;
+        if let (None, Some(salt)) = (self.find_readable_record(HEADER_LEN_1, end), salt) {
+            self.salt = salt;
+        }
+        self.start = match self.find_readable_record(HEADER_LEN_1, end) {
+            Some(HEADER_LEN_1) => HEADER_LEN_1,
+            _ => HEADER_LEN,
+        };
+        Ok(())
+    }
+
+    fn header(&self, len: u64, digest: Digest) -> Vec<u8> {
         let (sequence, len) = match self.origin {
             Origin::Written { after } => (after, 0),
             Origin::Compacted { upto } => (upto, len),
@@ -199,6 +239,7 @@ impl Segment {
         rest.put_u32_le(self.salt.0);
         rest.put_u64_le(sequence);
         rest.put_u64_le(len);
+        rest.put_u32_le(digest.0);
         rest.put_u32_le(crc32fast::hash(&rest));
         [preamble, rest].concat()
     }
@@ -285,11 +326,16 @@ impl Segment {
     /// After a sync that failed, the system may hold bytes in memory that it does not mean to write
     /// any more, and a second sync would say that all is well.
     pub(super) fn rewrite(&self, start: u64, end: u64) -> Result<()> {
+        self.copy_to(self, start, end)
+    }
+
+    /// Writes what is between `start` and `end` to the same place in another segment.
+    fn copy_to(&self, other: &Segment, start: u64, end: u64) -> Result<()> {
         const BLOCK: u64 = 1024 * 1024;
         let mut offset = start;
         while offset < end {
             let len = BLOCK.min(end - offset);
-            self.write(&self.read(offset, len as usize)?, offset)?;
+            other.write(&self.read(offset, len as usize)?, offset)?;
             offset += len;
         }
         Ok(())
@@ -344,6 +390,36 @@ impl Segment {
             offset += (bytes.len() - record::HEADER_LEN + 1) as u64;
         }
         Ok(None)
+    }
+
+    /// Whether the file is in another directory as well.
+    pub(super) fn is_shared(&self) -> Result<bool> {
+        self.file
+            .links()
+            .map(|links| links > 1)
+            .map_err(KvsError::io(format_args!("look at {:?}", self.path)))
+    }
+
+    /// Replaces the file by a copy of its first `len` bytes, and returns the segment in the copy.
+    pub(super) fn detach(&self, dir: &dyn Directory, len: u64) -> Result<Segment> {
+        let name = name(self.generation);
+        let file = dir
+            .create(&unfinished(&name))
+            .map_err(KvsError::io(format_args!("copy {:?}", self.path)))?;
+        let copy = Segment {
+            generation: self.generation,
+            origin: self.origin,
+            salt: self.salt,
+            start: self.start,
+            recorded: self.recorded,
+            path: self.path.clone(),
+            file,
+        };
+        self.copy_to(&copy, 0, len)?;
+        copy.sync()?;
+        copy.publish(dir)?;
+        sync_names(dir)?;
+        Ok(copy)
     }
 
     /// Copies what is between `start` and `end` to a file beside the log, and says where.
@@ -451,7 +527,10 @@ impl Listing {
         for name in names.map_err(KvsError::io(format_args!("list {:?}", dir.path())))? {
             if name == checkpoint::NAME {
                 listing.has_checkpoint = true;
-            } else if name == unfinished(checkpoint::NAME) {
+            } else if [checkpoint::NAME, unsynced::NAME]
+                .map(unfinished)
+                .contains(&name)
+            {
                 listing.unfinished.push(name);
                 continue;
             }
@@ -506,6 +585,8 @@ pub(super) struct Scanner {
     end: u64,
     /// The sequence number of the record before.
     sequence: u64,
+    /// The digest of the records so far.
+    digest: Digest,
     bytes: Vec<u8>,
 }
 
@@ -523,17 +604,13 @@ impl Scanner {
             Origin::Written { after } => after,
             Origin::Compacted { .. } => 0,
         };
-        Scanner::from(segment, HEADER_LEN, sequence, end)
-    }
-
-    /// Reads those of them that are behind `offset`, where the record with the number `sequence`
-    /// ends.
-    pub(super) fn from(segment: Arc<Segment>, offset: u64, sequence: u64, end: u64) -> Scanner {
+        let offset = segment.start;
         Scanner {
             reader: FileReader::buffered(Arc::clone(&segment.file), offset, end),
             offset,
             end,
             sequence,
+            digest: Digest::default(),
             segment,
             bytes: Vec::new(),
         }
@@ -589,6 +666,7 @@ impl Scanner {
         let record = record.map_err(damaged)?;
         self.offset += len as u64;
         self.sequence = record.sequence;
+        self.digest.add(&self.bytes);
         Ok(Some(Found {
             location: Location {
                 offset,
@@ -614,6 +692,11 @@ impl Scanner {
     /// The sequence number of the last record, or that which the segment follows.
     pub(super) fn sequence(&self) -> u64 {
         self.sequence
+    }
+
+    /// The digest of all records so far.
+    pub(super) fn digest(&self) -> Digest {
+        self.digest
     }
 }
 

@@ -6,8 +6,9 @@
 //! be missing, and not just at the end, since the system writes them in whatever order it likes.
 //!
 //! It is written after every sync, and synced itself when the store opens and closes, and every
-//! second by [`SyncLevel::EverySec`](crate::engine::SyncLevel::EverySec). One that is lost or torn
-//! counts as none, and an old one is as true as a new one.
+//! second by [`SyncLevel::EverySec`](crate::engine::SyncLevel::EverySec). One that is lost or torn,
+//! or that belongs to another history of the log, counts as none, and an old one is as true as a new
+//! one.
 
 use std::io::{self, Cursor};
 use std::sync::Arc;
@@ -16,17 +17,17 @@ use bytes::{Buf, BufMut};
 use log::warn;
 
 use super::log::Failure;
-use super::record::Salt;
-use super::segment::{Generation, HEADER_LEN, MAX_GENERATION, Segment};
+use super::record::{Digest, Salt};
+use super::segment::{self, Generation, HEADER_LEN, MAX_GENERATION, Segment};
 use crate::engine::files::{Directory, File};
 use crate::error::Result;
 use crate::sync::Mutex;
 
 pub(super) const NAME: &str = "kvs-synced";
 const MAGIC: &[u8; 8] = b"kvs-syn\n";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const BOOT_LEN: usize = 36;
-const LEN: usize = 68;
+const LEN: usize = 72;
 
 /// How far the log is known to be on the disk: all segments before this one, and so much of it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,14 +38,16 @@ pub(super) struct Watermark {
 
 impl Watermark {
     /// The bytes of the file, with what the machine calls its time since the start. The salt is
-    /// there for the case that the header is damaged that has it, too.
-    fn encode(self, boot: &[u8; BOOT_LEN], salt: Salt) -> Vec<u8> {
+    /// there for the case that the header is damaged that has it, too. `digest` is that of the
+    /// segment's records up to the watermark.
+    fn encode(self, boot: &[u8; BOOT_LEN], salt: Salt, digest: Digest) -> Vec<u8> {
         let mut bytes = MAGIC.to_vec();
         bytes.put_u32_le(VERSION);
         bytes.put_u32_le(self.generation);
         bytes.put_u64_le(self.len);
         bytes.put_slice(boot);
         bytes.put_u32_le(salt.0);
+        bytes.put_u32_le(digest.0);
         bytes.put_u32_le(crc32fast::hash(&bytes));
         bytes
     }
@@ -59,11 +62,13 @@ fn boot(dir: &dyn Directory) -> [u8; BOOT_LEN] {
 }
 
 /// What the one before us in the directory has left of the watermark.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct LastRun {
     pub(super) watermark: Watermark,
     /// The log's salt, where there was a watermark.
     pub(super) salt: Option<Salt>,
+    /// The digest of the records up to the watermark, until it was compared with the log.
+    digest: Option<Digest>,
     /// Whether the machine has been up ever since.
     same_boot: bool,
 }
@@ -86,31 +91,62 @@ impl LastRun {
         };
         let mut last_boot = [0; BOOT_LEN];
         fields.copy_to_slice(&mut last_boot);
-        let salt = Salt(fields.get_u32_le());
-        if bytes[..] != watermark.encode(&last_boot, salt) || watermark.generation >= MAX_GENERATION
+        let (salt, digest) = (Salt(fields.get_u32_le()), Digest(fields.get_u32_le()));
+        if bytes[..] != watermark.encode(&last_boot, salt, digest)
+            || watermark.generation >= MAX_GENERATION
         {
             return LastRun::default();
         }
         LastRun {
             watermark,
             salt: Some(salt),
+            digest: Some(digest),
             same_boot: last_boot == boot(dir) && last_boot != [0; BOOT_LEN],
         }
     }
 
-    /// How many bytes of the newest segment, `generation`, were known to be on the disk.
-    pub(super) fn synced(&self, generation: Generation) -> u64 {
-        match self.watermark.generation == generation {
-            true => self.watermark.len,
-            false => HEADER_LEN,
+    /// Forgets all of it unless the store has this salt.
+    pub(super) fn check_salt(&mut self, salt: Salt) {
+        if self.salt != Some(salt) {
+            *self = LastRun::default();
         }
     }
 
-    /// Whether a crash explains that there is no sound record at `offset` of the newest segment,
-    /// although there are some behind.
-    pub(super) fn may_lack_pages(&self, generation: Generation, offset: u64) -> bool {
-        !self.same_boot && offset >= self.synced(generation)
+    /// Forgets all of it if it belongs to another history of the log. The records of `segment` up to
+    /// `offset` have this digest; this has to be called for each record, in their order.
+    pub(super) fn check_digest(&mut self, segment: &Segment, offset: u64, digest: Digest) {
+        if self.watermark.generation == segment.generation
+            && self.watermark.len <= offset
+            && let Some(expected) = self.digest.take()
+            && (self.watermark.len, expected) != (offset, digest)
+        {
+            *self = LastRun::default();
+        }
     }
+
+    /// How many bytes of `segment`, the newest, were known to be on the disk.
+    pub(super) fn synced(&self, segment: &Segment) -> u64 {
+        if self.watermark.generation == segment.generation {
+            self.watermark.len
+        } else {
+            segment.start
+        }
+    }
+
+    /// Whether a crash explains that there is no sound record at `offset` of `segment`, the newest,
+    /// although there are some behind.
+    pub(super) fn may_lack_pages(&self, segment: &Segment, offset: u64) -> bool {
+        !self.same_boot && offset >= self.synced(segment)
+    }
+}
+
+/// How far a segment has been written.
+#[derive(Debug)]
+struct End {
+    segment: Arc<Segment>,
+    len: u64,
+    /// The digest of all its records.
+    digest: Digest,
 }
 
 /// What was written since the last sync. The writer notes it here, and whoever has to sync it
@@ -118,8 +154,8 @@ impl LastRun {
 /// [`SyncLevel::EverySec`](crate::engine::SyncLevel::EverySec).
 #[derive(Debug)]
 pub(super) struct Unsynced {
-    /// The active segment and its length, where some of it may not be on the disk.
-    written: Mutex<Option<(Arc<Segment>, u64)>>,
+    /// The end of the active segment, if some of it may not be on the disk.
+    written: Mutex<Option<End>>,
     /// Held for as long as a sync takes: whoever finds nothing to sync may rely on it being done.
     /// `None` where there is no such file and no room for one. Without it the log is as good as
     /// before, only damage is harder to tell from a crash.
@@ -136,18 +172,10 @@ impl Unsynced {
         segment: &Arc<Segment>,
         synced: u64,
         len: u64,
+        digest: Digest,
         failure: Failure,
     ) -> Result<Unsynced> {
-        let file = match dir.open(NAME) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                dir.create(NAME).and_then(|file| {
-                    dir.sync()?;
-                    Ok(file)
-                })
-            }
-            opened => opened,
-        };
-        let file = file.inspect_err(|error| warn!("going on without {NAME}: {error}"));
+        let file = open_own(dir).inspect_err(|error| warn!("continuing without {NAME}: {error}"));
         let unsynced = Unsynced {
             written: Mutex::default(),
             file: Mutex::new(file.ok()),
@@ -157,19 +185,26 @@ impl Unsynced {
         if synced < len {
             segment.rewrite(synced, len)?;
         }
-        unsynced.note(segment, len);
+        unsynced.note(segment, len, digest);
         unsynced.sync_with_watermark()?;
         Ok(unsynced)
     }
 
-    /// Notes that `segment` is the active one, and `len` bytes long.
-    pub(super) fn note(&self, segment: &Arc<Segment>, len: u64) {
-        *self.written.lock() = Some((Arc::clone(segment), len));
+    /// Notes that `segment` is the active one, `len` bytes long, and that its records have this
+    /// digest.
+    pub(super) fn note(&self, segment: &Arc<Segment>, len: u64, digest: Digest) {
+        let segment = Arc::clone(segment);
+        *self.written.lock() = Some(End {
+            segment,
+            len,
+            digest,
+        });
     }
 
     /// Notes that `segment` is a new active one, and that all before it is on the disk.
     pub(super) fn note_new(&self, segment: &Segment) {
-        self.write_watermark(&mut self.file.lock(), segment, HEADER_LEN);
+        let (mut file, digest) = (self.file.lock(), Digest::default());
+        self.write_watermark(&mut file, segment, HEADER_LEN, digest);
     }
 
     /// Whether somebody is syncing. The system may keep a write waiting for that.
@@ -182,12 +217,17 @@ impl Unsynced {
         let mut file = self.file.lock();
         self.failure.check()?;
         let written = self.written.lock().take();
-        if let Some((segment, len)) = written {
+        if let Some(End {
+            segment,
+            len,
+            digest,
+        }) = written
+        {
             // After a failed sync nobody can tell what is on the disk, so there is no second try.
             segment
                 .sync()
                 .inspect_err(|error| self.failure.set(error))?;
-            self.write_watermark(&mut file, &segment, len);
+            self.write_watermark(&mut file, &segment, len, digest);
         }
         Ok(())
     }
@@ -222,12 +262,18 @@ impl Unsynced {
         }
     }
 
-    fn write_watermark(&self, file: &mut Option<Arc<dyn File>>, segment: &Segment, len: u64) {
+    fn write_watermark(
+        &self,
+        file: &mut Option<Arc<dyn File>>,
+        segment: &Segment,
+        len: u64,
+        digest: Digest,
+    ) {
         let watermark = Watermark {
             generation: segment.generation,
             len,
         };
-        let bytes = watermark.encode(&self.boot, segment.salt);
+        let bytes = watermark.encode(&self.boot, segment.salt, digest);
         if let Some(error) = file
             .as_ref()
             .and_then(|file| file.write_all_at(&bytes, 0).err())
@@ -236,4 +282,20 @@ impl Unsynced {
             *file = None;
         }
     }
+}
+
+/// Opens the file of the watermark for writing, or makes it.
+fn open_own(dir: &dyn Directory) -> io::Result<Arc<dyn File>> {
+    match dir.open(NAME) {
+        Ok(file) if file.links()? <= 1 => return Ok(file),
+        // It is in a copy of the directory as well, which must not change.
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    let unfinished = segment::unfinished(NAME);
+    let file = dir.create(&unfinished)?;
+    dir.rename(&unfinished, NAME)?;
+    dir.sync()?;
+    Ok(file)
 }

@@ -1,0 +1,64 @@
+//! Why the server refuses a request or a connection.
+
+use std::fmt;
+
+use crate::error::ConnectionError;
+use crate::protocol::{ErrorCode, Response};
+
+/// A client meets it as an [`ErrorCode`] and a message.
+#[derive(Debug)]
+pub(super) enum Refusal {
+    /// The peer broke the protocol.
+    Protocol(ConnectionError),
+    /// The server has as many connections as it may.
+    TooManyConnections,
+    /// The server's connections hold as much memory as they may.
+    Overloaded,
+    /// The peer took too long to finish a frame.
+    TooSlow,
+    /// The server wants a token first.
+    NoToken,
+    /// The token is not the server's.
+    WrongToken,
+}
+
+impl Refusal {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Refusal::Protocol(ConnectionError::FrameTooLong { .. }) => ErrorCode::FrameTooLong,
+            Refusal::Protocol(_) => ErrorCode::BadRequest,
+            Refusal::TooManyConnections => ErrorCode::TooManyConnections,
+            Refusal::Overloaded => ErrorCode::Overloaded,
+            Refusal::TooSlow => ErrorCode::TooSlow,
+            Refusal::NoToken | Refusal::WrongToken => ErrorCode::Unauthorized,
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Refusal::Protocol(error) => return error.fmt(f),
+            Refusal::TooManyConnections => "too many connections, try again later",
+            Refusal::Overloaded => "the server has no memory to spare, try again later",
+            Refusal::TooSlow => "a frame that took too long to arrive",
+            Refusal::NoToken => {
+                "the server wants a token before any other request (kvs-client takes it from \
+                 --auth-token-file or KVS_AUTH_TOKEN)"
+            }
+            Refusal::WrongToken => "the token is not the right one",
+        })
+    }
+}
+
+impl From<ConnectionError> for Refusal {
+    fn from(error: ConnectionError) -> Refusal {
+        Refusal::Protocol(error)
+    }
+}
+
+impl From<Refusal> for Response {
+    fn from(refusal: Refusal) -> Response {
+        Response::error(refusal.code(), refusal)
+    }
+}

@@ -1,0 +1,299 @@
+//! What is derived from the log, beside another log than its own: the hints, the checkpoint and the
+//! watermark of another store, or of another history of the same store. Copies and backups mix them.
+//! None of them may be believed, and none may keep the store from being opened.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::mem;
+
+use common::disk::Disk;
+use common::later::{Later, done, run_jobs};
+use kvs::engine::{KvStoreOptions, SyncLevel, verify};
+use kvs::{KvStore, KvsEngine, KvsError};
+use rand::SeedableRng;
+use rand::rngs::SmallRng;
+
+type Contents = BTreeMap<String, String>;
+
+/// Small segments, and no compaction.
+fn options() -> KvStoreOptions {
+    KvStore::<Later>::options()
+        .segment_bytes(600)
+        .dead_bytes(u64::MAX)
+        .sync(SyncLevel::Never)
+}
+
+fn open(options: &KvStoreOptions, disk: &Disk) -> KvStore<Later> {
+    options.open_in(disk.clone(), 1).unwrap()
+}
+
+fn set(store: &KvStore<Later>, key: &str, value: &str) {
+    done(store.set(key.to_owned(), value.to_owned())).unwrap();
+}
+
+/// Everything that is stored under one of `keys`.
+fn contents<'a>(store: &KvStore<Later>, keys: impl IntoIterator<Item = &'a String>) -> Contents {
+    let get = |key: &String| Some((key.clone(), done(store.get(key.clone())).unwrap()?));
+    keys.into_iter().filter_map(get).collect()
+}
+
+/// Whether a store was closed, which leaves a checkpoint, or killed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum End {
+    Closed,
+    Killed,
+}
+
+/// Writes some keys that begin with `prefix`, and last of all the same long value whatever it is, so
+/// that all files end alike.
+fn write(disk: &Disk, prefix: &str, end: End) -> Contents {
+    let store = open(&options(), disk);
+    let mut written: Contents = (0..40)
+        .map(|n| (format!("{prefix}{n:02}"), format!("value {n:02}")))
+        .collect();
+    written.insert("z".to_owned(), "the same ".repeat(600));
+    for (key, value) in &written {
+        set(&store, key, value);
+    }
+    run_jobs();
+    match end {
+        End::Closed => drop(store),
+        End::Killed => {
+            disk.kill();
+            mem::forget(store);
+        }
+    }
+    written
+}
+
+/// A store with what is in it, and another one that differs in nothing but its keys.
+fn twins(of_one_store: bool, end: End) -> (Disk, Contents, Disk) {
+    let ours = Disk::default();
+    let mut expected = Contents::new();
+    if of_one_store {
+        let store = open(&options(), &ours);
+        for n in 0..30 {
+            let (key, value) = (format!("both{n}"), "of both".to_owned());
+            set(&store, &key, &value);
+            expected.insert(key, value);
+        }
+        run_jobs();
+        ours.kill();
+        mem::forget(store);
+    }
+    let theirs = ours.copy();
+    expected.extend(write(&ours, "ours", end));
+    write(&theirs, "them", end);
+    let sizes = |disk: &Disk| {
+        let names = disk.names().into_iter();
+        let sizes = names.map(|name| (disk.bytes(&name).len(), name));
+        sizes.collect::<Vec<_>>()
+    };
+    assert_eq!(sizes(&ours), sizes(&theirs));
+    (ours, expected, theirs)
+}
+
+fn derived(disk: &Disk) -> Vec<String> {
+    let mut names = disk.names();
+    names.retain(|name| !name.ends_with(".segment"));
+    names
+}
+
+#[test]
+fn derived_files_of_another_log_change_nothing() {
+    for (of_one_store, end) in [
+        (false, End::Closed),
+        (false, End::Killed),
+        (true, End::Closed),
+        (true, End::Killed),
+    ] {
+        let (ours, expected, theirs) = twins(of_one_store, end);
+        let all = derived(&theirs);
+        let has = |suffix: &str| all.iter().any(|name| name.ends_with(suffix));
+        assert!(has(".hints") && has("kvs-synced"));
+        assert_eq!(has("kvs-checkpoint"), end == End::Closed);
+        let each = all.iter().map(|name| vec![name.clone()]);
+        for names in each.chain([all.clone()]) {
+            let disk = ours.copy();
+            for name in &names {
+                disk.put(name, &theirs.bytes(name));
+            }
+            let which = format!("{names:?} of the same store: {of_one_store}, {end:?}");
+            let report = verify(&disk, &mut |_, _| {}).unwrap();
+            assert!(report.is_sound(), "{which}: {report}");
+
+            let keys = || expected.keys();
+            let store = open(&options(), &disk);
+            assert!(contents(&store, keys()) == expected, "{which}");
+            drop(store);
+            // Compaction leaves out what the index does not know.
+            let store = open(&options().dead_bytes(1), &disk);
+            let extra = "x".repeat(30_000);
+            set(&store, "extra", &extra);
+            set(&store, "extra", &extra);
+            run_jobs();
+            assert!(contents(&store, keys()) == expected, "{which}, compacted");
+            drop(store);
+            for name in derived(&disk) {
+                disk.put(&name, b"");
+            }
+            let store = open(&options(), &disk);
+            assert!(contents(&store, keys()) == expected, "{which}, log alone");
+        }
+    }
+}
+
+/// Hints that lie beside no segment say nothing of one that is missing.
+#[test]
+fn hints_of_another_store_behind_the_end_of_the_log_are_no_damage() {
+    let (ours, expected, theirs) = twins(false, End::Killed);
+    let hints = derived(&theirs);
+    let last = hints.iter().rfind(|name| name.ends_with(".hints")).unwrap();
+    ours.put("0000000077.hints", &theirs.bytes(last));
+    let report = verify(&ours, &mut |_, _| {}).unwrap();
+    assert!(report.is_sound(), "{report}");
+    let store = open(&options(), &ours);
+    assert_eq!(contents(&store, expected.keys()), expected);
+}
+
+/// After a failed sync the system shows bytes that it does not mean to write any more. They are
+/// written again unless the watermark says that they were on the disk, and this one does not know.
+#[test]
+fn a_watermark_of_another_log_is_no_reason_not_to_write_again() {
+    for of_one_store in [false, true] {
+        for seed in 0..20 {
+            let (ours, expected, theirs) = twins(of_one_store, End::Killed);
+            let whole = options().segment_bytes(u64::MAX).sync(SyncLevel::Always);
+            drop(open(&whole, &theirs));
+            // The newest segment is synced last.
+            let segments = ours.names().into_iter();
+            let segments = segments.filter(|name| name.ends_with(".segment"));
+            ours.fail_sync_after(segments.count() as u32 - 1);
+            assert!(whole.open_in::<Later>(ours.clone(), 1).is_err());
+            ours.put("kvs-synced", &theirs.bytes("kvs-synced"));
+            let store = open(&whole, &ours);
+            assert_eq!(contents(&store, expected.keys()), expected);
+            ours.cut_power(&mut SmallRng::seed_from_u64(seed));
+            mem::forget(store);
+            let store = open(&whole, &ours);
+            assert!(
+                contents(&store, expected.keys()) == expected,
+                "{of_one_store} {seed}"
+            );
+        }
+    }
+}
+
+/// The newest segment of one history before the header that follows another one.
+#[test]
+fn a_segment_of_another_history_is_damage() {
+    let (ours, _, theirs) = twins(true, End::Closed);
+    for name in derived(&ours) {
+        ours.put(&name, b"");
+    }
+    let name = ours
+        .names()
+        .into_iter()
+        .rfind(|name| name.ends_with(".segment") && ours.bytes(name).len() > 1000)
+        .unwrap();
+    let segments = ours.names();
+    let last = segments.iter().position(|other| *other == name).unwrap();
+    let before = &segments[last - 1];
+    ours.put(before, &theirs.bytes(before));
+    let error = options()
+        .open_in::<Later>(ours.clone(), 1)
+        .expect_err("two histories");
+    assert!(matches!(error, KvsError::Damaged { .. }), "{error}");
+    assert!(!verify(&ours, &mut |_, _| {}).unwrap().is_sound());
+}
+
+/// A closed store as the version before has left it: a compacted segment with its hints, the active
+/// one, and the watermark.
+fn store_of_format_1() -> Disk {
+    Disk::with([
+        (
+            "0000000002.segment",
+            &include_bytes!("format-1/0000000002.segment")[..],
+        ),
+        (
+            "0000000002.hints",
+            include_bytes!("format-1/0000000002.hints"),
+        ),
+        (
+            "0000000003.segment",
+            include_bytes!("format-1/0000000003.segment"),
+        ),
+        ("kvs-synced", include_bytes!("format-1/kvs-synced")),
+    ])
+}
+
+fn contents_of_format_1() -> Contents {
+    let keys = (0..8).filter(|n| *n != 3);
+    let pairs = keys.map(|n| (format!("key{n}"), format!("value 3 of key{n}")));
+    pairs
+        .chain([("last".to_owned(), "ünïcode".to_owned())])
+        .collect()
+}
+
+#[test]
+fn a_store_of_format_1_is_read_and_written_on_in_format_2() {
+    let disk = store_of_format_1();
+    assert!(verify(&disk, &mut |_, _| {}).unwrap().is_sound());
+    let mut expected = contents_of_format_1();
+    let with_key3 =
+        |keys: &Contents| [keys.keys().cloned().collect(), vec!["key3".to_owned()]].concat();
+    let options = options().segment_bytes(2000);
+    for n in 0..5 {
+        let store = open(&options, &disk);
+        assert_eq!(contents(&store, &with_key3(&expected)), expected);
+        for m in 0..20 {
+            let (key, value) = (format!("key of run {n}, {m}"), "new".to_owned());
+            set(&store, &key, &value);
+            expected.insert(key, value);
+        }
+        run_jobs();
+        drop(store);
+        assert!(verify(&disk, &mut |_, _| {}).unwrap().is_sound());
+    }
+    let store = open(&options.clone().dead_bytes(1), &disk);
+    set(&store, "last", &"again ".repeat(2000));
+    set(&store, "last", "ünïcode");
+    run_jobs();
+    drop(store);
+    for name in disk
+        .names()
+        .iter()
+        .filter(|name| name.ends_with(".segment"))
+    {
+        assert_eq!(disk.bytes(name)[8], 2, "{name}");
+    }
+    let store = open(&options, &disk);
+    assert_eq!(contents(&store, &with_key3(&expected)), expected);
+}
+
+#[test]
+fn a_flipped_byte_in_format_1_is_never_a_wrong_value() {
+    let whole = store_of_format_1();
+    let expected = contents_of_format_1();
+    for name in whole.names() {
+        for at in 0..whole.bytes(&name).len() {
+            let disk = whole.copy();
+            let mut bytes = disk.bytes(&name);
+            bytes[at] ^= 1 << (at % 8);
+            disk.put(&name, &bytes);
+            match options().open_in::<Later>(disk.clone(), 1) {
+                Ok(store) => {
+                    let got = contents(&store, expected.keys());
+                    // The very last record looks like a write that was cut short.
+                    let is_last = name == "0000000003.segment" && !got.contains_key("last");
+                    assert!(got == expected || is_last, "byte {at} of {name}");
+                }
+                Err(KvsError::Damaged { .. } | KvsError::UnknownVersion { .. }) => {
+                    assert!(name.ends_with(".segment"), "byte {at} of {name}");
+                }
+                Err(error) => panic!("byte {at} of {name}: {error}"),
+            }
+        }
+    }
+}
