@@ -7,7 +7,9 @@ use std::io::{self, ErrorKind};
 use std::mem;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Waker};
 
 use log::warn;
 use parking_lot::{Mutex, RwLock};
@@ -15,7 +17,7 @@ use parking_lot::{Mutex, RwLock};
 use super::files::{Directory, check_sync};
 use super::{DataDir, EngineFuture, EngineKind, EngineStats, KvsEngine, SyncLevel};
 use crate::error::{KvsError, Result};
-use crate::thread_pool::ThreadPool;
+use crate::thread_pool::{ThreadPool, check_threads};
 
 /// A [`sled::Db`] as an engine. sled's calls may block, so each runs on the pool.
 ///
@@ -41,6 +43,8 @@ impl<P: ThreadPool> SledKvsEngine<P> {
     /// What [`ThreadPool::new`] says of `concurrency` threads, and of those that sled needs.
     pub fn new(db: sled::Db, concurrency: u32) -> Result<SledKvsEngine<P>> {
         let pool = P::new(concurrency)?;
+        check_threads(SLED_THREADS)?;
+        start_threads(&db);
         Ok(SledKvsEngine {
             handle: Arc::new(Handle {
                 shared: Arc::new(Shared::new(db, None)),
@@ -63,6 +67,7 @@ impl<P: ThreadPool> SledKvsEngine<P> {
         concurrency: u32,
     ) -> Result<SledKvsEngine<P>> {
         let pool = P::new(concurrency)?;
+        check_threads(SLED_THREADS)?;
         let dir = DataDir::claim(path, EngineKind::Sled)?;
         let flush_every_ms = match sync {
             SyncLevel::Always | SyncLevel::Never => None,
@@ -71,7 +76,9 @@ impl<P: ThreadPool> SledKvsEngine<P> {
         check_sync(&dir, sync)?;
         // sled opens files by their paths, also later on.
         let config = sled::Config::new().path(dir.path_of_descriptor());
-        let db = config.flush_every_ms(flush_every_ms).open()?;
+        // If the system has no thread for the flush after all, sled panics.
+        let db = catch(|| Ok(config.flush_every_ms(flush_every_ms).open()?))?;
+        start_threads(&db);
         let dir = SledDir(dir);
         let log = match sync {
             SyncLevel::Always => {
@@ -110,15 +117,22 @@ impl<P: ThreadPool> SledKvsEngine<P> {
             });
             shared.end(key, wrote, answer)
         };
-        let shared = &self.handle.shared;
-        shared
-            .state
-            .lock()
-            .jobs
-            .push_back(Job::Request(Box::new(request)));
+        let (shared, job) = (&self.handle.shared, Job::Request(Box::new(request)));
+        shared.state.lock().jobs.push_back(job);
         spawn_work(&self.pool, shared);
         future
     }
+}
+
+/// The threads that sled starts, seven for its files and one that flushes.
+const SLED_THREADS: usize = 8;
+
+/// Has sled start the threads for its files. It does so with their first job and never again: if
+/// none could start, that job and all later ones would wait for ever.
+fn start_threads(db: &sled::Db) {
+    let mut context = Context::from_waker(Waker::noop());
+    // The job begins with the first poll, and nobody waits for its end.
+    let _ = pin!(db.flush_async()).poll(&mut context);
 }
 
 /// Runs the next job on `pool`, and then the flush that it asks for.
@@ -148,10 +162,13 @@ enum Access {
     Write,
 }
 
+/// What the pool does with the database.
 enum Job {
-    Request(Box<dyn FnOnce(&Shared, &sled::Db) -> Done + Send>),
+    Request(Request),
     Flush,
 }
+
+type Request = Box<dyn FnOnce(&Shared, &sled::Db) -> Done + Send>;
 
 /// Tells the caller of a request its result, or the error of the flush that it has waited for.
 type Answer = Box<dyn FnOnce(Result<()>) + Send>;
@@ -166,9 +183,17 @@ struct Done {
 }
 
 impl Done {
+    fn now(answer: Answer, flushed: Result<()>) -> Done {
+        Done {
+            answers: vec![(answer, flushed)],
+            needs_flush: false,
+        }
+    }
+
     fn answer(self) {
         for (answer, flushed) in self.answers {
-            answer(flushed);
+            // A caller that panics when it is notified costs the others nothing.
+            let _ = panic::catch_unwind(AssertUnwindSafe(|| answer(flushed)));
         }
     }
 }
@@ -271,15 +296,11 @@ impl Shared {
     /// Answers a request that sled has done: at once, or after a flush if its key needs one.
     fn end(&self, key: String, wrote: bool, answer: Answer) -> Done {
         let mut state = self.state.lock();
-        let flushed = match state.unflushed.contains_key(&key) {
-            true => state.check(),
-            false => Ok(()),
-        };
-        if flushed.is_err() || !state.unflushed.contains_key(&key) {
-            return Done {
-                answers: vec![(answer, flushed)],
-                needs_flush: false,
-            };
+        if !state.unflushed.contains_key(&key) {
+            return Done::now(answer, Ok(()));
+        }
+        if let Err(stopped) = state.check() {
+            return Done::now(answer, Err(stopped));
         }
         let written = wrote.then_some(key);
         state.waiting.push(Waiting { written, answer });
@@ -501,7 +522,7 @@ mod tests {
         // The flush is in the queue behind the write, and the others are behind the flush. What
         // they meet is what the removal has left.
         let flush = engine.handle.shared.state.lock().jobs.pop_front().unwrap();
-        while engine.handle.shared.state.lock().jobs.len() > 0 {
+        while !engine.handle.shared.state.lock().jobs.is_empty() {
             assert!(engine.pool.run_next());
         }
         assert!(is_ready(&mut other));

@@ -1,11 +1,13 @@
 use std::cell::Cell;
 use std::fmt;
-use std::sync::Arc;
+use std::io;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::{Arc, mpsc};
 
 use futures::{Async, future, try_ready};
 use tokio_threadpool::{self, Builder, Sender};
 
-use super::ThreadPool;
+use super::{ThreadPool, check_threads, start_error};
 use crate::error::{KvsError, Result};
 
 /// tokio's own pool, where each job is a task that has leave to block.
@@ -60,25 +62,28 @@ impl Drop for Pool {
 }
 
 impl ThreadPool for BlockingThreadPool {
-    /// Makes a pool in which `threads` jobs can be run at once, and one thread more that hands them
-    /// out. They start when there is something to do; where the system has no more threads then,
-    /// tokio panics.
+    /// Makes a pool in which `threads` jobs can be run at once, up to 512, and one thread more that
+    /// hands them out. All of them start here: tokio would start them when there is something to do,
+    /// would panic if the system has no more threads then, and would hand out nothing after that.
     fn new(threads: u32) -> Result<BlockingThreadPool> {
-        /// More than that are a panic as well.
-        const MOST: usize = 1 << 15;
+        const MOST: usize = 512;
         if threads == 0 {
             return Err(KvsError::NoThreads);
         }
+        let threads = MOST.min(threads as usize);
+        check_threads(threads + 1)?;
         let pool = Builder::new()
             .pool_size(1)
-            .max_blocking(MOST.min(threads as usize))
+            .max_blocking(threads)
             .name_prefix("kvs-blocking-")
             .build();
         let sender = pool.sender().clone();
         let pool = Some(pool);
-        Ok(BlockingThreadPool {
+        let pool = BlockingThreadPool {
             pool: Arc::new(Pool { sender, pool }),
-        })
+        };
+        pool.start(threads)?;
+        Ok(pool)
     }
 
     fn spawn<F>(&self, job: F)
@@ -98,6 +103,30 @@ impl ThreadPool for BlockingThreadPool {
             spawned.is_ok(),
             "a pool that has shut down before its last handle"
         );
+    }
+}
+
+impl BlockingThreadPool {
+    /// Has tokio start all the threads, by as many jobs that are under way at once. Each needs a
+    /// thread for itself and leaves one to the next.
+    fn start(&self, threads: usize) -> Result<()> {
+        let (all_begun, wait) = crossbeam_channel::bounded::<()>(0);
+        for _ in 0..threads {
+            let (sender, begun) = mpsc::channel();
+            let wait = wait.clone();
+            let job = move || {
+                let _ = sender.send(());
+                // The end of the wait is that nobody can send.
+                let _ = wait.recv();
+            };
+            let spawned = panic::catch_unwind(AssertUnwindSafe(|| self.spawn(job)));
+            // tokio panics here or in the job's task, and drops what the job owns.
+            if spawned.is_err() || begun.recv().is_err() {
+                return Err(start_error(io::ErrorKind::WouldBlock.into()));
+            }
+        }
+        drop(all_begun);
+        Ok(())
     }
 }
 

@@ -8,13 +8,16 @@ mod naive;
 mod rayon;
 mod shared_queue;
 
+use std::io;
+use std::thread::{self, JoinHandle};
+
 pub use self::blocking::BlockingThreadPool;
 pub(crate) use self::blocking::is_in_job;
 pub use self::naive::NaiveThreadPool;
 pub use self::rayon::RayonThreadPool;
 pub use self::shared_queue::SharedQueueThreadPool;
 
-use crate::error::Result;
+use crate::error::{KvsError, Result};
 
 /// Threads that run jobs.
 ///
@@ -25,14 +28,62 @@ pub trait ThreadPool: Clone + Send + 'static {
     ///
     /// # Errors
     ///
-    /// [`KvsError::NoThreads`](crate::KvsError::NoThreads) where `threads` is 0, and
-    /// [`KvsError::Io`](crate::KvsError::Io) where the system has no more threads.
+    /// [`KvsError::NoThreads`] if `threads` is 0, and [`KvsError::Io`] if the system has no more
+    /// threads. Then the threads that have started have ended again, and a later call may succeed.
     fn new(threads: u32) -> Result<Self>;
 
-    /// Runs `job` on some thread of the pool, some time after this call.
+    /// Runs `job` on some thread of the pool, some time after this call. Only a pool that starts a
+    /// thread for each job may run it on the calling thread, if the system has no more threads.
     ///
-    /// A job that panics ends alone: the message goes to stderr, and the pool keeps its threads.
+    /// A job that panics ends alone: the message goes to stderr, and the pool keeps its threads. A
+    /// pool that has been made needs no more threads from the system, so no job is lost when the
+    /// system runs out of them.
     fn spawn<F>(&self, job: F)
     where
         F: FnOnce() + Send + 'static;
+}
+
+/// Threads that are being started. Dropping them waits for their end, so that an attempt that failed
+/// half-way leaves none behind; whatever they wait for has to be dropped before.
+#[derive(Default)]
+struct Starting(Vec<JoinHandle<()>>);
+
+impl Starting {
+    fn start(&mut self, name: String, run: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        self.0.push(thread::Builder::new().name(name).spawn(run)?);
+        Ok(())
+    }
+
+    /// Lets them run on their own.
+    fn detach(mut self) {
+        self.0.clear();
+    }
+}
+
+impl Drop for Starting {
+    fn drop(&mut self) {
+        for thread in self.0.drain(..) {
+            // It panicked only if the panic hook has said so.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn start_error(error: io::Error) -> KvsError {
+    KvsError::io("start the threads of the pool")(error)
+}
+
+/// Checks that the system has `threads` more threads, for code that panics if it has not.
+pub(crate) fn check_threads(threads: usize) -> Result<()> {
+    let mut starting = Starting::default();
+    // They wait for the drop of this, which comes before that of the threads.
+    let (_all_started, wait) = crossbeam_channel::bounded::<()>(0);
+    for n in 0..threads {
+        let wait = wait.clone();
+        let started = starting.start(format!("kvs-check-{n}"), move || {
+            let _ = wait.recv();
+        });
+        started.map_err(start_error)?;
+    }
+    Ok(())
 }

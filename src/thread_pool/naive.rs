@@ -1,7 +1,14 @@
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::iter;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::mpsc;
 use std::thread;
 
 use super::ThreadPool;
 use crate::error::{KvsError, Result};
+
+type Job = Box<dyn FnOnce() + Send>;
 
 /// A new thread for every job: no pool at all, and the yardstick for the others.
 #[derive(Debug, Clone)]
@@ -16,13 +23,51 @@ impl ThreadPool for NaiveThreadPool {
         }
     }
 
-    /// # Panics
-    ///
-    /// Where the system has no more threads.
+    /// If the system has no more threads, runs the job on the calling thread.
     fn spawn<F>(&self, job: F)
     where
         F: FnOnce() + Send + 'static,
     {
-        thread::spawn(job);
+        if let Some(job) = start(Box::new(job)) {
+            run_here(job);
+        }
     }
+}
+
+/// Starts a thread for `job`, or gives the job back if there is none.
+fn start(job: Job) -> Option<Job> {
+    // A thread that cannot start would take the job with it.
+    let (sender, jobs) = mpsc::channel::<Job>();
+    let started = thread::Builder::new().spawn(move || jobs.into_iter().for_each(|job| job()));
+    match started {
+        Ok(_) => sender.send(job).err().map(|unsent| unsent.0),
+        Err(_) => Some(job),
+    }
+}
+
+thread_local! {
+    /// The jobs that a job on this thread has spawned, while one runs here for want of a thread.
+    static WAITING: RefCell<Option<VecDeque<Job>>> = const { RefCell::new(None) };
+}
+
+/// Runs `job`, and after it the jobs that it has spawned: each inside the other would fill the stack.
+fn run_here(job: Job) {
+    if let Some(mut waiting) = WAITING.take() {
+        waiting.push_back(job);
+        WAITING.set(Some(waiting));
+        return;
+    }
+    WAITING.set(Some(VecDeque::new()));
+    let mut next = Some(job);
+    while let Some(job) = next {
+        // The panic hook has reported it.
+        let _ = panic::catch_unwind(AssertUnwindSafe(job));
+        // There may be threads again.
+        next = iter::from_fn(next_waiting).find_map(start);
+    }
+    WAITING.set(None);
+}
+
+fn next_waiting() -> Option<Job> {
+    WAITING.with_borrow_mut(|waiting| waiting.as_mut()?.pop_front())
 }

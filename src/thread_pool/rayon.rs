@@ -1,7 +1,7 @@
 use std::io;
 use std::sync::Arc;
 
-use super::ThreadPool;
+use super::{Starting, ThreadPool, start_error};
 use crate::error::{KvsError, Result};
 
 /// rayon's pool, whose threads each have a queue and steal from one another's.
@@ -15,14 +15,20 @@ impl ThreadPool for RayonThreadPool {
         if threads == 0 {
             return Err(KvsError::NoThreads);
         }
+        let mut starting = Starting::default();
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(threads as usize)
-            .thread_name(|n| format!("kvs-rayon-{n}"))
+            .spawn_handler(|thread| {
+                let name = format!("kvs-rayon-{}", thread.index());
+                starting.start(name, || thread.run())
+            })
             // Without a handler rayon aborts the process; the panic hook has reported it by now.
             .panic_handler(|_| ())
+            // If a thread cannot start, rayon tells the others to end.
             .build()
             .map_err(io::Error::other)
-            .map_err(KvsError::io("start the threads of the pool"))?;
+            .map_err(start_error)?;
+        starting.detach();
         Ok(RayonThreadPool {
             pool: Arc::new(pool),
         })

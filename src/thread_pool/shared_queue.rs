@@ -1,9 +1,8 @@
 use std::panic::{self, AssertUnwindSafe};
-use std::thread;
 
 use crossbeam_channel::{Receiver, Sender};
 
-use super::ThreadPool;
+use super::{Starting, ThreadPool, start_error};
 use crate::error::{KvsError, Result};
 
 type Job = Box<dyn FnOnce() + Send>;
@@ -22,14 +21,15 @@ impl ThreadPool for SharedQueueThreadPool {
         if threads == 0 {
             return Err(KvsError::NoThreads);
         }
+        let mut starting = Starting::default();
+        // If a thread cannot start, the queue closes first, and then the others end.
         let (sender, jobs) = crossbeam_channel::unbounded();
         for n in 0..threads {
             let jobs = jobs.clone();
-            thread::Builder::new()
-                .name(format!("kvs-pool-{n}"))
-                .spawn(move || work(&jobs))
-                .map_err(KvsError::io("start a thread of the pool"))?;
+            let started = starting.start(format!("kvs-pool-{n}"), move || work(&jobs));
+            started.map_err(start_error)?;
         }
+        starting.detach();
         Ok(SharedQueueThreadPool { jobs: sender })
     }
 
