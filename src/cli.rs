@@ -1,9 +1,11 @@
 //! What the two programs have in common: how they read their arguments and report errors.
 
 use std::env;
+use std::ffi::OsString;
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::unix::ffi::OsStrExt;
 use std::process::ExitCode;
 
 use failure::{Error, ResultExt};
@@ -18,6 +20,29 @@ pub use crate::stderr::log_to_stderr;
 /// It is not clap's `default_value`: with one, clap 2 takes a flag without a value for no flag.
 pub const DEFAULT_ADDR: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 4000);
 
+/// The flags whose value is a path, which may have any bytes in it.
+const PATH_FLAGS: [&str; 2] = ["--data-dir", "--auth-token-file"];
+
+/// Returns the first argument that is not UTF-8 and not a path. clap panics when it is asked for one
+/// as text.
+fn find_bad_text(args: &[OsString]) -> Option<&OsString> {
+    let is_path_flag = |arg: &[u8]| PATH_FLAGS.iter().any(|flag| flag.as_bytes() == arg);
+    let mut before: &[u8] = b"";
+    let mut no_more_flags = false;
+    for arg in args.iter().skip(1) {
+        let bytes = arg.as_bytes();
+        no_more_flags |= bytes == b"--";
+        // `--flag value` or `--flag=value`.
+        let name = bytes.split(|byte| *byte == b'=').next().unwrap_or(bytes);
+        let is_path = !no_more_flags && (is_path_flag(before) || is_path_flag(name));
+        if arg.to_str().is_none() && !is_path {
+            return Some(arg);
+        }
+        before = bytes;
+    }
+    None
+}
+
 /// Runs a program: reads its arguments as `T`, and turns an error, with its contexts, into one line
 /// on stderr and an exit code of 1.
 ///
@@ -26,12 +51,16 @@ pub const DEFAULT_ADDR: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALH
 pub fn main<T: StructOpt>(run: impl FnOnce(T) -> Result<(), Error>) -> ExitCode {
     let _flush = stderr::FlushOnDrop;
     stderr::report_panics();
-    // Without the first setting clap panics at an argument that is not UTF-8, and without the
-    // second it takes a negative number for a flag.
-    let mut clap = T::clap()
-        .global_setting(AppSettings::StrictUtf8)
-        .global_setting(AppSettings::AllowNegativeNumbers);
-    let result = match clap.get_matches_from_safe_borrow(env::args_os()) {
+    let args: Vec<_> = env::args_os().collect();
+    if let Some(argument) = find_bad_text(&args) {
+        let paths = PATH_FLAGS.join(" and ");
+        return fail(format_args!(
+            "error: the argument {argument:?} is not UTF-8; only the paths of {paths} need not be"
+        ));
+    }
+    // Without the setting clap takes a negative number for a flag.
+    let mut clap = T::clap().global_setting(AppSettings::AllowNegativeNumbers);
+    let result = match clap.get_matches_from_safe_borrow(args) {
         Ok(matches) => run(T::from_clap(&matches)),
         Err(answer) => match answer.kind {
             clap::ErrorKind::HelpDisplayed => print(answer.message),

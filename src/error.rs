@@ -62,6 +62,12 @@ pub enum KvsError {
         asked: EngineKind,
     },
 
+    /// A store wrote to a directory while it was being looked over.
+    Changed {
+        /// The directory.
+        dir: PathBuf,
+    },
+
     /// What is on disk is not what was written there.
     Damaged {
         /// The damaged file.
@@ -183,6 +189,10 @@ impl fmt::Display for KvsError {
                 f,
                 "{dir:?} was written by the engine {found}, not by {asked}: choose that one, or \
                  another directory"
+            ),
+            KvsError::Changed { dir } => write!(
+                f,
+                "{dir:?} was changed while it was being read: stop the server that uses it, and try again"
             ),
             KvsError::Damaged {
                 file,

@@ -165,7 +165,7 @@ fn the_client_refuses_what_it_does_not_understand_with_one_line() {
 #[test]
 fn arguments_that_are_not_utf_8_are_refused_with_one_line() {
     let not_utf_8 = OsStr::from_bytes(b"\xff");
-    for flag in ["--addr", "--engine", "--sync", "--data-dir"] {
+    for flag in ["--addr", "--engine", "--sync", "--", "--data"] {
         let mut server = cargo_bin_cmd!("kvs-server");
         refused(server.args([OsStr::new(flag), not_utf_8]).assert());
     }

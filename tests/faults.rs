@@ -297,3 +297,36 @@ fn a_failed_read_names_file_and_offset_and_is_not_for_ever() {
     assert_eq!(get(&store, "key").as_deref(), Some("value"));
     close(store);
 }
+
+/// Some file systems in user space and of other machines are like that.
+#[test]
+fn a_file_system_that_cannot_sync_directories_is_refused_at_always_and_good_enough_otherwise() {
+    for level in LEVELS {
+        let disk = Disk::default();
+        disk.set_faults(Faults {
+            no_sync_of_names: true,
+            ..Faults::default()
+        });
+        if level == SyncLevel::Always {
+            let opened: Result<KvStore<Later>> = options().sync(level).open_in(disk, 1);
+            let error = opened.map(drop).unwrap_err().to_string();
+            assert!(
+                error.contains("/disk") && error.contains("--sync"),
+                "{error}"
+            );
+            continue;
+        }
+        for _ in 0..2 {
+            let store = open(&disk, level);
+            for n in 0..40 {
+                set(&store, &key(n), &n.to_string()).unwrap();
+            }
+            close(store);
+        }
+        let store = open(&disk, level);
+        for n in 35..40 {
+            assert_eq!(get(&store, &key(n)), Some(n.to_string()));
+        }
+        close(store);
+    }
+}

@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 
 use failure::{Error, format_err};
 use indicatif::{ProgressBar, ProgressStyle};
-use kvs::engine::{self, DataDir, EngineKind, KvStoreOptions, SyncLevel};
+use kvs::engine::{
+    self, DataDir, EngineKind, KvStoreOptions, Progress, ReadOnlyDir, Report, SyncLevel,
+};
 use kvs::server::{self, Limits, Signals};
 use kvs::thread_pool::SharedQueueThreadPool;
 use kvs::{KvStore, KvsEngine, KvsError, KvsServer, SledKvsEngine, Token, TokioFsEngine, cli};
@@ -57,7 +59,8 @@ struct Opt {
     #[structopt(flatten)]
     limits: LimitOpts,
 
-    /// Look the data over instead of serving it, change nothing, and tell what is wrong with it
+    /// Read all the data instead of serving it, change nothing, and tell what is wrong with it; the
+    /// right to read is enough
     #[structopt(long, conflicts_with_all = &["addr", "engine", "sync", "repair"])]
     verify: bool,
 
@@ -65,6 +68,14 @@ struct Opt {
     /// files are kept beside it
     #[structopt(long, conflicts_with_all = &["addr", "engine", "sync"])]
     repair: bool,
+
+    /// Show every damaged place and every loss, not the first ten of each
+    #[structopt(long)]
+    all: bool,
+
+    /// Print what --verify or --repair finds as one JSON object
+    #[structopt(long, conflicts_with = "all")]
+    json: bool,
 }
 
 /// What peers may ask for.
@@ -147,7 +158,19 @@ fn run(opt: Opt, signals: &Signals) -> Result<()> {
     let dir = opt.data_dir.unwrap_or_else(|| ".".into());
     if opt.verify || opt.repair {
         signals.interrupt();
-        return look_over(&dir, opt.repair);
+        let print = match (opt.json, opt.all) {
+            (true, _) => Print::Json,
+            (false, true) => Print::Lines(usize::MAX),
+            (false, false) => Print::Lines(10),
+        };
+        return if opt.repair {
+            repair(&dir, print)
+        } else {
+            verify(&dir, print)
+        };
+    }
+    if opt.all || opt.json {
+        return Err(format_err!("--all and --json need --verify or --repair"));
     }
     let sync = opt.sync.unwrap_or_default();
     let token = opt.auth_token_file.as_deref().map(Token::from_file);
@@ -280,50 +303,90 @@ fn is_in_use(error: &Error) -> bool {
     }
 }
 
-fn look_over(path: &Path, repair: bool) -> Result<()> {
-    let dir = Patience::default().retry(|| claim(path, repair))?;
-    // It shows on a terminal alone.
-    let style = ProgressStyle::with_template("{bytes} of {total_bytes} {wide_bar} {eta}");
-    let bar = ProgressBar::new(0).with_style(style.unwrap_or(ProgressStyle::default_bar()));
-    let mut progress = |done, all| {
-        bar.set_length(all);
-        bar.set_position(done);
-    };
-    let report = match repair {
-        true => engine::repair(&dir, &mut progress),
-        false => engine::verify(&dir, &mut progress),
-    };
-    bar.finish_and_clear();
-    let report = report?;
-    cli::print(&report)?;
-    if repair {
-        return cli::print(match report.kept.is_empty() && report.is_sound() {
-            true => "nothing to repair",
-            false => "repaired, the server can be started",
-        });
+/// How a report is printed.
+#[derive(Clone, Copy)]
+enum Print {
+    /// For people, with so many lines of each kind.
+    Lines(usize),
+    /// For programs, as one object and nothing else.
+    Json,
+}
+
+impl Print {
+    fn report(self, report: &Report) -> Result<()> {
+        match self {
+            Print::Lines(most) => cli::print(report.first(most)),
+            Print::Json => cli::print(serde_json::to_string(report)?),
+        }
     }
-    match report.is_sound() {
-        true => cli::print("sound"),
-        false => Err(format_err!(
-            "{path:?} is damaged in {} place(s): kvs-server --repair saves what is sound",
-            report.damage.len()
-        )),
+
+    fn note(self, line: &str) -> Result<()> {
+        match self {
+            Print::Lines(_) => cli::print(line),
+            Print::Json => Ok(()),
+        }
     }
 }
 
-/// Claims the data directory that is to be looked over.
-fn claim(path: &Path, repair: bool) -> Result<DataDir> {
+fn verify(path: &Path, print: Print) -> Result<()> {
+    let Some(EngineKind::Kvs) = DataDir::engine_of(path)? else {
+        return Err(no_log(path));
+    };
+    let dir = Patience::default().retry(|| ReadOnlyDir::open(path))?;
+    let report = with_progress(|progress| engine::verify(&dir, progress));
+    // What looks like damage may be a store at work.
+    dir.check_unused()?;
+    let report = report?;
+    print.report(&report)?;
+    if report.is_sound() {
+        return print.note("sound");
+    }
+    Err(format_err!(
+        "{path:?} is damaged in {} place(s): kvs-server --repair saves what is sound",
+        report.damage.len()
+    ))
+}
+
+fn repair(path: &Path, print: Print) -> Result<()> {
+    let dir = Patience::default().retry(|| claim(path, print))?;
+    let report = with_progress(|progress| engine::repair(&dir, progress))?;
+    print.report(&report)?;
+    print.note(if report.kept.is_empty() && report.is_sound() {
+        "nothing to repair"
+    } else {
+        "repaired, the server can be started"
+    })
+}
+
+/// Claims the data directory that is to be repaired.
+fn claim(path: &Path, print: Print) -> Result<DataDir> {
     match DataDir::engine_of(path) {
         Ok(Some(EngineKind::Kvs)) => Ok(DataDir::claim(path, EngineKind::Kvs)?),
-        Ok(None) | Err(KvsError::Damaged { .. }) if repair && engine::holds_log(path)? => {
+        Err(KvsError::Damaged { .. }) if engine::holds_log(path)? => {
             let dir = DataDir::claim_anew(path, EngineKind::Kvs)?;
-            cli::print("the file that names the engine is damaged or missing: made anew")?;
+            print.note("the file that names the engine is damaged: made anew")?;
             Ok(dir)
         }
         Err(error) => Err(error.into()),
-        Ok(_) => Err(format_err!(
-            "{path:?} is not a data directory of the engine kvs, and --verify and --repair need \
-             one: name it with --data-dir"
-        )),
+        Ok(_) => Err(no_log(path)),
     }
+}
+
+fn no_log(path: &Path) -> Error {
+    format_err!(
+        "{path:?} is not a data directory of the engine kvs, and --verify and --repair need one: name \
+         it with --data-dir"
+    )
+}
+
+/// Shows on a terminal how far the work has come.
+fn with_progress<T>(work: impl FnOnce(Progress<'_>) -> T) -> T {
+    let style = ProgressStyle::with_template("{bytes} of {total_bytes} {wide_bar} {eta}");
+    let bar = ProgressBar::new(0).with_style(style.unwrap_or(ProgressStyle::default_bar()));
+    let done = work(&mut |done, all| {
+        bar.set_length(all);
+        bar.set_position(done);
+    });
+    bar.finish_and_clear();
+    done
 }

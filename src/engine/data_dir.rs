@@ -1,63 +1,58 @@
 //! One directory, one engine, one process: the claim on a data directory.
 
-use std::fs::{self, OpenOptions, TryLockError};
-use std::io::{self, Read, Write};
+use std::fs::{self, TryLockError};
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use log::warn;
+use rustix::fs::{Gid, OFlags, Uid};
+
 use super::EngineKind;
 use super::files::{Directory, File};
+use super::open_dir::{OpenDir, if_allowed, try_lock};
 use crate::error::{KvsError, Result};
 
-/// The file that remembers which engine wrote a directory. Its lock says that somebody uses it.
+/// The file that remembers which engine wrote a directory.
 const MARKER: &str = "kvs-engine";
+/// A marker that is being written, in the place of one that other directories share.
+const NEW_MARKER: &str = "kvs-engine.unfinished";
 
 /// A data directory that nobody else can claim until this is dropped, or the process ends.
+///
+/// It is the directory and not its path. If the directory is moved, or another one takes its place,
+/// the claim and all files that are opened through it stay with the one that was claimed.
 #[derive(Debug)]
 pub struct DataDir {
-    path: PathBuf,
-    /// The directory itself. It stays open: a sync that cannot open it would be a sync that failed,
-    /// only because there was no descriptor to be had.
-    names: fs::File,
-    /// Held for its lock.
-    _marker: fs::File,
+    /// Its lock counts: nobody can put another directory into the place of an open one.
+    dir: OpenDir,
+    /// Locked as well, since older versions look at this lock alone.
+    marker: fs::File,
+    /// Whose files these are: root leaves none that their owner could not open.
+    owner: (Uid, Gid),
 }
 
 impl DataDir {
-    /// Claims the directory `path` for `engine`, and makes it where it is not there yet.
+    /// Claims the directory `path` for `engine`, and creates it if it does not exist.
     ///
     /// # Errors
     ///
-    /// [`KvsError::Locked`] where somebody has it, [`KvsError::WrongEngine`] where another engine
-    /// wrote it, [`KvsError::Io`] where it cannot be made or written.
+    /// [`KvsError::Locked`] if another store has it, [`KvsError::WrongEngine`] if another engine
+    /// wrote it, [`KvsError::Io`] if it cannot be created or written.
     pub fn claim(path: impl Into<PathBuf>, engine: EngineKind) -> Result<DataDir> {
-        let path = path.into();
-        let names = create_durably(&path)
-            .and_then(|()| fs::File::open(&path))
-            .map_err(KvsError::io(format_args!("use {path:?} as data directory")))?;
-        let marker = path.join(MARKER);
-        let mut file = lock(&path, &marker)?;
-        match read_marker(&mut file, &marker)? {
+        let mut dir = DataDir::lock(&path.into())?;
+        match engine_in(&dir.dir, &dir.marker)? {
             Some(found) if found != engine.format() => {
                 return Err(KvsError::WrongEngine {
-                    dir: path,
+                    dir: dir.dir.path().to_owned(),
                     found,
                     asked: engine,
                 });
             }
-            Some(_) => {}
-            None => {
-                writeln!(file, "{}", engine.format())
-                    .and_then(|()| file.sync_all())
-                    .and_then(|()| names.sync_all())
-                    .map_err(KvsError::io(format_args!("write {marker:?}")))?;
-            }
+            _ => dir.mark(engine)?,
         }
-        Ok(DataDir {
-            path,
-            names,
-            _marker: file,
-        })
+        Ok(dir)
     }
 
     /// Claims a directory whose marker is damaged or gone, and gives it a new one.
@@ -66,135 +61,322 @@ impl DataDir {
     ///
     /// Those of [`claim`](DataDir::claim).
     pub fn claim_anew(path: &Path, engine: EngineKind) -> Result<DataDir> {
-        let marker = path.join(MARKER);
-        // Whoever has the directory open holds the lock of this file, so it is not replaced.
-        let file = lock(path, &marker)?;
-        file.set_len(0)
-            .map_err(KvsError::io(format_args!("write {marker:?}")))?;
-        drop(file);
-        DataDir::claim(path, engine)
+        let mut dir = DataDir::lock(path)?;
+        dir.marker.set_len(0).map_err(dir.cannot("write"))?;
+        dir.mark(engine)?;
+        Ok(dir)
     }
 
-    /// The engine that wrote the directory `path`, or `None` where none did.
+    /// The engine that wrote the directory `path`, or `None` if it holds no data. If the marker is
+    /// missing, the files of the engine tell.
     ///
     /// # Errors
     ///
-    /// [`KvsError::Io`] where that cannot be read, [`KvsError::Damaged`] where it names no engine.
+    /// [`KvsError::Io`] if that cannot be read, [`KvsError::Damaged`] if the marker names no engine.
     pub fn engine_of(path: &Path) -> Result<Option<EngineKind>> {
-        let marker = path.join(MARKER);
-        match fs::File::open(&marker) {
-            Ok(mut file) => read_marker(&mut file, &marker),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(KvsError::io(format_args!("open {marker:?}"))(error)),
+        let failed = |error| KvsError::io(format_args!("open {path:?}"))(error);
+        let dir = match OpenDir::open(path, false) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            opened => opened.map_err(failed)?,
+        };
+        match dir.open_file(MARKER, OFlags::RDONLY) {
+            Ok(marker) => engine_in(&dir, &marker),
+            Err(error) if error.kind() == ErrorKind::NotFound => engine_of_files(&dir),
+            Err(error) => Err(cannot("open", &dir)(error)),
         }
+    }
+
+    /// Locks the directory, which may be new, and opens its marker, which may be empty.
+    fn lock(path: &Path) -> Result<DataDir> {
+        let dir = OpenDir::open(path, true);
+        DataDir::lock_opened(
+            dir.map_err(KvsError::io(format_args!("use {path:?} as data directory")))?,
+        )
+    }
+
+    fn lock_opened(dir: OpenDir) -> Result<DataDir> {
+        match dir.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(locked(&dir)),
+            Err(TryLockError::Error(error)) => warn!(
+                "the file system cannot lock {:?}: {error}; as long as nobody removes or replaces {MARKER:?} in it, that keeps a second server out",
+                dir.path()
+            ),
+        }
+        let flags = OFlags::RDWR | OFlags::APPEND | OFlags::CREATE | OFlags::NOFOLLOW;
+        let open = || dir.open_file(MARKER, flags);
+        let mut marker = open().map_err(cannot("open", &dir))?;
+        if is_shared(&marker) {
+            // A copy by hard links has the marker, and the lock on it, in common with the original.
+            part(&dir, &mut marker).map_err(cannot("write", &dir))?;
+            marker = open().map_err(cannot("open", &dir))?;
+        }
+        match try_lock(&marker) {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(locked(&dir)),
+            Err(TryLockError::Error(error)) => return Err(cannot("lock", &dir)(error)),
+        }
+        let owner = owner_of(&marker).map_err(cannot("look at", &dir))?;
+        Ok(DataDir { dir, marker, owner })
+    }
+
+    /// Writes the engine into an empty marker.
+    fn mark(&mut self, engine: EngineKind) -> Result<()> {
+        let is_marked = self.marker.size().map_err(self.cannot("look at"))? > 0;
+        if is_marked {
+            return Ok(());
+        }
+        let write = || {
+            let owner = owner_of(self.dir.names())?;
+            give(&self.marker, owner)?;
+            writeln!(&self.marker, "{}", engine.format())?;
+            self.marker.sync_all()?;
+            match self.dir.sync() {
+                // Opening the store says so.
+                Err(error) if error.kind() == ErrorKind::Unsupported => {}
+                synced => synced?,
+            }
+            owner_of(&self.marker)
+        };
+        self.owner = write().map_err(self.cannot("write"))?;
+        Ok(())
+    }
+
+    fn cannot(&self, act: &str) -> impl FnOnce(io::Error) -> KvsError + use<> {
+        cannot(act, &self.dir)
+    }
+
+    /// A path for code that takes no descriptor: it leads to this directory as long as this is not
+    /// dropped, wherever the directory is moved. Systems other than Linux have no such path, and
+    /// there it is the one as of the claim.
+    pub(super) fn path_of_descriptor(&self) -> PathBuf {
+        self.dir.path_of_descriptor()
+    }
+
+    /// Opens the file `name` for reading and writing.
+    pub(super) fn open_file(&self, name: &str) -> io::Result<fs::File> {
+        self.dir.open_file(name, OFlags::RDWR)
+    }
+
+    /// Creates the file `name` for the owner of the directory's files.
+    pub(super) fn create_file(&self, name: &str) -> io::Result<fs::File> {
+        let file = self.dir.create_file(name)?;
+        give(&file, self.owner)?;
+        Ok(file)
+    }
+}
+
+impl Drop for DataDir {
+    fn drop(&mut self) {
+        // Closing would do, were it not for a child process that is being started just now: until
+        // it execs, it has a copy of the descriptor, and the lock with it.
+        let _ = self.marker.unlock();
     }
 }
 
 impl Directory for DataDir {
-    /// As it was given.
+    /// Where the directory was when it was claimed, as an absolute path.
     fn path(&self) -> &Path {
-        &self.path
+        self.dir.path()
     }
 
     fn list(&self) -> io::Result<Vec<String>> {
-        let mut names = Vec::new();
-        for entry in fs::read_dir(&self.path)? {
-            names.extend(entry?.file_name().into_string());
-        }
-        Ok(names)
+        self.dir.list()
     }
 
     fn open(&self, name: &str) -> io::Result<Arc<dyn File>> {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open(self.path.join(name))?;
-        Ok(Arc::new(file))
+        Ok(Arc::new(self.open_file(name)?))
     }
 
     fn create(&self, name: &str) -> io::Result<Arc<dyn File>> {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .open(self.path.join(name))?;
-        Ok(Arc::new(file))
+        Ok(Arc::new(self.create_file(name)?))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        fs::rename(self.path.join(from), self.path.join(to))
+        self.dir.rename(from, to)
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
-        fs::remove_file(self.path.join(name))
+        self.dir.remove(name)
+    }
+
+    fn copy_access(&self, from: &str, to: &str) -> io::Result<()> {
+        self.dir.copy_access(from, to)
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.names.sync_all()
+        self.dir.sync()
     }
 
-    /// Linux tells; elsewhere this is empty.
     fn boot(&self) -> String {
-        let id = fs::read_to_string("/proc/sys/kernel/random/boot_id");
-        id.map_or(String::new(), |id| id.trim_end().to_owned())
+        boot()
     }
 }
 
-/// Opens the marker of a directory and locks it.
-fn lock(dir: &Path, marker: &Path) -> Result<fs::File> {
-    let file = OpenOptions::new()
-        .read(true)
-        .append(true)
-        .create(true)
-        .open(marker)
-        .map_err(KvsError::io(format_args!("open {marker:?} for writing")))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(KvsError::Locked {
-            dir: dir.to_owned(),
-        }),
-        Err(TryLockError::Error(error)) => {
-            Err(KvsError::io(format_args!("lock {marker:?}"))(error))
+/// A data directory to read from, which is not claimed and which nothing is written to.
+///
+/// It can be one of another user, or on a file system that is mounted read-only.
+#[derive(Debug)]
+pub struct ReadOnlyDir(OpenDir);
+
+impl ReadOnlyDir {
+    /// Opens the directory `path`.
+    ///
+    /// # Errors
+    ///
+    /// [`KvsError::Locked`] if a store has it, [`KvsError::Io`] if it cannot be opened.
+    pub fn open(path: &Path) -> Result<ReadOnlyDir> {
+        let dir = OpenDir::open(path, false);
+        let dir = ReadOnlyDir(dir.map_err(KvsError::io(format_args!("open {path:?}")))?);
+        dir.check_unused()?;
+        Ok(dir)
+    }
+
+    /// Looks whether a store has claimed the directory by now.
+    ///
+    /// # Errors
+    ///
+    /// [`KvsError::Locked`] if so.
+    pub fn check_unused(&self) -> Result<()> {
+        let is_used = is_locked(self.0.names())
+            // By an older version, which locks the marker alone.
+            || self
+                .0
+                .open_file(MARKER, OFlags::RDONLY)
+                .is_ok_and(|marker| !is_shared(&marker) && is_locked(&marker));
+        if is_used {
+            Err(locked(&self.0))
+        } else {
+            Ok(())
         }
     }
 }
 
-/// Makes a directory and those above it, where they are not there yet, to survive a power cut.
-fn create_durably(path: &Path) -> io::Result<()> {
-    if path.is_dir() {
-        return Ok(());
+impl Directory for ReadOnlyDir {
+    fn path(&self) -> &Path {
+        self.0.path()
     }
-    let parent = match path.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    };
-    create_durably(parent)?;
-    match fs::create_dir(path) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {}
-        made => made?,
+
+    fn list(&self) -> io::Result<Vec<String>> {
+        self.0.list()
     }
-    // Names are as durable as what is behind them only then.
-    fs::File::open(parent)?.sync_all()
+
+    /// Opens a file for reading alone.
+    fn open(&self, name: &str) -> io::Result<Arc<dyn File>> {
+        Ok(Arc::new(self.0.open_file(name, OFlags::RDONLY)?))
+    }
+
+    fn create(&self, _: &str) -> io::Result<Arc<dyn File>> {
+        Err(ErrorKind::ReadOnlyFilesystem.into())
+    }
+
+    fn rename(&self, _: &str, _: &str) -> io::Result<()> {
+        Err(ErrorKind::ReadOnlyFilesystem.into())
+    }
+
+    fn remove(&self, _: &str) -> io::Result<()> {
+        Err(ErrorKind::ReadOnlyFilesystem.into())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn boot(&self) -> String {
+        boot()
+    }
 }
 
-fn read_marker(file: &mut fs::File, path: &Path) -> Result<Option<EngineKind>> {
+/// Linux tells; elsewhere this is empty.
+fn boot() -> String {
+    let id = fs::read_to_string("/proc/sys/kernel/random/boot_id");
+    id.map_or(String::new(), |id| id.trim_end().to_owned())
+}
+
+fn locked(dir: &OpenDir) -> KvsError {
+    KvsError::Locked {
+        dir: dir.path().to_owned(),
+    }
+}
+
+/// For `map_err`: what could not be done with the marker.
+fn cannot(act: &str, dir: &OpenDir) -> impl FnOnce(io::Error) -> KvsError + use<> {
+    let marker = dir.path().join(MARKER);
+    KvsError::io(format!("{act} {marker:?}"))
+}
+
+/// Whether another process or another store has the lock of `file`. A shared lock tells, which is
+/// given back at once, so that two who look do not take each other for a user.
+fn is_locked(file: &fs::File) -> bool {
+    let locked = file.try_lock_shared();
+    let _ = file.unlock();
+    matches!(locked, Err(TryLockError::WouldBlock))
+}
+
+/// Whether a file has other names, which may be in a copy of the directory.
+fn is_shared(file: &fs::File) -> bool {
+    file.metadata().is_ok_and(|metadata| metadata.nlink() > 1)
+}
+
+/// Replaces a marker that has other names by a copy that has none.
+fn part(dir: &OpenDir, marker: &mut fs::File) -> io::Result<()> {
+    let mut bytes = Vec::new();
+    marker.read_to_end(&mut bytes)?;
+    let copy = dir.create_file(NEW_MARKER)?;
+    (&copy).write_all(&bytes)?;
+    copy.sync_all()?;
+    dir.copy_access(MARKER, NEW_MARKER)?;
+    dir.rename(NEW_MARKER, MARKER)
+}
+
+fn owner_of(file: &fs::File) -> io::Result<(Uid, Gid)> {
+    let metadata = file.metadata()?;
+    Ok((Uid::from_raw(metadata.uid()), Gid::from_raw(metadata.gid())))
+}
+
+/// Gives a new file to the user `owner`. Only root can, and only root has to.
+fn give(file: &fs::File, owner: (Uid, Gid)) -> io::Result<()> {
+    let (user, group) = owner;
+    if owner_of(file)?.0 == user {
+        return Ok(());
+    }
+    if_allowed(rustix::fs::fchown(file, Some(user), Some(group)))
+}
+
+/// The engine that the marker names, or if it is empty, that whose files are in the directory.
+fn engine_in(dir: &OpenDir, marker: &fs::File) -> Result<Option<EngineKind>> {
     let mut name = Vec::new();
     // A longer one is none of ours.
-    file.take(100)
+    marker
+        .take(100)
         .read_to_end(&mut name)
-        .map_err(KvsError::io(format_args!("read {path:?}")))?;
+        .map_err(cannot("read", dir))?;
     if name.is_empty() {
-        return Ok(None);
+        return engine_of_files(dir);
     }
     let name = String::from_utf8_lossy(&name);
     match name.trim_end().parse::<EngineKind>() {
         Ok(engine) => Ok(Some(engine.format())),
         Err(error) => Err(KvsError::Damaged {
-            file: path.to_owned(),
+            file: dir.path().join(MARKER),
             offset: 0,
             reason: error.to_string(),
         }),
+    }
+}
+
+/// The engine whose files are in a directory. Without its marker, it must not be taken for a new
+/// one: another engine would hide what is there.
+fn engine_of_files(dir: &OpenDir) -> Result<Option<EngineKind>> {
+    let names = dir.list();
+    let names = names.map_err(KvsError::io(format_args!("list {:?}", dir.path())))?;
+    let has = |name: &str| names.iter().any(|found| found == name);
+    if names.iter().any(|name| name.ends_with(".segment")) {
+        Ok(Some(EngineKind::Kvs))
+    } else if has("db") && has("conf") {
+        Ok(Some(EngineKind::Sled))
+    } else {
+        Ok(None)
     }
 }
 
@@ -234,6 +416,45 @@ mod tests {
         assert!(matches!(second, Err(KvsError::Locked { .. })));
         drop(first);
         DataDir::claim(dir.path(), EngineKind::Kvs).unwrap();
+    }
+
+    #[test]
+    fn an_earlier_version_which_locks_the_marker_alone_is_refused_and_noticed() {
+        let path = tempfile::tempdir().unwrap();
+        drop(DataDir::claim(path.path(), EngineKind::Kvs).unwrap());
+        let marker = fs::File::open(path.path().join(MARKER)).unwrap();
+        marker.try_lock().unwrap();
+        let claim = DataDir::claim(path.path(), EngineKind::Kvs);
+        assert!(matches!(claim, Err(KvsError::Locked { .. })));
+        let read = ReadOnlyDir::open(path.path());
+        assert!(matches!(read, Err(KvsError::Locked { .. })));
+        marker.unlock().unwrap();
+        let _claim = DataDir::claim(path.path(), EngineKind::Kvs).unwrap();
+        assert!(matches!(marker.try_lock(), Err(TryLockError::WouldBlock)));
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_directory_that_cannot_be_locked_has_the_lock_of_its_marker() {
+        let path = tempfile::tempdir().unwrap();
+        drop(DataDir::claim(path.path(), EngineKind::Kvs).unwrap());
+        let lock = || DataDir::lock_opened(OpenDir::open_unlockable(path.path()).unwrap());
+        let first = lock().unwrap();
+        assert!(matches!(lock(), Err(KvsError::Locked { .. })));
+        drop(first);
+        lock().unwrap();
+    }
+
+    /// A child process has such a copy of every descriptor until it execs.
+    #[test]
+    fn a_lock_ends_with_its_claim_although_others_have_copies_of_its_descriptors() {
+        let path = tempfile::tempdir().unwrap();
+        let claim = DataDir::claim(path.path(), EngineKind::Kvs).unwrap();
+        let names = claim.dir.names().try_clone().unwrap();
+        let marker = claim.marker.try_clone().unwrap();
+        drop(claim);
+        drop(DataDir::claim(path.path(), EngineKind::Kvs).unwrap());
+        drop((names, marker));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! It is this narrow so that a test can put another one underneath: one that fails when told to,
 //! or that forgets at a simulated power cut what was not synced. [`DataDir`](super::DataDir) is
-//! the real one, and the only one that this crate brings.
+//! the real one, and [`ReadOnlyDir`](super::ReadOnlyDir) the same to read from.
 
 use std::fmt::Debug;
 use std::fs;
@@ -11,9 +11,14 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::sync::Arc;
 
-/// A directory that one store has to itself.
+use log::warn;
+
+use super::SyncLevel;
+use crate::error::{KvsError, Result};
+
+/// A directory that one store has to itself, or that is only read.
 pub trait Directory: Debug + Send + Sync {
-    /// Where it is, for messages.
+    /// Where it was when it was opened. For messages: names are not resolved against this path.
     fn path(&self) -> &Path;
 
     /// The names of the files in it, in any order. Those that are not UTF-8 are left out.
@@ -52,11 +57,22 @@ pub trait Directory: Debug + Send + Sync {
     /// What the system reports.
     fn remove(&self, name: &str) -> io::Result<()>;
 
+    /// Gives the file `to` the owner and the mode of the file `from`, as far as this process may.
+    /// Directories without owners and modes need not do anything.
+    ///
+    /// # Errors
+    ///
+    /// What the system reports, other than that the process may not.
+    fn copy_access(&self, _from: &str, _to: &str) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Waits until what was created, renamed and removed so far would survive a power cut.
     ///
     /// # Errors
     ///
-    /// What the system reports; then nobody can tell what would survive.
+    /// [`io::ErrorKind::Unsupported`] if the file system never does that. Otherwise what the system
+    /// reports; then nobody can tell what would survive.
     fn sync(&self) -> io::Result<()>;
 
     /// What the machine calls the time since it was last started, or nothing where it does not
@@ -144,6 +160,35 @@ pub trait File: Debug + Send + Sync {
             }
         }
         Ok(())
+    }
+}
+
+/// Refuses a directory whose names cannot be synced if `sync` promises that they are. At the other
+/// levels it is a warning: a power cut may take a new file, and so more than the last second.
+///
+/// # Errors
+///
+/// [`KvsError::Io`] if so, and if syncing the directory fails in another way.
+pub fn check_sync(dir: &dyn Directory, sync: SyncLevel) -> Result<()> {
+    let path = dir.path();
+    match dir.sync() {
+        Err(error) if error.kind() != io::ErrorKind::Unsupported => {
+            Err(KvsError::io(format_args!("sync {path:?}"))(error))
+        }
+        Err(_) if sync == SyncLevel::Always => {
+            let reason = "its file system cannot sync directories; use another directory, or another --sync level";
+            let error = io::Error::new(io::ErrorKind::Unsupported, reason);
+            Err(KvsError::io(format_args!(
+                "keep the promise of --sync always in {path:?}"
+            ))(error))
+        }
+        Err(_) => {
+            warn!(
+                "the file system of {path:?} cannot sync directories: a power cut may lose new files"
+            );
+            Ok(())
+        }
+        Ok(()) => Ok(()),
     }
 }
 

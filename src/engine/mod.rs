@@ -9,6 +9,7 @@ mod data_dir;
 pub mod files;
 mod future;
 mod kvs;
+mod open_dir;
 mod sled;
 mod tokio_fs;
 
@@ -17,7 +18,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::data_dir::DataDir;
+pub use self::data_dir::{DataDir, ReadOnlyDir};
 pub use self::future::{EngineFuture, Together};
 pub use self::kvs::{
     Damage, KvStore, KvStoreOptions, Lost, Progress, Report, Torn, holds_log, repair, verify,

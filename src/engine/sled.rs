@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::fs::File;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::mem;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ use std::task::{Context, Waker};
 use log::warn;
 use parking_lot::{Mutex, RwLock};
 
-use super::files::Directory;
+use super::files::{Directory, check_sync};
 use super::{DataDir, EngineFuture, EngineKind, EngineStats, KvsEngine, SyncLevel};
 use crate::error::{KvsError, Result};
 use crate::thread_pool::{ThreadPool, check_threads};
@@ -73,7 +73,9 @@ impl<P: ThreadPool> SledKvsEngine<P> {
             SyncLevel::Always | SyncLevel::Never => None,
             SyncLevel::EverySec => Some(1000),
         };
-        let config = sled::Config::new().path(dir.path());
+        check_sync(&dir, sync)?;
+        // sled opens files by their paths, also later on.
+        let config = sled::Config::new().path(dir.path_of_descriptor());
         // If the system has no thread for the flush after all, sled panics.
         let db = catch(|| Ok(config.flush_every_ms(flush_every_ms).open()?))?;
         start_threads(&db);
@@ -383,15 +385,23 @@ struct SledDir(DataDir);
 impl SledDir {
     /// Opens the file that has sled's log, and its lock.
     fn open_log(&self) -> io::Result<File> {
-        File::open(self.0.path().join("db"))
+        self.0.open_file("db")
     }
 }
 
 impl Drop for SledDir {
     fn drop(&mut self) {
-        let released = self.open_log().and_then(|file| file.lock());
-        if let Err(error) = released {
-            warn!("sled may still have {:?} open: {error}", self.0.path());
+        let wait = || -> io::Result<()> {
+            let file = self.open_log()?;
+            file.lock()?;
+            // Closing would leave the lock to a child process that is just being started.
+            file.unlock()
+        };
+        match wait() {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                warn!("sled may still have {:?} open: {error}", self.0.path());
+            }
+            _ => {}
         }
     }
 }

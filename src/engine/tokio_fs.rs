@@ -11,12 +11,12 @@ use std::io::{self, Read, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use futures::{Async, Future, Poll, Stream};
+use futures::{Async, Poll};
 use parking_lot::{Mutex, MutexGuard};
 
 use super::files::{Directory, File};
 use super::{DataDir, EngineFuture, EngineKind, EngineStats, KvStore, KvStoreOptions, KvsEngine};
-use crate::error::{KvsError, Result};
+use crate::error::Result;
 use crate::thread_pool::{BlockingThreadPool, is_in_job};
 
 /// A store like [`KvStore`], whose file work is done through `tokio::fs`.
@@ -101,79 +101,54 @@ impl KvsEngine for TokioFsEngine {
     }
 }
 
-/// A data directory through `tokio::fs`.
+/// A data directory whose files are those of `tokio::fs`.
+///
+/// Their names are resolved against the directory that was claimed, which `tokio::fs` cannot do. In a
+/// job that is a call like those of `tokio::fs`: the thread has leave to block.
 #[derive(Debug)]
-struct TokioDir {
-    dir: DataDir,
-    /// The directory itself.
-    names: TokioFile,
-}
+struct TokioDir(DataDir);
 
 impl TokioDir {
     fn claim(path: impl Into<PathBuf>) -> Result<TokioDir> {
-        let dir = DataDir::claim(path, EngineKind::TokioFs)?;
-        let path = dir.path();
-        let names = fs::File::open(path).and_then(TokioFile::from_std);
-        let names = names.map_err(KvsError::io(format_args!("open {path:?}")))?;
-        Ok(TokioDir { dir, names })
-    }
-
-    fn join(&self, name: &str) -> PathBuf {
-        self.path().join(name)
+        DataDir::claim(path, EngineKind::TokioFs).map(TokioDir)
     }
 }
 
 impl Directory for TokioDir {
     fn path(&self) -> &Path {
-        self.dir.path()
+        self.0.path()
     }
 
     fn list(&self) -> io::Result<Vec<String>> {
-        if !is_in_job() {
-            return self.dir.list();
-        }
-        let mut entries = ready(tokio_fs::read_dir(self.path().to_owned()).poll())?;
-        let mut names = Vec::new();
-        while let Some(entry) = ready(entries.poll())? {
-            names.extend(entry.file_name().into_string());
-        }
-        Ok(names)
+        self.0.list()
     }
 
     fn open(&self, name: &str) -> io::Result<Arc<dyn File>> {
-        let mut options = fs::OpenOptions::new();
-        TokioFile::open(options.read(true).write(true), self.join(name))
+        TokioFile::from_std(self.0.open_file(name)?)
     }
 
     fn create(&self, name: &str) -> io::Result<Arc<dyn File>> {
-        let mut options = fs::OpenOptions::new();
-        let options = options.read(true).write(true).create(true).truncate(true);
-        TokioFile::open(options, self.join(name))
+        TokioFile::from_std(self.0.create_file(name)?)
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        match is_in_job() {
-            true => ready(tokio_fs::rename(self.join(from), self.join(to)).poll()),
-            false => self.dir.rename(from, to),
-        }
+        self.0.rename(from, to)
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
-        match is_in_job() {
-            true => ready(tokio_fs::remove_file(self.join(name)).poll()),
-            false => self.dir.remove(name),
-        }
+        self.0.remove(name)
+    }
+
+    fn copy_access(&self, from: &str, to: &str) -> io::Result<()> {
+        self.0.copy_access(from, to)
     }
 
     fn sync(&self) -> io::Result<()> {
-        match self.names.if_in_job() {
-            Some(mut names) => ready(names.poll_sync_all()),
-            None => self.dir.sync(),
-        }
+        self.0.sync()
     }
 
     fn boot(&self) -> String {
-        self.dir.boot()
+        self.0.boot()
     }
 }
 
@@ -188,20 +163,9 @@ struct TokioFile {
 }
 
 impl TokioFile {
-    fn open(options: &fs::OpenOptions, path: PathBuf) -> io::Result<Arc<dyn File>> {
-        let file = match is_in_job() {
-            true => {
-                let options = tokio_fs::OpenOptions::from(options.clone());
-                ready(options.open(path).poll())?.into_std()
-            }
-            false => options.open(path)?,
-        };
-        Ok(Arc::new(TokioFile::from_std(file)?))
-    }
-
-    fn from_std(same: fs::File) -> io::Result<TokioFile> {
+    fn from_std(same: fs::File) -> io::Result<Arc<dyn File>> {
         let file = Mutex::new(tokio_fs::File::from_std(same.try_clone()?));
-        Ok(TokioFile { file, same })
+        Ok(Arc::new(TokioFile { file, same }))
     }
 
     /// The file, and leave to block for it.
@@ -280,7 +244,7 @@ mod tests {
         let path = dir.path().to_owned();
         BlockingThreadPool::new(1).unwrap().spawn(move || {
             let dir = TokioDir::claim(path).unwrap();
-            let is_in_task = dir.names.if_in_job().is_some();
+            let is_in_task = is_in_job();
             let file = dir.create("file").unwrap();
             file.write_all_at(b"abc", 1).unwrap();
             let mut buffer = [1; 3];

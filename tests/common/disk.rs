@@ -46,6 +46,8 @@ pub struct Faults {
     pub sync_file: bool,
     /// Syncing the directory fails.
     pub sync_names: bool,
+    /// The file system cannot sync directories at all.
+    pub no_sync_of_names: bool,
     pub truncate: bool,
     pub read: bool,
 }
@@ -398,6 +400,9 @@ impl Directory for Disk {
     fn sync(&self) -> io::Result<()> {
         self.state().step(|state| {
             fails(state.faults.sync_names)?;
+            if state.faults.no_sync_of_names {
+                return Err(ErrorKind::Unsupported.into());
+            }
             if !state.has_stopped {
                 state.unsynced_names.clear();
                 state.durable_names.clone_from(&state.names);

@@ -109,6 +109,11 @@ impl ServerProcess {
         ServerProcess::spawn(Command::new(cargo_bin!("kvs-server")), data_dir, args)
     }
 
+    /// Starts a program that was made ready otherwise, by another user, say.
+    pub fn start_as(command: Command, data_dir: &Path, args: &[&str]) -> ServerProcess {
+        ServerProcess::spawn(command, data_dir, args)
+    }
+
     /// Starts the program with no more than `descriptors` open files.
     pub fn start_with_limit(data_dir: &Path, descriptors: u32) -> ServerProcess {
         let mut command = Command::new("sh");

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{fmt, fs, mem};
 
+use serde::{Serialize, Serializer};
+
 use super::hints::{self, Hints};
 use super::index::Location;
 use super::log::random_salt;
@@ -15,8 +17,9 @@ use super::unsynced::{self, LastRun};
 use crate::engine::files::Directory;
 use crate::error::{KvsError, Result};
 
-/// What is in a log, and what is wrong with it. It prints as lines for people.
-#[derive(Debug, Default)]
+/// What is in a log, and what is wrong with it. It prints as lines for people, and serializes as the
+/// object that `docs/command-line.md` describes.
+#[derive(Debug, Default, Serialize)]
 pub struct Report {
     /// The number of files that hold records.
     pub segments: usize,
@@ -33,13 +36,15 @@ pub struct Report {
     /// What the damage takes away, as far as that can be told.
     pub lost: Vec<Lost>,
     /// The files beside the log in which [`repair`] has kept the damaged ones.
+    #[serde(serialize_with = "paths")]
     pub kept: Vec<PathBuf>,
 }
 
 /// A place in a file where something is wrong.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Damage {
     /// The damaged file.
+    #[serde(serialize_with = "path")]
     pub file: PathBuf,
     /// Where it begins, in bytes from the start of the file.
     pub offset: u64,
@@ -50,9 +55,10 @@ pub struct Damage {
 }
 
 /// The end of a log that has not come to the disk whole.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Torn {
     /// The newest segment.
+    #[serde(serialize_with = "path")]
     pub file: PathBuf,
     /// Where it begins, in bytes from the start of the file.
     pub offset: u64,
@@ -64,7 +70,8 @@ pub struct Torn {
 }
 
 /// Something that was written once and cannot be read any more.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Lost {
     /// The newest value of a key.
     Value {
@@ -94,9 +101,66 @@ impl Report {
         self.damage.is_empty()
     }
 
+    /// Prints the report with no more than `lines` damaged places and as many losses. The rest is
+    /// counted.
+    #[must_use]
+    pub fn first(&self, lines: usize) -> impl fmt::Display {
+        First {
+            report: self,
+            lines,
+        }
+    }
+
     /// Whether [`repair`] saves what opening the store would not.
     fn is_worth_repair(&self) -> bool {
         !self.is_sound() || self.torn.as_ref().is_some_and(|torn| torn.records > 0)
+    }
+}
+
+impl fmt::Display for Torn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Torn {
+            file,
+            offset,
+            len,
+            records,
+        } = self;
+        write!(
+            f,
+            "{file:?} ends at byte {offset} with writes that were cut short: opening the store drops {len} bytes, {records} sound records among them"
+        )
+    }
+}
+
+impl Lost {
+    /// Says what is lost, given all that is damaged, and names no more than `most` keys.
+    fn describe(&self, damage: &[Damage], most: usize) -> String {
+        match self {
+            Lost::Value { key, older_is_back } => {
+                let now = if *older_is_back {
+                    "an older value is in its place"
+                } else {
+                    "the key is gone"
+                };
+                format!("the last value of key {key:?} is lost: {now}")
+            }
+            Lost::Removal { key } => {
+                format!("that key {key:?} was removed is lost: it is there again")
+            }
+            Lost::Unknown { damage: n, keys } => {
+                let Damage { file, offset, .. } = &damage[*n];
+                let place = format!("{file:?} at byte {offset}");
+                let lost = format!("lost with what was in {place}: keys that cannot be told");
+                let (shown, rest) = keys.split_at(most.min(keys.len()));
+                match (shown, rest.len()) {
+                    ([], _) => lost,
+                    (_, 0) => format!("{lost} for sure, they read {shown:?} now"),
+                    (_, more) => {
+                        format!("{lost} for sure, they read {shown:?} and {more} more now")
+                    }
+                }
+            }
+        }
     }
 }
 
@@ -118,61 +182,77 @@ impl fmt::Display for Damage {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(torn) = &self.torn {
-            let Torn {
-                file,
-                offset,
-                len,
-                records,
-            } = torn;
-            writeln!(
-                f,
-                "{file:?} ends at byte {offset} with writes that were cut short: opening the store drops {len} bytes, {records} sound records among them"
-            )?;
+        self.first(usize::MAX).fmt(f)
+    }
+}
+
+/// A [`Report`] that prints with no more than some lines of each kind.
+struct First<'a> {
+    report: &'a Report,
+    lines: usize,
+}
+
+impl First<'_> {
+    /// Prints the first lines, and says how many there are besides.
+    fn write<T>(
+        &self,
+        f: &mut fmt::Formatter<'_>,
+        kind: &str,
+        all: &[T],
+        line: impl Fn(&T) -> String,
+    ) -> fmt::Result {
+        for item in all.iter().take(self.lines) {
+            writeln!(f, "{}", line(item))?;
         }
-        for damage in &self.damage {
-            writeln!(f, "{damage}")?;
+        match all.len().saturating_sub(self.lines) {
+            0 => Ok(()),
+            more => writeln!(f, "and {more} more {kind} (--all shows them)"),
         }
-        for lost in &self.lost {
-            match lost {
-                Lost::Value { key, older_is_back } => {
-                    let now = match older_is_back {
-                        true => "an older value is in its place",
-                        false => "the key is gone",
-                    };
-                    writeln!(f, "the last value of key {key:?} is lost: {now}")?;
-                }
-                Lost::Removal { key } => {
-                    writeln!(f, "that key {key:?} was removed is lost: it is there again")?;
-                }
-                Lost::Unknown { damage, keys } => {
-                    let Damage { file, offset, .. } = &self.damage[*damage];
-                    write!(
-                        f,
-                        "lost with what was in {file:?} at byte {offset}: keys that cannot be told"
-                    )?;
-                    match keys.is_empty() {
-                        true => writeln!(f)?,
-                        false => writeln!(f, " for sure, they read {keys:?} now")?,
-                    }
-                }
-            }
-        }
-        for kept in &self.kept {
-            writeln!(f, "the damaged file is kept as {kept:?}")?;
-        }
+    }
+}
+
+impl fmt::Display for First<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Report {
             segments,
             records,
             keys,
             bytes,
-            ..
-        } = self;
+            torn,
+            damage,
+            lost,
+            kept,
+        } = self.report;
+        if let Some(torn) = torn {
+            writeln!(f, "{torn}")?;
+        }
+        self.write(f, "damaged places", damage, Damage::to_string)?;
+        self.write(f, "losses", lost, |lost| lost.describe(damage, self.lines))?;
+        self.write(f, "kept files", kept, |kept| {
+            format!("the damaged file is kept as {kept:?}")
+        })?;
+        if !damage.is_empty() {
+            writeln!(
+                f,
+                "damaged places: {}, losses: {}",
+                damage.len(),
+                lost.len()
+            )?;
+        }
         write!(
             f,
             "segments: {segments}, bytes: {bytes}, sound records: {records}, keys: {keys}"
         )
     }
+}
+
+/// A path as text. What is not UTF-8 in it is replaced, since JSON has no other strings.
+fn path<S: Serializer>(path: &Path, to: S) -> std::result::Result<S::Ok, S::Error> {
+    to.collect_str(&path.display())
+}
+
+fn paths<S: Serializer>(paths: &[PathBuf], to: S) -> std::result::Result<S::Ok, S::Error> {
+    to.collect_seq(paths.iter().map(|path| path.to_string_lossy()))
 }
 
 /// Hears how far the work has come: bytes done, and bytes in all.
@@ -197,9 +277,29 @@ pub fn holds_log(path: &Path) -> Result<bool> {
 /// # Errors
 ///
 /// What the disk reports of a file as a whole; of a part that cannot be read, the report tells.
-/// [`KvsError::UnknownVersion`] where the log is not of this version.
+/// [`KvsError::UnknownVersion`] where the log is not of this version. [`KvsError::Changed`] if a
+/// store has written to the log meanwhile, since that looks like damage.
 pub fn verify(dir: &dyn Directory, progress: Progress<'_>) -> Result<Report> {
-    Survey::of(dir, progress, false).map(|survey| survey.report)
+    let before = lengths(dir)?;
+    let survey = Survey::of(dir, progress, false);
+    // A segment that cannot be opened any more has been compacted away.
+    if lengths(dir).ok().as_ref() != Some(&before) {
+        return Err(KvsError::Changed {
+            dir: dir.path().to_owned(),
+        });
+    }
+    survey.map(|survey| survey.report)
+}
+
+/// The segments and their lengths. A store that writes changes one or the other.
+fn lengths(dir: &dyn Directory) -> Result<Vec<(Generation, u64)>> {
+    let segments = Listing::of(dir)?.segments.into_iter();
+    segments
+        .map(|generation| {
+            let segment = Segment::open_unread(dir, generation)?;
+            Ok((generation, segment.len()?))
+        })
+        .collect()
 }
 
 /// Makes a damaged log one that can be opened, with every record that is sound: all that is alive
@@ -633,6 +733,9 @@ impl Survey {
         };
         let salt = salt.unwrap_or_else(random_salt);
         let output = Segment::create(dir, newest + 1, origin, salt)?;
+        if let Some(replaced) = self.segments.keys().next_back() {
+            output.copy_access(dir, *replaced)?;
+        }
         let (mut bytes, mut len, mut digest) = (Vec::new(), HEADER_LEN, Digest::default());
         for (sequence, place) in alive {
             let segment = &self.segments[&place.generation];

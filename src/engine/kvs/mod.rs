@@ -35,7 +35,7 @@ use self::log::{Figures, Log};
 use self::queue::{Op, Queue, Request};
 use self::unsynced::Unsynced;
 use self::work::Work;
-use super::files::Directory;
+use super::files::{Directory, check_sync};
 use super::{DataDir, EngineFuture, EngineKind, EngineStats, KvsEngine, SyncLevel};
 use crate::error::{KvsError, Result};
 use crate::sync::{Condvar, Mutex, RwLock};
@@ -152,6 +152,7 @@ impl KvStoreOptions {
     ) -> Result<KvStore<P>> {
         let pool = P::new(concurrency)?;
         let dir: Arc<dyn Directory> = Arc::new(dir);
+        check_sync(&*dir, self.sync)?;
         let log = Log::open(Arc::clone(&dir), self.clone())?;
         let unsynced = Arc::clone(log.unsynced());
         let ticker = match self.sync {

@@ -111,6 +111,15 @@ impl Segment {
         })
     }
 
+    /// Gives the segment, which is not published yet, the owner and the mode of the segment `like`.
+    pub(super) fn copy_access(&self, dir: &dyn Directory, like: Generation) -> Result<()> {
+        dir.copy_access(&name(like), &unfinished(&name(self.generation)))
+            .map_err(KvsError::io(format_args!(
+                "give {:?} its owner and mode",
+                self.path
+            )))
+    }
+
     /// Completes the segment, which is `len` bytes long, with its header. `digest` is that of the
     /// segment before, or of the records of a compacted one.
     pub(super) fn complete(&self, len: u64, digest: Digest) -> Result<()> {
@@ -434,6 +443,8 @@ impl Segment {
         let path = dir.path().join(&name);
         let copy = || {
             let copy = dir.create(&unfinished(&name))?;
+            // Before anything is in it: others may read it until then.
+            dir.copy_access(&self::name(self.generation), &unfinished(&name))?;
             let mut offset = start;
             while offset < end {
                 // What cannot be read is left out, as zeros.
@@ -545,8 +556,11 @@ impl Listing {
 
 /// Makes the names of the files as durable as what is in them.
 pub(super) fn sync_names(dir: &dyn Directory) -> Result<()> {
-    dir.sync()
-        .map_err(KvsError::io(format_args!("sync {:?}", dir.path())))
+    match dir.sync() {
+        // The file system never does that. Opening the store has said so.
+        Err(error) if error.kind() == io::ErrorKind::Unsupported => Ok(()),
+        synced => synced.map_err(KvsError::io(format_args!("sync {:?}", dir.path()))),
+    }
 }
 
 /// Unlinks a file of the log, where it is there.

@@ -1,0 +1,257 @@
+//! A directory that is held open. Every name is resolved against it, and not against a path: a path
+//! means another directory once the working directory changes, or something along it is renamed.
+
+use std::fs::{self, TryLockError};
+use std::io::{self, ErrorKind};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::{self, Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use rustix::fs::{AtFlags, Dir, Gid, Mode, OFlags, Uid};
+use rustix::io::{Errno, retry_on_intr};
+
+/// An open directory, and where it was when it was opened.
+#[derive(Debug)]
+pub(super) struct OpenDir {
+    path: PathBuf,
+    /// It stays open: a sync that had to open it first could fail for want of a descriptor.
+    names: fs::File,
+}
+
+impl OpenDir {
+    /// Opens the directory `path`, and creates it first if that is wanted.
+    pub(super) fn open(path: &Path, create: bool) -> io::Result<OpenDir> {
+        // Only an empty path, or a working directory that is gone, cannot be made absolute.
+        let path = path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        if create {
+            create_durably(&path)?;
+        }
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let names = retry_on_intr(|| rustix::fs::open(&path, flags, Mode::empty()))?.into();
+        Ok(OpenDir { path, names })
+    }
+
+    /// Opens a directory as one on a file system that cannot lock directories, or sync them.
+    #[cfg(all(test, target_os = "linux"))]
+    pub(super) fn open_unlockable(path: &Path) -> io::Result<OpenDir> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let names = rustix::fs::open(path, flags, Mode::empty())?.into();
+        let path = path.to_owned();
+        Ok(OpenDir { path, names })
+    }
+
+    /// Where the directory was when it was opened. For messages alone.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The directory itself.
+    pub(super) fn names(&self) -> &fs::File {
+        &self.names
+    }
+
+    /// Locks the directory, as long as it is open here.
+    pub(super) fn try_lock(&self) -> Result<(), TryLockError> {
+        try_lock(&self.names)
+    }
+
+    /// Opens the file `name`. A new one gets the mode that the process gives to new files.
+    pub(super) fn open_file(&self, name: &str, flags: OFlags) -> io::Result<fs::File> {
+        let (flags, mode) = (flags | OFlags::CLOEXEC, Mode::from_raw_mode(0o666));
+        let opened = retry_on_intr(|| rustix::fs::openat(&self.names, name, flags, mode));
+        opened
+            .map(fs::File::from)
+            .map_err(|error| self.explain(error.into()))
+    }
+
+    /// Creates an empty file in the place of one that may have the name.
+    ///
+    /// That one is unlinked and not emptied: it may have other names, in a copy of the directory,
+    /// or be a link to a file elsewhere.
+    pub(super) fn create_file(&self, name: &str) -> io::Result<fs::File> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL;
+        match self.open_file(name, flags) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                self.remove(name)?;
+                self.open_file(name, flags)
+            }
+            created => created,
+        }
+    }
+
+    /// The names in the directory. Those that are not UTF-8 are left out.
+    pub(super) fn list(&self) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in Dir::read_from(&self.names).map_err(|error| self.explain(error.into()))? {
+            let entry = entry.map_err(|error| self.explain(error.into()))?;
+            if let Ok(name) = entry.file_name().to_str()
+                && name != "."
+                && name != ".."
+            {
+                names.push(name.to_owned());
+            }
+        }
+        Ok(names)
+    }
+
+    pub(super) fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        rustix::fs::renameat(&self.names, from, &self.names, to)
+            .map_err(|error| self.explain(error.into()))
+    }
+
+    pub(super) fn remove(&self, name: &str) -> io::Result<()> {
+        rustix::fs::unlinkat(&self.names, name, AtFlags::empty())
+            .map_err(|error| self.explain(error.into()))
+    }
+
+    /// Waits until the names would survive a power cut.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        sync_names(&self.names)
+    }
+
+    /// Gives the file `to` the owner and the mode of `from`, as far as this process may.
+    pub(super) fn copy_access(&self, from: &str, to: &str) -> io::Result<()> {
+        let like = rustix::fs::statat(&self.names, from, AtFlags::empty())?;
+        let (user, group) = (Uid::from_raw(like.st_uid), Gid::from_raw(like.st_gid));
+        let link = AtFlags::SYMLINK_NOFOLLOW;
+        if_allowed(rustix::fs::chownat(
+            &self.names,
+            to,
+            Some(user),
+            Some(group),
+            link,
+        ))?;
+        let mode = Mode::from_raw_mode(like.st_mode);
+        if_allowed(rustix::fs::chmodat(&self.names, to, mode, AtFlags::empty()))
+    }
+
+    /// A path that leads to this directory in every call of this process, for code that takes
+    /// nothing but a path. Linux has one; elsewhere it is the path as of the opening.
+    pub(super) fn path_of_descriptor(&self) -> PathBuf {
+        let by_descriptor = PathBuf::from(format!("/proc/self/fd/{}", self.names.as_raw_fd()));
+        let is_here = || {
+            let (found, here) = (
+                fs::metadata(&by_descriptor).ok()?,
+                self.names.metadata().ok()?,
+            );
+            Some((found.dev(), found.ino()) == (here.dev(), here.ino()))
+        };
+        if is_here() == Some(true) {
+            by_descriptor
+        } else {
+            self.path.clone()
+        }
+    }
+
+    fn is_removed(&self) -> bool {
+        // Not every file system counts the names of a directory, but then Linux does not list it.
+        let first = Dir::read_from(&self.names).map(|mut entries| entries.next());
+        rustix::fs::fstat(&self.names).is_ok_and(|stat| stat.st_nlink == 0)
+            || matches!(first, Ok(Some(Err(Errno::NOENT))))
+    }
+
+    /// Without a name of its own a directory takes no new files, and the system says of each that
+    /// it does not exist.
+    fn explain(&self, error: io::Error) -> io::Error {
+        if error.kind() == ErrorKind::NotFound && self.is_removed() {
+            let words = "the data directory has been removed, and what is written there is lost";
+            io::Error::new(ErrorKind::NotFound, words)
+        } else {
+            error
+        }
+    }
+}
+
+impl Drop for OpenDir {
+    fn drop(&mut self) {
+        // Closing would do, were it not for a child process that is being started just now: until
+        // it execs, it has a copy of the descriptor, and the lock with it.
+        let _ = self.names.unlock();
+    }
+}
+
+/// Locks a file, unless a store has it.
+///
+/// A reader has the lock, shared, for the moment in which it looks whether there is a store. That must
+/// not turn a store away, and so is waited for.
+pub(super) fn try_lock(file: &fs::File) -> Result<(), TryLockError> {
+    for _ in 0..100 {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) if file.try_lock_shared().is_ok() => {
+                file.unlock().map_err(TryLockError::Error)?;
+                thread::sleep(Duration::from_millis(1));
+            }
+            locked => return locked,
+        }
+    }
+    Err(TryLockError::WouldBlock)
+}
+
+/// Takes a change of owner or mode that the system refuses for no failure: only root gives files
+/// away, and some file systems have neither.
+pub(super) fn if_allowed(changed: rustix::io::Result<()>) -> io::Result<()> {
+    match changed.map_err(io::Error::from) {
+        Err(error)
+            if matches!(
+                error.kind(),
+                ErrorKind::PermissionDenied | ErrorKind::Unsupported
+            ) =>
+        {
+            Ok(())
+        }
+        changed => changed,
+    }
+}
+
+/// Syncs a directory. [`ErrorKind::Unsupported`] means that its file system never does that.
+fn sync_names(dir: &fs::File) -> io::Result<()> {
+    dir.sync_all().map_err(|error| match error.kind() {
+        ErrorKind::InvalidInput | ErrorKind::Unsupported => ErrorKind::Unsupported.into(),
+        _ => error,
+    })
+}
+
+/// Creates a directory and those above it that do not exist, so that they survive a power cut.
+fn create_durably(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    let parent = match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    create_durably(parent)?;
+    match fs::create_dir(path) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists && path.is_dir() => {}
+        made => made?,
+    }
+    // Names are as durable as what is behind them only then.
+    let synced = match fs::File::open(parent) {
+        Ok(parent) => sync_names(&parent),
+        // A directory may be one to write to and to search, but not to read.
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => sync_file_system(path),
+        Err(error) => Err(error),
+    };
+    match synced {
+        // Opening the store says that of the directory itself.
+        Err(error) if error.kind() == ErrorKind::Unsupported => Ok(()),
+        synced => synced,
+    }
+}
+
+/// Syncs everything on the file system of a new directory, the name of that directory included. It
+/// is needed once in the life of a store, and only below a directory that cannot be opened.
+#[cfg(target_os = "linux")]
+fn sync_file_system(path: &Path) -> io::Result<()> {
+    Ok(rustix::fs::syncfs(fs::File::open(path)?)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn sync_file_system(path: &Path) -> io::Result<()> {
+    log::warn!(
+        "{path:?} is new, and a power cut may take it away: the directory above cannot be read"
+    );
+    Ok(())
+}
