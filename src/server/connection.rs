@@ -55,6 +55,10 @@ const MAX_TOKEN_FRAME: usize = 4096;
 /// power would keep its place for ever.
 const KEEPALIVE: Duration = Duration::from_secs(60);
 
+/// A timer that fires so much later than it should was not looked at: the process was stopped, or had
+/// too much to do.
+const LATE: Duration = Duration::from_millis(100);
+
 /// How long a peer has to notice that it was closed.
 const LINGER: Duration = Duration::from_secs(1);
 
@@ -100,6 +104,8 @@ pub(super) struct Connection<E> {
     /// Since when the output waits for the peer to take all of it.
     output_since: Option<Instant>,
     timer: Option<Delay>,
+    /// Whether the peer was given more time because this side was late.
+    had_grace: bool,
 }
 
 /// How much there is still to come from the peer.
@@ -184,6 +190,7 @@ impl<E: KvsEngine> Connection<E> {
             frame_since: None,
             output_since: None,
             timer: None,
+            had_grace: false,
             shared,
         };
         if !connection.has_token {
@@ -215,7 +222,7 @@ impl<E: KvsEngine> Connection<E> {
                 }
                 _ if has_moved && start.elapsed() < TURN => {}
                 // Also where there is always something that moves.
-                _ if self.is_overdue() => match stage {
+                _ if self.is_overdue(has_moved) => match stage {
                     Stage::Lingering { .. } => break,
                     _ if self.output_since.is_some() => {
                         return Err(io::ErrorKind::TimedOut.into());
@@ -548,11 +555,16 @@ impl<E: KvsEngine> Connection<E> {
         [lingering, frame, output].into_iter().flatten().min()
     }
 
-    /// Whether something has not happened in time. Where it is too early to tell, this task is
-    /// woken when it is not.
-    fn is_overdue(&mut self) -> bool {
+    /// Whether something has not happened in time. If it is too early to tell, this task is woken
+    /// when it is not.
+    ///
+    /// The peer does not pay for delays of this side. What has arrived is read before the clock
+    /// judges, and if the process was stopped meanwhile, the time begins anew. Each happens once,
+    /// or else a peer that keeps the server busy would have all the time there is.
+    fn is_overdue(&mut self, has_moved: bool) -> bool {
         let Some(deadline) = self.deadline() else {
             self.timer = None;
+            self.had_grace = false;
             return false;
         };
         let timer = self.timer.get_or_insert_with(|| Delay::new(deadline));
@@ -560,7 +572,30 @@ impl<E: KvsEngine> Connection<E> {
             timer.reset(deadline);
         }
         // It fails for a time that is years away, or where its runtime is going away.
-        timer.poll().is_ok_and(|timer| timer.is_ready())
+        if !timer.poll().is_ok_and(|timer| timer.is_ready()) {
+            return false;
+        }
+        let now = Instant::now();
+        let is_late = now.duration_since(deadline) >= LATE;
+        let is_lingering = matches!(self.stage, Stage::Lingering { .. });
+        let is_overdue = match is_late {
+            true => self.had_grace,
+            false => !has_moved || is_lingering,
+        };
+        if is_overdue {
+            return true;
+        }
+        self.had_grace = true;
+        if is_late {
+            self.frame_since = self.frame_since.map(|_| now);
+            self.output_since = self.output_since.map(|_| now);
+            if is_lingering {
+                let until = now + LINGER;
+                self.stage = Stage::Lingering { until };
+            }
+            return self.is_overdue(has_moved);
+        }
+        false
     }
 
     /// Answers what is in flight, tells the peer why, and that is the end.

@@ -19,6 +19,7 @@ use std::net::{self, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
 
 use futures::{Future, Stream};
 use log::{debug, warn};
@@ -39,6 +40,9 @@ use crate::engine::{EngineStats, KvsEngine};
 use crate::error::{KvsError, Result};
 use crate::protocol::Stats;
 use crate::token::Token;
+
+/// The time after which a shutdown looks whether it is over, at the latest.
+const STEP: Duration = Duration::from_millis(100);
 
 /// A server that has an engine and no address yet.
 ///
@@ -128,6 +132,20 @@ impl<E: KvsEngine> KvsServer<E> {
             shutdown,
             signal,
         })
+    }
+}
+
+/// Waits until the other end is gone, and returns whether that was in time. If the process is stopped
+/// meanwhile, no more than one step of it counts.
+fn wait_for_end(other_end: &mpsc::Receiver<Infallible>, time: Duration) -> bool {
+    let mut left = time;
+    loop {
+        let step = left.min(STEP);
+        match other_end.recv_timeout(step) {
+            Err(RecvTimeoutError::Disconnected) => return true,
+            _ if left == step => return false,
+            _ => left -= step,
+        }
     }
 }
 
@@ -252,7 +270,7 @@ impl<E: KvsEngine> BoundServer<E> {
         });
         network.spawner().spawn(accept);
         signal.wait();
-        if nobody_serves.recv_timeout(shutdown_time) == Err(RecvTimeoutError::Timeout) {
+        if !wait_for_end(&nobody_serves, shutdown_time) {
             warn!("closing connections whose peers have not taken their replies in time");
         }
         drop(network);
