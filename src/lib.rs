@@ -63,9 +63,11 @@ pub mod cli;
 pub mod client;
 pub mod engine;
 mod error;
+mod guarded;
 pub mod protocol;
 pub mod server;
 mod sync;
+mod tcp;
 pub mod thread_pool;
 mod token;
 

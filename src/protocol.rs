@@ -19,6 +19,12 @@ use crate::error::{ConnectionError, KvsError};
 /// The longest frame that either side takes or sends, in bytes, its length prefix not counted.
 pub const MAX_FRAME_LEN: usize = 16 * 1024 * 1024;
 
+/// Bytes of a frame for which a buffer does not stay as large as it has become.
+const LONG: usize = 256 * 1024;
+
+/// Bytes that a buffer for frames begins with.
+const CHUNK: usize = 8 * 1024;
+
 /// Bytes of the length prefix.
 pub(crate) const PREFIX_LEN: usize = size_of::<u32>();
 
@@ -314,7 +320,16 @@ impl Decoder for FrameCodec {
             return Ok(None);
         }
         src.advance(PREFIX_LEN);
-        Ok(Some(src.split_to(len)))
+        let frame = src.split_to(len);
+        // The two share their memory. After a long frame the rest moves to memory of its own, or
+        // else the buffer would stay as large as that frame. A rest that is longer than the frame
+        // stays, so that moving costs no more than arriving did.
+        if len > LONG && src.len() <= len {
+            let mut rest = BytesMut::with_capacity(src.len().max(CHUNK));
+            rest.extend_from_slice(src);
+            *src = rest;
+        }
+        Ok(Some(frame))
     }
 
     fn decode_eof(&mut self, src: &mut BytesMut) -> Result<Option<BytesMut>, ConnectionError> {
@@ -502,6 +517,11 @@ pub(crate) fn encode(request: &Request) -> crate::Result<Bytes> {
             max: MAX_FRAME_LEN,
         }),
     }
+}
+
+/// The length prefix of a frame.
+pub(crate) fn prefix(frame: &[u8]) -> Result<Bytes, ConnectionError> {
+    Ok(check_len(frame.len())?.to_be_bytes()[..].into())
 }
 
 /// A socket as a stream of `In` and a sink of `Out`, each a frame of JSON.

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{ServerProcess, TestServer, Wire, frame};
+use common::{ServerProcess, TestServer, Wire, frame, is_kept_alive};
 use futures::Future;
 use futures::sync::oneshot;
 use kvs::client::blocking::KvsClient;
@@ -526,20 +526,9 @@ fn a_peer_that_is_silent_is_asked_whether_it_is_still_there() {
     let mut client = Wire::connect(server.addr);
     client.send(GET_K);
     client.receive();
-    let is_kept_alive = || {
-        // Its end of the connection, with what the system calls a keepalive timer.
-        let (own, peer) = (server.addr.port(), client.0.local_addr().unwrap().port());
-        let sockets = fs::read_to_string("/proc/net/tcp").unwrap();
-        sockets.lines().any(|line| {
-            let fields: Vec<_> = line.split_whitespace().collect();
-            fields[1].ends_with(&format!(":{own:04X}"))
-                && fields[2].ends_with(&format!(":{peer:04X}"))
-                && fields[5].starts_with("02:")
-        })
-    };
+    let (own, peer) = (server.addr.port(), client.0.local_addr().unwrap().port());
     let deadline = Instant::now() + Duration::from_secs(20);
-    // Until the last acknowledgement has arrived, it has another timer.
-    while !is_kept_alive() {
+    while !is_kept_alive(|local, remote| (local, remote) == (own, peer)) {
         assert!(Instant::now() < deadline);
         thread::yield_now();
     }

@@ -12,6 +12,7 @@ use tokio::codec::{Decoder, Encoder};
 
 use crate::error::{ConnectionError, KvsError, Result};
 use crate::protocol::{self, FrameCodec, Kind, Request, Response, Stats};
+use crate::tcp;
 use crate::token::Token;
 
 /// A connection to a server.
@@ -44,7 +45,8 @@ impl KvsClient {
     /// [`KvsError::Connect`] where there is no server to be reached.
     pub fn connect(addr: SocketAddr) -> Result<KvsClient> {
         let socket = TcpStream::connect(addr).and_then(|socket| {
-            socket.set_nodelay(true)?;
+            tcp::check_connected(&socket)?;
+            tcp::set_options(&socket, tcp::LOST)?;
             Ok(socket)
         });
         let socket = socket.map_err(|source| KvsError::Connect {

@@ -5,63 +5,51 @@
 //! it goes on with that.
 
 use std::collections::VecDeque;
-use std::convert::Infallible;
 use std::mem;
 use std::net::SocketAddr;
+use std::result::Result;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures::stream::Peekable;
 use futures::sync::oneshot;
 use futures::{Async, AsyncSink, Future, Poll, Sink, Stream, try_ready};
-use log::{debug, warn};
-use tokio::codec::Framed;
+use log::debug;
+use tokio::codec::{Decoder, Encoder, Framed};
 use tokio::net::TcpStream;
-use tokio::sync::mpsc;
 use tokio_serde_json::ReadJson;
 
-use super::background;
-use super::connection::{Call, abandoned};
-use crate::error::{ConnectionError, KvsError, Result};
+use super::connection::abandoned;
+use super::queue::{Receiver, answer};
+use crate::error::{ConnectionError, KvsError};
 use crate::protocol::{self, FrameCodec, Kind, Response};
 
 /// Requests that may wait for their replies at once. Further ones stay in the queue.
 pub const IN_FLIGHT: usize = 256;
 
-/// Sends requests and hands out replies until nobody needs the connection any more.
-///
-/// When the connection breaks, the driver goes on and answers every request with the cause.
+/// Bytes of a request that are put into the socket's buffer at a time.
+const PIECE: usize = 64 * 1024;
+
+/// Sends requests and hands out replies until nobody needs the connection any more, or until it
+/// breaks. Then the queue answers every later request with the cause.
 pub(super) struct Driver {
     addr: SocketAddr,
-    state: State,
-}
-
-enum State {
-    Open {
-        link: Link,
-        queue: mpsc::Receiver<Call>,
-    },
-    Broken(Refusal),
-    Done,
+    /// `None` at the end.
+    link: Option<Link>,
 }
 
 impl Driver {
-    /// Takes over a connected socket. `in_use` is cancelled once every handle and every future of
-    /// the connection is gone.
-    pub(super) fn new(
-        addr: SocketAddr,
-        socket: TcpStream,
-        queue: mpsc::Receiver<Call>,
-        in_use: oneshot::Receiver<Infallible>,
-    ) -> Driver {
+    /// Takes over a connected socket.
+    pub(super) fn new(addr: SocketAddr, socket: TcpStream, queue: Receiver) -> Driver {
         let link = Link {
-            socket: ReadJson::new(Framed::new(socket, FrameCodec).peekable()),
-            in_use,
+            socket: ReadJson::new(Framed::new(socket, Pieces).peekable()),
+            queue,
             unsent: None,
+            rest: Bytes::new(),
             in_flight: VecDeque::new(),
         };
         Driver {
             addr,
-            state: State::Open { link, queue },
+            link: Some(link),
         }
     }
 }
@@ -71,89 +59,52 @@ impl Future for Driver {
     type Error = ();
 
     fn poll(&mut self) -> Poll<(), ()> {
-        if let State::Open { link, queue } = &mut self.state {
-            match link.turn(queue) {
-                Ok(Async::NotReady) => return Ok(Async::NotReady),
-                Ok(Async::Ready(())) => self.state = State::Done,
-                Err(cause) => {
-                    debug!("the connection to {} broke: {cause}", self.addr);
-                    let addr = self.addr;
-                    let error = KvsError::Connection { addr, cause };
-                    link.fail(&error);
-                    if let State::Open { queue, .. } = mem::replace(&mut self.state, State::Done) {
-                        self.state = State::Broken(Refusal { queue, error });
-                    }
-                }
+        let Some(link) = &mut self.link else {
+            return Ok(Async::Ready(()));
+        };
+        match link.turn() {
+            Ok(Async::NotReady) => return Ok(Async::NotReady),
+            Ok(Async::Ready(())) => {}
+            Err(cause) => {
+                debug!("the connection to {} broke: {cause}", self.addr);
+                let addr = self.addr;
+                link.fail(&KvsError::Connection { addr, cause });
             }
         }
-        if let State::Broken(refusal) = &mut self.state {
-            try_ready!(refusal.poll());
-            self.state = State::Done;
-        }
+        self.link = None;
         Ok(Async::Ready(()))
     }
 }
 
 impl Drop for Driver {
-    /// A runtime that shuts down drops its tasks. Somebody still has to answer the requests.
+    /// A runtime that shuts down drops its tasks.
     fn drop(&mut self) {
-        let refusal = match mem::replace(&mut self.state, State::Done) {
-            State::Open { queue, .. } => Refusal {
-                queue,
-                error: abandoned(self.addr),
-            },
-            State::Broken(refusal) => refusal,
-            State::Done => return,
-        };
-        if let Err(error) = background::spawn_in_background(refusal) {
-            warn!("requests to {} may wait for ever: {error}", self.addr);
-        }
-    }
-}
-
-/// Answers every request with the same error, until there can be no more.
-///
-/// A request may be put into the queue at any moment, and one that nobody takes out would leave
-/// its future waiting for ever, even where the queue itself is gone: one that arrives while the
-/// channel is being dropped can stay in it.
-struct Refusal {
-    queue: mpsc::Receiver<Call>,
-    error: KvsError,
-}
-
-impl Future for Refusal {
-    type Item = ();
-    type Error = ();
-
-    fn poll(&mut self) -> Poll<(), ()> {
-        loop {
-            match next_call(&mut self.queue) {
-                Async::NotReady => return Ok(Async::NotReady),
-                Async::Ready(Some(call)) => drop(call.reply.send(Err(self.error.clone()))),
-                Async::Ready(None) => return Ok(Async::Ready(())),
-            }
+        if let Some(link) = &mut self.link {
+            link.fail(&abandoned(self.addr));
         }
     }
 }
 
 /// A connection that works.
 struct Link {
-    socket: ReadJson<Peekable<Framed<TcpStream, FrameCodec>>, Response>,
-    in_use: oneshot::Receiver<Infallible>,
-    /// A request that has left the queue, and that the socket's buffer had no room for.
+    socket: ReadJson<Peekable<Framed<TcpStream, Pieces>>, Response>,
+    queue: Receiver,
+    /// A piece of a request that has left the queue, for which the socket's buffer had no room.
     unsent: Option<Bytes>,
+    /// What comes behind it.
+    rest: Bytes,
     /// Those who wait for a reply, in the order of their requests.
-    in_flight: VecDeque<(Kind, oneshot::Sender<Result<Response>>)>,
+    in_flight: VecDeque<(Kind, oneshot::Sender<crate::Result<Response>>)>,
 }
 
 impl Link {
     /// Does all that can be done now. Ready once nobody needs the connection any more.
-    fn turn(&mut self, queue: &mut mpsc::Receiver<Call>) -> Poll<(), ConnectionError> {
+    fn turn(&mut self) -> Poll<(), ConnectionError> {
         loop {
-            if self.in_use.poll().is_err() {
+            if self.queue.is_unused() {
                 return Ok(Async::Ready(()));
             }
-            let sent = self.send_requests(queue);
+            let sent = self.send_requests();
             let was_full = self.is_full();
             // The server's last words may be there although nothing can be sent to it any more.
             self.receive_replies()?;
@@ -177,27 +128,33 @@ impl Link {
 
     /// Takes requests from the queue until it is empty or enough are under way, and sends them
     /// together, as far as the socket's buffer takes them. Ready when all of them have gone.
-    fn send_requests(&mut self, queue: &mut mpsc::Receiver<Call>) -> Poll<(), ConnectionError> {
+    fn send_requests(&mut self) -> Poll<(), ConnectionError> {
         loop {
-            if let Some(body) = self.unsent.take()
-                && let AsyncSink::NotReady(body) = self.socket.start_send(body)?
-            {
-                self.unsent = Some(body);
+            while let Some(piece) = self.unsent.take() {
+                if let AsyncSink::NotReady(piece) = self.socket.start_send(piece)? {
+                    self.unsent = Some(piece);
+                    break;
+                }
+                if !self.rest.is_empty() {
+                    let len = self.rest.len().min(PIECE);
+                    self.unsent = Some(self.rest.split_to(len));
+                }
             }
             if self.is_full() {
                 break;
             }
-            let Async::Ready(Some(call)) = next_call(queue) else {
+            let Some(call) = self.queue.next_call() else {
                 break;
             };
-            self.unsent = Some(call.body);
+            self.unsent = Some(protocol::prefix(&call.body)?);
+            self.rest = call.body;
             self.in_flight.push_back((call.kind, call.reply));
         }
         self.socket.poll_complete()
     }
 
     /// Hands out the replies that are there, and fails where no more can come.
-    fn receive_replies(&mut self) -> std::result::Result<(), ConnectionError> {
+    fn receive_replies(&mut self) -> Result<(), ConnectionError> {
         while let Async::Ready(reply) = self.next_reply()? {
             let reply = reply.ok_or(ConnectionError::Closed)?;
             let Some(&(expected, _)) = self.in_flight.front() else {
@@ -209,8 +166,7 @@ impl Link {
                 return Err(ConnectionError::WrongReply { expected, got });
             }
             if let Some((_, waiting)) = self.in_flight.pop_front() {
-                // Whoever gave up waiting misses nothing, and the others stay in step.
-                let _ = waiting.send(Ok(reply));
+                answer(waiting, Ok(reply));
             }
         }
         Ok(())
@@ -229,14 +185,36 @@ impl Link {
     }
 
     fn fail(&mut self, error: &KvsError) {
-        for (_, waiting) in self.in_flight.drain(..) {
-            let _ = waiting.send(Err(error.clone()));
+        for (_, waiting) in mem::take(&mut self.in_flight) {
+            answer(waiting, Err(error.clone()));
         }
+        self.queue.end(error);
     }
 }
 
-/// The next request, or `None` where there will never be another one.
-fn next_call(queue: &mut mpsc::Receiver<Call>) -> Async<Option<Call>> {
-    // The channel is documented to have no error that could be told from its end.
-    queue.poll().unwrap_or(Async::Ready(None))
+/// The frames that arrive are whole. Those that are sent come in pieces, so that the buffer does not
+/// grow to the longest of them and stay that large.
+struct Pieces;
+
+impl Decoder for Pieces {
+    type Item = BytesMut;
+    type Error = ConnectionError;
+
+    fn decode(&mut self, src: &mut BytesMut) -> Result<Option<BytesMut>, ConnectionError> {
+        FrameCodec.decode(src)
+    }
+
+    fn decode_eof(&mut self, src: &mut BytesMut) -> Result<Option<BytesMut>, ConnectionError> {
+        FrameCodec.decode_eof(src)
+    }
+}
+
+impl Encoder for Pieces {
+    type Item = Bytes;
+    type Error = ConnectionError;
+
+    fn encode(&mut self, piece: Bytes, dst: &mut BytesMut) -> Result<(), ConnectionError> {
+        dst.extend_from_slice(&piece);
+        Ok(())
+    }
 }

@@ -51,10 +51,6 @@ const FREE: usize = 32 * 1024;
 /// The longest frame before a token was shown.
 const MAX_TOKEN_FRAME: usize = 4096;
 
-/// How long a peer may be silent before the system asks whether it is still there. One that lost its
-/// power would keep its place for ever.
-const KEEPALIVE: Duration = Duration::from_secs(60);
-
 /// A timer that fires so much later than it should was not looked at: the process was stopped, or had
 /// too much to do.
 const LATE: Duration = Duration::from_millis(100);
@@ -163,12 +159,6 @@ impl<E: KvsEngine> Connection<E> {
             Ok(peer) => peer.to_string(),
             Err(_) => "a peer that is gone".to_owned(),
         };
-        let options = socket
-            .set_nodelay(true)
-            .and_then(|()| socket.set_keepalive(Some(KEEPALIVE)));
-        if let Err(error) = options {
-            debug!("{peer}: cannot set TCP_NODELAY and SO_KEEPALIVE: {error}");
-        }
         debug!("{peer}: connected");
         let mut connection = Connection {
             engine,

@@ -39,6 +39,7 @@ use self::stats::Counters;
 use crate::engine::{EngineStats, KvsEngine};
 use crate::error::{KvsError, Result};
 use crate::protocol::Stats;
+use crate::tcp;
 use crate::token::Token;
 
 /// The time after which a shutdown looks whether it is over, at the latest.
@@ -115,6 +116,12 @@ impl<E: KvsEngine> KvsServer<E> {
     /// [`KvsError::Io`] where the system refuses that, and [`KvsError::Unprotected`] where others
     /// than this machine could connect to it without a token.
     pub fn listen(self, listener: net::TcpListener) -> Result<BoundServer<E>> {
+        // The system notices by itself that a peer has vanished, unless it has the longer time of
+        // one that may be slow. Each connection inherits that from the listener.
+        let lost = tcp::LOST.max(self.limits.reply_time);
+        if let Err(error) = tcp::set_options(&listener, lost) {
+            debug!("cannot set the options of the listening socket: {error}");
+        }
         let take_over = || {
             let local_addr = listener.local_addr()?;
             let listener = TcpListener::from_std(listener, &Handle::default())?;
