@@ -14,14 +14,16 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::sync::{Arc, mpsc};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use common::{ANY_PORT, ServerProcess, TestServer, Wire, frame};
 use futures::Future;
 use futures::executor::{self, Notify, NotifyHandle};
 use kvs::KvStore;
+use kvs::client::blocking::KvsClient;
 use kvs::client::connection::Connection;
 use kvs::engine::SyncLevel;
-use kvs::protocol::Request;
+use kvs::protocol::{Request, Response};
 use kvs::thread_pool::SharedQueueThreadPool;
 use nix::libc;
 use nix::sys::ptrace::{self, Options};
@@ -141,6 +143,52 @@ fn requests_that_were_given_up_leave_nothing_in_a_client() {
         .bytes_allocated
         .saturating_sub(change.bytes_deallocated);
     assert!(grown < REQUESTS, "{grown} bytes more");
+}
+
+#[test]
+fn a_client_gives_back_the_memory_of_a_long_value() {
+    const LONG: usize = 8 * 1024 * 1024;
+    const FEW: usize = 512 * 1024;
+    let _alone = ALONE.lock();
+    let dir = tempfile::tempdir().unwrap();
+    let server = ServerProcess::start(dir.path(), &[]);
+    let expect_few = |region: &Region<'_, System>, who| {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            let change = region.change();
+            let kept = change
+                .bytes_allocated
+                .saturating_sub(change.bytes_deallocated);
+            if kept < FEW {
+                break;
+            }
+            assert!(Instant::now() < deadline, "{who} keeps {kept} bytes");
+            thread::yield_now();
+        }
+    };
+
+    let region = Region::new(ALLOCATOR);
+    let connection = Connection::open(server.addr).wait().unwrap();
+    let ask = |request| {
+        let (sent, reply) = connection.request(&request);
+        sent.and_then(|()| reply).wait().unwrap()
+    };
+    let (key, value) = ("k".to_owned(), "v".repeat(LONG));
+    assert_eq!(ask(Request::Set { key, value }), Response::Set);
+    expect_few(&region, "an asynchronous client after a set");
+    let Response::Get(Some(value)) = ask(Request::Get { key: "k".into() }) else {
+        panic!("the value is not there");
+    };
+    assert_eq!(value.len(), LONG);
+    drop(value);
+    expect_few(&region, "an asynchronous client after a get");
+
+    let mut client = KvsClient::connect(server.addr).unwrap();
+    client.set("k".to_owned(), "w".repeat(LONG)).unwrap();
+    expect_few(&region, "a blocking client after a set");
+    let value = client.get("k".to_owned()).unwrap();
+    assert_eq!(value.map(|value| value.len()), Some(LONG));
+    expect_few(&region, "a blocking client after a get");
 }
 
 struct Nothing;

@@ -125,6 +125,7 @@ impl LimitOpts {
 }
 
 fn main() -> ExitCode {
+    cli::restart_with_frugal_allocator();
     cli::main(run)
 }
 

@@ -20,7 +20,9 @@ impl ShutdownHandle {
     /// Asks the server to stop, and returns at once. Asking again changes nothing.
     pub fn shutdown(&self) {
         self.is_shutdown.store(true, Ordering::Release);
-        if let Some(sender) = self.shot.lock().take() {
+        // Without the lock, since tasks are woken.
+        let sender = self.shot.lock().take();
+        if let Some(sender) = sender {
             // A server that is gone has stopped.
             let _ = sender.send(());
         }
