@@ -19,12 +19,6 @@ use crate::error::{ConnectionError, KvsError};
 /// The longest frame that either side takes or sends, in bytes, its length prefix not counted.
 pub const MAX_FRAME_LEN: usize = 16 * 1024 * 1024;
 
-/// Bytes of a frame for which a buffer does not stay as large as it has become.
-const LONG: usize = 256 * 1024;
-
-/// Bytes that a buffer for frames begins with.
-const CHUNK: usize = 8 * 1024;
-
 /// Bytes of the length prefix.
 pub(crate) const PREFIX_LEN: usize = size_of::<u32>();
 
@@ -320,16 +314,7 @@ impl Decoder for FrameCodec {
             return Ok(None);
         }
         src.advance(PREFIX_LEN);
-        let frame = src.split_to(len);
-        // The two share their memory. After a long frame the rest moves to memory of its own, or
-        // else the buffer would stay as large as that frame. A rest that is longer than the frame
-        // stays, so that moving costs no more than arriving did.
-        if len > LONG && src.len() <= len {
-            let mut rest = BytesMut::with_capacity(src.len().max(CHUNK));
-            rest.extend_from_slice(src);
-            *src = rest;
-        }
-        Ok(Some(frame))
+        Ok(Some(src.split_to(len)))
     }
 
     fn decode_eof(&mut self, src: &mut BytesMut) -> Result<Option<BytesMut>, ConnectionError> {

@@ -15,6 +15,9 @@ use crate::protocol::{self, FrameCodec, Kind, Request, Response, Stats};
 use crate::tcp;
 use crate::token::Token;
 
+/// Bytes of a reply whose memory is given back with it.
+const LONG: usize = 256 * 1024;
+
 /// A connection to a server.
 ///
 /// ```no_run
@@ -159,6 +162,10 @@ impl KvsClient {
     fn receive(&mut self) -> std::result::Result<BytesMut, ConnectionError> {
         loop {
             if let Some(frame) = FrameCodec.decode(&mut self.received)? {
+                if frame.len() > LONG {
+                    // It shares its memory with what has come behind it, and would keep all of it.
+                    self.received = self.received[..].into();
+                }
                 return Ok(frame);
             }
             let mut chunk = [0; 8 * 1024];

@@ -8,14 +8,15 @@ use std::collections::VecDeque;
 use std::mem;
 use std::net::SocketAddr;
 use std::result::Result;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use futures::stream::Peekable;
 use futures::sync::oneshot;
-use futures::{Async, AsyncSink, Future, Poll, Sink, Stream, try_ready};
+use futures::{Async, AsyncSink, Future, Poll, Sink, StartSend, Stream, try_ready};
 use log::debug;
-use tokio::codec::{Decoder, Encoder, Framed};
+use tokio::codec::{Decoder, Encoder, Framed, FramedParts};
 use tokio::net::TcpStream;
+use tokio::timer::Delay;
 use tokio_serde_json::ReadJson;
 
 use super::connection::abandoned;
@@ -29,6 +30,12 @@ pub const IN_FLIGHT: usize = 256;
 /// Bytes of a request that are put into the socket's buffer at a time.
 const PIECE: usize = 64 * 1024;
 
+/// Bytes of a reply after which the buffer that has grown with it is given back, a moment later.
+const LONG: usize = 256 * 1024;
+
+/// How long such a buffer stays, for the long replies that may follow.
+const MOMENT: Duration = Duration::from_millis(500);
+
 /// Sends requests and hands out replies until nobody needs the connection any more, or until it
 /// breaks. Then the queue answers every later request with the cause.
 pub(super) struct Driver {
@@ -41,11 +48,12 @@ impl Driver {
     /// Takes over a connected socket.
     pub(super) fn new(addr: SocketAddr, socket: TcpStream, queue: Receiver) -> Driver {
         let link = Link {
-            socket: ReadJson::new(Framed::new(socket, Pieces).peekable()),
+            socket: ReadJson::new(Frames::new(FramedParts::new(socket, Pieces))),
             queue,
             unsent: None,
             rest: Bytes::new(),
             in_flight: VecDeque::new(),
+            grown: None,
         };
         Driver {
             addr,
@@ -63,7 +71,12 @@ impl Future for Driver {
             return Ok(Async::Ready(()));
         };
         match link.turn() {
-            Ok(Async::NotReady) => return Ok(Async::NotReady),
+            Ok(Async::NotReady) => {
+                if link.has_grown() {
+                    self.link = self.link.take().map(Link::shrink);
+                }
+                return Ok(Async::NotReady);
+            }
             Ok(Async::Ready(())) => {}
             Err(cause) => {
                 debug!("the connection to {} broke: {cause}", self.addr);
@@ -87,7 +100,7 @@ impl Drop for Driver {
 
 /// A connection that works.
 struct Link {
-    socket: ReadJson<Peekable<Framed<TcpStream, Pieces>>, Response>,
+    socket: ReadJson<Frames, Response>,
     queue: Receiver,
     /// A piece of a request that has left the queue, for which the socket's buffer had no room.
     unsent: Option<Bytes>,
@@ -95,6 +108,8 @@ struct Link {
     rest: Bytes,
     /// Those who wait for a reply, in the order of their requests.
     in_flight: VecDeque<(Kind, oneshot::Sender<crate::Result<Response>>)>,
+    /// Runs after a long reply.
+    grown: Option<Delay>,
 }
 
 impl Link {
@@ -177,6 +192,10 @@ impl Link {
     fn next_reply(&mut self) -> Poll<Option<Response>, ConnectionError> {
         let frames = self.socket.get_mut();
         let frame = try_ready!(frames.peek());
+        if frame.is_some_and(|frame| frame.len() > LONG) {
+            let soon = || Delay::new(Instant::now() + MOMENT);
+            self.grown.get_or_insert_with(soon);
+        }
         let Some(reply) = frame.and_then(|frame| protocol::read_plain_reply(frame)) else {
             return self.socket.poll();
         };
@@ -184,11 +203,80 @@ impl Link {
         Ok(Async::Ready(Some(reply)))
     }
 
+    /// Whether the buffer is longer than it has to be, and it is time to do something about it.
+    fn has_grown(&mut self) -> bool {
+        match &mut self.grown {
+            // An executor without a timer is an error, and no reason to wait.
+            Some(delay) => !matches!(delay.poll(), Ok(Async::NotReady)),
+            None => false,
+        }
+    }
+
+    /// Goes on with a buffer that is as long as what is in it.
+    fn shrink(self) -> Link {
+        let mut parts = self.socket.into_inner().framed.into_parts();
+        parts.read_buf = parts.read_buf[..].into();
+        Link {
+            socket: ReadJson::new(Frames::new(parts)),
+            grown: None,
+            ..self
+        }
+    }
+
     fn fail(&mut self, error: &KvsError) {
         for (_, waiting) in mem::take(&mut self.in_flight) {
             answer(waiting, Err(error.clone()));
         }
         self.queue.end(error);
+    }
+}
+
+/// A socket as frames, of which the next one can be looked at. Unlike `Peekable` it can be taken
+/// apart.
+struct Frames {
+    framed: Framed<TcpStream, Pieces>,
+    next: Option<BytesMut>,
+}
+
+impl Frames {
+    fn new(parts: FramedParts<TcpStream, Pieces>) -> Frames {
+        Frames {
+            framed: Framed::from_parts(parts),
+            next: None,
+        }
+    }
+
+    /// The next frame, or `None` at the end.
+    fn peek(&mut self) -> Poll<Option<&BytesMut>, ConnectionError> {
+        if self.next.is_none() {
+            self.next = try_ready!(self.framed.poll());
+        }
+        Ok(Async::Ready(self.next.as_ref()))
+    }
+}
+
+impl Stream for Frames {
+    type Item = BytesMut;
+    type Error = ConnectionError;
+
+    fn poll(&mut self) -> Poll<Option<BytesMut>, ConnectionError> {
+        match self.next.take() {
+            None => self.framed.poll(),
+            next => Ok(Async::Ready(next)),
+        }
+    }
+}
+
+impl Sink for Frames {
+    type SinkItem = Bytes;
+    type SinkError = ConnectionError;
+
+    fn start_send(&mut self, piece: Bytes) -> StartSend<Bytes, ConnectionError> {
+        self.framed.start_send(piece)
+    }
+
+    fn poll_complete(&mut self) -> Poll<(), ConnectionError> {
+        self.framed.poll_complete()
     }
 }
 
