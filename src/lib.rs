@@ -63,10 +63,12 @@ pub mod cli;
 pub mod client;
 pub mod engine;
 mod error;
+mod guarded;
 pub mod protocol;
 pub mod server;
 mod stderr;
 mod sync;
+mod tcp;
 pub mod thread_pool;
 mod token;
 

@@ -571,6 +571,11 @@ pub(crate) fn encode(request: &Request) -> crate::Result<Bytes> {
     }
 }
 
+/// The length prefix of a frame.
+pub(crate) fn prefix(frame: &[u8]) -> Result<Bytes, ConnectionError> {
+    Ok(check_len(frame.len())?.to_be_bytes()[..].into())
+}
+
 /// A socket as a stream of `In` and a sink of `Out`, each a frame of JSON.
 ///
 /// After [`ConnectionError::BadFrame`] the stream goes on with the next frame; every other error

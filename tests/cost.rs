@@ -11,12 +11,19 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
 use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::sync::{Arc, mpsc};
 use std::thread;
+use std::time::{Duration, Instant};
 
-use common::{ServerProcess, TestServer, Wire, frame};
+use common::{ANY_PORT, ServerProcess, TestServer, Wire, frame};
+use futures::Future;
+use futures::executor::{self, Notify, NotifyHandle};
 use kvs::KvStore;
+use kvs::client::blocking::KvsClient;
+use kvs::client::connection::Connection;
 use kvs::engine::SyncLevel;
+use kvs::protocol::{Request, Response};
 use kvs::thread_pool::SharedQueueThreadPool;
 use nix::libc;
 use nix::sys::ptrace::{self, Options};
@@ -106,6 +113,88 @@ fn a_request_makes_no_more_allocations_than_it_needs() {
     assert_eq!(count(&["set"]), 5);
     assert_eq!(count(&["set"; 16]), 37);
     assert_eq!(count(&["set", "get"].repeat(8)), 39);
+}
+
+/// A server that hangs leaves a client with requests that are given up, one after the other.
+#[test]
+fn requests_that_were_given_up_leave_nothing_in_a_client() {
+    const REQUESTS: usize = 100_000;
+    let _alone = ALONE.lock();
+    // The system takes the connection, and that is all that happens there.
+    let server = TcpListener::bind(ANY_PORT).unwrap();
+    let connection = Connection::open(server.local_addr().unwrap())
+        .wait()
+        .unwrap();
+    let give_up = |requests| {
+        let nothing: NotifyHandle = Arc::new(Nothing).into();
+        for _ in 0..requests {
+            let (sent, reply) = connection.request(&Request::Get { key: "k".into() });
+            let mut request = executor::spawn(sent.and_then(|()| reply));
+            let polled = request.poll_future_notify(&nothing, 0).unwrap();
+            assert!(polled.is_not_ready());
+        }
+    };
+    // Until as many are under way as may be.
+    give_up(REQUESTS);
+    let region = Region::new(ALLOCATOR);
+    give_up(REQUESTS);
+    let change = region.change();
+    let grown = change
+        .bytes_allocated
+        .saturating_sub(change.bytes_deallocated);
+    assert!(grown < REQUESTS, "{grown} bytes more");
+}
+
+#[test]
+fn a_client_gives_back_the_memory_of_a_long_value() {
+    const LONG: usize = 8 * 1024 * 1024;
+    const FEW: usize = 512 * 1024;
+    let _alone = ALONE.lock();
+    let dir = tempfile::tempdir().unwrap();
+    let server = ServerProcess::start(dir.path(), &[]);
+    let expect_few = |region: &Region<'_, System>, who| {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            let change = region.change();
+            let kept = change
+                .bytes_allocated
+                .saturating_sub(change.bytes_deallocated);
+            if kept < FEW {
+                break;
+            }
+            assert!(Instant::now() < deadline, "{who} keeps {kept} bytes");
+            thread::yield_now();
+        }
+    };
+
+    let region = Region::new(ALLOCATOR);
+    let connection = Connection::open(server.addr).wait().unwrap();
+    let ask = |request| {
+        let (sent, reply) = connection.request(&request);
+        sent.and_then(|()| reply).wait().unwrap()
+    };
+    let (key, value) = ("k".to_owned(), "v".repeat(LONG));
+    assert_eq!(ask(Request::Set { key, value }), Response::Set);
+    expect_few(&region, "an asynchronous client after a set");
+    let Response::Get(Some(value)) = ask(Request::Get { key: "k".into() }) else {
+        panic!("the value is not there");
+    };
+    assert_eq!(value.len(), LONG);
+    drop(value);
+    expect_few(&region, "an asynchronous client after a get");
+
+    let mut client = KvsClient::connect(server.addr).unwrap();
+    client.set("k".to_owned(), "w".repeat(LONG)).unwrap();
+    expect_few(&region, "a blocking client after a set");
+    let value = client.get("k".to_owned()).unwrap();
+    assert_eq!(value.map(|value| value.len()), Some(LONG));
+    expect_few(&region, "a blocking client after a get");
+}
+
+struct Nothing;
+
+impl Notify for Nothing {
+    fn notify(&self, _: usize) {}
 }
 
 /// The system calls that the threads of a process make, each with its count.

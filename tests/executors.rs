@@ -14,7 +14,7 @@ mod common;
 
 use std::future::Future;
 use std::net::{SocketAddr, TcpListener};
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -198,6 +198,139 @@ fn tasks_of_their_own_share_a_connection() {
             assert_eq!(value.unwrap().unwrap(), Some(format!("value {n}")));
         }
     });
+}
+
+/// What a client on an executor of futures 0.1 asks, with an answer or an error at the end.
+type Question = Box<dyn futures::Future<Item = Option<String>, Error = KvsError> + Send>;
+
+fn question(addr: SocketAddr) -> Question {
+    use futures::Future as _;
+    let connected = anon::KvsClient::connect(addr);
+    Box::new(connected.and_then(|mut client| {
+        let set = client.set("k".to_owned(), "v".to_owned());
+        set.and_then(move |()| client.get("k".to_owned()))
+    }))
+}
+
+/// Runs a question on an executor, on a thread of its own. None of them may hang.
+fn ask_on(executor: impl FnOnce(Question) -> Result<Option<String>> + Send + 'static) -> Answer {
+    let (_dir, server) = serve();
+    let (answer, answered) = mpsc::channel();
+    let question = question(server.addr);
+    thread::spawn(move || answer.send(executor(question)).unwrap());
+    answered.recv_timeout(PATIENCE).expect("it hangs")
+}
+
+type Answer = Result<Option<String>>;
+
+fn is_answered(answer: &Answer) -> bool {
+    matches!(answer, Ok(Some(value)) if value == "v")
+}
+
+#[test]
+fn an_executor_of_futures_0_1_needs_no_reactor() {
+    use futures::Future as _;
+    use futures::sync::oneshot;
+    use tokio::executor::current_thread::block_on_all;
+    use tokio_threadpool::ThreadPool;
+
+    let on_this_thread = ask_on(block_on_all);
+    assert!(is_answered(&on_this_thread), "{on_this_thread:?}");
+
+    let on_a_pool = ask_on(|question| {
+        let pool = ThreadPool::new();
+        oneshot::spawn(question, pool.sender()).wait()
+    });
+    assert!(is_answered(&on_a_pool), "{on_a_pool:?}");
+
+    let entered = ask_on(|question| tokio_executor::enter().unwrap().block_on(question));
+    assert!(is_answered(&entered), "{entered:?}");
+
+    let by_hand = ask_on(|question| futures::executor::spawn(question).wait_future());
+    assert!(is_answered(&by_hand), "{by_hand:?}");
+
+    let with_threads = ask_on(|question| {
+        let mut enter = tokio_executor::enter().unwrap();
+        tokio_executor::with_default(&mut Threads, &mut enter, |enter| enter.block_on(question))
+    });
+    assert!(is_answered(&with_threads), "{with_threads:?}");
+}
+
+/// An executor with a thread for each task.
+struct Threads;
+
+impl tokio_executor::Executor for Threads {
+    fn spawn(&mut self, task: Task) -> std::result::Result<(), tokio_executor::SpawnError> {
+        thread::spawn(|| futures::Future::wait(task));
+        Ok(())
+    }
+}
+
+type Task = Box<dyn futures::Future<Item = (), Error = ()> + Send>;
+
+#[test]
+fn an_executor_that_takes_no_task_is_an_error_at_once() {
+    struct Refuses;
+
+    impl tokio_executor::Executor for Refuses {
+        fn spawn(&mut self, _: Task) -> std::result::Result<(), tokio_executor::SpawnError> {
+            Err(tokio_executor::SpawnError::at_capacity())
+        }
+    }
+
+    struct Drops;
+
+    impl tokio_executor::Executor for Drops {
+        fn spawn(&mut self, _: Task) -> std::result::Result<(), tokio_executor::SpawnError> {
+            Ok(())
+        }
+    }
+
+    let refused = ask_on(|question| {
+        let mut enter = tokio_executor::enter().unwrap();
+        tokio_executor::with_default(&mut Refuses, &mut enter, |enter| enter.block_on(question))
+    });
+    assert!(matches!(refused, Err(KvsError::Io { .. })), "{refused:?}");
+    let dropped = ask_on(|question| {
+        let mut enter = tokio_executor::enter().unwrap();
+        tokio_executor::with_default(&mut Drops, &mut enter, |enter| enter.block_on(question))
+    });
+    assert!(
+        matches!(dropped, Err(KvsError::Connection { .. })),
+        "{dropped:?}"
+    );
+}
+
+/// The thread of the library wakes tasks of any executor.
+#[test]
+fn an_executor_that_panics_harms_no_other_client() {
+    use futures::Future as _;
+
+    struct Panics(Mutex<mpsc::Sender<()>>);
+
+    impl futures::executor::Notify for Panics {
+        fn notify(&self, _: usize) {
+            self.0.lock().unwrap().send(()).unwrap();
+            panic!("as it should");
+        }
+    }
+
+    let (addr, answer, server) = answers_when_told();
+    let mut client = anon::KvsClient::connect(addr).wait().unwrap();
+    let (woken, is_woken) = mpsc::channel();
+    let panics = Arc::new(Panics(Mutex::new(woken)));
+    let mut get = futures::executor::spawn(client.get("unlucky".to_owned()));
+    assert!(get.poll_future_notify(&panics, 0).unwrap().is_not_ready());
+    answer.send(()).unwrap();
+    is_woken.recv_timeout(PATIENCE).unwrap();
+    // The same connection, and another one.
+    answer.send(()).unwrap();
+    let next = client.get("next".to_owned()).wait().unwrap();
+    assert_eq!(next.as_deref(), Some("next"));
+    drop((get, client));
+    drop(answer);
+    server.join().unwrap();
+    assert!(is_answered(&ask_on(futures::Future::wait)));
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod common;
 
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
+use std::iter;
 use std::net::Shutdown;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
@@ -12,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{ANY_PORT, ServerProcess, TestServer, Wire, frame};
+use common::{ANY_PORT, ServerProcess, TestServer, Wire, frame, is_kept_alive};
 use futures::Future;
 use futures::sync::oneshot;
 use kvs::client::blocking::KvsClient;
@@ -82,10 +83,13 @@ fn a_frame_byte_by_byte_has_no_more_time_than_any_other() {
     let (_dir, server) = serve(limits);
     let mut slow = Wire::connect(server.addr);
     let mut writer = slow.0.try_clone().unwrap();
-    // It takes seconds to send that.
+    // It takes many seconds to send that.
     let writer = thread::spawn(move || {
-        let frame = frame("x".repeat(1_000_000));
-        frame.iter().any(|byte| writer.write_all(&[*byte]).is_err())
+        let prefix = (MAX_FRAME_LEN as u32).to_be_bytes();
+        let mut bytes = prefix
+            .into_iter()
+            .chain(iter::repeat_n(b'x', MAX_FRAME_LEN));
+        bytes.any(|byte| writer.write_all(&[byte]).is_err())
     });
     expect_error(&mut slow, "too_slow");
     drop(slow);
@@ -117,6 +121,101 @@ fn whoever_takes_a_little_now_and_then_has_no_more_time_than_any_other() {
         wait_for_connections(&mut good, 1);
         is_over.store(true, Ordering::Relaxed);
     });
+}
+
+/// Lets `job` run while a process is stopped, for longer than the second that its peers have.
+#[cfg(target_os = "linux")]
+fn while_stopped(server: &ServerProcess, job: impl FnOnce()) {
+    server.signal("STOP");
+    let stat = format!("/proc/{}/stat", server.id());
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !fs::read_to_string(&stat).unwrap().contains(") T ") {
+        assert!(Instant::now() < deadline, "it does not stop");
+        thread::yield_now();
+    }
+    job();
+    // Nothing happens meanwhile. That is the point.
+    thread::sleep(Duration::from_secs(2));
+    server.signal("CONT");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_server_that_was_stopped_reads_what_has_arrived_before_it_looks_at_the_clock() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = ServerProcess::start(dir.path(), &["--frame-time=1", "--reply-time=1"]);
+    // The one fits into the buffers of the system, the other does not.
+    for len in [1, 8_000_000] {
+        let value = "x".repeat(len);
+        let set = frame(format!(r#"{{"Set":{{"key":"k","value":"{value}"}}}}"#));
+        let get = format!(r#"{{"Get":"{value}"}}"#);
+        let mut peer = Wire::connect(server.addr);
+        // With the reply, the beginning of the next frame has been read as well.
+        let (first, rest) = set.split_at(10);
+        peer.0.write_all(&[&frame(GET_K), first].concat()).unwrap();
+        peer.receive();
+        thread::scope(|scope| {
+            while_stopped(&server, || {
+                let mut socket = &peer.0;
+                scope.spawn(move || socket.write_all(rest).unwrap());
+            });
+        });
+        assert_eq!(peer.receive(), r#""Set""#);
+
+        // It has sent what the peer has room for, and the peer takes it while it is stopped.
+        peer.send(GET_K);
+        peer.0.peek(&mut [0]).unwrap();
+        while_stopped(&server, || ());
+        assert_eq!(peer.receive(), get);
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_server_that_was_stopped_lets_in_who_has_shown_the_token_meanwhile() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("token");
+    fs::write(&file, "secret").unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    let token_file = format!("--auth-token-file={}", file.display());
+    let data = dir.path().join("data");
+    let server = ServerProcess::start(&data, &["--frame-time=1", &token_file]);
+    let mut known = Wire::connect(server.addr);
+    let auth = r#"{"Auth":{"token":"secret"}}"#;
+    known.send(auth);
+    assert_eq!(known.receive(), r#""Auth""#);
+    let mut peer = Wire::connect(server.addr);
+    // Both are accepted by now: the server counts them.
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        known.send(r#"{"Stats":{}}"#);
+        if known.receive().contains(r#""connections":2"#) {
+            break;
+        }
+        assert!(Instant::now() < deadline);
+    }
+    while_stopped(&server, || peer.send(auth));
+    assert_eq!(peer.receive(), r#""Auth""#);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_shutdown_that_was_stopped_leaves_peers_their_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut server = ServerProcess::start(dir.path(), &["--shutdown-time=1"]);
+    let value = "x".repeat(15_000_000);
+    let mut good = KvsClient::connect(server.addr).unwrap();
+    good.set("k".to_owned(), value.clone()).unwrap();
+    drop(good);
+    let mut peer = Wire::connect(server.addr);
+    peer.send(GET_K);
+    peer.0.peek(&mut [0]).unwrap();
+    server.signal("TERM");
+    // It has begun to stop when it accepts nobody any more.
+    while_stopped(&server, || ());
+    assert_eq!(peer.receive(), format!(r#"{{"Get":"{value}"}}"#));
+    peer.expect_end();
+    assert_eq!(server.wait(), Some(0));
 }
 
 #[test]
@@ -432,20 +531,9 @@ fn a_peer_that_is_silent_is_asked_whether_it_is_still_there() {
     let mut client = Wire::connect(server.addr);
     client.send(GET_K);
     client.receive();
-    let is_kept_alive = || {
-        // Its end of the connection, with what the system calls a keepalive timer.
-        let (own, peer) = (server.addr.port(), client.0.local_addr().unwrap().port());
-        let sockets = fs::read_to_string("/proc/net/tcp").unwrap();
-        sockets.lines().any(|line| {
-            let fields: Vec<_> = line.split_whitespace().collect();
-            fields[1].ends_with(&format!(":{own:04X}"))
-                && fields[2].ends_with(&format!(":{peer:04X}"))
-                && fields[5].starts_with("02:")
-        })
-    };
+    let (own, peer) = (server.addr.port(), client.0.local_addr().unwrap().port());
     let deadline = Instant::now() + Duration::from_secs(20);
-    // Until the last acknowledgement has arrived, it has another timer.
-    while !is_kept_alive() {
+    while !is_kept_alive(|local, remote| (local, remote) == (own, peer)) {
         assert!(Instant::now() < deadline);
         thread::yield_now();
     }

@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 const GOOD: u64 = 4;
 const HOSTILE_THREADS: u64 = 4;
-const HOSTILE_PER_THREAD: usize = 75;
+const HOSTILE_PER_THREAD: usize = 110;
 
 const MAX_FRAME: usize = 256 * 1024;
 const MAX_CONNECTIONS: usize = 250;
@@ -513,6 +513,42 @@ fn a_connection_that_was_busy_and_is_idle_costs_kilobytes() {
     let each = (memory(server.id(), "VmRSS") - before) / CONNECTIONS as u64;
     println!("{each} bytes each");
     assert!(each < 6 * 1024);
+}
+
+#[test]
+fn the_memory_of_a_burst_of_long_values_is_given_back() {
+    const CONNECTIONS: usize = 16;
+    const FEW: u64 = 12 * 1024 * 1024;
+    let dir = tempfile::tempdir().unwrap();
+    let server = ServerProcess::start(dir.path(), &[]);
+    let addr = server.addr;
+    KvsClient::connect(addr).unwrap().stats().unwrap();
+    let before = memory(server.id(), "VmRSS");
+    let burst = |n: usize| {
+        thread::spawn(move || {
+            let mut client = KvsClient::connect(addr).unwrap();
+            // Of different lengths, so that they leave gaps of different lengths.
+            let value = "v".repeat(2_000_000 + n * 100_000);
+            client.set(n.to_string(), value.clone()).unwrap();
+            assert_eq!(client.get(n.to_string()).unwrap(), Some(value));
+            client
+        })
+    };
+    let bursts: Vec<_> = (0..CONNECTIONS).map(burst).collect();
+    // They stay connected.
+    let _idle: Vec<_> = bursts
+        .into_iter()
+        .map(|burst| burst.join().unwrap())
+        .collect();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let kept = memory(server.id(), "VmRSS").saturating_sub(before);
+        if kept < FEW {
+            break;
+        }
+        assert!(Instant::now() < deadline, "the server keeps {kept} bytes");
+        thread::yield_now();
+    }
 }
 
 /// Waits until the server is as it should be.

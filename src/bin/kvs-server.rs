@@ -139,9 +139,28 @@ impl LimitOpts {
 fn main() -> ExitCode {
     // First of all: only threads that are started later leave the signals to it.
     let signals = Signals::block();
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    give_back_memory();
     cli::log_to_stderr();
     let signals = signals.and_then(|signals| signals.obey().map(|()| signals));
     cli::main(|opt| run(opt, &signals?).map_err(with_hint))
+}
+
+/// Has the allocator take memory for long values from the system, and give it back with the value.
+///
+/// After the first long value, glibc takes memory for such values from the heaps of its threads, and
+/// a heap gives back only its end: a server would keep hundreds of megabytes after a burst. A limit
+/// that does not move prevents that.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[allow(unsafe_code, reason = "glibc has this setting as a C function alone")]
+fn give_back_memory() {
+    const FROM_THE_SYSTEM: i32 = 256 * 1024;
+    const SPARE: i32 = 1024 * 1024;
+    // SAFETY: these calls set two numbers of the allocator, and it is the only thread that runs yet.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, FROM_THE_SYSTEM);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, SPARE);
+    }
 }
 
 /// Adds which arguments help against an error of the library, which knows none of them.

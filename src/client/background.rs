@@ -1,61 +1,125 @@
 //! Where the tasks of the library run.
 
-use std::io;
+use std::convert::Infallible;
+use std::process;
+use std::sync::{Arc, mpsc};
+use std::time::Instant;
+use std::{io, thread};
 
-use futures::Future;
+use futures::sync::oneshot;
+use futures::{Future, future};
 use parking_lot::Mutex;
 use tokio::executor::{DefaultExecutor, Executor};
-use tokio::runtime::{self, Runtime, TaskExecutor};
+use tokio::reactor;
+use tokio::runtime::current_thread::{self, Runtime};
+use tokio::timer::Delay;
 
 use crate::error::{KvsError, Result};
+use crate::guarded::Guarded;
 
-/// For those who have no runtime: one thread, which starts with the first task and ends with the
-/// process.
-static BACKGROUND: Mutex<Option<Runtime>> = Mutex::new(None);
+/// The thread for callers without a runtime. The first of them starts it.
+static BACKGROUND: Mutex<Option<Background>> = Mutex::new(None);
 
-/// Whether the current thread belongs to a runtime.
-///
-/// `DefaultExecutor::status` answers that too, but on a thread without a runtime it leaves a mark
-/// behind, and a runtime that is started there later panics.
-pub(super) fn has_runtime() -> bool {
-    tokio_executor::enter().is_err()
+/// A thread with a runtime. It ends when all clones of this are gone.
+#[derive(Clone)]
+struct Background {
+    /// A child that was forked has no thread, only a copy of this.
+    process: u32,
+    tasks: current_thread::Handle,
+    reactor: reactor::Handle,
+    _stop: Arc<oneshot::Sender<Infallible>>,
 }
 
-/// Spawns a task on the current runtime, or in the background where there is none.
+/// Whether an executor of tokio 0.1 polls the current task, and takes further ones.
+pub(super) fn has_executor() -> bool {
+    // On a thread that no executor has entered, `status` would leave a mark behind, and a runtime
+    // that is started there later would panic.
+    tokio_executor::enter().is_err() && DefaultExecutor::current().status().is_ok()
+}
+
+/// Spawns a task on the current executor.
 pub(super) fn spawn<F>(task: F) -> Result<()>
 where
     F: Future<Item = (), Error = ()> + Send + 'static,
 {
-    if has_runtime() {
-        return DefaultExecutor::current()
-            .spawn(Box::new(task))
-            .map_err(io::Error::other)
-            .map_err(KvsError::io("start the task of a connection"));
-    }
-    spawn_in_background(task)
+    DefaultExecutor::current()
+        .spawn(Box::new(task))
+        .map_err(io::Error::other)
+        .map_err(KvsError::io("start the task of a connection"))
 }
 
-/// Spawns a task in the background, whatever the current runtime.
+/// Spawns a task on a thread of the library.
 pub(super) fn spawn_in_background<F>(task: F) -> Result<()>
 where
     F: Future<Item = (), Error = ()> + Send + 'static,
 {
-    executor()?.spawn(task);
-    Ok(())
+    let spawned = background()?.tasks.spawn(Guarded::new(task));
+    spawned.map_err(|error| {
+        // The thread has lost its reactor. The next call starts another one.
+        let lost = BACKGROUND.lock().take();
+        drop(lost);
+        KvsError::io("start a task in the background")(io::Error::other(error))
+    })
 }
 
-/// What spawns tasks in the background.
-pub(super) fn executor() -> Result<TaskExecutor> {
-    let mut background = BACKGROUND.lock();
-    let runtime = match &mut *background {
-        Some(runtime) => runtime,
-        none => none.insert(
-            runtime::Builder::new()
-                .core_threads(1)
-                .name_prefix("kvs-client-")
-                .build()
-                .map_err(KvsError::io("start the thread of the clients"))?,
-        ),
-    };
-    Ok(runtime.executor())
+/// Returns the reactor for a socket of the current task: that of its runtime, or the library's own
+/// if its executor has none. tokio has a reactor for such executors as well, but that one stays
+/// broken if the system has no thread for it when it is first needed.
+pub(super) fn reactor() -> Result<reactor::Handle> {
+    // A runtime has a timer as well as a reactor, and only a timer can be asked for.
+    let has_runtime = Delay::new(Instant::now()).poll().is_ok();
+    if has_runtime {
+        return Ok(reactor::Handle::default());
+    }
+    background().map(|background| background.reactor)
+}
+
+fn background() -> Result<Background> {
+    let is_ours = |background: &Background| background.process == process::id();
+    let running = BACKGROUND.lock().clone();
+    if let Some(background) = running.filter(is_ours) {
+        return Ok(background);
+    }
+    // Without the lock, since a logger hears of it and may have a client of its own. If two threads
+    // do this at once, one of the new threads ends again.
+    let started = Background::start().map_err(KvsError::io("start the thread of the clients"))?;
+    let mut running = BACKGROUND.lock();
+    let lost = running.take_if(|background| !is_ours(background));
+    let background = running.get_or_insert_with(|| started.clone()).clone();
+    drop(running);
+    drop(lost);
+    Ok(background)
+}
+
+impl Background {
+    fn start() -> io::Result<Background> {
+        let (ready, is_ready) = mpsc::channel();
+        let (stop, stopped) = oneshot::channel();
+        let run = move || match start_runtime() {
+            Ok((mut runtime, reactor)) => {
+                let _ = ready.send(Ok((runtime.handle(), reactor)));
+                // It fails when the other end is dropped.
+                let _ = runtime.block_on(stopped);
+            }
+            Err(error) => drop(ready.send(Err(error))),
+        };
+        thread::Builder::new()
+            .name("kvs-clients".to_owned())
+            .spawn(run)?;
+        let (tasks, reactor) = is_ready.recv().map_err(io::Error::other)??;
+        Ok(Background {
+            process: process::id(),
+            tasks,
+            reactor,
+            _stop: Arc::new(stop),
+        })
+    }
+}
+
+fn start_runtime() -> io::Result<(Runtime, reactor::Handle)> {
+    let mut runtime = Runtime::new()?;
+    #[expect(deprecated, reason = "its successor binds to a reactor only later")]
+    let reactor = future::lazy(|| Ok::<_, io::Error>(reactor::Handle::current()));
+    let reactor = runtime.block_on(reactor)?;
+    Ok((runtime, reactor))
 }

@@ -12,7 +12,11 @@ use tokio::codec::{Decoder, Encoder};
 
 use crate::error::{ConnectionError, KvsError, Result};
 use crate::protocol::{self, FrameCodec, Kind, Request, Response, Stats};
+use crate::tcp;
 use crate::token::Token;
+
+/// Bytes of a reply whose memory is given back with it.
+const LONG: usize = 256 * 1024;
 
 /// A connection to a server.
 ///
@@ -44,7 +48,8 @@ impl KvsClient {
     /// [`KvsError::Connect`] where there is no server to be reached.
     pub fn connect(addr: SocketAddr) -> Result<KvsClient> {
         let socket = TcpStream::connect(addr).and_then(|socket| {
-            socket.set_nodelay(true)?;
+            tcp::check_connected(&socket)?;
+            tcp::set_options(&socket, tcp::LOST)?;
             Ok(socket)
         });
         let socket = socket.map_err(|source| KvsError::Connect {
@@ -157,6 +162,10 @@ impl KvsClient {
     fn receive(&mut self) -> std::result::Result<BytesMut, ConnectionError> {
         loop {
             if let Some(frame) = FrameCodec.decode(&mut self.received)? {
+                if frame.len() > LONG {
+                    // It shares its memory with what has come behind it, and would keep all of it.
+                    self.received = self.received[..].into();
+                }
                 return Ok(frame);
             }
             let mut chunk = [0; 8 * 1024];

@@ -8,22 +8,22 @@
 //!   answer fills the queue, and then nothing more is sent, only waited.
 //! - [`Receiving`] waits for the reply.
 
-use std::convert::Infallible;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::sync::oneshot;
-use futures::{Async, AsyncSink, Future, Poll, Sink};
+use futures::{Async, AsyncSink, Future, Poll, future, try_ready};
 use tokio::net::TcpStream;
 use tokio::net::tcp::ConnectFuture;
-use tokio::sync::mpsc;
 
 use super::background;
 use super::driver::Driver;
+use super::queue::{self, Entry};
 use crate::error::{ConnectionError, KvsError, Result};
 use crate::protocol::{self, Kind, Request, Response};
+use crate::tcp;
 
 /// Requests that wait in the queue before a further one has to wait for room.
 pub const QUEUE: usize = 64;
@@ -43,13 +43,9 @@ pub(super) struct Call {
 #[derive(Debug, Clone)]
 pub struct Connection {
     addr: SocketAddr,
-    calls: mpsc::Sender<Call>,
-    in_use: InUse,
+    /// Every handle and every future has a share, so that the driver learns when all are gone.
+    queue: Arc<queue::Sender>,
 }
-
-/// What every handle and every future holds, so that the driver knows when all are gone. The queue
-/// would tell as well, but not while it is full and the driver does not look at it.
-type InUse = Arc<oneshot::Sender<Infallible>>;
 
 impl Connection {
     /// Connects to the server at `addr`, once the future is polled.
@@ -74,13 +70,12 @@ impl Connection {
             reply: sender,
         });
         let sending = Sending {
-            addr: self.addr,
-            state: Some(call.map(|call| (self.calls.clone(), call))),
+            state: Some(call.map(|call| (Entry::new(&self.queue), call))),
         };
         let receiving = Receiving {
             addr: self.addr,
             reply,
-            _in_use: Arc::clone(&self.in_use),
+            _queue: Arc::clone(&self.queue),
         };
         (sending, receiving)
     }
@@ -99,28 +94,30 @@ enum OpeningState {
     NotStarted,
     Connecting(ConnectFuture),
     /// The library's own thread does all of it, unless this is dropped.
-    InBackground(oneshot::SpawnHandle<Connection, KvsError>),
+    InBackground(oneshot::Receiver<Result<Connection>>),
 }
 
 impl Opening {
     fn start(&self) -> Result<OpeningState> {
-        if background::has_runtime() {
-            return Ok(OpeningState::Connecting(TcpStream::connect(&self.addr)));
+        if background::has_executor() {
+            let socket = tcp::socket(self.addr).map_err(|error| self.error(error))?;
+            let reactor = background::reactor()?;
+            let connecting = TcpStream::connect_std(socket, &self.addr, &reactor);
+            return Ok(OpeningState::Connecting(connecting));
         }
-        let executor = background::executor()?;
-        let opened = oneshot::spawn(Connection::open(self.addr), &executor);
+        let (sender, opened) = oneshot::channel();
+        let opening = Connection::open(self.addr).then(Ok);
+        background::spawn_in_background(send(opening, sender))?;
         Ok(OpeningState::InBackground(opened))
     }
 
     fn drive(&self, socket: TcpStream) -> Result<Connection> {
-        socket.set_nodelay(true).map_err(|e| self.error(e))?;
-        let (calls, queue) = mpsc::channel(QUEUE);
-        let (sender, in_use) = oneshot::channel();
-        background::spawn(Driver::new(self.addr, socket, queue, in_use))?;
+        tcp::check_connected(&socket).map_err(|error| self.error(error))?;
+        let (sender, receiver) = queue::queue();
+        background::spawn(Driver::new(self.addr, socket, receiver))?;
         Ok(Connection {
             addr: self.addr,
-            calls,
-            in_use: Arc::new(sender),
+            queue: Arc::new(sender),
         })
     }
 
@@ -147,9 +144,36 @@ impl Future for Opening {
                 Ok(Async::NotReady) => Ok(Async::NotReady),
                 Err(error) => Err(self.error(error)),
             },
-            OpeningState::InBackground(opened) => opened.poll(),
+            OpeningState::InBackground(opened) => match opened.poll() {
+                Ok(Async::Ready(opened)) => opened.map(Async::Ready),
+                Ok(Async::NotReady) => Ok(Async::NotReady),
+                Err(oneshot::Canceled) => Err(abandoned(self.addr)),
+            },
         }
     }
+}
+
+/// Sends what `future` resolves to, or drops it once the other end is gone.
+fn send<F: Future<Error = ()>>(
+    mut future: F,
+    sender: oneshot::Sender<F::Item>,
+) -> impl Future<Item = (), Error = ()> {
+    let mut sender = Some(sender);
+    future::poll_fn(move || {
+        let is_given_up = match &mut sender {
+            Some(sender) => sender.poll_cancel()?.is_ready(),
+            None => true,
+        };
+        if is_given_up {
+            return Ok(Async::Ready(()));
+        }
+        let item = try_ready!(future.poll());
+        if let Some(sender) = sender.take() {
+            // If it is given up just now, the item is dropped.
+            let _ = sender.send(item);
+        }
+        Ok(Async::Ready(()))
+    })
 }
 
 impl fmt::Debug for Opening {
@@ -167,9 +191,8 @@ impl fmt::Debug for Opening {
 #[derive(Debug)]
 #[must_use = "futures do nothing unless polled"]
 pub struct Sending {
-    addr: SocketAddr,
     /// `None` once it is done.
-    state: Option<Result<(mpsc::Sender<Call>, Call)>>,
+    state: Option<Result<(Entry, Call)>>,
 }
 
 impl Future for Sending {
@@ -178,15 +201,14 @@ impl Future for Sending {
 
     fn poll(&mut self) -> Poll<(), KvsError> {
         let state = self.state.take();
-        let (mut queue, call) = state.expect("a request was polled after it was sent")?;
-        match queue.start_send(call) {
-            Ok(AsyncSink::Ready) => Ok(Async::Ready(())),
-            Ok(AsyncSink::NotReady(call)) => {
-                self.state = Some(Ok((queue, call)));
-                Ok(Async::NotReady)
+        let (mut entry, call) = state.expect("a request was polled after it was sent")?;
+        Ok(match entry.start_send(call)? {
+            AsyncSink::Ready => Async::Ready(()),
+            AsyncSink::NotReady(call) => {
+                self.state = Some(Ok((entry, call)));
+                Async::NotReady
             }
-            Err(_) => Err(abandoned(self.addr)),
-        }
+        })
     }
 }
 
@@ -198,7 +220,7 @@ impl Future for Sending {
 pub struct Receiving {
     addr: SocketAddr,
     reply: oneshot::Receiver<Result<Response>>,
-    _in_use: InUse,
+    _queue: Arc<queue::Sender>,
 }
 
 impl Future for Receiving {
@@ -219,5 +241,24 @@ pub(super) fn abandoned(addr: SocketAddr) -> KvsError {
     KvsError::Connection {
         addr,
         cause: ConnectionError::Abandoned,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::reactor::Handle;
+
+    use super::*;
+
+    #[test]
+    fn a_client_that_is_connected_to_itself_has_no_server() {
+        let socket = tcp::tests::connected_to_itself();
+        let addr = socket.local_addr().unwrap();
+        let socket = TcpStream::from_std(socket, &Handle::default()).unwrap();
+        let refused = Connection::open(addr).drive(socket).map(drop);
+        let Err(KvsError::Connect { source, .. }) = refused else {
+            panic!("{refused:?}");
+        };
+        assert_eq!(source.kind(), std::io::ErrorKind::ConnectionRefused);
     }
 }

@@ -5,63 +5,59 @@
 //! it goes on with that.
 
 use std::collections::VecDeque;
-use std::convert::Infallible;
 use std::mem;
 use std::net::SocketAddr;
+use std::result::Result;
+use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use futures::stream::Peekable;
+use bytes::{Bytes, BytesMut};
 use futures::sync::oneshot;
-use futures::{Async, AsyncSink, Future, Poll, Sink, Stream, try_ready};
-use log::{debug, warn};
-use tokio::codec::Framed;
+use futures::{Async, AsyncSink, Future, Poll, Sink, StartSend, Stream, try_ready};
+use log::debug;
+use tokio::codec::{Decoder, Encoder, Framed, FramedParts};
 use tokio::net::TcpStream;
-use tokio::sync::mpsc;
+use tokio::timer::Delay;
 use tokio_serde_json::ReadJson;
 
-use super::background;
-use super::connection::{Call, abandoned};
-use crate::error::{ConnectionError, KvsError, Result};
+use super::connection::abandoned;
+use super::queue::{Receiver, answer};
+use crate::error::{ConnectionError, KvsError};
 use crate::protocol::{self, FrameCodec, Kind, Response};
 
 /// Requests that may wait for their replies at once. Further ones stay in the queue.
 pub const IN_FLIGHT: usize = 256;
 
-/// Sends requests and hands out replies until nobody needs the connection any more.
-///
-/// When the connection breaks, the driver goes on and answers every request with the cause.
+/// Bytes of a request that are put into the socket's buffer at a time.
+const PIECE: usize = 64 * 1024;
+
+/// Bytes of a reply after which the buffer that has grown with it is given back, a moment later.
+const LONG: usize = 256 * 1024;
+
+/// How long such a buffer stays, for the long replies that may follow.
+const MOMENT: Duration = Duration::from_millis(500);
+
+/// Sends requests and hands out replies until nobody needs the connection any more, or until it
+/// breaks. Then the queue answers every later request with the cause.
 pub(super) struct Driver {
     addr: SocketAddr,
-    state: State,
-}
-
-enum State {
-    Open {
-        link: Link,
-        queue: mpsc::Receiver<Call>,
-    },
-    Broken(Refusal),
-    Done,
+    /// `None` at the end.
+    link: Option<Link>,
 }
 
 impl Driver {
-    /// Takes over a connected socket. `in_use` is cancelled once every handle and every future of
-    /// the connection is gone.
-    pub(super) fn new(
-        addr: SocketAddr,
-        socket: TcpStream,
-        queue: mpsc::Receiver<Call>,
-        in_use: oneshot::Receiver<Infallible>,
-    ) -> Driver {
+    /// Takes over a connected socket.
+    pub(super) fn new(addr: SocketAddr, socket: TcpStream, queue: Receiver) -> Driver {
         let link = Link {
-            socket: ReadJson::new(Framed::new(socket, FrameCodec).peekable()),
-            in_use,
+            socket: ReadJson::new(Frames::new(FramedParts::new(socket, Pieces))),
+            queue,
             unsent: None,
+            rest: Bytes::new(),
             in_flight: VecDeque::new(),
+            grown: None,
         };
         Driver {
             addr,
-            state: State::Open { link, queue },
+            link: Some(link),
         }
     }
 }
@@ -71,89 +67,59 @@ impl Future for Driver {
     type Error = ();
 
     fn poll(&mut self) -> Poll<(), ()> {
-        if let State::Open { link, queue } = &mut self.state {
-            match link.turn(queue) {
-                Ok(Async::NotReady) => return Ok(Async::NotReady),
-                Ok(Async::Ready(())) => self.state = State::Done,
-                Err(cause) => {
-                    debug!("the connection to {} broke: {cause}", self.addr);
-                    let addr = self.addr;
-                    let error = KvsError::Connection { addr, cause };
-                    link.fail(&error);
-                    if let State::Open { queue, .. } = mem::replace(&mut self.state, State::Done) {
-                        self.state = State::Broken(Refusal { queue, error });
-                    }
+        let Some(link) = &mut self.link else {
+            return Ok(Async::Ready(()));
+        };
+        match link.turn() {
+            Ok(Async::NotReady) => {
+                if link.has_grown() {
+                    self.link = self.link.take().map(Link::shrink);
                 }
+                return Ok(Async::NotReady);
+            }
+            Ok(Async::Ready(())) => {}
+            Err(cause) => {
+                debug!("the connection to {} broke: {cause}", self.addr);
+                let addr = self.addr;
+                link.fail(&KvsError::Connection { addr, cause });
             }
         }
-        if let State::Broken(refusal) = &mut self.state {
-            try_ready!(refusal.poll());
-            self.state = State::Done;
-        }
+        self.link = None;
         Ok(Async::Ready(()))
     }
 }
 
 impl Drop for Driver {
-    /// A runtime that shuts down drops its tasks. Somebody still has to answer the requests.
+    /// A runtime that shuts down drops its tasks.
     fn drop(&mut self) {
-        let refusal = match mem::replace(&mut self.state, State::Done) {
-            State::Open { queue, .. } => Refusal {
-                queue,
-                error: abandoned(self.addr),
-            },
-            State::Broken(refusal) => refusal,
-            State::Done => return,
-        };
-        if let Err(error) = background::spawn_in_background(refusal) {
-            warn!("requests to {} may wait for ever: {error}", self.addr);
-        }
-    }
-}
-
-/// Answers every request with the same error, until there can be no more.
-///
-/// A request may be put into the queue at any moment, and one that nobody takes out would leave
-/// its future waiting for ever, even where the queue itself is gone: one that arrives while the
-/// channel is being dropped can stay in it.
-struct Refusal {
-    queue: mpsc::Receiver<Call>,
-    error: KvsError,
-}
-
-impl Future for Refusal {
-    type Item = ();
-    type Error = ();
-
-    fn poll(&mut self) -> Poll<(), ()> {
-        loop {
-            match next_call(&mut self.queue) {
-                Async::NotReady => return Ok(Async::NotReady),
-                Async::Ready(Some(call)) => drop(call.reply.send(Err(self.error.clone()))),
-                Async::Ready(None) => return Ok(Async::Ready(())),
-            }
+        if let Some(link) = &mut self.link {
+            link.fail(&abandoned(self.addr));
         }
     }
 }
 
 /// A connection that works.
 struct Link {
-    socket: ReadJson<Peekable<Framed<TcpStream, FrameCodec>>, Response>,
-    in_use: oneshot::Receiver<Infallible>,
-    /// A request that has left the queue, and that the socket's buffer had no room for.
+    socket: ReadJson<Frames, Response>,
+    queue: Receiver,
+    /// A piece of a request that has left the queue, for which the socket's buffer had no room.
     unsent: Option<Bytes>,
+    /// What comes behind it.
+    rest: Bytes,
     /// Those who wait for a reply, in the order of their requests.
-    in_flight: VecDeque<(Kind, oneshot::Sender<Result<Response>>)>,
+    in_flight: VecDeque<(Kind, oneshot::Sender<crate::Result<Response>>)>,
+    /// Runs after a long reply.
+    grown: Option<Delay>,
 }
 
 impl Link {
     /// Does all that can be done now. Ready once nobody needs the connection any more.
-    fn turn(&mut self, queue: &mut mpsc::Receiver<Call>) -> Poll<(), ConnectionError> {
+    fn turn(&mut self) -> Poll<(), ConnectionError> {
         loop {
-            if self.in_use.poll().is_err() {
+            if self.queue.is_unused() {
                 return Ok(Async::Ready(()));
             }
-            let sent = self.send_requests(queue);
+            let sent = self.send_requests();
             let was_full = self.is_full();
             // The server's last words may be there although nothing can be sent to it any more.
             self.receive_replies()?;
@@ -177,27 +143,33 @@ impl Link {
 
     /// Takes requests from the queue until it is empty or enough are under way, and sends them
     /// together, as far as the socket's buffer takes them. Ready when all of them have gone.
-    fn send_requests(&mut self, queue: &mut mpsc::Receiver<Call>) -> Poll<(), ConnectionError> {
+    fn send_requests(&mut self) -> Poll<(), ConnectionError> {
         loop {
-            if let Some(body) = self.unsent.take()
-                && let AsyncSink::NotReady(body) = self.socket.start_send(body)?
-            {
-                self.unsent = Some(body);
+            while let Some(piece) = self.unsent.take() {
+                if let AsyncSink::NotReady(piece) = self.socket.start_send(piece)? {
+                    self.unsent = Some(piece);
+                    break;
+                }
+                if !self.rest.is_empty() {
+                    let len = self.rest.len().min(PIECE);
+                    self.unsent = Some(self.rest.split_to(len));
+                }
             }
             if self.is_full() {
                 break;
             }
-            let Async::Ready(Some(call)) = next_call(queue) else {
+            let Some(call) = self.queue.next_call() else {
                 break;
             };
-            self.unsent = Some(call.body);
+            self.unsent = Some(protocol::prefix(&call.body)?);
+            self.rest = call.body;
             self.in_flight.push_back((call.kind, call.reply));
         }
         self.socket.poll_complete()
     }
 
     /// Hands out the replies that are there, and fails where no more can come.
-    fn receive_replies(&mut self) -> std::result::Result<(), ConnectionError> {
+    fn receive_replies(&mut self) -> Result<(), ConnectionError> {
         while let Async::Ready(reply) = self.next_reply()? {
             let reply = reply.ok_or(ConnectionError::Closed)?;
             let Some(&(expected, _)) = self.in_flight.front() else {
@@ -209,8 +181,7 @@ impl Link {
                 return Err(ConnectionError::WrongReply { expected, got });
             }
             if let Some((_, waiting)) = self.in_flight.pop_front() {
-                // Whoever gave up waiting misses nothing, and the others stay in step.
-                let _ = waiting.send(Ok(reply));
+                answer(waiting, Ok(reply));
             }
         }
         Ok(())
@@ -221,6 +192,10 @@ impl Link {
     fn next_reply(&mut self) -> Poll<Option<Response>, ConnectionError> {
         let frames = self.socket.get_mut();
         let frame = try_ready!(frames.peek());
+        if frame.is_some_and(|frame| frame.len() > LONG) {
+            let soon = || Delay::new(Instant::now() + MOMENT);
+            self.grown.get_or_insert_with(soon);
+        }
         let Some(reply) = frame.and_then(|frame| protocol::read_plain_reply(frame)) else {
             return self.socket.poll();
         };
@@ -228,15 +203,106 @@ impl Link {
         Ok(Async::Ready(Some(reply)))
     }
 
+    /// Whether the buffer is longer than it has to be, and it is time to do something about it.
+    fn has_grown(&mut self) -> bool {
+        match &mut self.grown {
+            // An executor without a timer is an error, and no reason to wait.
+            Some(delay) => !matches!(delay.poll(), Ok(Async::NotReady)),
+            None => false,
+        }
+    }
+
+    /// Goes on with a buffer that is as long as what is in it.
+    fn shrink(self) -> Link {
+        let mut parts = self.socket.into_inner().framed.into_parts();
+        parts.read_buf = parts.read_buf[..].into();
+        Link {
+            socket: ReadJson::new(Frames::new(parts)),
+            grown: None,
+            ..self
+        }
+    }
+
     fn fail(&mut self, error: &KvsError) {
-        for (_, waiting) in self.in_flight.drain(..) {
-            let _ = waiting.send(Err(error.clone()));
+        for (_, waiting) in mem::take(&mut self.in_flight) {
+            answer(waiting, Err(error.clone()));
+        }
+        self.queue.end(error);
+    }
+}
+
+/// A socket as frames, of which the next one can be looked at. Unlike `Peekable` it can be taken
+/// apart.
+struct Frames {
+    framed: Framed<TcpStream, Pieces>,
+    next: Option<BytesMut>,
+}
+
+impl Frames {
+    fn new(parts: FramedParts<TcpStream, Pieces>) -> Frames {
+        Frames {
+            framed: Framed::from_parts(parts),
+            next: None,
+        }
+    }
+
+    /// The next frame, or `None` at the end.
+    fn peek(&mut self) -> Poll<Option<&BytesMut>, ConnectionError> {
+        if self.next.is_none() {
+            self.next = try_ready!(self.framed.poll());
+        }
+        Ok(Async::Ready(self.next.as_ref()))
+    }
+}
+
+impl Stream for Frames {
+    type Item = BytesMut;
+    type Error = ConnectionError;
+
+    fn poll(&mut self) -> Poll<Option<BytesMut>, ConnectionError> {
+        match self.next.take() {
+            None => self.framed.poll(),
+            next => Ok(Async::Ready(next)),
         }
     }
 }
 
-/// The next request, or `None` where there will never be another one.
-fn next_call(queue: &mut mpsc::Receiver<Call>) -> Async<Option<Call>> {
-    // The channel is documented to have no error that could be told from its end.
-    queue.poll().unwrap_or(Async::Ready(None))
+impl Sink for Frames {
+    type SinkItem = Bytes;
+    type SinkError = ConnectionError;
+
+    fn start_send(&mut self, piece: Bytes) -> StartSend<Bytes, ConnectionError> {
+        self.framed.start_send(piece)
+    }
+
+    fn poll_complete(&mut self) -> Poll<(), ConnectionError> {
+        self.framed.poll_complete()
+    }
+}
+
+/// The frames that arrive are whole. Those that are sent come in pieces, so that the buffer does not
+/// grow to the longest of them and stay that large.
+struct Pieces;
+
+impl Decoder for Pieces {
+    type Item = BytesMut;
+    type Error = ConnectionError;
+
+    fn decode(&mut self, src: &mut BytesMut) -> Result<Option<BytesMut>, ConnectionError> {
+        FrameCodec.decode(src)
+    }
+
+    fn decode_eof(&mut self, src: &mut BytesMut) -> Result<Option<BytesMut>, ConnectionError> {
+        FrameCodec.decode_eof(src)
+    }
+}
+
+impl Encoder for Pieces {
+    type Item = Bytes;
+    type Error = ConnectionError;
+
+    fn encode(&mut self, piece: Bytes, dst: &mut BytesMut) -> Result<(), ConnectionError> {
+        dst.extend_from_slice(&piece);
+        Ok(())
+    }
 }

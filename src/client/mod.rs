@@ -9,6 +9,7 @@ mod background;
 pub mod blocking;
 pub mod connection;
 mod driver;
+mod queue;
 
 #[cfg(feature = "anon")]
 #[path = "../../variants/anon.rs"]

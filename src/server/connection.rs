@@ -49,9 +49,9 @@ const MAX_SPARE: usize = 16 * 1024;
 /// Bytes that a connection may hold however little is left for all.
 const FREE: usize = 32 * 1024;
 
-/// How long a peer may be silent before the system asks whether it is still there. One that lost its
-/// power would keep its place for ever.
-const KEEPALIVE: Duration = Duration::from_secs(60);
+/// A timer that fires so much later than it should was not looked at: the process was stopped, or had
+/// too much to do.
+const LATE: Duration = Duration::from_millis(100);
 
 /// How long a peer has to notice that it was closed.
 const LINGER: Duration = Duration::from_secs(1);
@@ -98,6 +98,8 @@ pub(super) struct Connection<E> {
     /// Since when the output waits for the peer to take all of it.
     output_since: Option<Instant>,
     timer: Option<Delay>,
+    /// Whether the peer was given more time because this side was late.
+    had_grace: bool,
 }
 
 /// How much there is still to come from the peer.
@@ -155,12 +157,6 @@ impl<E: KvsEngine> Connection<E> {
             Ok(peer) => peer.to_string(),
             Err(_) => "a peer that is gone".to_owned(),
         };
-        let options = socket
-            .set_nodelay(true)
-            .and_then(|()| socket.set_keepalive(Some(KEEPALIVE)));
-        if let Err(error) = options {
-            debug!("{peer}: cannot set TCP_NODELAY and SO_KEEPALIVE: {error}");
-        }
         debug!("{peer}: connected");
         let mut connection = Connection {
             engine,
@@ -182,6 +178,7 @@ impl<E: KvsEngine> Connection<E> {
             frame_since: None,
             output_since: None,
             timer: None,
+            had_grace: false,
             shared,
         };
         if !connection.has_token {
@@ -213,7 +210,7 @@ impl<E: KvsEngine> Connection<E> {
                 }
                 _ if has_moved && start.elapsed() < TURN => {}
                 // Also where there is always something that moves.
-                _ if self.is_overdue() => match stage {
+                _ if self.is_overdue(has_moved) => match stage {
                     Stage::Lingering { .. } => break,
                     _ if self.output_since.is_some() => {
                         return Err(io::ErrorKind::TimedOut.into());
@@ -546,11 +543,16 @@ impl<E: KvsEngine> Connection<E> {
         [lingering, frame, output].into_iter().flatten().min()
     }
 
-    /// Whether something has not happened in time. Where it is too early to tell, this task is
-    /// woken when it is not.
-    fn is_overdue(&mut self) -> bool {
+    /// Whether something has not happened in time. If it is too early to tell, this task is woken
+    /// when it is not.
+    ///
+    /// The peer does not pay for delays of this side. What has arrived is read before the clock
+    /// judges, and if the process was stopped meanwhile, the time begins anew. Each happens once,
+    /// or else a peer that keeps the server busy would have all the time there is.
+    fn is_overdue(&mut self, has_moved: bool) -> bool {
         let Some(deadline) = self.deadline() else {
             self.timer = None;
+            self.had_grace = false;
             return false;
         };
         let timer = self.timer.get_or_insert_with(|| Delay::new(deadline));
@@ -558,7 +560,30 @@ impl<E: KvsEngine> Connection<E> {
             timer.reset(deadline);
         }
         // It fails for a time that is years away, or where its runtime is going away.
-        timer.poll().is_ok_and(|timer| timer.is_ready())
+        if !timer.poll().is_ok_and(|timer| timer.is_ready()) {
+            return false;
+        }
+        let now = Instant::now();
+        let is_late = now.duration_since(deadline) >= LATE;
+        let is_lingering = matches!(self.stage, Stage::Lingering { .. });
+        let is_overdue = match is_late {
+            true => self.had_grace,
+            false => !has_moved || is_lingering,
+        };
+        if is_overdue {
+            return true;
+        }
+        self.had_grace = true;
+        if is_late {
+            self.frame_since = self.frame_since.map(|_| now);
+            self.output_since = self.output_since.map(|_| now);
+            if is_lingering {
+                let until = now + LINGER;
+                self.stage = Stage::Lingering { until };
+            }
+            return self.is_overdue(has_moved);
+        }
+        false
     }
 
     /// Answers what is in flight, tells the peer why, and that is the end.

@@ -20,9 +20,10 @@ use std::net::{self, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
 
 use futures::{Future, Stream};
-use log::{info, warn};
+use log::{debug, info, warn};
 use tokio::net::TcpListener;
 use tokio::reactor::Handle;
 
@@ -39,7 +40,11 @@ use self::stats::Counters;
 use crate::engine::{EngineStats, KvsEngine};
 use crate::error::{KvsError, Result};
 use crate::protocol::Stats;
+use crate::tcp;
 use crate::token::Token;
+
+/// The time after which a shutdown looks whether it is over, at the latest.
+const STEP: Duration = Duration::from_millis(100);
 
 /// A server that has an engine and no address yet.
 ///
@@ -113,6 +118,12 @@ impl<E: KvsEngine> KvsServer<E> {
     /// than this machine could connect to it without a token, and [`KvsError::BadToken`] if the
     /// token does not fit into a frame of [`Limits::frame_bytes`].
     pub fn listen(self, listener: net::TcpListener) -> Result<BoundServer<E>> {
+        // The system notices by itself that a peer has vanished, unless it has the longer time of
+        // one that may be slow. Each connection inherits that from the listener.
+        let lost = tcp::LOST.max(self.limits.reply_time);
+        if let Err(error) = tcp::set_options(&listener, lost) {
+            debug!("cannot set the options of the listening socket: {error}");
+        }
         let take_over = || {
             let local_addr = listener.local_addr()?;
             let listener = TcpListener::from_std(listener, &Handle::default())?;
@@ -133,6 +144,20 @@ impl<E: KvsEngine> KvsServer<E> {
             shutdown,
             signal,
         })
+    }
+}
+
+/// Waits until the other end is gone, and returns whether that was in time. If the process is stopped
+/// meanwhile, no more than one step of it counts.
+fn wait_for_end(other_end: &mpsc::Receiver<Infallible>, time: Duration) -> bool {
+    let mut left = time;
+    loop {
+        let step = left.min(STEP);
+        match other_end.recv_timeout(step) {
+            Err(RecvTimeoutError::Disconnected) => return true,
+            _ if left == step => return false,
+            _ => left -= step,
+        }
     }
 }
 
@@ -258,10 +283,9 @@ impl<E: KvsEngine> BoundServer<E> {
         });
         network.spawner().spawn(accept);
         signal.wait();
-        let end = nobody_serves.recv_timeout(shutdown_time);
-        let cut_off = match end {
-            Err(RecvTimeoutError::Timeout) => places.taken(),
-            _ => 0,
+        let cut_off = match wait_for_end(&nobody_serves, shutdown_time) {
+            true => 0,
+            false => places.taken(),
         };
         if cut_off > 0 {
             warn!("closing connections whose peers have not taken their replies in time");

@@ -6,14 +6,15 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::panic::{self, AssertUnwindSafe};
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 
+use futures::Future;
 use futures::sync::oneshot;
-use futures::{Async, Future, Poll};
 use log::warn;
 use tokio::runtime::current_thread::{Handle, Runtime};
+
+use crate::guarded::Guarded;
 
 /// So many threads. Dropping this ends them, and all that is going on in them.
 pub(super) struct Network {
@@ -54,22 +55,9 @@ impl Spawner {
     pub(super) fn spawn(&mut self, task: impl Future<Item = (), Error = ()> + Send + 'static) {
         let handle = &self.handles[self.next];
         self.next = (self.next + 1) % self.handles.len();
-        if handle.spawn(Guarded(task)).is_err() {
+        if handle.spawn(Guarded::new(task)).is_err() {
             warn!("a connection came when the server had stopped");
         }
-    }
-}
-
-/// A task whose panic is its end. The combinator for that moves the task twice with each poll.
-struct Guarded<T>(T);
-
-impl<T: Future<Item = (), Error = ()>> Future for Guarded<T> {
-    type Item = ();
-    type Error = ();
-
-    fn poll(&mut self) -> Poll<(), ()> {
-        // It is not polled again. The panic hook has reported it.
-        panic::catch_unwind(AssertUnwindSafe(|| self.0.poll())).unwrap_or(Ok(Async::Ready(())))
     }
 }
 

@@ -196,6 +196,18 @@ impl Drop for ServerProcess {
     }
 }
 
+/// Whether there is a connection between two such ports of this machine, seen from the first of them, on
+/// which the system is to ask a silent peer whether it is still there.
+pub fn is_kept_alive(is_it: impl Fn(u16, u16) -> bool) -> bool {
+    let sockets = fs::read_to_string("/proc/net/tcp").unwrap();
+    sockets.lines().skip(1).any(|line| {
+        let fields: Vec<_> = line.split_whitespace().collect();
+        let port = |addr: &str| u16::from_str_radix(addr.rsplit(':').next().unwrap(), 16).unwrap();
+        // Until the last acknowledgement has arrived, it has another timer.
+        is_it(port(fields[1]), port(fields[2])) && fields[5].starts_with("02:")
+    })
+}
+
 /// Either end of a connection on which a test writes the protocol's bytes by hand.
 pub struct Wire(pub TcpStream);
 

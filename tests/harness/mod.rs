@@ -62,6 +62,7 @@ macro_rules! one_at_a_time {
             an_unknown_code_keeps_code_and_message_and_the_connection_goes_on,
             a_refused_connection_is_an_error_with_the_address,
             a_reset_connection_is_an_error,
+            a_silent_server_is_asked_whether_it_is_still_there,
         } cancellation {
             a_future_that_is_never_polled_sends_nothing,
             a_connection_that_is_never_polled_is_not_made,

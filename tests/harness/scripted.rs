@@ -2,6 +2,8 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::sync::mpsc;
+use std::thread;
+use std::time::Instant;
 
 use futures::{Future, future};
 use kvs::client::{IN_FLIGHT, QUEUE};
@@ -9,7 +11,7 @@ use kvs::protocol::{ErrorCode, Kind, MAX_FRAME_LEN};
 use kvs::{ConnectionError, KvsError};
 
 use super::{Client, Script, Task, connect, wait};
-use crate::common::{NOBODY, Wire, frame};
+use crate::common::{NOBODY, Wire, frame, is_kept_alive};
 
 const GET_K: &str = r#"{"Get":{"key":"k"}}"#;
 
@@ -271,6 +273,21 @@ pub fn a_reset_connection_is_an_error<C: Client>() {
         panic!("{cause:?}");
     };
     assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+    script.finish();
+}
+
+pub fn a_silent_server_is_asked_whether_it_is_still_there<C: Client>() {
+    if !cfg!(target_os = "linux") {
+        return;
+    }
+    let script = Script::start(|mut peer| peer.expect_end());
+    let client = connect::<C>(script.addr);
+    let deadline = Instant::now() + super::patience();
+    while !is_kept_alive(|local, peer| local != script.addr.port() && peer == script.addr.port()) {
+        assert!(Instant::now() < deadline);
+        thread::yield_now();
+    }
+    drop(client);
     script.finish();
 }
 

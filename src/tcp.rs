@@ -1,0 +1,147 @@
+//! What both ends of a connection ask of its socket.
+
+use std::io::{self, ErrorKind};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
+
+/// How long a peer may be silent before the system asks whether it is still there. A peer that lost
+/// its power or its network closes nothing.
+const SILENCE: Duration = Duration::from_secs(60);
+
+/// The time between two such questions, of which three are asked.
+const INTERVAL: Duration = Duration::from_secs(10);
+const QUESTIONS: u32 = 3;
+
+/// How long a peer may leave data unacknowledged, and questions unanswered, before the system gives
+/// the connection up. While data is under way no question is asked, and without this limit the
+/// system would repeat the data for a quarter of an hour.
+pub(crate) const LOST: Duration = Duration::from_secs(90);
+
+/// Has `socket` send at once, and notice a peer that vanished. `lost` is how long that takes.
+pub(crate) fn set_options<'a>(socket: impl Into<SockRef<'a>>, lost: Duration) -> io::Result<()> {
+    let socket = socket.into();
+    socket.set_tcp_nodelay(true)?;
+    let keepalive = TcpKeepalive::new()
+        .with_time(SILENCE)
+        .with_interval(INTERVAL)
+        .with_retries(QUESTIONS);
+    socket.set_tcp_keepalive(&keepalive)?;
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    socket.set_tcp_user_timeout(Some(lost))?;
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    let _ = lost;
+    Ok(())
+}
+
+/// Makes a socket that is to be connected to `addr`.
+pub(crate) fn socket(addr: SocketAddr) -> io::Result<TcpStream> {
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None)?;
+    set_options(&socket, LOST)?;
+    Ok(socket.into())
+}
+
+/// Refuses a socket that is connected to itself.
+///
+/// The system chooses the port of a client from a range in which servers may listen, too. If no
+/// server listens, it may choose the very port that the client connects to. Without this, such a
+/// client would keep the server from starting.
+pub(crate) fn check_connected<S: Connected>(socket: &S) -> io::Result<()> {
+    if socket.local_addr()? != socket.peer_addr()? {
+        return Ok(());
+    }
+    // If it is closed in the usual way, the system keeps the port for a minute.
+    socket.reset_on_close()?;
+    Err(ErrorKind::ConnectionRefused.into())
+}
+
+/// What the sockets of the standard library and of tokio have in common.
+pub(crate) trait Connected {
+    fn local_addr(&self) -> io::Result<SocketAddr>;
+    fn peer_addr(&self) -> io::Result<SocketAddr>;
+    fn reset_on_close(&self) -> io::Result<()>;
+}
+
+impl Connected for TcpStream {
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.local_addr()
+    }
+
+    fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.peer_addr()
+    }
+
+    fn reset_on_close(&self) -> io::Result<()> {
+        SockRef::from(self).set_linger(Some(Duration::ZERO))
+    }
+}
+
+impl Connected for tokio::net::TcpStream {
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.local_addr()
+    }
+
+    fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.peer_addr()
+    }
+
+    fn reset_on_close(&self) -> io::Result<()> {
+        self.set_linger(Some(Duration::ZERO))
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::net::{Ipv4Addr, TcpListener};
+
+    use super::*;
+
+    /// A socket that is connected to itself, which the system makes of a client that retries when it
+    /// chooses the client's port among those of the servers.
+    pub(crate) fn connected_to_itself() -> TcpStream {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        socket.bind(&any_port.into()).unwrap();
+        let addr = socket.local_addr().unwrap();
+        socket.connect(&addr).unwrap();
+        socket.into()
+    }
+
+    #[test]
+    fn a_socket_that_is_connected_to_itself_is_refused_and_leaves_its_port() {
+        let socket = connected_to_itself();
+        let addr = TcpStream::local_addr(&socket).unwrap();
+        let refused = check_connected(&socket).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
+        drop(socket);
+        // The listener of the standard library may have a port that is still held.
+        let server = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        server.bind(&addr.into()).unwrap();
+        server.listen(1).unwrap();
+        let client = TcpStream::connect(addr).unwrap();
+        check_connected(&client).unwrap();
+    }
+
+    #[test]
+    fn both_ends_notice_a_peer_that_vanished() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        set_options(&listener, LOST).unwrap();
+        let addr = listener.local_addr().unwrap();
+        let client = socket(addr).unwrap();
+        SockRef::from(&client).connect(&addr.into()).unwrap();
+        // It has the options of its listener.
+        let (server, _) = listener.accept().unwrap();
+        for end in [&client, &server].map(SockRef::from) {
+            assert!(end.tcp_nodelay().unwrap());
+            assert!(end.keepalive().unwrap());
+            assert_eq!(end.tcp_keepalive_time().unwrap(), SILENCE);
+            assert_eq!(end.tcp_keepalive_interval().unwrap(), INTERVAL);
+            assert_eq!(end.tcp_keepalive_retries().unwrap(), QUESTIONS);
+            #[cfg(target_os = "linux")]
+            assert_eq!(end.tcp_user_timeout().unwrap(), Some(LOST));
+        }
+        // Questions end when the connection is given up, not before and not long after.
+        assert_eq!(SILENCE + INTERVAL * QUESTIONS, LOST);
+    }
+}

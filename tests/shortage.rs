@@ -1,0 +1,74 @@
+//! A client when the system has nothing left for a moment. It is alone in its process, whose limits it
+//! changes.
+#![cfg(target_os = "linux")]
+
+mod common;
+
+use std::fs::{self, File};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use common::ServerProcess;
+use futures::Future;
+use kvs::client::connection::Connection;
+use kvs::protocol::{Request, Response};
+use kvs::{KvsError, Result};
+use rlimit::Resource;
+
+/// Runs `job` with a lower limit.
+fn limited<T>(resource: Resource, limit: u64, job: impl FnOnce() -> T) -> T {
+    let (usual, max) = resource.get().unwrap();
+    resource.set(limit, max).unwrap();
+    let result = job();
+    resource.set(usual, max).unwrap();
+    result
+}
+
+/// Bytes of addresses that this process uses.
+fn addresses() -> u64 {
+    let pages = fs::read_to_string("/proc/self/statm").unwrap();
+    let pages: u64 = pages.split(' ').next().unwrap().parse().unwrap();
+    pages * 4096
+}
+
+#[test]
+fn a_client_that_finds_no_thread_or_descriptor_fails_and_the_next_one_works() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = ServerProcess::start(dir.path(), &[]);
+    let addr = server.addr;
+    // One thread asks, and this one watches the time.
+    let (tell, told) = mpsc::channel();
+    let (answer, answered) = mpsc::channel::<Result<Response>>();
+    thread::spawn(move || {
+        while let Ok(()) = told.recv() {
+            let asked = Connection::open(addr).wait().and_then(|connection| {
+                let (sent, reply) = connection.request(&Request::Get { key: "k".into() });
+                sent.wait().and_then(|()| reply.wait())
+            });
+            answer.send(asked).unwrap();
+        }
+    });
+    let ask = || {
+        tell.send(()).unwrap();
+        let patience = Duration::from_secs(20);
+        answered.recv_timeout(patience).expect("the client hangs")
+    };
+
+    // There is no room for the stack of another thread, and no thread has left one.
+    let room = 256 * 1024;
+    let failed = limited(Resource::AS, addresses() + room, ask);
+    assert!(matches!(failed, Err(KvsError::Io { .. })), "{failed:?}");
+
+    // The thread is there, but nothing for its events.
+    let failed = limited(Resource::NOFILE, 64, || {
+        let taken: Vec<_> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
+        assert!(!taken.is_empty());
+        ask()
+    });
+    assert!(matches!(failed, Err(KvsError::Io { .. })), "{failed:?}");
+
+    for _ in 0..2 {
+        assert!(matches!(ask(), Ok(Response::Get(None))));
+    }
+}
