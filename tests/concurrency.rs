@@ -222,6 +222,10 @@ impl Directory for Slow {
         self.disk.sync()
     }
 
+    fn free_bytes(&self) -> io::Result<u64> {
+        self.disk.free_bytes()
+    }
+
     fn boot(&self) -> String {
         self.disk.boot()
     }

@@ -134,6 +134,12 @@ impl Directory for DataDir {
         self.names.sync_all()
     }
 
+    /// A quota of the user may be lower; the file system does not tell.
+    fn free_bytes(&self) -> io::Result<u64> {
+        let stats = rustix::fs::fstatvfs(&self.names)?;
+        Ok(stats.f_bavail.saturating_mul(stats.f_frsize))
+    }
+
     /// Linux tells; elsewhere this is empty.
     fn boot(&self) -> String {
         let id = fs::read_to_string("/proc/sys/kernel/random/boot_id");

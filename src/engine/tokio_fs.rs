@@ -172,6 +172,10 @@ impl Directory for TokioDir {
         }
     }
 
+    fn free_bytes(&self) -> io::Result<u64> {
+        self.dir.free_bytes()
+    }
+
     fn boot(&self) -> String {
         self.dir.boot()
     }

@@ -4,16 +4,18 @@
 //! one counts. Only the newest segment is written to; the ones before it are sealed.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io;
 use std::mem;
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use log::{error, info, warn};
 
 use super::KvStoreOptions;
 use super::checkpoint::{self, Covered};
-use super::compaction::Compaction;
+use super::compaction::{Compaction, Switch};
 use super::hints;
 use super::index::{Index, Location};
 use super::queue::{Op, Outcome, Request};
@@ -21,11 +23,11 @@ use super::record::{self, Record, Salt};
 use super::recovery::{Recovered, Sealed};
 use super::segment::{self, Generation, Origin, Segment};
 use super::unsynced::Unsynced;
-use super::work::Work;
+use super::work::{self, Job, Work};
 use crate::engine::files::Directory;
 use crate::engine::{EngineFuture, SyncLevel};
 use crate::error::{KvsError, Result};
-use crate::sync::RwLock;
+use crate::sync::{Mutex, RwLock};
 
 /// What was put at the end of the log.
 struct Appended {
@@ -64,12 +66,18 @@ pub(super) struct Log {
     sequence: u64,
     /// Bytes of the log that there is a checkpoint of.
     covered: u64,
-    /// Whether something is being done in the background.
-    is_working: bool,
-    /// A compaction that could not go on.
-    stalled: Option<Compaction>,
-    /// Whether that has been reported.
-    is_stalled: bool,
+    /// What is being done in the background.
+    job: Option<Job>,
+    /// The second half of a compaction, to be done next.
+    switch: Option<Switch>,
+    /// Background jobs that failed, one after the other.
+    failed_jobs: u32,
+    /// When the next one may begin, if the last one failed or had no room on the disk.
+    pause: Option<Pause>,
+    /// Whether it has been reported that compaction cannot go on.
+    has_warned: bool,
+    /// Whether compaction has met damage. It never begins again then.
+    is_damaged: bool,
     compacted: Option<Instant>,
     failure: Failure,
     /// Where the records of a batch are put together.
@@ -106,9 +114,12 @@ impl Log {
             sealed: found.sealed,
             sequence: found.sequence,
             covered: found.covered,
-            is_working: false,
-            stalled: None,
-            is_stalled: false,
+            job: None,
+            switch: None,
+            failed_jobs: 0,
+            pause: None,
+            has_warned: false,
+            is_damaged: false,
             compacted: None,
             failure,
             buffer: Vec::new(),
@@ -187,8 +198,15 @@ impl Log {
             });
         }
         self.failure.check()?;
+        if let Some(pause) = &mut self.pause {
+            pause.commits = pause.commits.saturating_sub(1);
+        }
         if self.active_len >= self.options.segment_bytes {
-            self.roll(self.active.generation + 1)?;
+            match self.roll(self.active.generation + 1) {
+                // There may be room for this write all the same.
+                Err(KvsError::StorageFull { .. }) => self.failure.check()?,
+                rolled => rolled?,
+            }
         }
 
         let missing = self.find_missing(batch);
@@ -210,13 +228,8 @@ impl Log {
             .encode(self.active.salt, &mut bytes);
         }
 
+        self.write_at_end(&bytes)?;
         let offset = self.active_len;
-        if let Err(error) = self.active.write(&bytes, offset) {
-            // A full disk may have taken a part of it. Cut that off for good: what is written next
-            // must not have records behind it that were refused.
-            let _ = self.unsynced.cut(&self.active, offset);
-            return Err(error);
-        }
         let len = offset + bytes.len() as u64;
         if bytes.capacity() <= MAX_BUFFER {
             self.buffer = bytes;
@@ -228,6 +241,49 @@ impl Log {
         self.active_len = len;
         self.sequence = sequence;
         Ok(Appended { offset, missing })
+    }
+
+    /// Writes `bytes` behind the last record, in a new segment where this one may not grow.
+    fn write_at_end(&mut self, bytes: &[u8]) -> Result<()> {
+        loop {
+            let offset = self.active_len;
+            let Err(error) = self.active.write(bytes, offset) else {
+                return Ok(());
+            };
+            // Where a file may not get longer, it is as long as files can be.
+            let longest = self.active.len();
+            // A full disk may have taken a part of it. Cut that off for good: what is written next
+            // must not have records behind it that were refused.
+            if self.unsynced.cut(&self.active, offset).is_err() {
+                return Err(error);
+            }
+            match &error {
+                KvsError::StorageFull { .. } if self.give_up_job() => {}
+                KvsError::Io { source, .. } if source.kind() == io::ErrorKind::FileTooLarge => {
+                    let (len, longest) = (bytes.len() as u64, longest?);
+                    if offset == segment::HEADER_LEN || segment::HEADER_LEN + len > longest {
+                        let action = format!(
+                            "write {len} bytes at once where a file may have {longest} (see ulimit -f)"
+                        );
+                        let source = Arc::clone(source);
+                        return Err(KvsError::Io { action, source });
+                    }
+                    self.roll(self.active.generation + 1)?;
+                }
+                _ => return Err(error),
+            }
+        }
+    }
+
+    /// Gives up what is being done in the background, where that takes room on the disk, and says
+    /// whether it did.
+    fn give_up_job(&mut self) -> bool {
+        let job = self.job.clone();
+        let has_room_now = job.is_some_and(|job| job.lock().give_up(&*self.dir));
+        if has_room_now {
+            self.pause_after_failure();
+        }
+        has_room_now
     }
 
     /// Which of the batch want to remove a key that is not there when it is their turn.
@@ -274,79 +330,139 @@ impl Log {
 
     /// Whether there is something to be done in the background.
     pub(super) fn is_untidy(&self) -> bool {
-        !self.is_working
-            && (self.stalled.is_some()
+        self.job.is_none()
+            && !self.is_damaged
+            && !self.is_paused()
+            && (self.switch.is_some()
                 || self.wants_compaction()
                 || self.sealed.values().any(|sealed| sealed.wants_hints))
     }
 
     fn wants_compaction(&self) -> bool {
-        self.dead_bytes() >= self.index.read().live_bytes().max(self.options.dead_bytes)
+        let live = self.index.read().live_bytes();
+        self.dead_bytes() >= self.options.max_dead_bytes(live)
+    }
+
+    fn is_paused(&self) -> bool {
+        let is_over = |pause: &Pause| pause.commits == 0 || pause.until <= Instant::now();
+        self.pause.as_ref().is_some_and(|pause| !is_over(pause))
+    }
+
+    /// Whether the disk has room for a file of `bytes` bytes and for the writes meanwhile, as far as
+    /// it tells.
+    fn has_room_for(&self, bytes: u64) -> bool {
+        let needed = bytes.saturating_add(self.options.reserved_bytes());
+        self.dir.free_bytes().map_or(true, |free| free >= needed)
+    }
+
+    /// Waits with the next background job, the longer the more of them have failed.
+    fn pause_after_failure(&mut self) {
+        self.failed_jobs += 1;
+        self.pause = Some(Pause::of(1 << self.failed_jobs.min(16), self.failed_jobs));
     }
 
     /// Has what was done in the background take effect, and says what is to be done there next.
-    pub(super) fn tidy(&mut self, done: Option<(Work, Result<()>)>) -> Option<Work> {
-        let is_synced = matches!(done, Some((Work::Sync, Ok(()))));
+    pub(super) fn tidy(&mut self, done: Option<Result<()>>) -> Option<Job> {
         let finished = match done {
-            Some((work, result)) => self.finish(work, result),
-            None => Ok(()),
+            Some(result) => self.finish(result),
+            None => Ok(false),
         };
-        if self.is_working || self.failure.check().is_err() {
+        if self.failure.check().is_err() {
             return None;
         }
-        match finished.and_then(|()| self.next_work(is_synced)) {
+        let is_synced = match finished {
+            Ok(is_synced) => is_synced,
+            Err(error) => {
+                self.pause_after_failure();
+                self.warn_once(&error);
+                return None;
+            }
+        };
+        if self.job.is_some() || self.is_damaged || self.is_paused() {
+            return None;
+        }
+        match self.next_work(is_synced) {
             Ok(work) => {
-                self.is_working = work.is_some();
-                work
+                self.job = work.map(|work| Arc::new(Mutex::new(work)));
+                self.job.clone()
             }
             Err(error) => {
-                if !mem::replace(&mut self.is_stalled, true) {
-                    warn!("compaction cannot go on, and tries again with the next writes: {error}");
-                }
+                self.pause_after_failure();
+                self.warn_once(&error);
                 None
             }
         }
     }
 
-    fn finish(&mut self, work: Work, result: Result<()>) -> Result<()> {
-        self.is_working = false;
-        match work {
-            Work::Sync => result,
-            Work::Hints(writer) => {
-                if let Err(error) = result.and_then(|()| writer.publish(&*self.dir)) {
-                    warn!("going on without hints: {error}");
-                    let name = segment::unfinished(&hints::name(writer.generation()));
-                    if let Err(error) = segment::remove(&*self.dir, &name) {
-                        warn!("{error}");
-                    }
-                }
-                Ok(())
-            }
-            Work::Compaction(compaction) => {
-                let finished = result.and_then(|()| self.finish_compaction(&compaction));
-                match &finished {
-                    Ok(()) => self.is_stalled = false,
-                    Err(error @ KvsError::Damaged { .. }) => {
-                        warn!("no more compaction until this is repaired: {error}");
-                        // It never comes to its end.
-                        self.is_working = true;
-                    }
-                    Err(_) => self.stalled = Some(compaction),
-                }
-                finished
-            }
+    fn warn_once(&mut self, reason: &dyn fmt::Display) {
+        if !mem::replace(&mut self.has_warned, true) {
+            warn!("compaction cannot go on, and tries again with the next writes: {reason}");
         }
     }
 
+    /// Has a background job take effect, and says whether that was a sync.
+    fn finish(&mut self, result: Result<()>) -> Result<bool> {
+        let Some(job) = self.job.take() else {
+            return Ok(false);
+        };
+        let work = mem::replace(&mut *job.lock(), Work::GivenUp);
+        match work {
+            Work::Sync => return result.map(|()| true),
+            Work::Hints(writer) => {
+                if let Err(error) = result.and_then(|()| writer.publish(&*self.dir)) {
+                    warn!("going on without hints: {error}");
+                    work::remove_hints(&*self.dir, &writer);
+                }
+            }
+            Work::Compaction(compaction) => match result {
+                Ok(()) => self.publish_compaction(compaction)?,
+                Err(error) => {
+                    compaction.abandon(&*self.dir);
+                    return self.fail_compaction(error);
+                }
+            },
+            Work::Switch(switch) => match result {
+                Ok(()) => self.finish_compaction(&switch),
+                Err(error) => {
+                    self.switch = Some(switch);
+                    return self.fail_compaction(error);
+                }
+            },
+            Work::GivenUp => {}
+        }
+        Ok(false)
+    }
+
+    fn fail_compaction(&mut self, error: KvsError) -> Result<bool> {
+        if let KvsError::Damaged { .. } = error {
+            warn!("no more compaction until this is repaired: {error}");
+            self.is_damaged = true;
+            return Ok(false);
+        }
+        Err(error)
+    }
+
     fn next_work(&mut self, is_synced: bool) -> Result<Option<Work>> {
-        if let Some(compaction) = self.stalled.take() {
-            Ok(Some(Work::Compaction(compaction)))
-        } else if !self.wants_compaction() {
-            Ok(self.start_hints().map(Work::Hints))
-        } else if is_synced {
-            self.start_compaction().map(Work::Compaction).map(Some)
-        } else {
-            Ok(Some(Work::Sync))
+        self.pause = None;
+        if let Some(switch) = self.switch.take() {
+            return Ok(Some(Work::Switch(switch)));
+        }
+        if !self.wants_compaction() {
+            return Ok(self.start_hints().map(Work::Hints));
+        }
+        let live = self.index.read().live_bytes();
+        // The output, and the segment that writing goes on in.
+        if !self.has_room_for(live + 2 * segment::HEADER_LEN) {
+            self.pause = Some(Pause::for_room());
+            let dir = self.dir.path();
+            let reason =
+                format!("{live} bytes are alive, and {dir:?} has no room for a copy of them");
+            self.warn_once(&reason);
+            return Ok(None);
+        }
+        match is_synced {
+            true => self.start_compaction().map(Work::Compaction).map(Some),
+            false => Ok(Some(Work::Sync)),
         }
     }
 
@@ -356,24 +472,53 @@ impl Log {
         let upto = self.sequence;
         let origin = Origin::Compacted { upto };
         let output = Segment::create(&*self.dir, generation, origin, self.active.salt)?;
-        let output = Arc::new(output);
-        self.roll(generation + 1)?;
-        self.index.write().add_segment(Arc::clone(&output));
+        let rolled = self.roll(generation + 1);
         let inputs = self.sealed.values();
         let inputs = inputs.map(|sealed| (Arc::clone(&sealed.segment), sealed.len));
         let failure = self.failure.clone();
-        Ok(Compaction::new(inputs.collect(), output, failure))
+        let compaction = Compaction::new(inputs.collect(), Arc::new(output), failure);
+        match rolled {
+            Ok(()) => Ok(compaction),
+            Err(error) => {
+                compaction.abandon(&*self.dir);
+                Err(error)
+            }
+        }
     }
 
-    fn finish_compaction(&mut self, compaction: &Compaction) -> Result<()> {
+    /// Puts the output of a compaction in the place of everything that was sealed before it, on the
+    /// disk. Readers follow in the background.
+    fn publish_compaction(&mut self, compaction: Compaction) -> Result<()> {
         let (output, len) = compaction.output();
         // What was left out is dead because of newer writes. A power cut that took those would
         // take the key with them.
-        self.unsynced.sync()?;
-        publish(&*self.dir, &output, &self.failure)?;
-        self.compacted = Some(Instant::now());
-        self.replace_inputs(output, len);
+        let published = self.unsynced.sync();
+        if let Err(error) = published.and_then(|()| publish(&*self.dir, &output, &self.failure)) {
+            compaction.remove_unpublished(&*self.dir);
+            return Err(error);
+        }
+        self.index.write().add_segment(Arc::clone(&output));
+        self.switch = Some(Switch::new(output, len));
         Ok(())
+    }
+
+    fn finish_compaction(&mut self, switch: &Switch) {
+        let (output, len) = switch.output();
+        self.compacted = Some(Instant::now());
+        self.failed_jobs = 0;
+        self.has_warned = false;
+        self.replace_inputs(output, len);
+    }
+
+    /// Gives up what is being done in the background, for good.
+    pub(super) fn close(&mut self) {
+        if let Some(job) = self.job.take() {
+            let mut work = job.lock();
+            work.give_up(&*self.dir);
+            if let Work::Switch(switch) = mem::replace(&mut *work, Work::GivenUp) {
+                self.switch = Some(switch);
+            }
+        }
     }
 
     /// Puts the output of a compaction in the place of everything that was sealed before it.
@@ -406,8 +551,15 @@ impl Log {
 
     /// Begins the hints of a sealed segment that has none.
     fn start_hints(&mut self) -> Option<hints::Writer> {
-        let mut without = self.sealed.values_mut().filter(|sealed| sealed.wants_hints);
+        let mut without = self.sealed.values().filter(|sealed| sealed.wants_hints);
         let sealed = without.next()?;
+        let (generation, len) = (sealed.segment.generation, sealed.len);
+        // They are at most as long as what they are of.
+        if !self.has_room_for(len) {
+            self.pause = Some(Pause::for_room());
+            return None;
+        }
+        let sealed = self.sealed.get_mut(&generation)?;
         sealed.wants_hints = false;
         hints::Writer::new(&*self.dir, Arc::clone(&sealed.segment), sealed.len)
             .inspect_err(|error| warn!("going on without hints: {error}"))
@@ -417,9 +569,9 @@ impl Log {
     /// Leaves a checkpoint to whoever opens the log next, where reading what it has no checkpoint of
     /// would take a while. All of the log has to be on the disk.
     pub(super) fn write_checkpoint(&self) {
-        // A compaction that has not come to its end has moved records to where they do not count, or
-        // has found damage that opening the log should find, too. Other work is waited for neither.
-        if self.is_working || self.stalled.is_some() {
+        // Readers have not followed a compaction to its output, or it has found damage that opening
+        // the log should find, too.
+        if self.switch.is_some() || self.is_damaged {
             return;
         }
         let sealed = self.sealed.iter();
@@ -427,6 +579,10 @@ impl Log {
         let active = (self.active.generation, self.active_len);
         let segments: BTreeMap<_, _> = sealed.chain([active]).collect();
         if segments.values().sum::<u64>() - self.covered < self.options.step_bytes() as u64 {
+            return;
+        }
+        // A checkpoint is shorter than what is alive, and not worth the last room.
+        if !self.has_room_for(self.index.read().live_bytes()) {
             return;
         }
         let written = checkpoint::tail(&self.active, self.active_len).and_then(|tail| {
@@ -463,6 +619,31 @@ impl Log {
     }
 }
 
+/// How long background jobs wait before they try again: so many commits or so much time, whichever
+/// ends first. Commits end it where there are many, since a full disk may have room at any moment,
+/// and time where there are few.
+#[derive(Debug)]
+struct Pause {
+    commits: u32,
+    until: Instant,
+}
+
+impl Pause {
+    fn of(commits: u32, seconds: u32) -> Pause {
+        const LONGEST: u32 = 60;
+        let time = Duration::from_secs(seconds.min(LONGEST).into());
+        Pause {
+            commits,
+            until: Instant::now() + time,
+        }
+    }
+
+    /// The pause before the free room is looked at again. That costs no more than a write.
+    fn for_room() -> Pause {
+        Pause::of(64, 1)
+    }
+}
+
 /// Makes the segment that writing goes on in, after the write `after`.
 fn create(
     dir: &dyn Directory,
@@ -472,10 +653,17 @@ fn create(
     failure: &Failure,
 ) -> Result<Arc<Segment>> {
     let segment = Segment::create(dir, generation, Origin::Written { after }, salt)?;
-    segment.complete(segment::HEADER_LEN)?;
-    // After a failed sync nobody can tell what is on the disk, and another one would not either.
-    segment.sync().inspect_err(|error| failure.set(error))?;
-    publish(dir, &segment, failure)?;
+    let begin = || {
+        segment.complete(segment::HEADER_LEN)?;
+        // After a failed sync nobody can tell what is on the disk, and another one would not either.
+        segment.sync().inspect_err(|error| failure.set(error))?;
+        publish(dir, &segment, failure)
+    };
+    if let Err(error) = begin() {
+        // On a full disk even an empty file may take room. What was published has another name.
+        let _ = segment::remove(dir, &segment::unfinished(&segment::name(generation)));
+        return Err(error);
+    }
     Ok(Arc::new(segment))
 }
 

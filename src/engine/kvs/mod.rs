@@ -34,7 +34,7 @@ use self::index::{Index, Place};
 use self::log::{Figures, Log};
 use self::queue::{Op, Queue, Request};
 use self::unsynced::Unsynced;
-use self::work::Work;
+use self::work::Job;
 use super::files::Directory;
 use super::{DataDir, EngineFuture, EngineKind, EngineStats, KvsEngine, SyncLevel};
 use crate::error::{KvsError, Result};
@@ -73,7 +73,7 @@ pub struct KvStore<P: ThreadPool> {
 pub struct KvStoreOptions {
     sync: SyncLevel,
     segment_bytes: u64,
-    dead_bytes: u64,
+    dead_bytes: Option<u64>,
     cache_bytes: u64,
 }
 
@@ -82,7 +82,7 @@ impl Default for KvStoreOptions {
         KvStoreOptions {
             sync: SyncLevel::default(),
             segment_bytes: 64 * 1024 * 1024,
-            dead_bytes: 64 * 1024 * 1024,
+            dead_bytes: None,
             cache_bytes: 64 * 1024 * 1024,
         }
     }
@@ -105,12 +105,28 @@ impl KvStoreOptions {
 
     /// The number of dead bytes, of older values and removed keys, below which compaction is not
     /// worth its syncs. It begins when that many are dead, and no fewer than are alive. The
-    /// default is 64 MiB.
+    /// default follows the size of the store: 8 times the bytes that are alive, but at least 8 MiB
+    /// and at most 64 MiB.
     #[must_use]
     pub fn dead_bytes(mut self, bytes: u64) -> KvStoreOptions {
         // With none dead there is nothing to be won.
-        self.dead_bytes = bytes.max(1);
+        self.dead_bytes = Some(bytes.max(1));
         self
+    }
+
+    /// The number of dead bytes at which compaction begins while `live` bytes are alive.
+    fn max_dead_bytes(&self, live: u64) -> u64 {
+        const MIB: u64 = 1024 * 1024;
+        let worth_it = match self.dead_bytes {
+            Some(bytes) => bytes,
+            None => live.saturating_mul(8).clamp(8 * MIB, 64 * MIB),
+        };
+        worth_it.max(live)
+    }
+
+    /// Bytes on the disk that background jobs leave for writes.
+    fn reserved_bytes(&self) -> u64 {
+        4 * self.step_bytes() as u64
     }
 
     /// The memory in bytes for values that were in use lately, of up to 16 KiB each. The system has
@@ -306,6 +322,7 @@ impl<P: ThreadPool> Drop for Handle<P> {
             let outcome = log.commit(mem::take(&mut batch.requests), find);
             batch.promise.keep(outcome);
         }
+        log.close();
         // A failure is in the log lines, and there is nobody left to tell.
         if self.shared.unsynced.sync_with_watermark().is_ok() {
             log.write_checkpoint();
@@ -334,22 +351,21 @@ impl<P: ThreadPool> Shared<P> {
     }
 
     /// Goes on with something in the background.
-    fn work(self: Arc<Self>, mut work: Work) {
+    fn work(self: Arc<Self>, job: Job) {
         if self.queue.lock().is_closing {
             return;
         }
-        let result = match work.step(&self.index, &self.unsynced, self.step_bytes) {
-            Ok(true) => {
-                // A job of its own, so that reads that have come meanwhile get their turn.
-                self.pool().spawn(move || self.work(work));
-                return;
-            }
-            Ok(false) => Ok(()),
-            Err(error) => Err(error),
-        };
+        let stepped = job
+            .lock()
+            .step(&self.index, &self.unsynced, self.step_bytes);
+        if let Ok(true) = stepped {
+            // A job of its own, so that reads that have come meanwhile get their turn.
+            self.pool().spawn(move || self.work(job));
+            return;
+        }
         let log = {
             let mut queue = self.queue.lock();
-            queue.done = Some((work, result));
+            queue.done = Some(stepped.map(drop));
             queue.log.take()
         };
         // Otherwise whoever has it looks at the queue again.
@@ -428,7 +444,7 @@ struct Round<P: ThreadPool> {
     /// Whether the thread has panicked before the log was touched. That is nothing to the log.
     was_panicking: bool,
     /// What is to be done in the background.
-    work: Option<Work>,
+    work: Option<Job>,
 }
 
 impl<P: ThreadPool> Round<P> {

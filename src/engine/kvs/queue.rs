@@ -11,7 +11,6 @@ use futures::{Async, Poll};
 
 use super::Shared;
 use super::log::Log;
-use super::work::Work;
 use crate::engine::{EngineFuture, Together};
 use crate::error::{KvsError, Result};
 use crate::thread_pool::ThreadPool;
@@ -65,8 +64,8 @@ pub(super) struct Queue<P: ThreadPool> {
     hasher: RandomState,
     /// `None` while a round has it.
     pub(super) log: Option<Log>,
-    /// What was done in the background, for the writer to have it take effect.
-    pub(super) done: Option<(Work, Result<()>)>,
+    /// How the background job ended, for the writer to have it take effect.
+    pub(super) done: Option<Result<()>>,
     pub(super) is_closing: bool,
 }
 
