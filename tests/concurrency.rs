@@ -33,6 +33,7 @@ mod sync {
     use std::ops::{Deref, DerefMut};
 
     use shuttle::sync;
+    pub(crate) use shuttle::thread_local;
 
     #[derive(Debug, Default)]
     pub(crate) struct Mutex<T>(sync::Mutex<T>);

@@ -3,9 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use log::warn;
-
 use super::index::{Index, Location};
+use super::journal::Journal;
 use super::log::Failure;
 use super::segment::{self, Found, Scanner, Segment};
 use crate::engine::files::Directory;
@@ -72,19 +71,20 @@ impl Compaction {
     }
 
     /// Removes an output that nobody has tried to publish.
-    pub(super) fn abandon(self, dir: &dyn Directory) {
+    pub(super) fn abandon(self, dir: &dyn Directory, journal: &Journal) {
         // Where the name cannot be removed, at least the room is free.
         if let Err(error) = self.output.truncate(0) {
-            warn!("{error}");
+            journal.warn(error);
         }
-        self.remove_unpublished(dir);
+        self.remove_unpublished(dir, journal);
     }
 
     /// Removes the output, unless it was published: an error does not tell whether it was.
-    pub(super) fn remove_unpublished(self, dir: &dyn Directory) {
+    pub(super) fn remove_unpublished(self, dir: &dyn Directory, journal: &Journal) {
         let name = segment::unfinished(&segment::name(self.output.generation));
         if let Err(error) = segment::remove(dir, &name) {
-            warn!("the rest of a compaction stays until the store is opened again: {error}");
+            let line = "the rest of a compaction stays until the store is opened again";
+            journal.warn(format_args!("{line}: {error}"));
         }
     }
 

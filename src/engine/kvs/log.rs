@@ -11,13 +11,14 @@ use std::mem;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use log::{error, info, warn};
+use log::Level;
 
 use super::KvStoreOptions;
 use super::checkpoint::{self, Covered};
 use super::compaction::{Compaction, Switch};
 use super::hints;
 use super::index::{Index, Location};
+use super::journal::Journal;
 use super::queue::{Op, Outcome, Request};
 use super::record::{self, Record, Salt};
 use super::recovery::{Recovered, Sealed};
@@ -86,10 +87,14 @@ pub(super) struct Log {
 
 impl Log {
     /// Opens the log in `dir`, which may be empty.
-    pub(super) fn open(dir: Arc<dyn Directory>, options: KvStoreOptions) -> Result<Log> {
+    pub(super) fn open(
+        dir: Arc<dyn Directory>,
+        options: KvStoreOptions,
+        journal: Journal,
+    ) -> Result<Log> {
         let mut found = Recovered::read(&*dir)?;
         found.settle(&*dir)?;
-        let failure = Failure::default();
+        let failure = Failure::new(journal);
         let salt = found.salt.unwrap_or_else(random_salt);
         let (active, synced, active_len) = match found.active {
             Some((active, len)) => (active, found.synced, len),
@@ -279,7 +284,8 @@ impl Log {
     /// whether it did.
     fn give_up_job(&mut self) -> bool {
         let job = self.job.clone();
-        let has_room_now = job.is_some_and(|job| job.lock().give_up(&*self.dir));
+        let has_room_now =
+            job.is_some_and(|job| job.lock().give_up(&*self.dir, &self.failure.journal));
         if has_room_now {
             self.pause_after_failure();
         }
@@ -396,7 +402,9 @@ impl Log {
 
     fn warn_once(&mut self, reason: &dyn fmt::Display) {
         if !mem::replace(&mut self.has_warned, true) {
-            warn!("compaction cannot go on, and tries again with the next writes: {reason}");
+            self.failure.journal.warn(format_args!(
+                "compaction cannot go on, and tries again with the next writes: {reason}"
+            ));
         }
     }
 
@@ -410,14 +418,16 @@ impl Log {
             Work::Sync => return result.map(|()| true),
             Work::Hints(writer) => {
                 if let Err(error) = result.and_then(|()| writer.publish(&*self.dir)) {
-                    warn!("going on without hints: {error}");
-                    work::remove_hints(&*self.dir, &writer);
+                    self.failure
+                        .journal
+                        .warn(format_args!("going on without hints: {error}"));
+                    work::remove_hints(&*self.dir, &writer, &self.failure.journal);
                 }
             }
             Work::Compaction(compaction) => match result {
                 Ok(()) => self.publish_compaction(compaction)?,
                 Err(error) => {
-                    compaction.abandon(&*self.dir);
+                    compaction.abandon(&*self.dir, &self.failure.journal);
                     return self.fail_compaction(error);
                 }
             },
@@ -435,7 +445,9 @@ impl Log {
 
     fn fail_compaction(&mut self, error: KvsError) -> Result<bool> {
         if let KvsError::Damaged { .. } = error {
-            warn!("no more compaction until this is repaired: {error}");
+            self.failure.journal.warn(format_args!(
+                "no more compaction until this is repaired: {error}"
+            ));
             self.is_damaged = true;
             return Ok(false);
         }
@@ -480,7 +492,7 @@ impl Log {
         match rolled {
             Ok(()) => Ok(compaction),
             Err(error) => {
-                compaction.abandon(&*self.dir);
+                compaction.abandon(&*self.dir, &self.failure.journal);
                 Err(error)
             }
         }
@@ -494,7 +506,7 @@ impl Log {
         // take the key with them.
         let published = self.unsynced.sync();
         if let Err(error) = published.and_then(|()| publish(&*self.dir, &output, &self.failure)) {
-            compaction.remove_unpublished(&*self.dir);
+            compaction.remove_unpublished(&*self.dir, &self.failure.journal);
             return Err(error);
         }
         self.index.write().add_segment(Arc::clone(&output));
@@ -514,7 +526,7 @@ impl Log {
     pub(super) fn close(&mut self) {
         if let Some(job) = self.job.take() {
             let mut work = job.lock();
-            work.give_up(&*self.dir);
+            work.give_up(&*self.dir, &self.failure.journal);
             if let Work::Switch(switch) = mem::replace(&mut *work, Work::GivenUp) {
                 self.switch = Some(switch);
             }
@@ -539,14 +551,19 @@ impl Log {
             let removed = segment::remove(&*self.dir, &segment::name(generation))
                 .and_then(|()| segment::remove(&*self.dir, &hints::name(generation)));
             if let Err(error) = removed {
-                warn!("a replaced file stays until the store is opened again: {error}");
+                self.failure.journal.warn(format_args!(
+                    "a replaced file stays until the store is opened again: {error}"
+                ));
             }
         }
         if let Err(error) = segment::sync_names(&*self.dir) {
-            warn!("replaced files may come back until the store is opened again: {error}");
+            self.failure.journal.warn(format_args!(
+                "replaced files may come back until the store is opened again: {error}"
+            ));
         }
         let freed = before.saturating_sub(self.dead_bytes());
-        info!("compaction of {:?} freed {freed} bytes", self.dir.path());
+        let line = format_args!("compaction of {:?} freed {freed} bytes", self.dir.path());
+        self.failure.journal.note(Level::Info, line);
     }
 
     /// Begins the hints of a sealed segment that has none.
@@ -562,7 +579,10 @@ impl Log {
         let sealed = self.sealed.get_mut(&generation)?;
         sealed.wants_hints = false;
         hints::Writer::new(&*self.dir, Arc::clone(&sealed.segment), sealed.len)
-            .inspect_err(|error| warn!("going on without hints: {error}"))
+            .inspect_err(|error| {
+                let line = format_args!("going on without hints: {error}");
+                self.failure.journal.warn(line);
+            })
             .ok()
     }
 
@@ -595,7 +615,10 @@ impl Log {
             covered.write(&*self.dir, &self.index.read())
         });
         if let Err(error) = written {
-            warn!("going on without {}: {error}", checkpoint::NAME);
+            self.failure.journal.warn(format_args!(
+                "going on without {}: {error}",
+                checkpoint::NAME
+            ));
         }
     }
 
@@ -680,18 +703,30 @@ pub(super) fn random_salt() -> Salt {
 
 /// Why nothing more may be written, once that is so: the log is in a state that only opening it
 /// again can make sure of.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Failure(Arc<OnceLock<String>>);
+#[derive(Debug, Clone)]
+pub(super) struct Failure {
+    reason: Arc<OnceLock<String>>,
+    /// For this, and whatever else there is to tell while the log is in use.
+    pub(super) journal: Journal,
+}
 
 impl Failure {
+    fn new(journal: Journal) -> Failure {
+        Failure {
+            reason: Arc::default(),
+            journal,
+        }
+    }
+
     /// Stops all writing. The first reason stays.
     pub(super) fn set(&self, reason: impl ToString) {
-        let reason = self.0.get_or_init(|| reason.to_string());
-        error!("no more writes until the store is opened again: {reason}");
+        let reason = self.reason.get_or_init(|| reason.to_string());
+        let line = format_args!("no more writes until the store is opened again: {reason}");
+        self.journal.note(Level::Error, line);
     }
 
     pub(super) fn check(&self) -> Result<()> {
-        match self.0.get() {
+        match self.reason.get() {
             Some(reason) => Err(KvsError::EngineStopped {
                 reason: reason.clone(),
             }),

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::mem;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 
 use ahash::RandomState;
@@ -64,6 +65,8 @@ pub(super) struct Queue<P: ThreadPool> {
     hasher: RandomState,
     /// `None` while a round has it.
     pub(super) log: Option<Log>,
+    /// Whether a job that looks at the queue is on its way to the pool.
+    pub(super) is_scheduled: bool,
     /// How the background job ended, for the writer to have it take effect.
     pub(super) done: Option<Result<()>>,
     pub(super) is_closing: bool,
@@ -76,6 +79,7 @@ impl<P: ThreadPool> Queue<P> {
             running: KeyFilter::default(),
             hasher: RandomState::new(),
             log: Some(log),
+            is_scheduled: false,
             done: None,
             is_closing: false,
         }
@@ -202,12 +206,14 @@ impl<P: ThreadPool> Promise<P> {
         matches!(*self.state.lock(), State::Kept(_))
     }
 
-    /// Hands out the outcome, and wakes up whoever waits for it.
+    /// Hands out the outcome, and wakes up the tasks that wait for it. That is the user's code, so the
+    /// caller holds no lock and does not have the writer's turn.
     pub(super) fn keep(&self, outcome: Outcome) {
         let waiting = mem::replace(&mut *self.state.lock(), State::Kept(outcome));
         if let State::Waiting { tasks, .. } = waiting {
             for task in tasks.into_values() {
-                task.notify();
+                // The panic hook has reported it by now, and the others are not to wait for ever.
+                let _ = panic::catch_unwind(AssertUnwindSafe(move || task.notify()));
             }
         }
     }
@@ -222,13 +228,17 @@ impl<P: ThreadPool> Promise<P> {
 
     /// What `take` makes of the outcome for the `n`th request, when that is there.
     fn poll<T>(&self, n: usize, take: impl FnOnce(&mut Outcome) -> Result<T>) -> Poll<T, KvsError> {
-        match &mut *self.state.lock() {
-            State::Kept(outcome) => take(outcome).map(Async::Ready),
-            State::Waiting { tasks, .. } => {
-                tasks.insert(n, task::current());
-                Ok(Async::NotReady)
-            }
+        if let State::Kept(outcome) = &mut *self.state.lock() {
+            return take(outcome).map(Async::Ready);
         }
+        // To clone a task and to drop one may run its owner's code, so neither is done under the lock.
+        let task = task::current();
+        let replaced = match &mut *self.state.lock() {
+            State::Kept(outcome) => return take(outcome).map(Async::Ready),
+            State::Waiting { tasks, .. } => tasks.insert(n, task),
+        };
+        drop(replaced);
+        Ok(Async::NotReady)
     }
 }
 

@@ -12,15 +12,13 @@
 use std::io::{self, Cursor};
 use std::sync::Arc;
 
-use bytes::{Buf, BufMut};
-use log::warn;
-
 use super::log::Failure;
 use super::record::Salt;
 use super::segment::{Generation, HEADER_LEN, MAX_GENERATION, Segment};
 use crate::engine::files::{Directory, File};
 use crate::error::Result;
 use crate::sync::Mutex;
+use bytes::{Buf, BufMut};
 
 pub(super) const NAME: &str = "kvs-synced";
 const MAGIC: &[u8; 8] = b"kvs-syn\n";
@@ -147,7 +145,11 @@ impl Unsynced {
             }
             opened => opened,
         };
-        let file = file.inspect_err(|error| warn!("going on without {NAME}: {error}"));
+        let file = file.inspect_err(|error| {
+            failure
+                .journal
+                .warn(format_args!("going on without {NAME}: {error}"));
+        });
         let unsynced = Unsynced {
             written: Mutex::default(),
             file: Mutex::new(file.ok()),
@@ -208,7 +210,9 @@ impl Unsynced {
         if let Some(file) = &*self.file.lock()
             && let Err(error) = file.sync()
         {
-            warn!("cannot sync {NAME}: {error}");
+            self.failure
+                .journal
+                .warn(format_args!("cannot sync {NAME}: {error}"));
         }
         Ok(())
     }
@@ -232,7 +236,9 @@ impl Unsynced {
             .as_ref()
             .and_then(|file| file.write_all_at(&bytes, 0).err())
         {
-            warn!("going on without {NAME}: {error}");
+            self.failure
+                .journal
+                .warn(format_args!("going on without {NAME}: {error}"));
             *file = None;
         }
     }

@@ -3,11 +3,10 @@
 use std::mem;
 use std::sync::Arc;
 
-use log::warn;
-
 use super::compaction::{Compaction, Switch};
 use super::hints;
 use super::index::Index;
+use super::journal::Journal;
 use super::segment;
 use super::unsynced::Unsynced;
 use crate::engine::files::Directory;
@@ -49,10 +48,10 @@ impl Work {
     }
 
     /// Gives back the room on the disk that the job has taken, and says whether there was any.
-    pub(super) fn give_up(&mut self, dir: &dyn Directory) -> bool {
+    pub(super) fn give_up(&mut self, dir: &dyn Directory, journal: &Journal) -> bool {
         match mem::replace(self, Work::GivenUp) {
-            Work::Compaction(compaction) => compaction.abandon(dir),
-            Work::Hints(writer) => remove_hints(dir, &writer),
+            Work::Compaction(compaction) => compaction.abandon(dir, journal),
+            Work::Hints(writer) => remove_hints(dir, &writer, journal),
             work => {
                 *self = work;
                 return false;
@@ -63,9 +62,9 @@ impl Work {
 }
 
 /// Removes hints that are not complete.
-pub(super) fn remove_hints(dir: &dyn Directory, writer: &hints::Writer) {
+pub(super) fn remove_hints(dir: &dyn Directory, writer: &hints::Writer, journal: &Journal) {
     let name = segment::unfinished(&hints::name(writer.generation()));
     if let Err(error) = segment::remove(dir, &name) {
-        warn!("{error}");
+        journal.warn(error);
     }
 }
