@@ -324,6 +324,39 @@ fn where_a_file_may_not_grow_writing_goes_on_in_the_next() {
     }
 }
 
+/// A batch that no file may have is no reason to refuse what is in it.
+#[test]
+fn where_a_file_may_not_grow_each_write_of_a_batch_is_judged_alone() {
+    let disk = Disk::default();
+    let options = options().segment_bytes(1 << 20).dead_bytes(u64::MAX);
+    let store: KvStore<Later> = options.open_in(disk.clone(), 1).unwrap();
+    disk.set_faults(Faults {
+        file_size: Some(300),
+        ..Faults::default()
+    });
+    let set = |n: usize, value: String| store.set(n.to_string(), value);
+    let short: Vec<_> = (0..20).map(|n| set(n, n.to_string().repeat(20))).collect();
+    let long = set(20, "x".repeat(300));
+    let removed = store.remove("3".to_owned());
+    let missing = store.remove("none".to_owned());
+    let found = store.get_in_order("7".to_owned());
+    for short in short {
+        done(short).unwrap();
+    }
+    assert!(matches!(done(long), Err(KvsError::Io { .. })));
+    done(removed).unwrap();
+    assert!(matches!(done(missing), Err(KvsError::KeyNotFound)));
+    assert_eq!(done(found).unwrap(), Some("7".repeat(20)));
+    close(store);
+    disk.set_faults(Faults::default());
+    let store = open(&disk, SyncLevel::EverySec);
+    for n in 0..21 {
+        let value = (n != 3 && n != 20).then(|| n.to_string().repeat(20));
+        assert_eq!(get(&store, &n.to_string()), value);
+    }
+    close(store);
+}
+
 /// Nothing but the log is worth the last room.
 #[test]
 fn hints_and_the_checkpoint_leave_the_last_room_to_writes() {

@@ -155,8 +155,8 @@ impl Log {
     /// of it. Looking up a key is up to `find`.
     pub(super) fn commit(
         &mut self,
-        batch: Vec<Request>,
-        find: impl Fn(&Index, String) -> EngineFuture<Option<String>>,
+        mut batch: Vec<Request>,
+        find: &impl Fn(&Index, String) -> EngineFuture<Option<String>>,
     ) -> Outcome {
         let mut outcome = Outcome::default();
         let mut offset = match self.append(&batch) {
@@ -164,8 +164,16 @@ impl Log {
                 outcome.missing = missing;
                 offset
             }
+            // A file may have room for each half.
+            Err(error) if is_too_long(&error) && batch.len() > 1 => {
+                let second = batch.split_off(batch.len() / 2);
+                let first_len = batch.len();
+                outcome = self.commit(batch, find);
+                outcome.extend(first_len, self.commit(second, find));
+                return outcome;
+            }
             Err(error) => {
-                outcome.error = Some(error);
+                outcome.errors.push((0..batch.len(), error));
                 0
             }
         };
@@ -184,7 +192,7 @@ impl Log {
                     outcome.found.push((n, find(&index, key)));
                     continue;
                 }
-                _ if outcome.error.is_some() || missing.next_if_eq(&n).is_some() => continue,
+                _ if !outcome.errors.is_empty() || missing.next_if_eq(&n).is_some() => continue,
                 Op::Set(value) => index.put(&key, location, Some(value.into())),
                 Op::Remove => index.remove(&key),
             }
@@ -264,7 +272,7 @@ impl Log {
             }
             match &error {
                 KvsError::StorageFull { .. } if self.give_up_job() => {}
-                KvsError::Io { source, .. } if source.kind() == io::ErrorKind::FileTooLarge => {
+                KvsError::Io { source, .. } if is_too_long(&error) => {
                     let (len, longest) = (bytes.len() as u64, longest?);
                     if offset == segment::HEADER_LEN || segment::HEADER_LEN + len > longest {
                         let action = format!(
@@ -640,6 +648,11 @@ impl Log {
         let all: u64 = records.sum();
         all.saturating_sub(self.index.read().live_bytes())
     }
+}
+
+/// Whether a file may not have as many bytes as that.
+fn is_too_long(error: &KvsError) -> bool {
+    matches!(error, KvsError::Io { source, .. } if source.kind() == io::ErrorKind::FileTooLarge)
 }
 
 /// How long background jobs wait before they try again: so many commits or so much time, whichever

@@ -329,7 +329,7 @@ impl<P: ThreadPool> Drop for Handle<P> {
         drop(queue);
         let commit = |mut batch: Batch<P>| {
             let find = |index: &Index, key| self.shared.find(index, key);
-            let outcome = log.commit(mem::take(&mut batch.requests), find);
+            let outcome = log.commit(mem::take(&mut batch.requests), &find);
             (batch, outcome)
         };
         let committed: Vec<_> = waiting.into_iter().map(commit).collect();
@@ -517,7 +517,8 @@ impl<P: ThreadPool> Round<'_, P> {
         self.batch = batch;
         if let (Some(log), Some(batch)) = (&mut self.log, &mut self.batch) {
             let requests = mem::take(&mut batch.requests);
-            let outcome = log.commit(requests, |index, key| self.shared.find(index, key));
+            let find = |index: &Index, key| self.shared.find(index, key);
+            let outcome = log.commit(requests, &find);
             self.outcome = Some(outcome);
             self.shared.queue.lock().finish_batch();
             *self.shared.figures.lock() = log.figures();

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::mem;
+use std::ops::Range;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 
@@ -157,9 +158,9 @@ impl<P: ThreadPool> Drop for Batch<P> {
     fn drop(&mut self) {
         if !self.promise.is_kept() {
             let reason = "the thread that should have done it is gone".to_owned();
-            let error = Some(KvsError::EngineStopped { reason });
+            let error = KvsError::EngineStopped { reason };
             self.promise.keep(Outcome {
-                error,
+                errors: vec![(0..usize::MAX, error)],
                 ..Outcome::default()
             });
         }
@@ -169,12 +170,29 @@ impl<P: ThreadPool> Drop for Batch<P> {
 /// What became of a batch.
 #[derive(Debug, Default)]
 pub(super) struct Outcome {
-    /// What befell all its writes.
-    pub(super) error: Option<KvsError>,
+    /// What befell its writes, with the places of those that it befell.
+    pub(super) errors: Vec<(Range<usize>, KvsError)>,
     /// The places of those that wanted to remove a key that was not there, in ascending order.
     pub(super) missing: Vec<usize>,
     /// What was found, with the places of those that looked for it, in ascending order.
     pub(super) found: Vec<(usize, EngineFuture<Option<String>>)>,
+}
+
+impl Outcome {
+    fn error(&self, n: usize) -> Option<&KvsError> {
+        let mut errors = self.errors.iter();
+        errors.find_map(|(range, error)| range.contains(&n).then_some(error))
+    }
+
+    /// Adds the outcome of what was behind the first `len` requests of the batch.
+    pub(super) fn extend(&mut self, len: usize, rest: Outcome) {
+        let errors = rest.errors.into_iter();
+        self.errors
+            .extend(errors.map(|(range, error)| (range.start + len..range.end + len, error)));
+        self.missing.extend(rest.missing.iter().map(|n| n + len));
+        let found = rest.found.into_iter();
+        self.found.extend(found.map(|(n, found)| (n + len, found)));
+    }
 }
 
 /// The outcome of a batch, some time. All its futures share it: one allocation for all that is done
@@ -248,7 +266,7 @@ impl<P: ThreadPool> Together<()> for Promise<P> {
     }
 
     fn poll(&self, n: usize) -> Poll<EngineFuture<()>, KvsError> {
-        self.poll(n, |outcome| match &outcome.error {
+        self.poll(n, |outcome| match outcome.error(n) {
             Some(error) => Err(error.clone()),
             None if outcome.missing.binary_search(&n).is_ok() => Err(KvsError::KeyNotFound),
             None => Ok(EngineFuture::done(Ok(()))),
@@ -264,11 +282,13 @@ impl<P: ThreadPool> Together<Option<String>> for Promise<P> {
     fn poll(&self, n: usize) -> Poll<EngineFuture<Option<String>>, KvsError> {
         self.poll(n, |outcome| {
             let at = outcome.found.binary_search_by_key(&n, |(n, _)| *n);
-            let found = at.ok().map(|at| &mut outcome.found[at].1);
-            match (found, &outcome.error) {
-                (Some(found), _) => Ok(mem::replace(found, EngineFuture::done(Ok(None)))),
-                (None, Some(error)) => Err(error.clone()),
-                (None, None) => Ok(EngineFuture::done(Ok(None))),
+            match (at, outcome.error(n)) {
+                (Ok(at), _) => {
+                    let found = &mut outcome.found[at].1;
+                    Ok(mem::replace(found, EngineFuture::done(Ok(None))))
+                }
+                (Err(_), Some(error)) => Err(error.clone()),
+                (Err(_), None) => Ok(EngineFuture::done(Ok(None))),
             }
         })
     }
