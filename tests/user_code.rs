@@ -269,6 +269,15 @@ fn a_pool_that_drops_its_jobs_or_panics_leaves_nobody_waiting() {
     }
 }
 
+#[test]
+fn a_pool_that_panics_is_an_error_of_the_future_in_every_engine() {
+    in_time("a panic", || {
+        let job = || -> Result<()> { unreachable!("it takes no job") };
+        let result = EngineFuture::spawn(&Panicking, job).wait();
+        assert!(matches!(result, Err(KvsError::EngineStopped { .. })));
+    });
+}
+
 /// Calls a store that runs on it wherever it can.
 #[derive(Debug)]
 struct Calling(SharedQueueThreadPool);

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::mem;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 
 use futures::sync::oneshot;
@@ -131,11 +132,14 @@ impl<T> EngineFuture<T> {
         T: Send + 'static,
     {
         let (sender, future) = EngineFuture::pending();
-        pool.spawn(move || {
+        let job = move || {
             let result = job();
             // Where nobody waits any more, nobody misses the result.
             let _ = sender.send(EngineFuture::done(result));
-        });
+        };
+        let spawned = panic::catch_unwind(AssertUnwindSafe(|| pool.spawn(job)));
+        // The panic hook has reported it by now, and the future fails, since its sender is gone.
+        drop(spawned);
         future
     }
 
