@@ -33,6 +33,7 @@ mod sync {
     use std::ops::{Deref, DerefMut};
 
     use shuttle::sync;
+    pub(crate) use shuttle::thread_local;
 
     #[derive(Debug, Default)]
     pub(crate) struct Mutex<T>(sync::Mutex<T>);
@@ -220,6 +221,10 @@ impl Directory for Slow {
     fn sync(&self) -> io::Result<()> {
         pause();
         self.disk.sync()
+    }
+
+    fn free_bytes(&self) -> io::Result<u64> {
+        self.disk.free_bytes()
     }
 
     fn boot(&self) -> String {

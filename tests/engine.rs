@@ -296,6 +296,28 @@ fn setting_the_same_keys_over_and_over_makes_the_directory_smaller_in_the_end() 
     }
 }
 
+/// A small store stays small: what is dead follows what is alive.
+#[test]
+fn short_values_set_over_and_over_make_the_directory_smaller_at_the_default_settings() {
+    let dir = tempfile::tempdir().unwrap();
+    let store: KvStore<RayonThreadPool> = KvStore::open(dir.path(), 1).unwrap();
+    let mut sizes = vec![dir_size(&dir)];
+    let round = (0..1000).find(|round| {
+        let sets = (0..1000).map(|key| store.set(format!("key{key}"), format!("{round}")));
+        future::join_all(sets.collect::<Vec<_>>()).wait().unwrap();
+        sizes.push(dir_size(&dir));
+        !sizes.is_sorted_by(|size, next| size < next)
+    });
+    let largest = sizes.iter().max().unwrap();
+    let round = round.unwrap_or_else(|| panic!("it only ever grew, to {largest} bytes"));
+    assert!(*largest < 16 * 1024 * 1024, "{largest} bytes");
+    drop(store);
+    let store: KvStore<RayonThreadPool> = KvStore::open(dir.path(), 1).unwrap();
+    for key in 0..1000 {
+        assert_eq!(get(&store, &format!("key{key}")), Some(format!("{round}")));
+    }
+}
+
 #[test]
 fn a_sled_database_can_be_the_callers_own() {
     let db = sled::Config::new().temporary(true).open().unwrap();

@@ -120,6 +120,269 @@ fn a_compaction_that_met_a_full_disk_goes_on_when_there_is_room() {
     close(store);
 }
 
+/// A store of `keys` keys of 50 bytes, in one segment, that compacts when as much is dead.
+fn open_for_compaction(disk: &Disk, keys: usize) -> KvStore<Later> {
+    let options = options().segment_bytes(4096).dead_bytes(1000);
+    let store: KvStore<Later> = options.open_in(disk.clone(), 1).unwrap();
+    for n in 0..keys {
+        set(&store, &format!("live{n}"), &"x".repeat(50)).unwrap();
+    }
+    store
+}
+
+/// Sets a key over and over until the disk is full, and says how often.
+fn fill(store: &KvStore<Later>) -> usize {
+    let values = (0..10_000).take_while(|n| match set(store, "hot", &n.to_string()) {
+        Ok(()) => true,
+        Err(KvsError::StorageFull { .. }) => false,
+        Err(error) => panic!("{error}"),
+    });
+    values.count()
+}
+
+#[test]
+fn compaction_takes_no_room_that_writes_could_have() {
+    let writes_until_full = |dead_bytes| {
+        let disk = Disk::default();
+        let options = options().segment_bytes(1 << 20).dead_bytes(dead_bytes);
+        let store: KvStore<Later> = options.open_in(disk.clone(), 1).unwrap();
+        for n in 0..50 {
+            set(&store, &format!("live{n}"), &"x".repeat(50)).unwrap();
+        }
+        disk.set_faults(Faults {
+            room: Some(disk.used() + 6000),
+            ..Faults::default()
+        });
+        let writes = fill(&store);
+        for n in 0..50 {
+            assert_eq!(get(&store, &format!("live{n}")), Some("x".repeat(50)));
+        }
+        assert_eq!(get(&store, "hot"), Some((writes - 1).to_string()));
+        let unfinished = |name: &String| name.ends_with("unfinished");
+        assert!(!disk.names().iter().any(unfinished), "it keeps room");
+        close(store);
+        writes
+    };
+    assert_eq!(writes_until_full(5000), writes_until_full(u64::MAX));
+}
+
+/// Bytes of segments that are not finished.
+fn unfinished_bytes(disk: &Disk) -> usize {
+    let names = disk.names().into_iter();
+    let unfinished = names.filter(|name| name.ends_with("segment.unfinished"));
+    unfinished.map(|name| disk.bytes(&name).len()).sum()
+}
+
+/// Where the directory does not tell how much room there is, compaction has to try.
+#[test]
+fn a_compaction_without_enough_room_gives_all_of_it_back_at_once() {
+    for remove in [false, true] {
+        let disk = Disk::default();
+        // 50 records of 80 bytes with hints of 1500, and then as much that is dead in 32 records
+        // of 127.
+        let store = open_for_compaction(&disk, 50);
+        let faults = Faults {
+            room: Some(disk.used() + 9000),
+            room_is_secret: true,
+            remove,
+            ..Faults::default()
+        };
+        disk.set_faults(faults);
+        let mut tries = 0;
+        for n in 0..42 {
+            done(store.set("hot".to_owned(), format!("{n:100}"))).unwrap();
+            let mut is_trying = false;
+            while run_job() {
+                is_trying |= unfinished_bytes(&disk) > 44;
+            }
+            tries += usize::from(is_trying);
+            assert_eq!(unfinished_bytes(&disk), 0, "write {n}");
+        }
+        assert!(tries > 0, "it never tried");
+        assert!(tries < 6, "it tried {tries} times for 10 writes");
+        // When less is alive, it fits.
+        disk.set_faults(Faults {
+            room: Some(disk.used() + 40 * 30 + 1500),
+            remove: false,
+            ..faults
+        });
+        let before = disk.used();
+        for n in 0..40 {
+            done(store.remove(format!("live{n}"))).unwrap();
+        }
+        let shrinks = (0..200).any(|_| {
+            run_jobs();
+            done(store.set("hot".to_owned(), String::new())).unwrap();
+            disk.used() < before - 3000
+        });
+        assert!(shrinks, "removing keys does not help");
+        for n in 0..50 {
+            let value = (n >= 40).then(|| "x".repeat(50));
+            assert_eq!(get(&store, &format!("live{n}")), value);
+        }
+        close(store);
+    }
+}
+
+#[test]
+fn a_write_has_the_room_that_a_compaction_under_way_has_taken() {
+    let disk = Disk::default();
+    let store = open_for_compaction(&disk, 60);
+    let mut n = 0;
+    let is_unfinished = |name: &String| name.ends_with("segment.unfinished");
+    let mut before = disk.used();
+    // Until some has been copied.
+    while disk.used() < before + 2000 || !disk.names().iter().any(is_unfinished) {
+        if !disk.names().iter().any(is_unfinished) {
+            done(store.set("hot".to_owned(), n.to_string())).unwrap();
+            before = disk.used();
+            n += 1;
+        }
+        run_job();
+    }
+    disk.set_faults(Faults {
+        room: Some(disk.used()),
+        ..Faults::default()
+    });
+    done(store.set("later".to_owned(), "y".repeat(500))).unwrap();
+    assert!(!disk.names().iter().any(is_unfinished));
+    run_jobs();
+    disk.set_faults(Faults::default());
+    assert_eq!(get(&store, "later"), Some("y".repeat(500)));
+    for n in 0..60 {
+        assert_eq!(get(&store, &format!("live{n}")), Some("x".repeat(50)));
+    }
+    let first = "0000000001.segment".to_owned();
+    let goes_on = (0..200).any(|n| {
+        set(&store, "hot", &n.to_string()).unwrap();
+        !disk.names().contains(&first)
+    });
+    assert!(goes_on, "it never began again");
+    close(store);
+}
+
+#[test]
+fn where_there_is_no_room_for_a_new_segment_the_last_one_goes_on() {
+    let disk = Disk::default();
+    let options = options().segment_bytes(200).dead_bytes(u64::MAX);
+    let store: KvStore<Later> = options.open_in(disk.clone(), 1).unwrap();
+    while disk.used() < 290 {
+        set(&store, "key", "value").unwrap();
+    }
+    let segments = disk.names();
+    disk.set_faults(Faults {
+        room: Some(disk.used() + 40),
+        ..Faults::default()
+    });
+    set(&store, "key", "last").unwrap();
+    assert!(matches!(
+        set(&store, "key", "refused"),
+        Err(KvsError::StorageFull { .. })
+    ));
+    assert_eq!(disk.names(), segments, "what has no room leaves nothing");
+    disk.set_faults(Faults::default());
+    assert_eq!(get(&store, "key").as_deref(), Some("last"));
+    close(store);
+}
+
+#[test]
+fn where_a_file_may_not_grow_writing_goes_on_in_the_next() {
+    for level in LEVELS {
+        let disk = Disk::default();
+        let options = options().segment_bytes(1 << 20).sync(level);
+        let options = options.dead_bytes(u64::MAX);
+        let store: KvStore<Later> = options.open_in(disk.clone(), 1).unwrap();
+        disk.set_faults(Faults {
+            file_size: Some(300),
+            ..Faults::default()
+        });
+        for n in 0..100 {
+            set(&store, &key(n), &n.to_string()).unwrap();
+            // No file may have as much as that, so none is sealed for it.
+            let segments = disk.names().len();
+            let refused = set(&store, "long", &"x".repeat(300))
+                .unwrap_err()
+                .to_string();
+            assert!(
+                refused.contains("300") && refused.contains("ulimit -f"),
+                "{refused}"
+            );
+            assert!(disk.names().len() == segments);
+        }
+        let check = |store: &KvStore<Later>| {
+            for n in 95..100 {
+                assert_eq!(get(store, &key(n)), Some(n.to_string()));
+            }
+            assert_eq!(get(store, "long"), None);
+        };
+        check(&store);
+        close(store);
+        disk.set_faults(Faults::default());
+        let store = open(&disk, level);
+        check(&store);
+        close(store);
+    }
+}
+
+/// A batch that no file may have is no reason to refuse what is in it.
+#[test]
+fn where_a_file_may_not_grow_each_write_of_a_batch_is_judged_alone() {
+    let disk = Disk::default();
+    let options = options().segment_bytes(1 << 20).dead_bytes(u64::MAX);
+    let store: KvStore<Later> = options.open_in(disk.clone(), 1).unwrap();
+    disk.set_faults(Faults {
+        file_size: Some(300),
+        ..Faults::default()
+    });
+    let set = |n: usize, value: String| store.set(n.to_string(), value);
+    let short: Vec<_> = (0..20).map(|n| set(n, n.to_string().repeat(20))).collect();
+    let long = set(20, "x".repeat(300));
+    let removed = store.remove("3".to_owned());
+    let missing = store.remove("none".to_owned());
+    let found = store.get_in_order("7".to_owned());
+    for short in short {
+        done(short).unwrap();
+    }
+    assert!(matches!(done(long), Err(KvsError::Io { .. })));
+    done(removed).unwrap();
+    assert!(matches!(done(missing), Err(KvsError::KeyNotFound)));
+    assert_eq!(done(found).unwrap(), Some("7".repeat(20)));
+    close(store);
+    disk.set_faults(Faults::default());
+    let store = open(&disk, SyncLevel::EverySec);
+    for n in 0..21 {
+        let value = (n != 3 && n != 20).then(|| n.to_string().repeat(20));
+        assert_eq!(get(&store, &n.to_string()), value);
+    }
+    close(store);
+}
+
+/// Nothing but the log is worth the last room.
+#[test]
+fn hints_and_the_checkpoint_leave_the_last_room_to_writes() {
+    for (room, are_there) in [(30, false), (100_000, true)] {
+        let disk = Disk::default();
+        let options = options().segment_bytes(2000).dead_bytes(u64::MAX);
+        let store: KvStore<Later> = options.open_in(disk.clone(), 1).unwrap();
+        disk.set_faults(Faults {
+            room: Some(4000 + room),
+            ..Faults::default()
+        });
+        while disk.used() < 4000 {
+            set(&store, "key", "value").unwrap();
+        }
+        close(store);
+        let names = disk.names();
+        let has_hints = names.iter().any(|name| name.ends_with("hints"));
+        let has_checkpoint = names.iter().any(|name| name == "kvs-checkpoint");
+        assert_eq!(
+            (has_hints, has_checkpoint),
+            (are_there, are_there),
+            "{names:?}"
+        );
+    }
+}
+
 /// Once a sync has failed nobody knows what is on the disk, so the store does not pretend to.
 fn writes_stop_and_reads_go_on(level: SyncLevel, faults: Faults) {
     let disk = Disk::default();

@@ -47,7 +47,8 @@ struct Opt {
     sync: Option<SyncLevel>,
 
     /// Bytes of older values and of removed keys at which the engines kvs and tokio-fs begin to
-    /// compact, if no fewer than are alive [default: 67108864]
+    /// compact, if no fewer than are alive [default: 8 times those that are alive, but at least
+    /// 8388608 and at most 67108864]
     #[structopt(long, value_name = "BYTES")]
     dead_bytes: Option<NonZeroU64>,
 

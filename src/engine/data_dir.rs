@@ -208,6 +208,12 @@ impl Directory for DataDir {
         self.dir.sync()
     }
 
+    /// A quota of the user may be lower; the file system does not tell.
+    fn free_bytes(&self) -> io::Result<u64> {
+        let stats = rustix::fs::fstatvfs(self.dir.names())?;
+        Ok(stats.f_bavail.saturating_mul(stats.f_frsize))
+    }
+
     fn boot(&self) -> String {
         boot()
     }

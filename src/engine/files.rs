@@ -75,6 +75,15 @@ pub trait Directory: Debug + Send + Sync {
     /// reports; then nobody can tell what would survive.
     fn sync(&self) -> io::Result<()>;
 
+    /// Returns the number of bytes that files in this directory can still take.
+    ///
+    /// # Errors
+    ///
+    /// Any error means that the number is not known. Then the only way to find out is to write.
+    fn free_bytes(&self) -> io::Result<u64> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     /// What the machine calls the time since it was last started, or nothing where it does not
     /// say. While it stays the same, the machine has not lost what it was given to write.
     fn boot(&self) -> String;

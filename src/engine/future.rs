@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::mem;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 
 use futures::sync::oneshot;
@@ -76,14 +77,9 @@ impl<T> PutOff<T> {
     }
 
     fn poll(&mut self) -> Poll<EngineFuture<T>, KvsError> {
-        let mut polled = self.together.poll(self.n)?;
-        if polled.is_not_ready() && !self.has_begun {
-            self.begin();
-            // Most are done by then.
-            polled = self.together.poll(self.n)?;
-        }
-        self.has_begun |= polled.is_ready();
-        Ok(polled)
+        // Most are done by then, and nobody has to be woken.
+        self.begin();
+        self.together.poll(self.n)
     }
 }
 
@@ -136,11 +132,14 @@ impl<T> EngineFuture<T> {
         T: Send + 'static,
     {
         let (sender, future) = EngineFuture::pending();
-        pool.spawn(move || {
+        let job = move || {
             let result = job();
             // Where nobody waits any more, nobody misses the result.
             let _ = sender.send(EngineFuture::done(result));
-        });
+        };
+        let spawned = panic::catch_unwind(AssertUnwindSafe(|| pool.spawn(job)));
+        // The panic hook has reported it by now, and the future fails, since its sender is gone.
+        drop(spawned);
         future
     }
 

@@ -147,6 +147,10 @@ impl Directory for TokioDir {
         self.0.sync()
     }
 
+    fn free_bytes(&self) -> io::Result<u64> {
+        self.0.free_bytes()
+    }
+
     fn boot(&self) -> String {
         self.0.boot()
     }

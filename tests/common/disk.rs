@@ -2,7 +2,7 @@
 //! chance wants, and it fails when told to.
 #![allow(dead_code, reason = "every test file uses a part of this")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -42,6 +42,12 @@ struct State {
 pub struct Faults {
     /// The room for all files together, in bytes.
     pub room: Option<u64>,
+    /// The directory does not tell how much of that is free, as with a quota.
+    pub room_is_secret: bool,
+    /// The length that no file may exceed, in bytes.
+    pub file_size: Option<u64>,
+    /// Unlinking a file fails.
+    pub remove: bool,
     /// Syncing a file fails, and what it would have made durable never will be.
     pub sync_file: bool,
     /// Syncing the directory fails.
@@ -57,6 +63,8 @@ struct Inode {
     seen: Vec<u8>,
     durable: Vec<u8>,
     unsynced: Vec<Change>,
+    /// How often it is open. Its bytes take room until it has neither a name nor a handle.
+    handles: usize,
 }
 
 #[derive(Debug, Clone)]
@@ -152,7 +160,7 @@ impl Disk {
         state.inodes.push(Inode {
             seen: bytes.to_vec(),
             durable: bytes.to_vec(),
-            unsynced: Vec::new(),
+            ..Inode::default()
         });
         state.names.insert(name.to_owned(), inode);
         state.durable_names.insert(name.to_owned(), inode);
@@ -168,7 +176,7 @@ impl Disk {
         self.state().names.keys().cloned().collect()
     }
 
-    /// Bytes in all files.
+    /// Bytes in all files, those without a name that are still open included.
     pub fn used(&self) -> u64 {
         self.state().used()
     }
@@ -287,14 +295,19 @@ fn keep_some_sectors(
 
 impl State {
     fn used(&self) -> u64 {
-        let files = self.names.values();
-        files
-            .map(|inode| self.inodes[*inode].seen.len() as u64)
+        let named: BTreeSet<_> = self.names.values().copied().collect();
+        let inodes = self.inodes.iter().enumerate();
+        inodes
+            .filter(|(n, inode)| inode.handles > 0 || named.contains(n))
+            .map(|(_, inode)| inode.seen.len() as u64)
             .sum()
     }
 
     fn start_again(&mut self) {
         self.life += 1;
+        for inode in &mut self.inodes {
+            inode.handles = 0;
+        }
         self.stop_at = None;
         self.has_stopped = false;
     }
@@ -334,7 +347,8 @@ fn fails(fault: bool) -> io::Result<()> {
 }
 
 impl Disk {
-    fn opened(&self, state: &State, inode: usize) -> Arc<dyn File> {
+    fn opened(&self, state: &mut State, inode: usize) -> Arc<dyn File> {
+        state.inodes[inode].handles += 1;
         Arc::new(Opened {
             disk: self.clone(),
             inode,
@@ -354,13 +368,15 @@ impl Directory for Disk {
     }
 
     fn open(&self, name: &str) -> io::Result<Arc<dyn File>> {
-        let state = self.state();
+        let mut state = self.state();
         state.check()?;
-        Ok(self.opened(&state, state.find(name)?))
+        let inode = state.find(name)?;
+        Ok(self.opened(&mut state, inode))
     }
 
     fn create(&self, name: &str) -> io::Result<Arc<dyn File>> {
-        self.state().step(|state| {
+        let mut state = self.state();
+        let inode = state.step(|state| {
             if state.faults.room.is_some_and(|room| state.used() >= room) {
                 return Err(ErrorKind::StorageFull.into());
             }
@@ -377,8 +393,9 @@ impl Directory for Disk {
                     inode
                 }
             };
-            Ok(self.opened(state, inode))
-        })
+            Ok(inode)
+        })?;
+        Ok(self.opened(&mut state, inode))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
@@ -391,6 +408,7 @@ impl Directory for Disk {
 
     fn remove(&self, name: &str) -> io::Result<()> {
         self.state().step(|state| {
+            fails(state.faults.remove)?;
             state.find(name)?;
             state.change_names(NameChange::Remove(name.to_owned()));
             Ok(())
@@ -411,6 +429,19 @@ impl Directory for Disk {
         })
     }
 
+    fn free_bytes(&self) -> io::Result<u64> {
+        let state = self.state();
+        match state.faults {
+            Faults {
+                room_is_secret: true,
+                ..
+            } => Err(ErrorKind::Unsupported.into()),
+            Faults { room, .. } => {
+                Ok(room.map_or(u64::MAX, |room| room.saturating_sub(state.used())))
+            }
+        }
+    }
+
     fn boot(&self) -> String {
         format!("start {}", self.state().boot)
     }
@@ -422,6 +453,15 @@ struct Opened {
     disk: Disk,
     inode: usize,
     life: u32,
+}
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        let mut state = self.disk.state();
+        if state.life == self.life {
+            state.inodes[self.inode].handles -= 1;
+        }
+    }
 }
 
 impl Opened {
@@ -474,7 +514,9 @@ impl File for Opened {
                 .room
                 .map_or(0, |room| (used + more).saturating_sub(room))
                 .min(more);
-            let mut written = &bytes[..bytes.len().saturating_sub(missing as usize)];
+            let too_long = faults.file_size.map_or(0, |max| end.saturating_sub(max));
+            let refused = missing.max(too_long) as usize;
+            let mut written = &bytes[..bytes.len().saturating_sub(refused)];
             if has_stopped {
                 // A process may be killed in the middle of a write.
                 written = &written[..written.len() / 2];
@@ -482,6 +524,9 @@ impl File for Opened {
             let change = Change::Write(offset, written.to_vec());
             change.apply(&mut inode.seen);
             inode.unsynced.push(change);
+            if too_long > 0 {
+                return Err(ErrorKind::FileTooLarge.into());
+            }
             match missing {
                 0 => Ok(()),
                 _ => Err(ErrorKind::StorageFull.into()),

@@ -4,43 +4,31 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::index::{Index, Location};
+use super::journal::Journal;
 use super::log::Failure;
 use super::record::Digest;
 use super::segment::{self, Found, Scanner, Segment};
-use crate::error::{KvsError, Result};
+use crate::engine::files::Directory;
+use crate::error::Result;
 use crate::sync::RwLock;
 
 /// How many records move while readers wait.
 const AT_A_TIME: usize = 64;
 
-/// A compaction under way: the live records of some sealed segments move to a new one.
+/// The first half of a compaction: the live records of some sealed segments are copied to a new
+/// one.
 ///
-/// The index follows at every step, and readers find the records in the new segment at once. On
-/// disk nothing has changed until the new segment is published.
+/// Nobody else knows the new segment until it is published. So a copy that met a full disk can be
+/// removed at any moment, and its room is free at once.
 #[derive(Debug)]
 pub(super) struct Compaction {
     /// What is still to be read, oldest first.
     inputs: VecDeque<Scanner>,
     output: Arc<Segment>,
     output_len: u64,
-    /// The digest of the records of the output, those in `bytes` included.
+    /// The digest of the records of the output.
     digest: Digest,
-    /// Records on their way to the end of the output. After a write that failed they are still
-    /// here, for the next try.
-    bytes: Vec<u8>,
-    moved: Vec<Move>,
-    /// What is wrong with the inputs. There is no next try for that: whatever could not be read
-    /// must not be left out.
-    damage: Option<KvsError>,
     failure: Failure,
-}
-
-/// A key whose record moves.
-#[derive(Debug)]
-struct Move {
-    key: Box<str>,
-    from: Location,
-    to: Location,
 }
 
 impl Compaction {
@@ -58,20 +46,16 @@ impl Compaction {
             output,
             output_len: segment::HEADER_LEN,
             digest: Digest::default(),
-            bytes: Vec::new(),
-            moved: Vec::new(),
-            damage: None,
             failure,
         }
     }
 
     /// Goes through about `bytes` bytes of the old segments, and says whether there is more. Where
     /// there is not, the new segment is complete and on the disk.
+    ///
+    /// After an error the output is of no use.
     pub(super) fn step(&mut self, index: &RwLock<Index>, bytes: usize) -> Result<bool> {
-        if let Some(error) = &self.damage {
-            return Err(error.clone());
-        }
-        if self.moved.is_empty() && self.inputs.is_empty() {
+        if self.inputs.is_empty() {
             self.output.complete(self.output_len, self.digest)?;
             let synced = self.output.sync();
             // After a failed sync nobody can tell what is on the disk, and another one would not
@@ -79,27 +63,9 @@ impl Compaction {
             synced.inspect_err(|error| self.failure.set(error))?;
             return Ok(false);
         }
-        if self.moved.is_empty()
-            && let Err(error) = self.collect(index, bytes)
-        {
-            if let KvsError::Damaged { .. } = error {
-                self.damage = Some(error.clone());
-            } else if let Some(input) = self.inputs.front_mut() {
-                input.skip_to(input.offset());
-            }
-            return Err(error);
-        }
-        self.output.write(&self.bytes, self.output_len)?;
-        self.output_len += self.bytes.len() as u64;
-        self.bytes.clear();
-        for some in self.moved.chunks(AT_A_TIME) {
-            let mut index = index.write();
-            for Move { key, from, to } in some {
-                // Meanwhile somebody may have written the key anew.
-                index.relocate(key, *from, *to);
-            }
-        }
-        self.moved.clear();
+        let live = self.collect(index, bytes)?;
+        self.output.write(&live, self.output_len)?;
+        self.output_len += live.len() as u64;
         Ok(true)
     }
 
@@ -108,15 +74,34 @@ impl Compaction {
         (Arc::clone(&self.output), self.output_len, self.digest)
     }
 
-    /// Picks the live ones out of the next records.
-    fn collect(&mut self, index: &RwLock<Index>, step: usize) -> Result<()> {
+    /// Removes an output that nobody has tried to publish.
+    pub(super) fn abandon(self, dir: &dyn Directory, journal: &Journal) {
+        // Where the name cannot be removed, at least the room is free.
+        if let Err(error) = self.output.truncate(0) {
+            journal.warn(error);
+        }
+        self.remove_unpublished(dir, journal);
+    }
+
+    /// Removes the output, unless it was published: an error does not tell whether it was.
+    pub(super) fn remove_unpublished(self, dir: &dyn Directory, journal: &Journal) {
+        let name = segment::unfinished(&segment::name(self.output.generation));
+        if let Err(error) = segment::remove(dir, &name) {
+            let line = "the rest of a compaction stays until the store is opened again";
+            journal.warn(format_args!("{line}: {error}"));
+        }
+    }
+
+    /// The live ones among the next records.
+    fn collect(&mut self, index: &RwLock<Index>, step: usize) -> Result<Vec<u8>> {
+        let mut live = Vec::new();
         let mut seen = 0;
         while seen < step {
             let Some(input) = self.inputs.front_mut() else {
                 break;
             };
             let Some(Found {
-                location: from,
+                location,
                 bytes,
                 record,
             }) = input.next()?
@@ -125,18 +110,76 @@ impl Compaction {
                 continue;
             };
             seen += bytes.len();
-            if index.read().location(record.key) == Some(from) {
-                let to = Location {
-                    offset: self.output_len + self.bytes.len() as u64,
-                    generation: self.output.generation,
-                    ..from
-                };
-                let key = record.key.into();
-                self.moved.push(Move { key, from, to });
+            if index.read().location(record.key) == Some(location) {
                 self.digest.add(bytes);
-                self.bytes.extend(bytes);
+                live.extend(bytes);
             }
         }
-        Ok(())
+        Ok(live)
+    }
+}
+
+/// The second half of a compaction: readers are pointed at the new segment, which is published and
+/// has taken the place of the old ones on the disk.
+#[derive(Debug)]
+pub(super) struct Switch {
+    output: Scanner,
+    len: u64,
+    digest: Digest,
+}
+
+impl Switch {
+    /// Begins to point readers at `output`, which is `len` bytes long and has this digest.
+    pub(super) fn new(output: Arc<Segment>, len: u64, digest: Digest) -> Switch {
+        Switch {
+            output: Scanner::new(output, len),
+            len,
+            digest,
+        }
+    }
+
+    /// Goes through about `bytes` bytes of the new segment, and says whether there is more. After an
+    /// error, the next step tries again.
+    pub(super) fn step(&mut self, index: &RwLock<Index>, bytes: usize) -> Result<bool> {
+        let end = self.output.offset() + bytes as u64;
+        while self.output.offset() < end {
+            let mut moved = Vec::with_capacity(AT_A_TIME);
+            let read = self.read(&mut moved);
+            let mut index = index.write();
+            for (key, to) in moved {
+                // A key that was written meanwhile is in a later segment, and one that was not is
+                // still where it was copied from.
+                if let Some(from) = index.location(&key)
+                    && from.generation < to.generation
+                {
+                    index.relocate(&key, from, to);
+                }
+            }
+            drop(index);
+            if !read? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Reads a few records, and says whether there are more.
+    fn read(&mut self, moved: &mut Vec<(Box<str>, Location)>) -> Result<bool> {
+        while moved.len() < AT_A_TIME {
+            match self.output.next() {
+                Ok(Some(found)) => moved.push((found.record.key.into(), found.location)),
+                Ok(None) => return Ok(false),
+                Err(error) => {
+                    self.output.skip_to(self.output.offset());
+                    return Err(error);
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// The new segment, its length and its digest.
+    pub(super) fn output(&self) -> (Arc<Segment>, u64, Digest) {
+        (Arc::clone(self.output.segment()), self.len, self.digest)
     }
 }

@@ -4,28 +4,31 @@
 //! one counts. Only the newest segment is written to; the ones before it are sealed.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io;
 use std::mem;
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use log::{error, info, warn};
+use log::Level;
 
 use super::KvStoreOptions;
 use super::checkpoint::{self, Covered};
-use super::compaction::Compaction;
+use super::compaction::{Compaction, Switch};
 use super::hints;
 use super::index::{Index, Location};
+use super::journal::Journal;
 use super::queue::{Op, Outcome, Request};
 use super::record::{self, Digest, Record, Salt};
 use super::recovery::{Recovered, Sealed};
 use super::segment::{self, Generation, Origin, Segment};
 use super::unsynced::Unsynced;
-use super::work::Work;
+use super::work::{self, Job, Work};
 use crate::engine::files::Directory;
 use crate::engine::{EngineFuture, SyncLevel};
 use crate::error::{KvsError, Result};
-use crate::sync::RwLock;
+use crate::sync::{Mutex, RwLock};
 
 /// What was put at the end of the log.
 struct Appended {
@@ -66,12 +69,18 @@ pub(super) struct Log {
     sequence: u64,
     /// Bytes of the log that there is a checkpoint of.
     covered: u64,
-    /// Whether something is being done in the background.
-    is_working: bool,
-    /// A compaction that could not go on.
-    stalled: Option<Compaction>,
-    /// Whether that has been reported.
-    is_stalled: bool,
+    /// What is being done in the background.
+    job: Option<Job>,
+    /// The second half of a compaction, to be done next.
+    switch: Option<Switch>,
+    /// Background jobs that failed, one after the other.
+    failed_jobs: u32,
+    /// When the next one may begin, if the last one failed or had no room on the disk.
+    pause: Option<Pause>,
+    /// Whether it has been reported that compaction cannot go on.
+    has_warned: bool,
+    /// Whether compaction has met damage. It never begins again then.
+    is_damaged: bool,
     compacted: Option<Instant>,
     failure: Failure,
     /// Where the records of a batch are put together.
@@ -80,10 +89,14 @@ pub(super) struct Log {
 
 impl Log {
     /// Opens the log in `dir`, which may be empty.
-    pub(super) fn open(dir: Arc<dyn Directory>, options: KvStoreOptions) -> Result<Log> {
+    pub(super) fn open(
+        dir: Arc<dyn Directory>,
+        options: KvStoreOptions,
+        journal: Journal,
+    ) -> Result<Log> {
         let mut found = Recovered::read(&*dir)?;
         found.settle(&*dir)?;
-        let failure = Failure::default();
+        let failure = Failure::new(journal);
         let salt = found.salt.unwrap_or_else(random_salt);
         let (active, synced, active_len) = match found.active {
             Some((active, len)) => (active, found.synced, len),
@@ -117,9 +130,12 @@ impl Log {
             sealed: found.sealed,
             sequence: found.sequence,
             covered: found.covered,
-            is_working: false,
-            stalled: None,
-            is_stalled: false,
+            job: None,
+            switch: None,
+            failed_jobs: 0,
+            pause: None,
+            has_warned: false,
+            is_damaged: false,
             compacted: None,
             failure,
             buffer: Vec::new(),
@@ -150,8 +166,8 @@ impl Log {
     /// of it. Looking up a key is up to `find`.
     pub(super) fn commit(
         &mut self,
-        batch: Vec<Request>,
-        find: impl Fn(&Index, String) -> EngineFuture<Option<String>>,
+        mut batch: Vec<Request>,
+        find: &impl Fn(&Index, String) -> EngineFuture<Option<String>>,
     ) -> Outcome {
         let mut outcome = Outcome::default();
         let mut offset = match self.append(&batch) {
@@ -159,8 +175,16 @@ impl Log {
                 outcome.missing = missing;
                 offset
             }
+            // A file may have room for each half.
+            Err(error) if is_too_long(&error) && batch.len() > 1 => {
+                let second = batch.split_off(batch.len() / 2);
+                let first_len = batch.len();
+                outcome = self.commit(batch, find);
+                outcome.extend(first_len, self.commit(second, find));
+                return outcome;
+            }
             Err(error) => {
-                outcome.error = Some(error);
+                outcome.errors.push((0..batch.len(), error));
                 0
             }
         };
@@ -179,7 +203,7 @@ impl Log {
                     outcome.found.push((n, find(&index, key)));
                     continue;
                 }
-                _ if outcome.error.is_some() || missing.next_if_eq(&n).is_some() => continue,
+                _ if !outcome.errors.is_empty() || missing.next_if_eq(&n).is_some() => continue,
                 Op::Set(value) => index.put(&key, location, Some(value.into())),
                 Op::Remove => index.remove(&key),
             }
@@ -198,38 +222,42 @@ impl Log {
             });
         }
         self.failure.check()?;
+        if let Some(pause) = &mut self.pause {
+            pause.commits = pause.commits.saturating_sub(1);
+        }
         if self.active_len >= self.options.segment_bytes {
-            self.roll(self.active.generation + 1)?;
+            match self.roll(self.active.generation + 1) {
+                // There may be room for this write all the same.
+                Err(KvsError::StorageFull { .. }) => self.failure.check()?,
+                rolled => rolled?,
+            }
         }
 
         let missing = self.find_missing(batch);
         let mut is_missing = missing.iter().copied().peekable();
         let mut bytes = mem::take(&mut self.buffer);
         bytes.clear();
-        let (mut sequence, mut digest) = (self.sequence, self.digest);
+        let mut sequence = self.sequence;
         for (n, Request { key, op }) in batch.iter().enumerate() {
             if matches!(op, Op::Find) || is_missing.next_if_eq(&n).is_some() {
                 continue;
             }
             sequence += 1;
-            let (value, start) = (op.value(), bytes.len());
+            let value = op.value();
             Record {
                 sequence,
                 key,
                 value,
             }
             .encode(self.active.salt, &mut bytes);
-            digest.add(&bytes[start..]);
         }
 
+        self.write_at_end(&bytes)?;
         let offset = self.active_len;
-        if let Err(error) = self.active.write(&bytes, offset) {
-            // A full disk may have taken a part of it. Cut that off for good: what is written next
-            // must not have records behind it that were refused.
-            let _ = self.unsynced.cut(&self.active, offset);
-            return Err(error);
-        }
         let len = offset + bytes.len() as u64;
+        // It may be another segment by now.
+        let mut digest = self.digest;
+        digest.add_all(&bytes);
         if bytes.capacity() <= MAX_BUFFER {
             self.buffer = bytes;
         }
@@ -240,6 +268,50 @@ impl Log {
         self.active_len = len;
         (self.sequence, self.digest) = (sequence, digest);
         Ok(Appended { offset, missing })
+    }
+
+    /// Writes `bytes` behind the last record, in a new segment where this one may not grow.
+    fn write_at_end(&mut self, bytes: &[u8]) -> Result<()> {
+        loop {
+            let offset = self.active_len;
+            let Err(error) = self.active.write(bytes, offset) else {
+                return Ok(());
+            };
+            // Where a file may not get longer, it is as long as files can be.
+            let longest = self.active.len();
+            // A full disk may have taken a part of it. Cut that off for good: what is written next
+            // must not have records behind it that were refused.
+            if self.unsynced.cut(&self.active, offset).is_err() {
+                return Err(error);
+            }
+            match &error {
+                KvsError::StorageFull { .. } if self.give_up_job() => {}
+                KvsError::Io { source, .. } if is_too_long(&error) => {
+                    let (len, longest) = (bytes.len() as u64, longest?);
+                    if offset == segment::HEADER_LEN || segment::HEADER_LEN + len > longest {
+                        let action = format!(
+                            "write {len} bytes at once where a file may have {longest} (see ulimit -f)"
+                        );
+                        let source = Arc::clone(source);
+                        return Err(KvsError::Io { action, source });
+                    }
+                    self.roll(self.active.generation + 1)?;
+                }
+                _ => return Err(error),
+            }
+        }
+    }
+
+    /// Gives up what is being done in the background, where that takes room on the disk, and says
+    /// whether it did.
+    fn give_up_job(&mut self) -> bool {
+        let job = self.job.clone();
+        let has_room_now =
+            job.is_some_and(|job| job.lock().give_up(&*self.dir, &self.failure.journal));
+        if has_room_now {
+            self.pause_after_failure();
+        }
+        has_room_now
     }
 
     /// Which of the batch want to remove a key that is not there when it is their turn.
@@ -294,79 +366,145 @@ impl Log {
 
     /// Whether there is something to be done in the background.
     pub(super) fn is_untidy(&self) -> bool {
-        !self.is_working
-            && (self.stalled.is_some()
+        self.job.is_none()
+            && !self.is_damaged
+            && !self.is_paused()
+            && (self.switch.is_some()
                 || self.wants_compaction()
                 || self.sealed.values().any(|sealed| sealed.wants_hints))
     }
 
     fn wants_compaction(&self) -> bool {
-        self.dead_bytes() >= self.index.read().live_bytes().max(self.options.dead_bytes)
+        let live = self.index.read().live_bytes();
+        self.dead_bytes() >= self.options.max_dead_bytes(live)
+    }
+
+    fn is_paused(&self) -> bool {
+        let is_over = |pause: &Pause| pause.commits == 0 || pause.until <= Instant::now();
+        self.pause.as_ref().is_some_and(|pause| !is_over(pause))
+    }
+
+    /// Whether the disk has room for a file of `bytes` bytes and for the writes meanwhile, as far as
+    /// it tells.
+    fn has_room_for(&self, bytes: u64) -> bool {
+        let needed = bytes.saturating_add(self.options.reserved_bytes());
+        self.dir.free_bytes().map_or(true, |free| free >= needed)
+    }
+
+    /// Waits with the next background job, the longer the more of them have failed.
+    fn pause_after_failure(&mut self) {
+        self.failed_jobs += 1;
+        self.pause = Some(Pause::of(1 << self.failed_jobs.min(16), self.failed_jobs));
     }
 
     /// Has what was done in the background take effect, and says what is to be done there next.
-    pub(super) fn tidy(&mut self, done: Option<(Work, Result<()>)>) -> Option<Work> {
-        let is_synced = matches!(done, Some((Work::Sync, Ok(()))));
+    pub(super) fn tidy(&mut self, done: Option<Result<()>>) -> Option<Job> {
         let finished = match done {
-            Some((work, result)) => self.finish(work, result),
-            None => Ok(()),
+            Some(result) => self.finish(result),
+            None => Ok(false),
         };
-        if self.is_working || self.failure.check().is_err() {
+        if self.failure.check().is_err() {
             return None;
         }
-        match finished.and_then(|()| self.next_work(is_synced)) {
+        let is_synced = match finished {
+            Ok(is_synced) => is_synced,
+            Err(error) => {
+                self.pause_after_failure();
+                self.warn_once(&error);
+                return None;
+            }
+        };
+        if self.job.is_some() || self.is_damaged || self.is_paused() {
+            return None;
+        }
+        match self.next_work(is_synced) {
             Ok(work) => {
-                self.is_working = work.is_some();
-                work
+                self.job = work.map(|work| Arc::new(Mutex::new(work)));
+                self.job.clone()
             }
             Err(error) => {
-                if !mem::replace(&mut self.is_stalled, true) {
-                    warn!("compaction cannot go on, and tries again with the next writes: {error}");
-                }
+                self.pause_after_failure();
+                self.warn_once(&error);
                 None
             }
         }
     }
 
-    fn finish(&mut self, work: Work, result: Result<()>) -> Result<()> {
-        self.is_working = false;
-        match work {
-            Work::Sync => result,
-            Work::Hints(writer) => {
-                if let Err(error) = result.and_then(|()| writer.publish(&*self.dir)) {
-                    warn!("going on without hints: {error}");
-                    let name = segment::unfinished(&hints::name(writer.generation()));
-                    if let Err(error) = segment::remove(&*self.dir, &name) {
-                        warn!("{error}");
-                    }
-                }
-                Ok(())
-            }
-            Work::Compaction(compaction) => {
-                let finished = result.and_then(|()| self.finish_compaction(&compaction));
-                match &finished {
-                    Ok(()) => self.is_stalled = false,
-                    Err(error @ KvsError::Damaged { .. }) => {
-                        warn!("no more compaction until this is repaired: {error}");
-                        // It never comes to its end.
-                        self.is_working = true;
-                    }
-                    Err(_) => self.stalled = Some(compaction),
-                }
-                finished
-            }
+    fn warn_once(&mut self, reason: &dyn fmt::Display) {
+        if !mem::replace(&mut self.has_warned, true) {
+            self.failure.journal.warn(format_args!(
+                "compaction cannot go on, and tries again with the next writes: {reason}"
+            ));
         }
     }
 
+    /// Has a background job take effect, and says whether that was a sync.
+    fn finish(&mut self, result: Result<()>) -> Result<bool> {
+        let Some(job) = self.job.take() else {
+            return Ok(false);
+        };
+        let work = mem::replace(&mut *job.lock(), Work::GivenUp);
+        match work {
+            Work::Sync => return result.map(|()| true),
+            Work::Hints(writer) => {
+                if let Err(error) = result.and_then(|()| writer.publish(&*self.dir)) {
+                    self.failure
+                        .journal
+                        .warn(format_args!("going on without hints: {error}"));
+                    work::remove_hints(&*self.dir, &writer, &self.failure.journal);
+                }
+            }
+            Work::Compaction(compaction) => match result {
+                Ok(()) => self.publish_compaction(compaction)?,
+                Err(error) => {
+                    compaction.abandon(&*self.dir, &self.failure.journal);
+                    return self.fail_compaction(error);
+                }
+            },
+            Work::Switch(switch) => match result {
+                Ok(()) => self.finish_compaction(&switch),
+                Err(error) => {
+                    self.switch = Some(switch);
+                    return self.fail_compaction(error);
+                }
+            },
+            Work::GivenUp => {}
+        }
+        Ok(false)
+    }
+
+    fn fail_compaction(&mut self, error: KvsError) -> Result<bool> {
+        if let KvsError::Damaged { .. } = error {
+            self.failure.journal.warn(format_args!(
+                "no more compaction until this is repaired: {error}"
+            ));
+            self.is_damaged = true;
+            return Ok(false);
+        }
+        Err(error)
+    }
+
     fn next_work(&mut self, is_synced: bool) -> Result<Option<Work>> {
-        if let Some(compaction) = self.stalled.take() {
-            Ok(Some(Work::Compaction(compaction)))
-        } else if !self.wants_compaction() {
-            Ok(self.start_hints().map(Work::Hints))
-        } else if is_synced {
-            self.start_compaction().map(Work::Compaction).map(Some)
-        } else {
-            Ok(Some(Work::Sync))
+        self.pause = None;
+        if let Some(switch) = self.switch.take() {
+            return Ok(Some(Work::Switch(switch)));
+        }
+        if !self.wants_compaction() {
+            return Ok(self.start_hints().map(Work::Hints));
+        }
+        let live = self.index.read().live_bytes();
+        // The output, and the segment that writing goes on in.
+        if !self.has_room_for(live + 2 * segment::HEADER_LEN) {
+            self.pause = Some(Pause::for_room());
+            let dir = self.dir.path();
+            let reason =
+                format!("{live} bytes are alive, and {dir:?} has no room for a copy of them");
+            self.warn_once(&reason);
+            return Ok(None);
+        }
+        match is_synced {
+            true => self.start_compaction().map(Work::Compaction).map(Some),
+            false => Ok(Some(Work::Sync)),
         }
     }
 
@@ -376,22 +514,41 @@ impl Log {
         let upto = self.sequence;
         let origin = Origin::Compacted { upto };
         let output = Segment::create(&*self.dir, generation, origin, self.active.salt)?;
-        let output = Arc::new(output);
-        self.roll(generation + 1)?;
-        self.index.write().add_segment(Arc::clone(&output));
+        let rolled = self.roll(generation + 1);
         let inputs = self.sealed.values();
         let inputs = inputs.map(|sealed| (Arc::clone(&sealed.segment), sealed.len));
         let failure = self.failure.clone();
-        Ok(Compaction::new(inputs.collect(), output, failure))
+        let compaction = Compaction::new(inputs.collect(), Arc::new(output), failure);
+        match rolled {
+            Ok(()) => Ok(compaction),
+            Err(error) => {
+                compaction.abandon(&*self.dir, &self.failure.journal);
+                Err(error)
+            }
+        }
     }
 
-    fn finish_compaction(&mut self, compaction: &Compaction) -> Result<()> {
-        let (segment, len, digest) = compaction.output();
+    /// Puts the output of a compaction in the place of everything that was sealed before it, on the
+    /// disk. Readers follow in the background.
+    fn publish_compaction(&mut self, compaction: Compaction) -> Result<()> {
+        let (output, len, digest) = compaction.output();
         // What was left out is dead because of newer writes. A power cut that took those would
         // take the key with them.
-        self.unsynced.sync()?;
-        publish(&*self.dir, &segment, &self.failure)?;
+        let published = self.unsynced.sync();
+        if let Err(error) = published.and_then(|()| publish(&*self.dir, &output, &self.failure)) {
+            compaction.remove_unpublished(&*self.dir, &self.failure.journal);
+            return Err(error);
+        }
+        self.index.write().add_segment(Arc::clone(&output));
+        self.switch = Some(Switch::new(output, len, digest));
+        Ok(())
+    }
+
+    fn finish_compaction(&mut self, switch: &Switch) {
+        let (segment, len, digest) = switch.output();
         self.compacted = Some(Instant::now());
+        self.failed_jobs = 0;
+        self.has_warned = false;
         self.replace_inputs(Sealed {
             segment,
             len,
@@ -399,7 +556,6 @@ impl Log {
             is_proven: true,
             wants_hints: true,
         });
-        Ok(())
     }
 
     /// Puts the output of a compaction in the place of everything that was sealed before it.
@@ -415,41 +571,88 @@ impl Log {
             let removed = segment::remove(&*self.dir, &segment::name(generation))
                 .and_then(|()| segment::remove(&*self.dir, &hints::name(generation)));
             if let Err(error) = removed {
-                warn!("a replaced file stays until the store is opened again: {error}");
+                self.failure.journal.warn(format_args!(
+                    "a replaced file stays until the store is opened again: {error}"
+                ));
             }
         }
         if let Err(error) = segment::sync_names(&*self.dir) {
-            warn!("replaced files may come back until the store is opened again: {error}");
+            self.failure.journal.warn(format_args!(
+                "replaced files may come back until the store is opened again: {error}"
+            ));
         }
         let freed = before.saturating_sub(self.dead_bytes());
-        info!("compaction of {:?} freed {freed} bytes", self.dir.path());
+        let line = format_args!("compaction of {:?} freed {freed} bytes", self.dir.path());
+        self.failure.journal.note(Level::Info, line);
     }
 
     /// Begins the hints of a sealed segment that has none.
     fn start_hints(&mut self) -> Option<hints::Writer> {
-        let mut without = self.sealed.values_mut().filter(|sealed| sealed.wants_hints);
+        let mut without = self.sealed.values().filter(|sealed| sealed.wants_hints);
         let sealed = without.next()?;
+        let (generation, len) = (sealed.segment.generation, sealed.len);
+        // They are at most as long as what they are of.
+        if !self.has_room_for(len) {
+            self.pause = Some(Pause::for_room());
+            return None;
+        }
+        let sealed = self.sealed.get_mut(&generation)?;
         sealed.wants_hints = false;
         hints::Writer::new(&*self.dir, Arc::clone(&sealed.segment), sealed.len)
-            .inspect_err(|error| warn!("going on without hints: {error}"))
+            .inspect_err(|error| {
+                let line = format_args!("going on without hints: {error}");
+                self.failure.journal.warn(line);
+            })
             .ok()
     }
 
-    /// Syncs everything, and leaves a checkpoint for the next time that the log is opened, if reading
-    /// the part without one would take a while.
+    /// Gives up what is being done in the background, syncs everything, and leaves a checkpoint for the
+    /// next time that the log is opened, if reading the part without one would take a while.
     pub(super) fn close(&mut self) {
-        let wants_checkpoint = self.wants_checkpoint();
-        // The header of the next segment proves that what is covered is complete.
-        let is_sealed = wants_checkpoint
-            && (self.active_len == self.active.start
-                || self
-                    .roll(self.active.generation + 1)
-                    .inspect_err(|error| warn!("continuing without {}: {error}", checkpoint::NAME))
-                    .is_ok());
+        if let Some(job) = self.job.take() {
+            let mut work = job.lock();
+            work.give_up(&*self.dir, &self.failure.journal);
+            if let Work::Switch(switch) = mem::replace(&mut *work, Work::GivenUp) {
+                self.switch = Some(switch);
+            }
+        }
+        let result = self.seal_for_checkpoint();
         // A failure is in the log lines, and no caller is left to tell.
-        if self.unsynced.sync_with_watermark().is_err() || !is_sealed {
+        if self.unsynced.sync_with_watermark().is_err() {
             return;
         }
+        let result = result.and_then(|is_sealed| match is_sealed {
+            true => self.write_checkpoint(),
+            false => Ok(()),
+        });
+        if let Err(error) = result {
+            let line = format_args!("continuing without {}: {error}", checkpoint::NAME);
+            self.failure.journal.warn(line);
+        }
+    }
+
+    /// Seals the active segment if a checkpoint is to be written: the header of the next segment
+    /// proves that what the checkpoint covers is complete. Returns whether it is.
+    fn seal_for_checkpoint(&mut self) -> Result<bool> {
+        // Readers have not followed a compaction to its output, or it has found damage that opening
+        // the log should find, too. And nothing proves what a segment of format 1 was.
+        let is_unproven = |sealed: &Sealed| !sealed.is_proven;
+        if self.switch.is_some() || self.is_damaged || self.sealed.values().any(is_unproven) {
+            return Ok(false);
+        }
+        let sealed: u64 = self.sealed.values().map(|sealed| sealed.len).sum();
+        let uncovered = sealed + self.active_len - self.covered;
+        // A checkpoint is shorter than what is alive, and not worth the last room.
+        let is_worth_it = uncovered >= self.options.step_bytes() as u64
+            && self.has_room_for(self.index.read().live_bytes());
+        if is_worth_it && self.active_len > self.active.start {
+            self.roll(self.active.generation + 1)?;
+        }
+        Ok(is_worth_it)
+    }
+
+    /// Writes a checkpoint of everything but the active segment, which has no records.
+    fn write_checkpoint(&self) -> Result<()> {
         let segments = self.sealed.iter();
         let segments = segments.map(|(n, sealed)| (*n, (sealed.len, sealed.digest)));
         let covered = Covered {
@@ -457,23 +660,7 @@ impl Log {
             sequence: self.sequence,
             segments: segments.collect(),
         };
-        if let Err(error) = covered.write(&*self.dir, &self.index.read()) {
-            warn!("continuing without {}: {error}", checkpoint::NAME);
-        }
-    }
-
-    fn wants_checkpoint(&self) -> bool {
-        // A compaction that has not ended has moved records to where they do not count yet, or has
-        // found damage that opening the log should find, too. Other work is not waited for either.
-        if self.is_working || self.stalled.is_some() {
-            return false;
-        }
-        // It would not be believed.
-        if self.sealed.values().any(|sealed| !sealed.is_proven) {
-            return false;
-        }
-        let sealed: u64 = self.sealed.values().map(|sealed| sealed.len).sum();
-        sealed + self.active_len - self.covered >= self.options.step_bytes() as u64
+        covered.write(&*self.dir, &self.index.read())
     }
 
     pub(super) fn figures(&self) -> Figures {
@@ -494,6 +681,36 @@ impl Log {
     }
 }
 
+/// Whether a file may not have as many bytes as that.
+fn is_too_long(error: &KvsError) -> bool {
+    matches!(error, KvsError::Io { source, .. } if source.kind() == io::ErrorKind::FileTooLarge)
+}
+
+/// How long background jobs wait before they try again: so many commits or so much time, whichever
+/// ends first. Commits end it where there are many, since a full disk may have room at any moment,
+/// and time where there are few.
+#[derive(Debug)]
+struct Pause {
+    commits: u32,
+    until: Instant,
+}
+
+impl Pause {
+    fn of(commits: u32, seconds: u32) -> Pause {
+        const LONGEST: u32 = 60;
+        let time = Duration::from_secs(seconds.min(LONGEST).into());
+        Pause {
+            commits,
+            until: Instant::now() + time,
+        }
+    }
+
+    /// The pause before the free room is looked at again. That costs no more than a write.
+    fn for_room() -> Pause {
+        Pause::of(64, 1)
+    }
+}
+
 /// Makes the segment that is written to next, after the write `after` and the segment with the digest
 /// `before`.
 fn create(
@@ -505,10 +722,17 @@ fn create(
     failure: &Failure,
 ) -> Result<Arc<Segment>> {
     let segment = Segment::create(dir, generation, Origin::Written { after }, salt)?;
-    segment.complete(segment::HEADER_LEN, before)?;
-    // After a failed sync nobody can tell what is on the disk, and another one would not either.
-    segment.sync().inspect_err(|error| failure.set(error))?;
-    publish(dir, &segment, failure)?;
+    let begin = || {
+        segment.complete(segment::HEADER_LEN, before)?;
+        // After a failed sync nobody can tell what is on the disk, and another one would not either.
+        segment.sync().inspect_err(|error| failure.set(error))?;
+        publish(dir, &segment, failure)
+    };
+    if let Err(error) = begin() {
+        // On a full disk even an empty file may take room. What was published has another name.
+        let _ = segment::remove(dir, &segment::unfinished(&segment::name(generation)));
+        return Err(error);
+    }
     Ok(Arc::new(segment))
 }
 
@@ -525,18 +749,30 @@ pub(super) fn random_salt() -> Salt {
 
 /// Why nothing more may be written, once that is so: the log is in a state that only opening it
 /// again can make sure of.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Failure(Arc<OnceLock<String>>);
+#[derive(Debug, Clone)]
+pub(super) struct Failure {
+    reason: Arc<OnceLock<String>>,
+    /// For this, and whatever else there is to tell while the log is in use.
+    pub(super) journal: Journal,
+}
 
 impl Failure {
+    fn new(journal: Journal) -> Failure {
+        Failure {
+            reason: Arc::default(),
+            journal,
+        }
+    }
+
     /// Stops all writing. The first reason stays.
     pub(super) fn set(&self, reason: impl ToString) {
-        let reason = self.0.get_or_init(|| reason.to_string());
-        error!("no more writes until the store is opened again: {reason}");
+        let reason = self.reason.get_or_init(|| reason.to_string());
+        let line = format_args!("no more writes until the store is opened again: {reason}");
+        self.journal.note(Level::Error, line);
     }
 
     pub(super) fn check(&self) -> Result<()> {
-        match self.0.get() {
+        match self.reason.get() {
             Some(reason) => Err(KvsError::EngineStopped {
                 reason: reason.clone(),
             }),

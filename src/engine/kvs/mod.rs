@@ -13,7 +13,9 @@ mod checkpoint;
 mod compaction;
 mod hints;
 mod index;
+mod journal;
 mod log;
+mod pool;
 mod queue;
 mod record;
 mod recovery;
@@ -31,10 +33,12 @@ use std::time::Duration;
 
 pub use self::check::{Damage, Lost, Progress, Report, Torn, holds_log, repair, verify};
 use self::index::{Index, Place};
+use self::journal::Journal;
 use self::log::{Figures, Log};
-use self::queue::{Op, Queue, Request};
+use self::pool::{Pool, is_inside};
+use self::queue::{Batch, Op, Outcome, Queue, Request};
 use self::unsynced::Unsynced;
-use self::work::Work;
+use self::work::Job;
 use super::files::{Directory, check_sync};
 use super::{DataDir, EngineFuture, EngineKind, EngineStats, KvsEngine, SyncLevel};
 use crate::error::{KvsError, Result};
@@ -73,7 +77,7 @@ pub struct KvStore<P: ThreadPool> {
 pub struct KvStoreOptions {
     sync: SyncLevel,
     segment_bytes: u64,
-    dead_bytes: u64,
+    dead_bytes: Option<u64>,
     cache_bytes: u64,
 }
 
@@ -82,7 +86,7 @@ impl Default for KvStoreOptions {
         KvStoreOptions {
             sync: SyncLevel::default(),
             segment_bytes: 64 * 1024 * 1024,
-            dead_bytes: 64 * 1024 * 1024,
+            dead_bytes: None,
             cache_bytes: 64 * 1024 * 1024,
         }
     }
@@ -105,12 +109,28 @@ impl KvStoreOptions {
 
     /// The number of dead bytes, of older values and removed keys, below which compaction is not
     /// worth its syncs. It begins when that many are dead, and no fewer than are alive. The
-    /// default is 64 MiB.
+    /// default follows the size of the store: 8 times the bytes that are alive, but at least 8 MiB
+    /// and at most 64 MiB.
     #[must_use]
     pub fn dead_bytes(mut self, bytes: u64) -> KvStoreOptions {
         // With none dead there is nothing to be won.
-        self.dead_bytes = bytes.max(1);
+        self.dead_bytes = Some(bytes.max(1));
         self
+    }
+
+    /// The number of dead bytes at which compaction begins while `live` bytes are alive.
+    fn max_dead_bytes(&self, live: u64) -> u64 {
+        const MIB: u64 = 1024 * 1024;
+        let worth_it = match self.dead_bytes {
+            Some(bytes) => bytes,
+            None => live.saturating_mul(8).clamp(8 * MIB, 64 * MIB),
+        };
+        worth_it.max(live)
+    }
+
+    /// Bytes on the disk that background jobs leave for writes.
+    fn reserved_bytes(&self) -> u64 {
+        4 * self.step_bytes() as u64
     }
 
     /// The memory in bytes for values that were in use lately, of up to 16 KiB each. The system has
@@ -153,10 +173,13 @@ impl KvStoreOptions {
         let pool = P::new(concurrency)?;
         let dir: Arc<dyn Directory> = Arc::new(dir);
         check_sync(&*dir, self.sync)?;
-        let log = Log::open(Arc::clone(&dir), self.clone())?;
+        let journal = Journal::default();
+        let opened = Log::open(Arc::clone(&dir), self.clone(), journal.clone());
+        journal.write_out();
+        let log = opened?;
         let unsynced = Arc::clone(log.unsynced());
         let ticker = match self.sync {
-            SyncLevel::EverySec => Some(Ticker::start(Arc::clone(&unsynced))?),
+            SyncLevel::EverySec => Some(Ticker::start(Arc::clone(&unsynced), journal.clone())?),
             SyncLevel::Always | SyncLevel::Never => None,
         };
         let shared = Arc::new(Shared {
@@ -166,13 +189,14 @@ impl KvStoreOptions {
             unsynced,
             step_bytes: self.step_bytes(),
             log_is_back: Condvar::new(),
-            pool: Mutex::new(pool),
+            journal,
+            pool: Pool::new(pool),
         });
         let handle = Arc::new(Handle {
             shared,
             sync: self.sync,
-            _ticker: ticker,
-            _dir: dir,
+            ticker,
+            dir: Some(dir),
         });
         Ok(KvStore { handle })
     }
@@ -202,8 +226,9 @@ impl<P: ThreadPool> KvStore<P> {
     /// The future fails with [`KvsError::EngineStopped`] where an earlier sync has failed, and with
     /// what the disk reports.
     pub fn sync(&self) -> EngineFuture<()> {
-        let unsynced = Arc::clone(&self.handle.shared.unsynced);
-        EngineFuture::spawn(&self.handle.shared.pool(), move || unsynced.sync())
+        let shared = &self.handle.shared;
+        let unsynced = Arc::clone(&shared.unsynced);
+        shared.run_job(move || unsynced.sync())
     }
 
     fn write(&self, key: String, op: Op) -> EngineFuture<()> {
@@ -284,12 +309,13 @@ impl<P: ThreadPool> KvsEngine for KvStore<P> {
 struct Handle<P: ThreadPool> {
     shared: Arc<Shared<P>>,
     sync: SyncLevel,
-    _ticker: Option<Ticker>,
-    /// After the others, since it lets the next one in.
-    _dir: Arc<dyn Directory>,
+    ticker: Option<Ticker>,
+    /// `Some` until the drop.
+    dir: Option<Arc<dyn Directory>>,
 }
 
 impl<P: ThreadPool> Drop for Handle<P> {
+    /// Runs on any thread, also in a task that the store wakes up and in a logger that it calls.
     fn drop(&mut self) {
         let mut queue = self.shared.queue.lock();
         queue.is_closing = true;
@@ -302,12 +328,21 @@ impl<P: ThreadPool> Drop for Handle<P> {
         // What nobody has asked for yet. Where a panic keeps it from being done, it still answers.
         let waiting = queue.take_all();
         drop(queue);
-        for mut batch in waiting {
+        let commit = |mut batch: Batch<P>| {
             let find = |index: &Index, key| self.shared.find(index, key);
-            let outcome = log.commit(mem::take(&mut batch.requests), find);
+            let outcome = log.commit(mem::take(&mut batch.requests), &find);
+            (batch, outcome)
+        };
+        let committed: Vec<_> = waiting.into_iter().map(commit).collect();
+        log.close();
+        drop(log);
+        drop(self.ticker.take());
+        // From here on the directory can be opened again, also by the tasks that are woken up.
+        drop(self.dir.take());
+        for (batch, outcome) in committed {
             batch.promise.keep(outcome);
         }
-        log.close();
+        self.shared.journal.write_out();
     }
 }
 
@@ -322,38 +357,39 @@ struct Shared<P: ThreadPool> {
     unsynced: Arc<Unsynced>,
     /// Bytes of old segments that are looked at in one go, in the background.
     step_bytes: usize,
-    /// It need not be `Sync`.
-    pool: Mutex<P>,
+    journal: Journal,
+    pool: Pool<P>,
 }
 
 impl<P: ThreadPool> Shared<P> {
-    fn pool(&self) -> P {
-        self.pool.lock().clone()
+    /// Runs `job` on the pool, or at once if this thread is inside the pool already.
+    fn run_job<T: Send + 'static>(
+        &self,
+        job: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> EngineFuture<T> {
+        let journal = self.journal.clone();
+        if is_inside() {
+            let result = job();
+            journal.write_out();
+            return EngineFuture::done(result);
+        }
+        let (sender, future) = EngineFuture::pending();
+        self.pool.spawn(move || {
+            let result = job();
+            // Where nobody waits any more, nobody misses the result.
+            let _ = sender.send(EngineFuture::done(result));
+            journal.write_out();
+        });
+        future
     }
 
-    /// Goes on with something in the background.
-    fn work(self: Arc<Self>, mut work: Work) {
-        if self.queue.lock().is_closing {
-            return;
-        }
-        let result = match work.step(&self.index, &self.unsynced, self.step_bytes) {
-            Ok(true) => {
-                // A job of its own, so that reads that have come meanwhile get their turn.
-                self.pool().spawn(move || self.work(work));
-                return;
-            }
-            Ok(false) => Ok(()),
-            Err(error) => Err(error),
+    /// Takes the next step of a background job on the pool.
+    fn start_work(self: &Arc<Self>, job: Job) {
+        let step = BackgroundStep {
+            shared: Arc::clone(self),
+            job: Some(job),
         };
-        let log = {
-            let mut queue = self.queue.lock();
-            queue.done = Some((work, result));
-            queue.log.take()
-        };
-        // Otherwise whoever has it looks at the queue again.
-        if let Some(log) = log {
-            Round::new(self, log).run();
-        }
+        self.pool.spawn(move || step.run());
     }
 
     /// The value that `key` has now, but short of what might take much time or memory: that is
@@ -384,17 +420,15 @@ impl<P: ThreadPool> Shared<P> {
                 }
                 EngineFuture::done(value.map(Some))
             }
-            None => EngineFuture::spawn(&self.pool(), move || {
-                segment.value(location, &key).map(Some)
-            }),
+            None => self.run_job(move || segment.value(location, &key).map(Some)),
         };
         value.with_size(location.len as usize)
     }
 
     /// Sees to it that all that waits is done.
-    fn begin(self: Arc<Self>) {
+    fn begin(self: &Arc<Self>) {
         let mut queue = self.queue.lock();
-        if queue.is_empty() {
+        if queue.is_empty() || queue.is_scheduled && !is_inside() {
             return;
         }
         let Some(log) = queue.log.take() else {
@@ -403,86 +437,106 @@ impl<P: ThreadPool> Shared<P> {
         };
         let is_short = queue.is_short() && queue.done.is_none();
         drop(queue);
-        let can_commit_at_once = is_short && log.can_commit_at_once();
-        let round = Round::new(self, log);
-        match can_commit_at_once {
-            true => round.run_at_once(),
-            false => round.start(),
+        let mut round = Round::new(self, log);
+        if is_inside() || is_short && round.can_commit_at_once() {
+            round.commit();
+            round.leave_tidying();
         }
+    }
+
+    /// Writes what waits, and sees to what is done in the background. May wait for the disk.
+    fn run(self: &Arc<Self>) {
+        for _ in 0..IN_A_ROW {
+            let mut queue = self.queue.lock();
+            if queue.is_empty() {
+                break;
+            }
+            let Some(log) = queue.log.take() else {
+                return;
+            };
+            drop(queue);
+            Round::new(self, log).commit();
+        }
+        let mut queue = self.queue.lock();
+        let Some(log) = queue.log.take() else {
+            return;
+        };
+        if queue.is_closing {
+            queue.log = Some(log);
+            return;
+        }
+        let done = queue.done.take();
+        drop(queue);
+        Round::new(self, log).tidy(done);
     }
 }
 
 /// The writer's turn: the log, and whoever runs it.
 ///
-/// Dropping it hands the log on, also when the thread panics; otherwise closing the store would wait
-/// for it forever.
+/// Dropping it gives the log back, also when the thread panics; otherwise closing the store would
+/// wait for it forever. Only then it runs what is the user's code: the pool, the tasks that wait and
+/// the logger. Those may come back to the store, wait for it, and close it.
 #[derive(Debug)]
-struct Round<P: ThreadPool> {
-    shared: Arc<Shared<P>>,
+struct Round<'a, P: ThreadPool> {
+    shared: &'a Arc<Shared<P>>,
     /// `Some` until the drop.
     log: Option<Log>,
-    has_run: bool,
+    /// What was committed, and what became of it.
+    batch: Option<Batch<P>>,
+    outcome: Option<Outcome>,
     is_untidy: bool,
     /// Whether the thread has panicked before the log was touched. That is nothing to the log.
     was_panicking: bool,
     /// What is to be done in the background.
-    work: Option<Work>,
+    work: Option<Job>,
 }
 
-impl<P: ThreadPool> Round<P> {
-    fn new(shared: Arc<Shared<P>>, log: Log) -> Round<P> {
+impl<P: ThreadPool> Round<'_, P> {
+    fn new(shared: &Arc<Shared<P>>, log: Log) -> Round<'_, P> {
         Round {
             shared,
             log: Some(log),
-            has_run: false,
+            batch: None,
+            outcome: None,
             is_untidy: false,
-            was_panicking: false,
+            was_panicking: thread::panicking(),
             work: None,
         }
     }
 
-    /// Starts the round on the pool. Each round is a job of its own, so that where the pool has one
-    /// queue for all, reads that have come meanwhile get their turn.
-    fn start(self) {
-        self.shared.pool().spawn(move || self.run());
+    fn can_commit_at_once(&self) -> bool {
+        self.log.as_ref().is_some_and(Log::can_commit_at_once)
     }
 
-    /// Writes what waits, and sees to what is done in the background.
-    fn run(mut self) {
-        for _ in 0..IN_A_ROW {
-            self.commit();
-            if self.shared.queue.lock().is_empty() {
-                break;
-            }
+    /// Writes what waits.
+    fn commit(&mut self) {
+        let batch = self.shared.queue.lock().next_batch();
+        self.batch = batch;
+        if let (Some(log), Some(batch)) = (&mut self.log, &mut self.batch) {
+            let requests = mem::take(&mut batch.requests);
+            let find = |index: &Index, key| self.shared.find(index, key);
+            let outcome = log.commit(requests, &find);
+            self.outcome = Some(outcome);
+            self.shared.queue.lock().finish_batch();
+            *self.shared.figures.lock() = log.figures();
         }
-        let done = self.shared.queue.lock().done.take();
+    }
+
+    /// Leaves what is to be done in the background to the pool.
+    fn leave_tidying(&mut self) {
+        self.is_untidy = self.log.as_ref().is_some_and(Log::is_untidy);
+    }
+
+    /// Sees to what is done in the background.
+    fn tidy(mut self, done: Option<Result<()>>) {
         if let Some(log) = &mut self.log {
             self.work = log.tidy(done);
             *self.shared.figures.lock() = log.figures();
         }
     }
-
-    /// Writes what waits. The rest is left to the pool.
-    fn run_at_once(mut self) {
-        self.commit();
-        self.is_untidy = self.log.as_ref().is_some_and(Log::is_untidy);
-    }
-
-    fn commit(&mut self) {
-        self.has_run = true;
-        self.was_panicking = thread::panicking();
-        let batch = self.shared.queue.lock().next_batch();
-        if let (Some(log), Some(mut batch)) = (&mut self.log, batch) {
-            let requests = mem::take(&mut batch.requests);
-            let outcome = log.commit(requests, |index, key| self.shared.find(index, key));
-            self.shared.queue.lock().finish_batch();
-            batch.promise.keep(outcome);
-            *self.shared.figures.lock() = log.figures();
-        }
-    }
 }
 
-impl<P: ThreadPool> Drop for Round<P> {
+impl<P: ThreadPool> Drop for Round<'_, P> {
     fn drop(&mut self) {
         let Some(log) = self.log.take() else {
             return;
@@ -491,24 +545,98 @@ impl<P: ThreadPool> Drop for Round<P> {
             log.failure().set("the thread that wrote it panicked");
         }
         let mut queue = self.shared.queue.lock();
-        // Where the pool has dropped the job, it would drop the next one too.
-        let given_up = match self.has_run {
-            true => None,
-            false => Some(queue.take_all()),
-        };
-        let is_untidy = self.is_untidy || self.has_run && queue.done.is_some();
-        if !queue.is_empty() || is_untidy && !queue.is_closing {
-            drop(queue);
-            Round::new(Arc::clone(&self.shared), log).start();
-        } else {
-            queue.log = Some(log);
-            self.shared.log_is_back.notify_one();
-            drop(queue);
+        let has_more = !queue.is_empty() || self.is_untidy || queue.done.is_some();
+        let schedules = has_more && !queue.is_scheduled && !queue.is_closing;
+        queue.is_scheduled |= schedules;
+        queue.log = Some(log);
+        self.shared.log_is_back.notify_one();
+        drop(queue);
+        // The next round before the tasks: they may wait for it.
+        if schedules {
+            let job = ScheduledRun {
+                shared: Arc::clone(self.shared),
+                has_run: false,
+            };
+            self.shared.pool.spawn(move || job.run());
         }
-        drop(given_up);
         if let Some(work) = self.work.take() {
-            let shared = Arc::clone(&self.shared);
-            self.shared.pool().spawn(move || shared.work(work));
+            self.shared.start_work(work);
+        }
+        if let (Some(batch), Some(outcome)) = (&self.batch, self.outcome.take()) {
+            batch.promise.keep(outcome);
+        }
+        drop(self.batch.take());
+        self.shared.journal.write_out();
+    }
+}
+
+/// A run on its way to the pool.
+struct ScheduledRun<P: ThreadPool> {
+    shared: Arc<Shared<P>>,
+    has_run: bool,
+}
+
+impl<P: ThreadPool> ScheduledRun<P> {
+    fn run(mut self) {
+        self.has_run = true;
+        self.shared.queue.lock().is_scheduled = false;
+        self.shared.run();
+    }
+}
+
+impl<P: ThreadPool> Drop for ScheduledRun<P> {
+    /// If the pool has dropped the job, it would drop the next one too.
+    fn drop(&mut self) {
+        if self.has_run {
+            return;
+        }
+        let given_up = {
+            let mut queue = self.shared.queue.lock();
+            queue.is_scheduled = false;
+            queue.take_all()
+        };
+        drop(given_up);
+    }
+}
+
+/// The next step of a background job, on its way to the pool.
+struct BackgroundStep<P: ThreadPool> {
+    shared: Arc<Shared<P>>,
+    /// `Some` until it runs.
+    job: Option<Job>,
+}
+
+impl<P: ThreadPool> BackgroundStep<P> {
+    fn run(mut self) {
+        let Some(job) = self.job.take() else {
+            return;
+        };
+        let shared = &self.shared;
+        if shared.queue.lock().is_closing {
+            return;
+        }
+        let stepped = job
+            .lock()
+            .step(&shared.index, &shared.unsynced, shared.step_bytes);
+        shared.journal.write_out();
+        if let Ok(true) = stepped {
+            // A job of its own, so that reads that have come meanwhile get their turn.
+            shared.start_work(job);
+            return;
+        }
+        shared.queue.lock().done = Some(stepped.map(drop));
+        // If another thread has the log, that looks at the queue again.
+        shared.run();
+    }
+}
+
+impl<P: ThreadPool> Drop for BackgroundStep<P> {
+    /// If the pool has dropped the job, the next round tries again.
+    fn drop(&mut self) {
+        if self.job.take().is_some() {
+            let reason = "the pool has dropped the job".to_owned();
+            let error = KvsError::EngineStopped { reason };
+            self.shared.queue.lock().done = Some(Err(error));
         }
     }
 }
@@ -521,11 +649,12 @@ struct Ticker {
 }
 
 impl Ticker {
-    fn start(unsynced: Arc<Unsynced>) -> Result<Ticker> {
+    fn start(unsynced: Arc<Unsynced>, journal: Journal) -> Result<Ticker> {
         let (stop, stopped) = mpsc::channel();
         let tick = move || {
             while stopped.recv_timeout(Duration::from_secs(1)) == Err(RecvTimeoutError::Timeout) {
                 unsynced.tick();
+                journal.write_out();
             }
         };
         let thread = thread::Builder::new()
@@ -542,7 +671,9 @@ impl Ticker {
 impl Drop for Ticker {
     fn drop(&mut self) {
         drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
+        let is_other = |thread: &JoinHandle<()>| thread.thread().id() != thread::current().id();
+        // It may be that thread's logger that has closed the store.
+        if let Some(thread) = self.thread.take().filter(is_other) {
             // It panicked only if the panic hook has said so.
             let _ = thread.join();
         }

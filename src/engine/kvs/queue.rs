@@ -3,6 +3,8 @@
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::mem;
+use std::ops::Range;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 
 use ahash::RandomState;
@@ -11,7 +13,6 @@ use futures::{Async, Poll};
 
 use super::Shared;
 use super::log::Log;
-use super::work::Work;
 use crate::engine::{EngineFuture, Together};
 use crate::error::{KvsError, Result};
 use crate::thread_pool::ThreadPool;
@@ -65,8 +66,10 @@ pub(super) struct Queue<P: ThreadPool> {
     hasher: RandomState,
     /// `None` while a round has it.
     pub(super) log: Option<Log>,
-    /// What was done in the background, for the writer to have it take effect.
-    pub(super) done: Option<(Work, Result<()>)>,
+    /// Whether a job that looks at the queue is on its way to the pool.
+    pub(super) is_scheduled: bool,
+    /// How the background job ended, for the writer to have it take effect.
+    pub(super) done: Option<Result<()>>,
     pub(super) is_closing: bool,
 }
 
@@ -77,6 +80,7 @@ impl<P: ThreadPool> Queue<P> {
             running: KeyFilter::default(),
             hasher: RandomState::new(),
             log: Some(log),
+            is_scheduled: false,
             done: None,
             is_closing: false,
         }
@@ -154,9 +158,9 @@ impl<P: ThreadPool> Drop for Batch<P> {
     fn drop(&mut self) {
         if !self.promise.is_kept() {
             let reason = "the thread that should have done it is gone".to_owned();
-            let error = Some(KvsError::EngineStopped { reason });
+            let error = KvsError::EngineStopped { reason };
             self.promise.keep(Outcome {
-                error,
+                errors: vec![(0..usize::MAX, error)],
                 ..Outcome::default()
             });
         }
@@ -166,12 +170,29 @@ impl<P: ThreadPool> Drop for Batch<P> {
 /// What became of a batch.
 #[derive(Debug, Default)]
 pub(super) struct Outcome {
-    /// What befell all its writes.
-    pub(super) error: Option<KvsError>,
+    /// What befell its writes, with the places of those that it befell.
+    pub(super) errors: Vec<(Range<usize>, KvsError)>,
     /// The places of those that wanted to remove a key that was not there, in ascending order.
     pub(super) missing: Vec<usize>,
     /// What was found, with the places of those that looked for it, in ascending order.
     pub(super) found: Vec<(usize, EngineFuture<Option<String>>)>,
+}
+
+impl Outcome {
+    fn error(&self, n: usize) -> Option<&KvsError> {
+        let mut errors = self.errors.iter();
+        errors.find_map(|(range, error)| range.contains(&n).then_some(error))
+    }
+
+    /// Adds the outcome of what was behind the first `len` requests of the batch.
+    pub(super) fn extend(&mut self, len: usize, rest: Outcome) {
+        let errors = rest.errors.into_iter();
+        self.errors
+            .extend(errors.map(|(range, error)| (range.start + len..range.end + len, error)));
+        self.missing.extend(rest.missing.iter().map(|n| n + len));
+        let found = rest.found.into_iter();
+        self.found.extend(found.map(|(n, found)| (n + len, found)));
+    }
 }
 
 /// The outcome of a batch, some time. All its futures share it: one allocation for all that is done
@@ -203,12 +224,14 @@ impl<P: ThreadPool> Promise<P> {
         matches!(*self.state.lock(), State::Kept(_))
     }
 
-    /// Hands out the outcome, and wakes up whoever waits for it.
+    /// Hands out the outcome, and wakes up the tasks that wait for it. That is the user's code, so the
+    /// caller holds no lock and does not have the writer's turn.
     pub(super) fn keep(&self, outcome: Outcome) {
         let waiting = mem::replace(&mut *self.state.lock(), State::Kept(outcome));
         if let State::Waiting { tasks, .. } = waiting {
             for task in tasks.into_values() {
-                task.notify();
+                // The panic hook has reported it by now, and the others are not to wait for ever.
+                let _ = panic::catch_unwind(AssertUnwindSafe(move || task.notify()));
             }
         }
     }
@@ -223,13 +246,17 @@ impl<P: ThreadPool> Promise<P> {
 
     /// What `take` makes of the outcome for the `n`th request, when that is there.
     fn poll<T>(&self, n: usize, take: impl FnOnce(&mut Outcome) -> Result<T>) -> Poll<T, KvsError> {
-        match &mut *self.state.lock() {
-            State::Kept(outcome) => take(outcome).map(Async::Ready),
-            State::Waiting { tasks, .. } => {
-                tasks.insert(n, task::current());
-                Ok(Async::NotReady)
-            }
+        if let State::Kept(outcome) = &mut *self.state.lock() {
+            return take(outcome).map(Async::Ready);
         }
+        // To clone a task and to drop one may run its owner's code, so neither is done under the lock.
+        let task = task::current();
+        let replaced = match &mut *self.state.lock() {
+            State::Kept(outcome) => return take(outcome).map(Async::Ready),
+            State::Waiting { tasks, .. } => tasks.insert(n, task),
+        };
+        drop(replaced);
+        Ok(Async::NotReady)
     }
 }
 
@@ -239,7 +266,7 @@ impl<P: ThreadPool> Together<()> for Promise<P> {
     }
 
     fn poll(&self, n: usize) -> Poll<EngineFuture<()>, KvsError> {
-        self.poll(n, |outcome| match &outcome.error {
+        self.poll(n, |outcome| match outcome.error(n) {
             Some(error) => Err(error.clone()),
             None if outcome.missing.binary_search(&n).is_ok() => Err(KvsError::KeyNotFound),
             None => Ok(EngineFuture::done(Ok(()))),
@@ -255,11 +282,13 @@ impl<P: ThreadPool> Together<Option<String>> for Promise<P> {
     fn poll(&self, n: usize) -> Poll<EngineFuture<Option<String>>, KvsError> {
         self.poll(n, |outcome| {
             let at = outcome.found.binary_search_by_key(&n, |(n, _)| *n);
-            let found = at.ok().map(|at| &mut outcome.found[at].1);
-            match (found, &outcome.error) {
-                (Some(found), _) => Ok(mem::replace(found, EngineFuture::done(Ok(None)))),
-                (None, Some(error)) => Err(error.clone()),
-                (None, None) => Ok(EngineFuture::done(Ok(None))),
+            match (at, outcome.error(n)) {
+                (Ok(at), _) => {
+                    let found = &mut outcome.found[at].1;
+                    Ok(mem::replace(found, EngineFuture::done(Ok(None))))
+                }
+                (Err(_), Some(error)) => Err(error.clone()),
+                (Err(_), None) => Ok(EngineFuture::done(Ok(None))),
             }
         })
     }

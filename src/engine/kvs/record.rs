@@ -90,6 +90,14 @@ impl Digest {
         hasher.update(&record[..4]);
         self.0 = hasher.finalize();
     }
+
+    /// Adds the records in `bytes`, one behind the other.
+    pub(super) fn add_all(&mut self, mut bytes: &[u8]) {
+        while let Some(Ok(header)) = bytes.first_chunk().map(Header::decode_fields) {
+            self.add(bytes);
+            bytes = &bytes[header.record_len()..];
+        }
+    }
 }
 
 pub(super) const CUT_OFF: &str = "the record is cut off";

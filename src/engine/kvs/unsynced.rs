@@ -13,15 +13,13 @@
 use std::io::{self, Cursor};
 use std::sync::Arc;
 
-use bytes::{Buf, BufMut};
-use log::warn;
-
 use super::log::Failure;
 use super::record::{Digest, Salt};
 use super::segment::{self, Generation, HEADER_LEN, MAX_GENERATION, Segment};
 use crate::engine::files::{Directory, File};
 use crate::error::Result;
 use crate::sync::Mutex;
+use bytes::{Buf, BufMut};
 
 pub(super) const NAME: &str = "kvs-synced";
 const MAGIC: &[u8; 8] = b"kvs-syn\n";
@@ -175,7 +173,10 @@ impl Unsynced {
         digest: Digest,
         failure: Failure,
     ) -> Result<Unsynced> {
-        let file = open_own(dir).inspect_err(|error| warn!("continuing without {NAME}: {error}"));
+        let file = open_own(dir).inspect_err(|error| {
+            let line = format_args!("continuing without {NAME}: {error}");
+            failure.journal.warn(line);
+        });
         let unsynced = Unsynced {
             written: Mutex::default(),
             file: Mutex::new(file.ok()),
@@ -248,7 +249,9 @@ impl Unsynced {
         if let Some(file) = &*self.file.lock()
             && let Err(error) = file.sync()
         {
-            warn!("cannot sync {NAME}: {error}");
+            self.failure
+                .journal
+                .warn(format_args!("cannot sync {NAME}: {error}"));
         }
         Ok(())
     }
@@ -278,7 +281,9 @@ impl Unsynced {
             .as_ref()
             .and_then(|file| file.write_all_at(&bytes, 0).err())
         {
-            warn!("going on without {NAME}: {error}");
+            self.failure
+                .journal
+                .warn(format_args!("going on without {NAME}: {error}"));
             *file = None;
         }
     }

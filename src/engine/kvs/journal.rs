@@ -1,0 +1,36 @@
+//! Log lines that wait until no lock is held.
+//!
+//! A logger is the user's code. It may take its time, call the store, or drop its last handle.
+
+use std::fmt::Display;
+use std::mem;
+use std::panic;
+use std::sync::Arc;
+
+use log::Level;
+
+use crate::sync::Mutex;
+
+/// The lines that are still to be written. Clones share them.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Journal(Arc<Mutex<Vec<(Level, String)>>>);
+
+impl Journal {
+    pub(super) fn note(&self, level: Level, line: impl Display) {
+        let line = line.to_string();
+        self.0.lock().push((level, line));
+    }
+
+    pub(super) fn warn(&self, line: impl Display) {
+        self.note(Level::Warn, line);
+    }
+
+    /// Writes the lines. The caller holds no lock and does not have the writer's turn.
+    pub(super) fn write_out(&self) {
+        let lines = mem::take(&mut *self.0.lock());
+        for (level, line) in lines {
+            // The panic hook has reported it by now, and this may be the drop of something.
+            let _ = panic::catch_unwind(|| log::log!(level, "{line}"));
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! The thread pool of a store. It is the user's code, so none of its methods is called under a lock.
+
+use std::cell::Cell;
+use std::panic::{self, AssertUnwindSafe};
+
+use crate::sync::{Condvar, Mutex, thread_local};
+use crate::thread_pool::ThreadPool;
+
+thread_local! {
+    static IS_INSIDE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether the current thread is inside a pool: in one of its jobs, or in its own code. What a store
+/// is asked for there is done there, since the pool may have no other thread for it.
+pub(super) fn is_inside() -> bool {
+    IS_INSIDE.with(Cell::get)
+}
+
+/// The current thread is inside a pool for as long as there is one of these.
+struct Inside {
+    was_inside: bool,
+}
+
+impl Inside {
+    fn enter() -> Inside {
+        let was_inside = IS_INSIDE.with(|is_inside| is_inside.replace(true));
+        Inside { was_inside }
+    }
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        IS_INSIDE.with(|is_inside| is_inside.set(self.was_inside));
+    }
+}
+
+/// Handles to one pool, which need not be `Sync`: each is used by one thread at a time.
+#[derive(Debug)]
+pub(super) struct Pool<P> {
+    handles: Mutex<Vec<P>>,
+    is_back: Condvar,
+}
+
+impl<P: ThreadPool> Pool<P> {
+    pub(super) fn new(handle: P) -> Pool<P> {
+        Pool {
+            // One to be cloned, and one for what the clone may ask the store for.
+            handles: Mutex::new(vec![handle.clone(), handle]),
+            is_back: Condvar::new(),
+        }
+    }
+
+    /// Runs `job` on the pool, or drops it if the pool does not take it.
+    pub(super) fn spawn(&self, job: impl FnOnce() + Send + 'static) {
+        let job = move || {
+            let _inside = Inside::enter();
+            job();
+        };
+        let _inside = Inside::enter();
+        let spawned = panic::catch_unwind(AssertUnwindSafe(|| self.borrow().get().spawn(job)));
+        // The panic hook has reported it by now, and the job has told those who wait for it.
+        drop(spawned);
+    }
+
+    fn borrow(&self) -> Borrowed<'_, P> {
+        let mut handles = self.handles.lock();
+        let handle = loop {
+            match handles.pop() {
+                Some(handle) => break handle,
+                None => self.is_back.wait(&mut handles),
+            }
+        };
+        let is_last = handles.is_empty();
+        drop(handles);
+        let borrowed = Borrowed {
+            pool: self,
+            handle: Some(handle),
+        };
+        if is_last {
+            // A job that runs at once, on this thread, may need one as well.
+            self.put_back(borrowed.get().clone());
+        }
+        borrowed
+    }
+
+    fn put_back(&self, handle: P) {
+        self.handles.lock().push(handle);
+        self.is_back.notify_one();
+    }
+}
+
+struct Borrowed<'a, P: ThreadPool> {
+    pool: &'a Pool<P>,
+    /// `Some` until the drop.
+    handle: Option<P>,
+}
+
+impl<P: ThreadPool> Borrowed<'_, P> {
+    fn get(&self) -> &P {
+        self.handle.as_ref().expect("it is there until the drop")
+    }
+}
+
+impl<P: ThreadPool> Drop for Borrowed<'_, P> {
+    fn drop(&mut self) {
+        if let Some(handle) = self.handle.take() {
+            self.pool.put_back(handle);
+        }
+    }
+}

@@ -1,0 +1,422 @@
+//! What the user can hook runs without a lock and without the writer's turn: the tasks that a store
+//! wakes up, the pool that it runs on and the logger may call it, wait for it, and close it.
+
+mod common;
+
+use std::cell::Cell;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use common::disk::{Disk, Faults};
+use futures::executor::{self, Notify};
+use futures::{Async, Future};
+use kvs::engine::{EngineFuture, KvStoreOptions, SyncLevel};
+use kvs::thread_pool::{NaiveThreadPool, RayonThreadPool, SharedQueueThreadPool, ThreadPool};
+use kvs::{KvStore, KvsEngine, KvsError, Result};
+use log::{LevelFilter, Log, Metadata, Record};
+
+/// Runs `test` on a thread of its own, and fails if that takes too long: there, something waits for
+/// itself.
+fn in_time(what: &str, test: impl FnOnce() + Send + 'static) {
+    let (done, is_done) = mpsc::channel();
+    let thread = thread::spawn(move || {
+        test();
+        let _ = done.send(());
+    });
+    match is_done.recv_timeout(Duration::from_secs(30)) {
+        Err(mpsc::RecvTimeoutError::Timeout) => panic!("{what}: it waits for ever"),
+        _ => thread.join().unwrap(),
+    }
+}
+
+/// Runs a hook when the task is woken up, the first time.
+struct Hook<F>(Mutex<Option<F>>);
+
+impl<F: FnOnce() + Send> Notify for Hook<F> {
+    fn notify(&self, _: usize) {
+        let hook = self.0.lock().unwrap().take();
+        if let Some(hook) = hook {
+            hook();
+        }
+    }
+}
+
+/// Polls `future` once, which has to wait, and has `hook` run when it is woken up. The receiver tells
+/// when the hook has returned.
+fn when_woken<T>(
+    future: EngineFuture<T>,
+    hook: impl FnOnce() + Send + 'static,
+) -> mpsc::Receiver<()> {
+    let (done, is_done) = mpsc::channel();
+    let hook = move || {
+        hook();
+        let _ = done.send(());
+    };
+    let hook = Arc::new(Hook(Mutex::new(Some(hook))));
+    let mut task = executor::spawn(future);
+    let polled = task.poll_future_notify(&hook, 0);
+    assert!(matches!(polled, Ok(Async::NotReady)), "it does not wait");
+    is_done
+}
+
+fn set<P: ThreadPool>(store: &KvStore<P>, key: &str, value: &str) -> EngineFuture<()> {
+    store.set(key.to_owned(), value.to_owned())
+}
+
+fn get<P: ThreadPool>(store: &KvStore<P>, key: &str) -> Option<String> {
+    store.get(key.to_owned()).wait().unwrap()
+}
+
+/// With this level each write is a job of the pool, and so is each read that is not in memory.
+fn options() -> KvStoreOptions {
+    KvStoreOptions::default()
+        .sync(SyncLevel::Always)
+        .cache_bytes(0)
+}
+
+fn open<P: ThreadPool>(dir: &Path) -> KvStore<P> {
+    options().open(dir, 1).unwrap()
+}
+
+#[test]
+fn a_task_may_drop_the_last_handle_when_it_is_woken() {
+    fn check<P: ThreadPool>() {
+        let dir = tempfile::tempdir().unwrap();
+        let store: KvStore<P> = open(dir.path());
+        let write = set(&store, "key", "value");
+        let path = dir.path().to_owned();
+        let is_done = when_woken(write, move || {
+            drop(store);
+            let store: KvStore<P> = open(&path);
+            assert_eq!(get(&store, "key").as_deref(), Some("value"));
+        });
+        is_done.recv().unwrap();
+    }
+    in_time("one thread", check::<SharedQueueThreadPool>);
+    in_time("rayon", check::<RayonThreadPool>);
+    in_time("a thread for each job", check::<NaiveThreadPool>);
+}
+
+#[test]
+fn a_task_may_wait_for_the_store_when_it_is_woken() {
+    fn check<P: ThreadPool>() {
+        let dir = tempfile::tempdir().unwrap();
+        let store: KvStore<P> = open(dir.path());
+        let write = set(&store, "key", "value");
+        let again = store.clone();
+        let is_done = when_woken(write, move || {
+            set(&again, "inner", "1").wait().unwrap();
+            assert_eq!(get(&again, "inner").as_deref(), Some("1"));
+            again.sync().wait().unwrap();
+            again.remove("inner".to_owned()).wait().unwrap();
+        });
+        // Others have their turn meanwhile, too.
+        set(&store, "outer", "1").wait().unwrap();
+        is_done.recv().unwrap();
+        assert_eq!(get(&store, "inner"), None);
+    }
+    in_time("one thread", check::<SharedQueueThreadPool>);
+    in_time("rayon", check::<RayonThreadPool>);
+    in_time("a thread for each job", check::<NaiveThreadPool>);
+}
+
+#[test]
+fn a_task_may_drop_other_futures_when_it_is_woken_and_one_that_panics_leaves_the_others_awake() {
+    in_time("futures in tasks", || {
+        let dir = tempfile::tempdir().unwrap();
+        let store: KvStore<SharedQueueThreadPool> = open(dir.path());
+        let [first, second, third] = ["1", "2", "3"].map(|key| set(&store, key, "value"));
+        let fourth = set(&store, "4", "value");
+        let is_first_woken = when_woken(first, || drop(fourth));
+        let is_second_woken = when_woken(second, || panic!("on purpose"));
+        is_first_woken.recv().unwrap();
+        third.wait().unwrap();
+        // Its sender is gone without a word.
+        is_second_woken.recv().unwrap_err();
+        for key in ["1", "2", "3", "4"] {
+            assert_eq!(get(&store, key).as_deref(), Some("value"));
+        }
+    });
+}
+
+#[test]
+fn a_task_that_another_takes_the_place_of_may_call_the_store_when_it_is_dropped() {
+    struct Writes(Option<KvStore<SharedQueueThreadPool>>);
+    impl Notify for Writes {
+        fn notify(&self, _: usize) {}
+    }
+    impl Drop for Writes {
+        fn drop(&mut self) {
+            let store = self.0.take().unwrap();
+            // Beside the write that its task was waiting for.
+            drop(set(&store, "inner", "1"));
+        }
+    }
+    in_time("the drop of a task", || {
+        let dir = tempfile::tempdir().unwrap();
+        let store: KvStore<SharedQueueThreadPool> = open(dir.path());
+        // As long as the only thread of the pool waits for us, the next write does as well.
+        let (go_on, may_go_on) = mpsc::channel::<()>();
+        let (busy, is_busy) = mpsc::channel();
+        let first = when_woken(set(&store, "first", ""), move || {
+            busy.send(()).unwrap();
+            let _ = may_go_on.recv();
+        });
+        is_busy.recv().unwrap();
+        let mut write = executor::spawn(set(&store, "key", "value"));
+        let writes = Arc::new(Writes(Some(store.clone())));
+        assert!(write.poll_future_notify(&writes, 0).unwrap().is_not_ready());
+        drop(writes);
+        let (woken, is_woken) = mpsc::channel();
+        let wakes = move || woken.send(()).unwrap();
+        let wakes = Arc::new(Hook(Mutex::new(Some(wakes))));
+        assert!(write.poll_future_notify(&wakes, 0).unwrap().is_not_ready());
+        drop(go_on);
+        is_woken.recv().unwrap();
+        assert!(write.poll_future_notify(&wakes, 0).unwrap().is_ready());
+        first.recv().unwrap();
+        assert_eq!(get(&store, "inner").as_deref(), Some("1"));
+    });
+}
+
+/// Runs every job at once, on the thread that spawns it.
+#[derive(Debug, Clone)]
+struct AtOnce;
+
+impl ThreadPool for AtOnce {
+    fn new(_: u32) -> Result<AtOnce> {
+        Ok(AtOnce)
+    }
+
+    fn spawn<F: FnOnce() + Send + 'static>(&self, job: F) {
+        job();
+    }
+}
+
+/// Takes no job.
+#[derive(Debug, Clone)]
+struct Dropping;
+
+impl ThreadPool for Dropping {
+    fn new(_: u32) -> Result<Dropping> {
+        Ok(Dropping)
+    }
+
+    fn spawn<F: FnOnce() + Send + 'static>(&self, job: F) {
+        drop(job);
+    }
+}
+
+/// Panics with every job.
+#[derive(Debug, Clone)]
+struct Panicking;
+
+impl ThreadPool for Panicking {
+    fn new(_: u32) -> Result<Panicking> {
+        Ok(Panicking)
+    }
+
+    fn spawn<F: FnOnce() + Send + 'static>(&self, _: F) {
+        panic!("on purpose");
+    }
+}
+
+fn write_a_lot<P: ThreadPool>(level: SyncLevel) -> usize {
+    let dir = tempfile::tempdir().unwrap();
+    let small = options().sync(level).segment_bytes(200).dead_bytes(300);
+    let store: KvStore<P> = small.open(dir.path(), 1).unwrap();
+    let mut last = None;
+    let mut done = 0;
+    for n in 0..200 {
+        match set(&store, "key", &n.to_string()).wait() {
+            Ok(()) => {
+                last = Some(n.to_string());
+                done += 1;
+            }
+            Err(KvsError::EngineStopped { .. }) => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+    drop(store);
+    let store: KvStore<SharedQueueThreadPool> = open(dir.path());
+    assert_eq!(get(&store, "key"), last);
+    done
+}
+
+#[test]
+fn a_pool_may_run_its_jobs_at_once() {
+    for level in [SyncLevel::Always, SyncLevel::EverySec] {
+        in_time("jobs at once", move || {
+            assert_eq!(write_a_lot::<AtOnce>(level), 200);
+        });
+    }
+}
+
+#[test]
+fn a_pool_that_drops_its_jobs_or_panics_leaves_nobody_waiting() {
+    for level in [SyncLevel::Always, SyncLevel::EverySec] {
+        in_time("dropped jobs", move || {
+            let done = write_a_lot::<Dropping>(level);
+            assert!(done < 200, "it did the jobs");
+        });
+        in_time("panics", move || {
+            let done = write_a_lot::<Panicking>(level);
+            assert!(done < 200, "it did the jobs");
+        });
+    }
+}
+
+#[test]
+fn a_pool_that_panics_is_an_error_of_the_future_in_every_engine() {
+    in_time("a panic", || {
+        let job = || -> Result<()> { unreachable!("it takes no job") };
+        let result = EngineFuture::spawn(&Panicking, job).wait();
+        assert!(matches!(result, Err(KvsError::EngineStopped { .. })));
+    });
+}
+
+/// Calls a store that runs on it wherever it can.
+#[derive(Debug)]
+struct Calling(SharedQueueThreadPool);
+
+static CALLED: Mutex<Option<KvStore<Calling>>> = Mutex::new(None);
+static CALLS: AtomicUsize = AtomicUsize::new(0);
+
+thread_local! {
+    static IS_CALLING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Calls the store, but not out of such a call.
+fn call() {
+    let store = CALLED.lock().unwrap().clone();
+    let Some(store) = store else {
+        return;
+    };
+    if !IS_CALLING.replace(true) {
+        let _ = get(&store, "key");
+        set(&store, "called", "value").wait().unwrap();
+        CALLS.fetch_add(1, Ordering::SeqCst);
+        IS_CALLING.set(false);
+    }
+}
+
+impl Clone for Calling {
+    fn clone(&self) -> Calling {
+        call();
+        Calling(self.0.clone())
+    }
+}
+
+impl ThreadPool for Calling {
+    fn new(threads: u32) -> Result<Calling> {
+        SharedQueueThreadPool::new(threads).map(Calling)
+    }
+
+    fn spawn<F: FnOnce() + Send + 'static>(&self, job: F) {
+        call();
+        self.0.spawn(job);
+    }
+}
+
+#[test]
+fn a_pool_may_call_the_store_that_runs_on_it() {
+    in_time("calls of the pool", || {
+        let dir = tempfile::tempdir().unwrap();
+        let store: KvStore<Calling> = open(dir.path());
+        *CALLED.lock().unwrap() = Some(store.clone());
+        for n in 0..20 {
+            set(&store, "key", &n.to_string()).wait().unwrap();
+        }
+        *CALLED.lock().unwrap() = None;
+        assert!(CALLS.load(Ordering::SeqCst) > 0);
+        assert_eq!(get(&store, "called").as_deref(), Some("value"));
+    });
+}
+
+type OnLine = Arc<dyn Fn(&str) + Send + Sync>;
+
+static ON_LINE: Mutex<Option<OnLine>> = Mutex::new(None);
+
+struct CallingLogger;
+
+impl Log for CallingLogger {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        let on_line = ON_LINE.lock().unwrap().clone();
+        if let Some(on_line) = on_line
+            && !IS_CALLING.replace(true)
+        {
+            on_line(&record.args().to_string());
+            IS_CALLING.set(false);
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+/// The process has one logger, so these tests take turns.
+fn with_logger() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _ = log::set_boxed_logger(Box::new(CallingLogger));
+    log::set_max_level(LevelFilter::Info);
+    alone
+}
+
+#[test]
+fn a_logger_may_call_the_store_that_it_hears_of() {
+    let _alone = with_logger();
+    in_time("calls of the logger", || {
+        let dir = tempfile::tempdir().unwrap();
+        let options = options().segment_bytes(200).dead_bytes(300);
+        let store: KvStore<SharedQueueThreadPool> = options.open(dir.path(), 1).unwrap();
+        let (heard, lines) = mpsc::channel();
+        let called = store.clone();
+        *ON_LINE.lock().unwrap() = Some(Arc::new(move |line: &str| {
+            if line.contains("freed") {
+                set(&called, "logged", line).wait().unwrap();
+                assert_eq!(get(&called, "logged").as_deref(), Some(line));
+                let _ = heard.send(());
+            }
+        }));
+        while lines.try_recv().is_err() {
+            set(&store, "key", "value").wait().unwrap();
+        }
+        *ON_LINE.lock().unwrap() = None;
+    });
+}
+
+/// The line comes from the writer, or from the thread that syncs every second.
+#[test]
+fn a_logger_may_drop_the_last_handle_of_the_store_that_it_hears_of() {
+    for level in [SyncLevel::Always, SyncLevel::EverySec] {
+        let _alone = with_logger();
+        in_time("a logger that closes the store", move || {
+            let disk = Disk::default();
+            let options = options().sync(level);
+            let store: KvStore<SharedQueueThreadPool> = options.open_in(disk.clone(), 1).unwrap();
+            disk.set_faults(Faults {
+                sync_file: true,
+                ..Faults::default()
+            });
+            let write = set(&store, "key", "value");
+            let store = Mutex::new(Some(store));
+            let (heard, lines) = mpsc::channel();
+            *ON_LINE.lock().unwrap() = Some(Arc::new(move |line: &str| {
+                if line.contains("no more writes") {
+                    drop(store.lock().unwrap().take());
+                    let _ = heard.send(());
+                }
+            }));
+            let _ = write.wait();
+            lines.recv().unwrap();
+            *ON_LINE.lock().unwrap() = None;
+        });
+    }
+}
