@@ -16,8 +16,6 @@ use crate::error::{KvsError, Result};
 
 /// The file that remembers which engine wrote a directory.
 const MARKER: &str = "kvs-engine";
-/// A marker that is being written, in the place of one that other directories share.
-const NEW_MARKER: &str = "kvs-engine.unfinished";
 
 /// A data directory that nobody else can claim until this is dropped, or the process ends.
 ///
@@ -108,7 +106,7 @@ impl DataDir {
         let mut marker = open().map_err(cannot("open", &dir))?;
         if is_shared(&marker) {
             // A copy by hard links has the marker, and the lock on it, in common with the original.
-            part(&dir, &mut marker).map_err(cannot("write", &dir))?;
+            part(&dir, MARKER, &marker).map_err(cannot("write", &dir))?;
             marker = open().map_err(cannot("open", &dir))?;
         }
         match try_lock(&marker) {
@@ -151,6 +149,18 @@ impl DataDir {
     /// there it is the one as of the claim.
     pub(super) fn path_of_descriptor(&self) -> PathBuf {
         self.dir.path_of_descriptor()
+    }
+
+    /// Replaces each file that has other names, which may be in a copy of the directory, by a copy. For
+    /// code that writes to files without looking.
+    pub(super) fn part_files(&self) -> io::Result<()> {
+        for name in self.dir.list()? {
+            let file = self.dir.open_file(&name, OFlags::RDONLY)?;
+            if file.metadata()?.is_file() && is_shared(&file) {
+                part(&self.dir, &name, &file)?;
+            }
+        }
+        Ok(())
     }
 
     /// Opens the file `name` for reading and writing.
@@ -324,15 +334,14 @@ fn is_shared(file: &fs::File) -> bool {
     file.metadata().is_ok_and(|metadata| metadata.nlink() > 1)
 }
 
-/// Replaces a marker that has other names by a copy that has none.
-fn part(dir: &OpenDir, marker: &mut fs::File) -> io::Result<()> {
-    let mut bytes = Vec::new();
-    marker.read_to_end(&mut bytes)?;
-    let copy = dir.create_file(NEW_MARKER)?;
-    (&copy).write_all(&bytes)?;
+/// Replaces the file `name`, which has other names, by a copy that has none.
+fn part(dir: &OpenDir, name: &str, mut file: &fs::File) -> io::Result<()> {
+    let unfinished = format!("{name}.unfinished");
+    let mut copy = dir.create_file(&unfinished)?;
+    io::copy(&mut file, &mut copy)?;
     copy.sync_all()?;
-    dir.copy_access(MARKER, NEW_MARKER)?;
-    dir.rename(NEW_MARKER, MARKER)
+    dir.copy_access(name, &unfinished)?;
+    dir.rename(&unfinished, name)
 }
 
 fn owner_of(file: &fs::File) -> io::Result<(Uid, Gid)> {

@@ -74,6 +74,10 @@ impl<P: ThreadPool> SledKvsEngine<P> {
             SyncLevel::EverySec => Some(1000),
         };
         check_sync(&dir, sync)?;
+        dir.part_files().map_err(KvsError::io(format_args!(
+            "copy the files in {:?} that are hard links",
+            dir.path()
+        )))?;
         // sled opens files by their paths, also later on.
         let config = sled::Config::new().path(dir.path_of_descriptor());
         // If the system has no thread for the flush after all, sled panics.
