@@ -5,11 +5,12 @@
 //! Dependencies point downwards only: nothing in an engine knows the network, nothing in a client
 //! knows an engine. The client is there six times, in the files of `variants/`, each behind a feature:
 //! with futures 0.1 as `client::boxed`, `client::explicit`, `client::anon` and `client::manual`, with
-//! those of the standard library as `client::pinned` and `client::awaited`. What they share is in
-//! [`client`]. The course in `docs/` explains each of them, beginning with `docs/introduction.md`.
+//! those of the standard library as `client::pinned` and `client::awaited`. The code that they share
+//! is in [`client`]. The course in `docs/` explains each of them, beginning with
+//! `docs/introduction.md`.
 //!
 //! ```text
-//!   bin/kvs-server        bin/kvs-client          the two programs; cli has what they share
+//!   bin/kvs-server        bin/kvs-client          the two programs, and cli, which they share
 //!         |                     |
 //!       server                client              connections, seen from either end
 //!         |    \                |
@@ -19,12 +20,39 @@
 //!  thread_pool `------------- error               where engines do their file work; KvsError
 //! ```
 //!
+//! Smaller modules serve several of these. Server and client both use `token`, `tcp`, which sets the
+//! options of sockets, and `guarded`, which keeps a panic of one task away from the others. The
+//! programs and the server log through `stderr`, which never makes a request wait. The engines take
+//! their locks from `sync`, so that a test can replace them.
+//!
+//! Within the larger modules:
+//!
+//! ```text
+//!  server           accept, network                take connections, and the threads that serve them
+//!                   connection, input, limits      one connection, its buffer, what it may use
+//!                   refusal, stats, quiet_log      errors for peers, counters, a limit on log lines
+//!                   shutdown, signals              the end
+//!  client           connection, driver, queue      handle and driver, and the requests between them
+//!                   background, blocking           a thread for callers without a runtime; no futures
+//!  engine           data_dir, open_dir, files      a claimed directory, held open, and its files
+//!                   future                         the future that every engine returns
+//!  engine::kvs      queue, log, segment, record    from a batch of writes to bytes on the disk
+//!                   index, values                  where each key's value is, and values in use
+//!                   unsynced, compaction, work     syncs and other jobs in the background
+//!                   hints, checkpoint, recovery    how a store opens
+//!                   check                          --verify and --repair
+//!                   journal, pool                  loggers and thread pools, called without a lock
+//! ```
+//!
 //! # How a server starts
 //!
 //! ```text
-//!  arguments -> DataDir::claim       one process a directory, one engine a directory
-//!            -> KvStore::open        where is each key's value? hints tell, or the segments
-//!            -> KvsServer::bind      from here on clients can connect
+//!  arguments -> Signals::block       before there is a second thread; a thread then waits for signals
+//!            -> server::listen       takes the port, which other processes cannot have from here on
+//!            -> DataDir::claim       one process a directory, one engine a directory
+//!            -> KvStore::open        where is each key's value? checkpoint, hints or segments tell
+//!            -> KvsServer::listen    makes a server of the engine and the port
+//!            -> Signals::shut_down   from here on a signal shuts the server down in order
 //!            -> BoundServer::run     starts the network threads; Accept spawns a task a connection
 //! ```
 //!
@@ -43,17 +71,23 @@
 //!                   returns an EngineFuture
 //!  Connection       starts the other requests
 //!                   that have come, and polls
-//!  KvStore          a round takes every write -->  ... there instead where it may have to wait
-//!                   that waits, appends them       for the disk: --sync always, a new segment,
-//!                   all to the active segment,     a sync or a compaction under way
-//!                   points the index at them,
-//!  EngineFuture     is ready          <----------- and keeps the promise of the batch
+//!  KvStore          takes the writer's turn and -->  ... or on the pool, if it might have to wait
+//!                   commits the whole batch:         for the disk: --sync always, a long batch,
+//!                   appends it to the active         a new segment, a sync under way
+//!                   segment, updates the index
+//!                   gives the turn back, keeps
+//!                   the promise of the batch,
+//!                   writes the log lines
+//!  EngineFuture     resolves         <----------- the promise wakes the task of the connection
 //!  protocol         Response::Set -> frame `0 0 0 5 "Set"`
 //! ```
 //!
-//! A `Get` looks its key up in the index, which has the values that were in use lately. Where the
-//! value is not there, it asks the system for the record on the condition that it need not wait for
-//! the disk. Where it would have to, a job on the pool reads the record.
+//! The engine calls the pool, the tasks and the logger only after the thread has given the turn
+//! back, since all three may call the engine.
+//!
+//! A `Get` looks its key up in the index, which also has the values that were in use lately. If the
+//! value is not there, the engine reads the record at once, on the condition that the system need not
+//! wait for the disk. If it would have to wait, a job on the pool reads the record.
 
 // What the outside world decides must not panic.
 #![warn(clippy::unwrap_used)]
