@@ -20,11 +20,11 @@ pub use crate::stderr::log_to_stderr;
 /// It is not clap's `default_value`: with one, clap 2 takes a flag without a value for no flag.
 pub const DEFAULT_ADDR: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 4000);
 
-/// The flags whose value is a path, which may have any bytes in it.
+/// The flags whose value is a path, and so need not be UTF-8.
 const PATH_FLAGS: [&str; 2] = ["--data-dir", "--auth-token-file"];
 
-/// Returns the first argument that is not UTF-8 and not a path. clap panics when it is asked for one
-/// as text.
+/// Returns the first argument that is not UTF-8 and not a path. clap panics if such an argument is
+/// read as text.
 fn find_bad_text(args: &[OsString]) -> Option<&OsString> {
     let is_path_flag = |arg: &[u8]| PATH_FLAGS.iter().any(|flag| flag.as_bytes() == arg);
     let mut before: &[u8] = b"";
@@ -46,8 +46,8 @@ fn find_bad_text(args: &[OsString]) -> Option<&OsString> {
 /// Runs a program: reads its arguments as `T`, and turns an error, with its contexts, into one line
 /// on stderr and an exit code of 1.
 ///
-/// The exit code is the same if stderr is closed, full, or a pipe that nobody reads. If the reader of
-/// stdout has gone, the program ends without a word, as others do.
+/// The exit code is the same if stderr is closed or full, or is a pipe without a reader. If the
+/// reader of stdout has gone, the program ends without an error line, as other programs do.
 pub fn main<T: StructOpt>(run: impl FnOnce(T) -> Result<(), Error>) -> ExitCode {
     let _flush = stderr::FlushOnDrop;
     stderr::report_panics();
@@ -58,7 +58,7 @@ pub fn main<T: StructOpt>(run: impl FnOnce(T) -> Result<(), Error>) -> ExitCode 
             "error: the argument {argument:?} is not UTF-8; only the paths of {paths} need not be"
         ));
     }
-    // Without the setting clap takes a negative number for a flag.
+    // Without this setting, clap takes a negative number for a flag.
     let mut clap = T::clap().global_setting(AppSettings::AllowNegativeNumbers);
     let result = match clap.get_matches_from_safe_borrow(args) {
         Ok(matches) => run(T::from_clap(&matches)),
@@ -66,7 +66,7 @@ pub fn main<T: StructOpt>(run: impl FnOnce(T) -> Result<(), Error>) -> ExitCode 
             clap::ErrorKind::HelpDisplayed => print(answer.message),
             // clap has printed that one itself, all but the end of the line.
             clap::ErrorKind::VersionDisplayed => print(""),
-            // That is the version as well. clap does not say why it could not print it.
+            // The version ends here as well. clap does not say why it could not print it.
             clap::ErrorKind::Io => print_version(&clap),
             clap::ErrorKind::MissingArgumentOrSubcommand => {
                 return fail("error: the command is missing (--help shows the usage)");
@@ -76,7 +76,7 @@ pub fn main<T: StructOpt>(run: impl FnOnce(T) -> Result<(), Error>) -> ExitCode 
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        // The error is that of `print`: the reader has what it wanted, as in `kvs-client … | head`.
+        // This is the error of `print`: the reader has gone, as in `kvs-client … | head`.
         Err(error) if is_broken_pipe(&error) => ExitCode::FAILURE,
         Err(error) => {
             let contexts: Vec<_> = error.iter_chain().map(ToString::to_string).collect();
@@ -100,7 +100,7 @@ fn print_version(clap: &App<'_, '_>) -> Result<(), Error> {
 ///
 /// # Errors
 ///
-/// If stdout is closed, as at the end of a pipe that nothing reads any more.
+/// If stdout is closed or full, such as a pipe whose reader has gone.
 pub fn print(line: impl Display) -> Result<(), Error> {
     let mut stdout = io::stdout().lock();
     writeln!(stdout, "{line}")

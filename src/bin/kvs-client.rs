@@ -22,7 +22,7 @@ enum Opt {
     Data(Data),
     /// Prints how the server is doing
     Stats {
-        /// As JSON
+        /// Print JSON
         #[structopt(long)]
         json: bool,
         #[structopt(flatten)]
@@ -49,7 +49,7 @@ enum Data {
         #[structopt(flatten)]
         server: Server,
     },
-    /// Removes a key and its value; fails where the key is not there
+    /// Removes a key and its value; fails if the key does not exist
     Rm {
         /// The key
         key: String,
@@ -63,8 +63,8 @@ struct Server {
     #[structopt(flatten)]
     target: TargetOpt,
 
-    /// Which of the clients that were compiled in does the work [default: the first of anon,
-    /// awaited, boxed, explicit, manual, pinned, blocking that is there]
+    /// Which of the compiled-in clients to use [default: the first of anon, awaited, boxed,
+    /// explicit, manual, pinned, blocking that is there]
     #[structopt(long, value_name = "NAME")]
     variant: Option<Variant>,
 }
@@ -75,8 +75,8 @@ struct TargetOpt {
     #[structopt(long, value_name = "IP:PORT")]
     addr: Option<SocketAddr>,
 
-    /// A file, of mode 0600, with the token that the server wants to see [default: what is in the
-    /// environment variable `KVS_AUTH_TOKEN`]
+    /// A file with the token that the server wants, private to its owner (mode 0600) [default: the
+    /// token in the environment variable `KVS_AUTH_TOKEN`]
     #[structopt(long, value_name = "FILE", parse(from_os_str))]
     auth_token_file: Option<PathBuf>,
 }

@@ -32,8 +32,8 @@ struct Opt {
     #[structopt(long, value_name = "IP:PORT")]
     addr: Option<SocketAddr>,
 
-    /// Which engine keeps the data; a directory of kvs is one of tokio-fs, too [default: kvs or
-    /// sled, whose directory it is, else kvs]
+    /// Which engine keeps the data; kvs and tokio-fs can open each other's directories [default:
+    /// sled for a directory of sled, kvs for any other]
     #[structopt(long, value_name = "ENGINE", possible_values = &EngineKind::NAMES)]
     engine: Option<EngineKind>,
 
@@ -41,36 +41,36 @@ struct Opt {
     #[structopt(long, value_name = "DIR", parse(from_os_str))]
     data_dir: Option<PathBuf>,
 
-    /// When a write is done: on the disk, on the disk within a second, or when the system likes;
-    /// a kill of the server loses nothing at any of them [default: everysec]
+    /// When a write is on the disk: before it is acknowledged, about a second later, or when the
+    /// system likes; a kill of the server loses no acknowledged write [default: everysec]
     #[structopt(long, value_name = "LEVEL", possible_values = &SyncLevel::NAMES)]
     sync: Option<SyncLevel>,
 
-    /// Bytes of older values and of removed keys at which the engines kvs and tokio-fs begin to
-    /// compact, if no fewer than are alive [default: 8 times those that are alive, but at least
-    /// 8388608 and at most 67108864]
+    /// Dead bytes (of older values and removed keys) at which the engines kvs and tokio-fs begin to
+    /// compact, if no fewer than are live [default: 8 times the live bytes, but at least 8388608
+    /// and at most 67108864]
     #[structopt(long, value_name = "BYTES")]
     dead_bytes: Option<NonZeroU64>,
 
-    /// A file, of mode 0600, with the token that every client has to show; without one, only this
-    /// machine can connect
+    /// A file with the token that every client has to show, private to its owner (mode 0600);
+    /// without one, only this machine can connect
     #[structopt(long, value_name = "FILE", parse(from_os_str))]
     auth_token_file: Option<PathBuf>,
 
     #[structopt(flatten)]
     limits: LimitOpts,
 
-    /// Read all the data instead of serving it, change nothing, and tell what is wrong with it; the
-    /// right to read is enough
+    /// Instead of serving, read all the data and report damage; changes nothing, and needs only the
+    /// right to read
     #[structopt(long, conflicts_with_all = &["addr", "engine", "sync", "repair"])]
     verify: bool,
 
-    /// Save what is sound in damaged data instead of serving it, and tell what is lost; the damaged
-    /// files are kept beside it
+    /// Instead of serving, save the sound records of damaged data and report the losses; keeps the
+    /// damaged files
     #[structopt(long, conflicts_with_all = &["addr", "engine", "sync"])]
     repair: bool,
 
-    /// Show every damaged place and every loss, not the first ten of each
+    /// Show every damaged place and every loss, not only the first ten of each
     #[structopt(long)]
     all: bool,
 
@@ -138,7 +138,7 @@ impl LimitOpts {
 }
 
 fn main() -> ExitCode {
-    // First of all: only threads that are started later leave the signals to it.
+    // This comes first, because only threads that start later inherit the blocked signals.
     let signals = Signals::block();
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     give_back_memory();
@@ -147,24 +147,25 @@ fn main() -> ExitCode {
     cli::main(|opt| run(opt, &signals?).map_err(with_hint))
 }
 
-/// Has the allocator take memory for long values from the system, and give it back with the value.
+/// Makes the allocator take the memory of each long value from the system, and return it with the
+/// value.
 ///
-/// After the first long value, glibc takes memory for such values from the heaps of its threads, and
-/// a heap gives back only its end: a server would keep hundreds of megabytes after a burst. A limit
-/// that does not move prevents that.
+/// By default, glibc raises the limit after the first long value, and takes the memory of such
+/// values from the heaps of its threads. A heap returns only its end, so a server would keep
+/// hundreds of megabytes after a burst. A fixed limit prevents that.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
-#[allow(unsafe_code, reason = "glibc has this setting as a C function alone")]
+#[allow(unsafe_code, reason = "glibc has only a C function for this setting")]
 fn give_back_memory() {
     const FROM_THE_SYSTEM: i32 = 256 * 1024;
     const SPARE: i32 = 1024 * 1024;
-    // SAFETY: these calls set two numbers of the allocator, and it is the only thread that runs yet.
+    // SAFETY: these calls set two numbers of the allocator, and no other thread runs yet.
     unsafe {
         libc::mallopt(libc::M_MMAP_THRESHOLD, FROM_THE_SYSTEM);
         libc::mallopt(libc::M_TRIM_THRESHOLD, SPARE);
     }
 }
 
-/// Adds which arguments help against an error of the library, which knows none of them.
+/// Adds to an error of the library the arguments that help. The library does not know them.
 fn with_hint(error: Error) -> Error {
     match error.downcast_ref() {
         Some(KvsError::WrongEngine { found, .. }) => format_err!("{error} (--engine {found})"),
@@ -257,13 +258,13 @@ fn serve(
     let dir = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
     info!("kvs-server {version}, engine {engine}, address {addr}, data in {dir:?}");
     let announce = move || {
-        // A script that has read the address finds the line above in the log.
+        // If a script has read the address, it must find the line above in the log.
         log::logger().flush();
         if let Err(error) = cli::print(format_args!("listening on {addr}")) {
-            warn!("{error}; serving all the same");
+            warn!("{error}; the server continues");
         }
     };
-    // On a thread of its own: if stdout is a pipe that nobody reads, only this thread waits.
+    // This runs on a separate thread: if stdout is a pipe without a reader, only that thread waits.
     let thread = thread::Builder::new().name("kvs-stdout".to_owned());
     if thread.spawn(announce).is_err() {
         announce();
@@ -271,8 +272,8 @@ fn serve(
     Ok(server.run()?)
 }
 
-/// The time that the process before this one has to let go of the port and of the directory. It may
-/// have been killed a moment ago, and the system may be busy.
+/// How long to wait until the previous process has released the port and the directory. It may have
+/// been killed a moment ago, and the system may be busy.
 struct Patience {
     until: Instant,
 }
@@ -286,7 +287,8 @@ impl Default for Patience {
 }
 
 impl Patience {
-    /// Tries again while something is in use and there is time. Returns the last error then.
+    /// Repeats the attempt while something is in use, until the time is over. Then returns the last
+    /// error.
     fn retry<T, E: Into<Error>>(
         &self,
         attempt: impl Fn() -> std::result::Result<T, E>,
@@ -302,7 +304,7 @@ impl Patience {
                     thread::sleep(Duration::from_millis(20));
                 }
                 result => {
-                    // If it fails, the error says enough.
+                    // If the attempt fails, the error says enough.
                     if let (Ok(_), Some((error, since))) = (&result, waited_for) {
                         info!("waited {:.1?} because {error}", since.elapsed());
                     }
@@ -317,7 +319,8 @@ fn is_in_use(error: &Error) -> bool {
     match error.downcast_ref() {
         Some(KvsError::Locked { .. }) => true,
         Some(KvsError::Io { source, .. }) => source.kind() == ErrorKind::AddrInUse,
-        // sled has a lock of its own, which the system may release after ours. It has no kind.
+        // sled has a lock of its own, which the system may release after ours. The error has no
+        // kind of its own, so this checks the text.
         Some(KvsError::Sled(sled::Error::Io(error))) => error.to_string().contains("acquire lock"),
         _ => false,
     }
@@ -326,9 +329,9 @@ fn is_in_use(error: &Error) -> bool {
 /// How a report is printed.
 #[derive(Clone, Copy)]
 enum Print {
-    /// For people, with so many lines of each kind.
+    /// For people, with at most this many lines of each kind.
     Lines(usize),
-    /// For programs, as one object and nothing else.
+    /// For programs, as a single JSON object.
     Json,
 }
 
@@ -354,7 +357,7 @@ fn verify(path: &Path, print: Print) -> Result<()> {
     };
     let dir = Patience::default().retry(|| ReadOnlyDir::open(path))?;
     let report = with_progress(|progress| engine::verify(&dir, progress));
-    // What looks like damage may be a store at work.
+    // A store that has started meanwhile looks like damage.
     dir.check_unused()?;
     let report = report?;
     print.report(&report)?;
@@ -384,7 +387,7 @@ fn claim(path: &Path, print: Print) -> Result<DataDir> {
         Ok(Some(EngineKind::Kvs)) => Ok(DataDir::claim(path, EngineKind::Kvs)?),
         Err(KvsError::Damaged { .. }) if engine::holds_log(path)? => {
             let dir = DataDir::claim_anew(path, EngineKind::Kvs)?;
-            print.note("the file that names the engine is damaged: made anew")?;
+            print.note("the file that names the engine was damaged, and has been written again")?;
             Ok(dir)
         }
         Err(error) => Err(error.into()),
@@ -394,12 +397,12 @@ fn claim(path: &Path, print: Print) -> Result<DataDir> {
 
 fn no_log(path: &Path) -> Error {
     format_err!(
-        "{path:?} is not a data directory of the engine kvs, and --verify and --repair need one: name \
-         it with --data-dir"
+        "{path:?} is not a data directory of the engine kvs, and --verify and --repair need one: choose it \
+         with --data-dir"
     )
 }
 
-/// Shows on a terminal how far the work has come.
+/// Shows the progress of the work on a terminal.
 fn with_progress<T>(work: impl FnOnce(Progress<'_>) -> T) -> T {
     let style = ProgressStyle::with_template("{bytes} of {total_bytes} {wide_bar} {eta}");
     let bar = ProgressBar::new(0).with_style(style.unwrap_or(ProgressStyle::default_bar()));
