@@ -15,12 +15,12 @@ pub type Result<T> = std::result::Result<T, KvsError>;
 
 /// Every error of this crate.
 ///
-/// Each one prints as a single line that says what happened, to which file, key or address, and
+/// Each error prints as a single line that says what happened, to which file, key or address, and
 /// if possible, what to do. The line is complete: it contains the message of the
-/// [`source`](Error::source), which is there for programs that want to look at the
-/// [`io::Error`] itself. A program that prints the whole chain prints that message twice.
+/// [`source`](Error::source). Programs that need the [`io::Error`] itself find it there. A program
+/// that prints the whole chain prints that message twice.
 ///
-/// It is `Clone` because one broken connection fails every request that was waiting on it.
+/// The type is `Clone` because one broken connection fails every request that was waiting on it.
 ///
 /// The operator `?` converts it to `Box<dyn Error + Send + Sync>` and to the error types that take
 /// any standard error, such as those of `anyhow`, `eyre` and `failure`.
@@ -62,7 +62,7 @@ pub enum KvsError {
         asked: EngineKind,
     },
 
-    /// A store wrote to a directory while it was being looked over.
+    /// A store wrote to a directory while it was being verified.
     Changed {
         /// The directory.
         dir: PathBuf,
@@ -178,7 +178,7 @@ impl fmt::Display for KvsError {
             KvsError::Io { action, source } => write!(f, "cannot {action}: {source}"),
             KvsError::StorageFull { action, source } => write!(
                 f,
-                "cannot {action}: {source}; make room there, reading goes on meanwhile"
+                "cannot {action}: {source}; free some space there, reads still work"
             ),
             KvsError::Locked { dir } => write!(
                 f,
@@ -187,7 +187,7 @@ impl fmt::Display for KvsError {
             ),
             KvsError::WrongEngine { dir, found, asked } => write!(
                 f,
-                "{dir:?} was written by the engine {found}, not by {asked}: choose that one, or \
+                "{dir:?} was written by the engine {found}, not by {asked}: choose {found}, or \
                  another directory"
             ),
             KvsError::Changed { dir } => write!(
@@ -201,7 +201,7 @@ impl fmt::Display for KvsError {
             } => write!(
                 f,
                 "{file:?} is damaged at byte {offset}: {reason}; nothing was changed, kvs-server \
-                 --verify tells more and --repair saves what is sound"
+                 --verify shows the damage and --repair saves the sound records"
             ),
             KvsError::UnknownVersion {
                 file,
@@ -255,7 +255,8 @@ impl fmt::Display for KvsError {
 impl Error for KvsError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            // The error itself and not its `Arc`, so that `downcast_ref::<io::Error>` finds it.
+            // This returns the error and not its `Arc`, so that `downcast_ref::<io::Error>` finds
+            // it.
             KvsError::Io { source, .. }
             | KvsError::StorageFull { source, .. }
             | KvsError::Connect { source, .. } => Some(&**source),
@@ -266,8 +267,8 @@ impl Error for KvsError {
     }
 }
 
-/// For `?` where the error itself is all that is known. Where the file or the address is known,
-/// [`KvsError::io`] names it.
+/// Converts an error that has no further context, for `?`. If the file or the address is known, use
+/// [`KvsError::io`], which names it.
 impl From<io::Error> for KvsError {
     fn from(error: io::Error) -> KvsError {
         KvsError::io("complete an I/O operation")(error)
@@ -280,7 +281,7 @@ impl From<sled::Error> for KvsError {
     }
 }
 
-/// What ended a client's connection, or broke the protocol on it.
+/// The error that ended a client's connection, or a violation of the protocol on it.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum ConnectionError {
@@ -317,7 +318,7 @@ pub enum ConnectionError {
 
     /// The server closed the connection, and said why.
     Dismissed {
-        /// Why, for programs.
+        /// The reason, for programs.
         code: ErrorCode,
         /// A sentence, for people.
         message: String,
@@ -349,7 +350,7 @@ impl fmt::Display for ConnectionError {
                 write!(f, "a frame of {len} bytes, and at most {max} are allowed")
             }
             ConnectionError::BadFrame(reason) => {
-                write!(f, "a frame that is not understood: {reason}")
+                write!(f, "an invalid frame: {reason}")
             }
             ConnectionError::WrongReply { expected, got } => {
                 write!(
@@ -357,11 +358,11 @@ impl fmt::Display for ConnectionError {
                     "a reply of the wrong kind: expected {expected}, got {got}"
                 )
             }
-            ConnectionError::UnexpectedReply => f.write_str("a reply that nobody asked for"),
+            ConnectionError::UnexpectedReply => f.write_str("a reply without a request"),
             ConnectionError::Dismissed { code, message } => {
                 write!(f, "closed by the server: {message} ({code})")
             }
-            ConnectionError::Abandoned => f.write_str("the runtime that drove it has shut down"),
+            ConnectionError::Abandoned => f.write_str("its runtime has shut down"),
         }
     }
 }

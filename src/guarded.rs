@@ -1,13 +1,14 @@
-//! A task whose panic harms no other.
+//! A task whose panic does not harm other tasks.
 
 use std::panic::{self, AssertUnwindSafe};
 
 use futures::{Async, Future, Poll};
 
-/// A task that ends when it panics. It is dropped inside the guard as well, because dropping it may
-/// call into an engine or an executor that panics.
+/// A task that ends if it panics. Dropping the task is guarded as well, because it may call an
+/// engine or an executor that panics.
 ///
-/// The combinators for this, `AssertUnwindSafe` and `catch_unwind`, move the task at each poll.
+/// The combinators for this, `AssertUnwindSafe` and `catch_unwind`, would move the task at each
+/// poll.
 pub(crate) struct Guarded<T>(Option<T>);
 
 impl<T> Guarded<T> {
@@ -29,7 +30,7 @@ impl<T: Future<Item = (), Error = ()>> Future for Guarded<T> {
         if let Ok(Ok(Async::NotReady)) = panic::catch_unwind(AssertUnwindSafe(poll)) {
             return Ok(Async::NotReady);
         }
-        // The panic hook has reported a panic, of either call.
+        // The panic hook has reported a panic of either call.
         let _ = panic::catch_unwind(AssertUnwindSafe(|| self.0 = None));
         Ok(Async::Ready(()))
     }

@@ -71,22 +71,22 @@ pub enum Response {
     Stats(Box<Stats>),
     /// To any request that failed.
     Err {
-        /// Why, for programs.
+        /// The reason, for programs.
         code: ErrorCode,
         /// A sentence, for people.
         message: String,
     },
 }
 
-/// Why the server refuses a request or a connection. `docs/protocol.md` says what each code means
-/// for the client.
+/// The reason why the server refuses a request or a connection. `docs/protocol.md` explains what
+/// each code means for the client.
 ///
 /// In JSON it is a string, such as `"key_not_found"`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
 #[serde(from = "String")]
 #[non_exhaustive]
 pub enum ErrorCode {
-    /// The key to be removed does not exist.
+    /// The key to remove does not exist.
     KeyNotFound,
     /// The frame holds no request. The connection stays open.
     BadRequest,
@@ -338,7 +338,7 @@ impl Response {
         }
     }
 
-    /// The reply that says why there is no other.
+    /// Makes a reply that reports an error.
     pub(crate) fn error(code: ErrorCode, message: impl fmt::Display) -> Response {
         Response::Err {
             code,
@@ -571,7 +571,7 @@ pub(crate) fn encode(request: &Request) -> crate::Result<Bytes> {
     }
 }
 
-/// The length prefix of a frame.
+/// Returns the length prefix of a frame.
 pub(crate) fn prefix(frame: &[u8]) -> Result<Bytes, ConnectionError> {
     Ok(check_len(frame.len())?.to_be_bytes()[..].into())
 }

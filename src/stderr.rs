@@ -1,9 +1,9 @@
-//! Lines for stderr, which no thread waits for.
+//! Lines for stderr. No thread waits until stderr takes them.
 //!
-//! A pipe that nobody reads blocks the thread that writes to it. So the threads that have something
-//! to say put their lines into a queue, and a thread of its own writes them. If stderr does not take
-//! them, the queue fills up; further lines are counted, and the count is a line of its own as soon as
-//! stderr takes lines again.
+//! If stderr is a pipe without a reader, it blocks the thread that writes to it. So all threads put
+//! their lines into a queue, and one separate thread writes them. If stderr does not take the
+//! lines, the queue fills up. Further lines are dropped and counted, and as soon as stderr takes
+//! lines again, a line reports the count.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::fmt::Display;
@@ -17,19 +17,19 @@ use env_logger::{Logger, Target};
 use log::{LevelFilter, Log, Metadata, Record};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
-/// The log lines that are written if `RUST_LOG` does not say which.
+/// The filter for log lines if `RUST_LOG` is not set.
 const DEFAULT_FILTER: &str = "info";
 
-/// The bytes that wait for stderr, at most.
+/// The most bytes that may wait for stderr.
 const CAPACITY: usize = 1024 * 1024;
 
-/// The time that the end of a process, or a step of it that others wait for, leaves for stderr.
+/// How long the end of a process waits for stderr, and other steps that need their lines written.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The same for a panic, whose thread may have others to serve.
+/// The same after a panic. It is shorter, because the thread may have requests to serve.
 const PANIC_PATIENCE: Duration = Duration::from_millis(100);
 
-/// How long to leave a stderr alone that another process has made non-blocking and that is full.
+/// How long to wait if stderr is full, and another process has made it non-blocking.
 const PAUSE: Duration = Duration::from_millis(10);
 
 static LINES: Lines = Lines {
@@ -45,20 +45,20 @@ static LINES: Lines = Lines {
 
 struct Lines {
     queue: Mutex<Queue>,
-    /// There is a line to write, or the writer has written all of them.
+    /// Signals that there is a line to write, or that the writer has written all of them.
     is_changed: Condvar,
 }
 
 struct Queue {
-    /// Whole lines, in the order in which they came.
+    /// Whole lines, in the order in which they were pushed.
     pending: Vec<u8>,
-    /// The lines that were dropped and that no line has reported yet.
+    /// The number of lines that were dropped and have not been reported yet.
     lost: u64,
-    /// If the thread could not be started, the next line tries again.
+    /// Whether the writer has started. If its thread could not start, the next line tries again.
     has_writer: bool,
-    /// When the writer took the lines that it is writing now.
+    /// When the writer took the lines that it is now writing.
     writing_since: Option<Instant>,
-    /// The thread that has the last word. Lines of others are dropped.
+    /// The thread that ends the process. Lines of other threads are dropped.
     last: Option<ThreadId>,
 }
 
@@ -96,13 +96,13 @@ impl Lines {
         }
     }
 
-    /// Waits until all lines are written, or until stderr has not taken them for that long.
+    /// Waits until all lines are written, or until stderr has taken none for `patience`.
     fn flush(&self, patience: Duration) {
         let mut queue = self.queue.lock();
         let deadline = queue.writing_since.unwrap_or_else(Instant::now) + patience;
         while !queue.pending.is_empty() || queue.writing_since.is_some() {
             if !queue.has_writer {
-                // The system has no thread for us. What is left to do is to write here.
+                // The system had no thread for the writer, so this thread writes.
                 write_pending(&mut queue);
             } else if self.is_changed.wait_until(&mut queue, deadline).timed_out() {
                 return;
@@ -111,10 +111,10 @@ impl Lines {
     }
 }
 
-/// Writes what is pending, and unlocks the queue meanwhile.
+/// Writes the pending lines. Unlocks the queue meanwhile.
 fn write_pending(queue: &mut MutexGuard<'_, Queue>) {
     let lines = mem::take(&mut queue.pending);
-    // Lines are lost while the queue is full, so these came after all that are in it now.
+    // Lines are lost only while the queue is full, so they came after all lines that are in it.
     let lost = mem::take(&mut queue.lost);
     queue.writing_since = Some(Instant::now());
     let lost_again = MutexGuard::unlocked(queue, || {
@@ -147,12 +147,12 @@ fn write_lines(mut lines: &[u8]) -> u64 {
     lines.iter().filter(|byte| **byte == b'\n').count() as u64
 }
 
-/// Puts one line on its way to stderr.
+/// Puts one line into the queue for stderr.
 pub(crate) fn print(line: impl Display) {
     LINES.push(format!("{line}\n").as_bytes());
 }
 
-/// Reports panics on stderr, also those of threads that must not wait for it.
+/// Installs a panic hook that reports panics through the queue, so that no thread waits for stderr.
 pub(crate) fn report_panics() {
     panic::set_hook(Box::new(|panic| {
         let thread = thread::current();
@@ -163,23 +163,22 @@ pub(crate) fn report_panics() {
         } else {
             print(format_args!("thread '{name}' {panic}"));
         }
-        // A panic may be the end of the process, without a further word.
+        // The panic may end the process, so its line has to be written first.
         LINES.flush(PANIC_PATIENCE);
     }));
 }
 
-/// Lets the calling thread have the last word: no line of another thread comes after those that
-/// `say` logs, and after them the process ends with this exit code.
+/// Ends the process with this exit code, after `say` has logged the last lines. No line of another
+/// thread follows them.
 pub(crate) fn exit(code: i32, say: impl FnOnce()) -> ! {
     LINES.queue.lock().last = Some(thread::current().id());
     say();
-    // It may be another logger than ours.
+    // The process may have another logger.
     log::logger().flush();
     process::exit(code);
 }
 
-/// Gives the lines that are still pending a moment when it is dropped, which is the last thing that
-/// a program does, be it because of a panic.
+/// A guard for `main` that waits for the pending lines when it is dropped, also after a panic.
 pub(crate) struct FlushOnDrop;
 
 impl Drop for FlushOnDrop {
@@ -188,16 +187,16 @@ impl Drop for FlushOnDrop {
     }
 }
 
-/// Has the log lines of this process go to stderr. `RUST_LOG` chooses which; without it, they are
+/// Sends the log lines of this process to stderr. `RUST_LOG` chooses which. Without it, they are
 /// those of the level `info` and above.
 ///
-/// No thread waits for stderr when it logs. If stderr does not take the lines, some of them are lost,
-/// and a line says how many.
+/// No thread waits for stderr when it logs. If stderr does not take the lines, some of them are
+/// lost, and a later line says how many.
 pub fn log_to_stderr() {
     let mut filter = env_filter::Builder::new();
     let wanted = env::var("RUST_LOG");
     if let Err(error) = filter.try_parse(wanted.as_deref().unwrap_or(DEFAULT_FILTER)) {
-        print(format_args!("going on without RUST_LOG: {error}"));
+        print(format_args!("continuing without RUST_LOG: {error}"));
         filter.parse(DEFAULT_FILTER);
     }
     let filter = filter.build();
@@ -210,7 +209,7 @@ pub fn log_to_stderr() {
         .target(Target::Pipe(Box::new(ToQueue)))
         .build();
     log::set_max_level(filter.filter());
-    // It fails if the process has a logger already. Then that one stays.
+    // This fails if the process already has a logger. Then that one stays.
     let _ = log::set_boxed_logger(Box::new(StderrLogger { filter, format }));
 }
 
@@ -235,7 +234,7 @@ impl Log for StderrLogger {
     }
 }
 
-/// Where the logger writes each record as one piece.
+/// A writer into the queue. The logger writes each record in one piece.
 struct ToQueue;
 
 impl Write for ToQueue {

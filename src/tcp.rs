@@ -1,4 +1,4 @@
-//! What both ends of a connection ask of its socket.
+//! The options that both ends of a connection set on its socket.
 
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpStream};
@@ -6,20 +6,21 @@ use std::time::Duration;
 
 use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
 
-/// How long a peer may be silent before the system asks whether it is still there. A peer that lost
-/// its power or its network closes nothing.
+/// How long a peer may be silent before the system sends a keepalive probe. A peer that has lost
+/// its power or its network does not close the connection.
 const SILENCE: Duration = Duration::from_secs(60);
 
-/// The time between two such questions, of which three are asked.
+/// The time between two probes. The system sends three of them.
 const INTERVAL: Duration = Duration::from_secs(10);
 const QUESTIONS: u32 = 3;
 
-/// How long a peer may leave data unacknowledged, and questions unanswered, before the system gives
-/// the connection up. While data is under way no question is asked, and without this limit the
-/// system would repeat the data for a quarter of an hour.
+/// How long a peer may leave data unacknowledged and probes unanswered before the system closes the
+/// connection. The system sends no probes while data is unacknowledged. Without this limit, it
+/// would send the data again for a quarter of an hour.
 pub(crate) const LOST: Duration = Duration::from_secs(90);
 
-/// Has `socket` send at once, and notice a peer that vanished. `lost` is how long that takes.
+/// Makes `socket` send without delay, and close the connection when the peer has vanished for
+/// `lost`.
 pub(crate) fn set_options<'a>(socket: impl Into<SockRef<'a>>, lost: Duration) -> io::Result<()> {
     let socket = socket.into();
     socket.set_tcp_nodelay(true)?;
@@ -35,7 +36,7 @@ pub(crate) fn set_options<'a>(socket: impl Into<SockRef<'a>>, lost: Duration) ->
     Ok(())
 }
 
-/// Makes a socket that is to be connected to `addr`.
+/// Creates a socket to connect to `addr`.
 pub(crate) fn socket(addr: SocketAddr) -> io::Result<TcpStream> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None)?;
     set_options(&socket, LOST)?;
@@ -45,18 +46,18 @@ pub(crate) fn socket(addr: SocketAddr) -> io::Result<TcpStream> {
 /// Refuses a socket that is connected to itself.
 ///
 /// The system chooses the port of a client from a range in which servers may listen, too. If no
-/// server listens, it may choose the very port that the client connects to. Without this, such a
-/// client would keep the server from starting.
+/// server listens, it may choose the very port that the client connects to. Then the client would
+/// hold the port of the server, which could not start.
 pub(crate) fn check_connected<S: Connected>(socket: &S) -> io::Result<()> {
     if socket.local_addr()? != socket.peer_addr()? {
         return Ok(());
     }
-    // If it is closed in the usual way, the system keeps the port for a minute.
+    // After an ordinary close, the system would hold the port for a minute.
     socket.reset_on_close()?;
     Err(ErrorKind::ConnectionRefused.into())
 }
 
-/// What the sockets of the standard library and of tokio have in common.
+/// The methods that the sockets of the standard library and of tokio have in common.
 pub(crate) trait Connected {
     fn local_addr(&self) -> io::Result<SocketAddr>;
     fn peer_addr(&self) -> io::Result<SocketAddr>;
@@ -97,8 +98,7 @@ pub(crate) mod tests {
 
     use super::*;
 
-    /// A socket that is connected to itself, which the system makes of a client that retries when it
-    /// chooses the client's port among those of the servers.
+    /// Returns a socket that is connected to itself. A client that retries often enough gets one.
     pub(crate) fn connected_to_itself() -> TcpStream {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
         let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
@@ -115,7 +115,7 @@ pub(crate) mod tests {
         let refused = check_connected(&socket).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
         drop(socket);
-        // The listener of the standard library may have a port that is still held.
+        // A listener of the standard library may take a port that is still held.
         let server = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
         server.bind(&addr.into()).unwrap();
         server.listen(1).unwrap();
@@ -130,7 +130,7 @@ pub(crate) mod tests {
         let addr = listener.local_addr().unwrap();
         let client = socket(addr).unwrap();
         SockRef::from(&client).connect(&addr.into()).unwrap();
-        // It has the options of its listener.
+        // An accepted socket has the options of its listener.
         let (server, _) = listener.accept().unwrap();
         for end in [&client, &server].map(SockRef::from) {
             assert!(end.tcp_nodelay().unwrap());
@@ -141,7 +141,7 @@ pub(crate) mod tests {
             #[cfg(target_os = "linux")]
             assert_eq!(end.tcp_user_timeout().unwrap(), Some(LOST));
         }
-        // Questions end when the connection is given up, not before and not long after.
+        // The probes end about when the connection is closed.
         assert_eq!(SILENCE + INTERVAL * QUESTIONS, LOST);
     }
 }

@@ -16,29 +16,30 @@ use crate::protocol::{MAX_TOKEN_FRAME, Request};
 /// The environment variable in which clients look for their token.
 pub const TOKEN_VARIABLE: &str = "KVS_AUTH_TOKEN";
 
-/// Bytes of the longest file that is read. A pipe may have no end.
+/// The length in bytes of the longest file that is read. A pipe may have no end.
 const MAX_FILE: u64 = 64 * 1024;
 
 /// What a server wants to be shown before any request. It does not print.
 ///
-/// A token is one line of text. White space around it is not a part of it, wherever it comes from.
+/// A token is one line of text. White space around it does not count, wherever the token comes
+/// from.
 #[derive(Clone)]
 pub struct Token(String);
 
 impl Token {
-    /// Takes a token from a text.
+    /// Makes a token from a text.
     ///
     /// # Errors
     ///
-    /// [`KvsError::BadToken`] if the text is empty or blank, has a control character in it, such as
-    /// the end of a line, or is so long that no client could show it: as JSON it has to fit into a
-    /// frame of [`MAX_TOKEN_FRAME`] bytes.
+    /// [`KvsError::BadToken`] if the text is empty or blank, if it contains a control character,
+    /// such as the end of a line, or if it is so long that no client could show it. As JSON it has
+    /// to fit into a frame of [`MAX_TOKEN_FRAME`] bytes.
     pub fn new(token: impl Into<String>) -> Result<Token> {
         parse("it", &token.into())
     }
 
-    /// Reads a token from a file that only its owner can read, or only root and a group that root
-    /// has chosen.
+    /// Reads a token from a file that only its owner can read. If root owns the file and this
+    /// process does not run as root, a group may read it too.
     ///
     /// # Errors
     ///
@@ -48,7 +49,7 @@ impl Token {
         let failed = |error| KvsError::io(format_args!("read the token in {path:?}"))(error);
         let file = File::open(path).map_err(failed)?;
         let metadata = file.metadata().map_err(failed)?;
-        // A pipe is what a shell makes of `<(command)`.
+        // A shell makes a pipe of `<(command)`.
         if !metadata.is_file() && !metadata.file_type().is_fifo() {
             return Err(bad(format_args!("{path:?} is neither a file nor a pipe")));
         }
@@ -70,8 +71,8 @@ impl Token {
         parse(format_args!("the text in {path:?}"), &token)
     }
 
-    /// Reads a token from the environment variable [`TOKEN_VARIABLE`]. A variable that is empty or
-    /// blank is as one that is not set.
+    /// Reads a token from the environment variable [`TOKEN_VARIABLE`]. An empty or blank variable
+    /// counts as not set.
     ///
     /// # Errors
     ///
@@ -87,7 +88,8 @@ impl Token {
         }
     }
 
-    /// Fails if the frame that shows the token, which came from `origin`, has more than `max` bytes.
+    /// Checks that the frame that shows the token has at most `max` bytes. `origin` says in the
+    /// error where the token came from.
     pub(crate) fn check_frame(&self, origin: impl fmt::Display, max: usize) -> Result<()> {
         let token = self.reveal();
         let frame = serde_json::to_string(&Request::Auth { token });
@@ -114,7 +116,7 @@ impl Token {
 }
 
 impl PartialEq for Token {
-    /// In a time that does not tell how much of them is the same.
+    /// Compares the tokens in a time that does not reveal how much of them is equal.
     fn eq(&self, other: &Token) -> bool {
         self.matches(&other.0)
     }
@@ -128,7 +130,7 @@ impl fmt::Debug for Token {
     }
 }
 
-/// Makes a token of a text that came from `origin`.
+/// Makes a token from a text that came from `origin`.
 fn parse(origin: impl fmt::Display, text: &str) -> Result<Token> {
     let token = trim(text);
     if token.is_empty() {
@@ -144,13 +146,15 @@ fn parse(origin: impl fmt::Display, text: &str) -> Result<Token> {
     Ok(token)
 }
 
-/// Takes off the white space around a token, and the mark with which some editors begin a file.
+/// Removes the white space around a token, and the byte order mark with which some editors begin a
+/// file.
 fn trim(text: &str) -> &str {
     text.trim_matches(|char: char| char.is_whitespace() || char == '\u{feff}')
 }
 
-/// Whether a file of that mode and owner is for `user` alone. Where a secret is mounted for a user
-/// who is not root, it often belongs to root, and the user's group may read it.
+/// Returns whether only `user` can read a file with this mode and owner. If a secret is mounted for
+/// a user who is not root, it often belongs to root, and the user's group may read it. That is
+/// accepted, too.
 fn is_private(mode: u32, owner: u32, user: u32) -> bool {
     let allowed = match owner {
         0 if user != 0 => 0o740,

@@ -17,20 +17,20 @@ use tokio::timer::Delay;
 use crate::error::{KvsError, Result};
 use crate::guarded::Guarded;
 
-/// The thread for callers without a runtime. The first of them starts it.
+/// The thread for callers without a runtime. The first such caller starts it.
 static BACKGROUND: Mutex<Option<Background>> = Mutex::new(None);
 
-/// A thread with a runtime. It ends when all clones of this are gone.
+/// A handle to a thread with a runtime. The thread ends when the last clone is dropped.
 #[derive(Clone)]
 struct Background {
-    /// A child that was forked has no thread, only a copy of this.
+    /// The process that started the thread. A forked child has a copy of this, but no thread.
     process: u32,
     tasks: current_thread::Handle,
     reactor: reactor::Handle,
     _stop: Arc<oneshot::Sender<Infallible>>,
 }
 
-/// Whether an executor of tokio 0.1 polls the current task, and takes further ones.
+/// Returns whether an executor of tokio 0.1 polls the current task and takes other tasks.
 pub(super) fn has_executor() -> bool {
     // On a thread that no executor has entered, `status` would leave a mark behind, and a runtime
     // that is started there later would panic.
@@ -48,25 +48,25 @@ where
         .map_err(KvsError::io("start the task of a connection"))
 }
 
-/// Spawns a task on a thread of the library.
+/// Spawns a task on the thread of the library.
 pub(super) fn spawn_in_background<F>(task: F) -> Result<()>
 where
     F: Future<Item = (), Error = ()> + Send + 'static,
 {
     let spawned = background()?.tasks.spawn(Guarded::new(task));
     spawned.map_err(|error| {
-        // The thread has lost its reactor. The next call starts another one.
+        // The thread has lost its reactor. The next call starts another thread.
         let lost = BACKGROUND.lock().take();
         drop(lost);
         KvsError::io("start a task in the background")(io::Error::other(error))
     })
 }
 
-/// Returns the reactor for a socket of the current task: that of its runtime, or the library's own
-/// if its executor has none. tokio has a reactor for such executors as well, but that one stays
-/// broken if the system has no thread for it when it is first needed.
+/// Returns the reactor for a socket of the current task: that of the runtime, or that of the
+/// library if the executor has none. tokio has a fallback reactor for such executors, too. But if
+/// the system has no thread for it when it is first needed, it stays broken.
 pub(super) fn reactor() -> Result<reactor::Handle> {
-    // A runtime has a timer as well as a reactor, and only a timer can be asked for.
+    // A runtime has both a timer and a reactor, and tokio can only tell whether there is a timer.
     let has_runtime = Delay::new(Instant::now()).poll().is_ok();
     if has_runtime {
         return Ok(reactor::Handle::default());
@@ -80,8 +80,8 @@ fn background() -> Result<Background> {
     if let Some(background) = running.filter(is_ours) {
         return Ok(background);
     }
-    // Without the lock, since a logger hears of it and may have a client of its own. If two threads
-    // do this at once, one of the new threads ends again.
+    // This starts the thread without the lock, because it may call a logger, and that may use a
+    // client. If two threads do this at once, one of the new threads ends again.
     let started = Background::start().map_err(KvsError::io("start the thread of the clients"))?;
     let mut running = BACKGROUND.lock();
     let lost = running.take_if(|background| !is_ours(background));
@@ -98,7 +98,7 @@ impl Background {
         let run = move || match start_runtime() {
             Ok((mut runtime, reactor)) => {
                 let _ = ready.send(Ok((runtime.handle(), reactor)));
-                // It fails when the other end is dropped.
+                // This fails when the other end is dropped.
                 let _ = runtime.block_on(stopped);
             }
             Err(error) => drop(ready.send(Err(error))),

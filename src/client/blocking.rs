@@ -15,7 +15,7 @@ use crate::protocol::{self, FrameCodec, Kind, Request, Response, Stats};
 use crate::tcp;
 use crate::token::Token;
 
-/// Bytes of a reply whose memory is given back with it.
+/// The length in bytes from which the memory of a reply is freed with it.
 const LONG: usize = 256 * 1024;
 
 /// A connection to a server.
@@ -163,7 +163,7 @@ impl KvsClient {
         loop {
             if let Some(frame) = FrameCodec.decode(&mut self.received)? {
                 if frame.len() > LONG {
-                    // It shares its memory with what has come behind it, and would keep all of it.
+                    // The rest shares its memory with the long reply, and would keep all of it.
                     self.received = self.received[..].into();
                 }
                 return Ok(frame);

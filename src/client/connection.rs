@@ -43,7 +43,7 @@ pub(super) struct Call {
 #[derive(Debug, Clone)]
 pub struct Connection {
     addr: SocketAddr,
-    /// Every handle and every future has a share, so that the driver learns when all are gone.
+    /// Every handle and every future shares it, so that the driver learns when all are gone.
     queue: Arc<queue::Sender>,
 }
 
@@ -153,7 +153,7 @@ impl Future for Opening {
     }
 }
 
-/// Sends what `future` resolves to, or drops it once the other end is gone.
+/// Sends the item of `future`, or drops `future` once the receiver is gone.
 fn send<F: Future<Error = ()>>(
     mut future: F,
     sender: oneshot::Sender<F::Item>,
@@ -169,7 +169,7 @@ fn send<F: Future<Error = ()>>(
         }
         let item = try_ready!(future.poll());
         if let Some(sender) = sender.take() {
-            // If it is given up just now, the item is dropped.
+            // If the receiver has just been dropped, the item is dropped too.
             let _ = sender.send(item);
         }
         Ok(Async::Ready(()))

@@ -27,17 +27,17 @@ use crate::protocol::{self, FrameCodec, Kind, Response};
 /// Requests that may wait for their replies at once. Further ones stay in the queue.
 pub const IN_FLIGHT: usize = 256;
 
-/// Bytes of a request that are put into the socket's buffer at a time.
+/// The most bytes of a request that are put into the socket's buffer at a time.
 const PIECE: usize = 64 * 1024;
 
-/// Bytes of a reply after which the buffer that has grown with it is given back, a moment later.
+/// The length in bytes from which a reply makes the driver shrink its buffer, a [`MOMENT`] later.
 const LONG: usize = 256 * 1024;
 
-/// How long such a buffer stays, for the long replies that may follow.
+/// How long a grown buffer stays, for the long replies that may follow.
 const MOMENT: Duration = Duration::from_millis(500);
 
-/// Sends requests and hands out replies until nobody needs the connection any more, or until it
-/// breaks. Then the queue answers every later request with the cause.
+/// Sends requests and hands out replies until the last handle and future of the connection are
+/// gone, or until the connection breaks. Then the queue answers every later request with the cause.
 pub(super) struct Driver {
     addr: SocketAddr,
     /// `None` at the end.
@@ -104,11 +104,11 @@ struct Link {
     queue: Receiver,
     /// A piece of a request that has left the queue, for which the socket's buffer had no room.
     unsent: Option<Bytes>,
-    /// What comes behind it.
+    /// The rest of that request.
     rest: Bytes,
     /// Those who wait for a reply, in the order of their requests.
     in_flight: VecDeque<(Kind, oneshot::Sender<crate::Result<Response>>)>,
-    /// Runs after a long reply.
+    /// Runs after a long reply, until the buffer is shrunk.
     grown: Option<Delay>,
 }
 
@@ -203,16 +203,16 @@ impl Link {
         Ok(Async::Ready(Some(reply)))
     }
 
-    /// Whether the buffer is longer than it has to be, and it is time to do something about it.
+    /// Returns whether the buffer has grown and it is time to shrink it.
     fn has_grown(&mut self) -> bool {
         match &mut self.grown {
-            // An executor without a timer is an error, and no reason to wait.
+            // If the executor has no timer, this is an error. Then the buffer shrinks at once.
             Some(delay) => !matches!(delay.poll(), Ok(Async::NotReady)),
             None => false,
         }
     }
 
-    /// Goes on with a buffer that is as long as what is in it.
+    /// Replaces the buffer by one that is as long as its contents.
     fn shrink(self) -> Link {
         let mut parts = self.socket.into_inner().framed.into_parts();
         parts.read_buf = parts.read_buf[..].into();
@@ -231,8 +231,8 @@ impl Link {
     }
 }
 
-/// A socket as frames, of which the next one can be looked at. Unlike `Peekable` it can be taken
-/// apart.
+/// A stream of the frames of a socket, which can peek at the next frame. Unlike `Peekable`, it can
+/// be taken apart.
 struct Frames {
     framed: Framed<TcpStream, Pieces>,
     next: Option<BytesMut>,
@@ -246,7 +246,7 @@ impl Frames {
         }
     }
 
-    /// The next frame, or `None` at the end.
+    /// Returns the next frame without taking it, or `None` at the end.
     fn peek(&mut self) -> Poll<Option<&BytesMut>, ConnectionError> {
         if self.next.is_none() {
             self.next = try_ready!(self.framed.poll());
@@ -280,8 +280,8 @@ impl Sink for Frames {
     }
 }
 
-/// The frames that arrive are whole. Those that are sent come in pieces, so that the buffer does not
-/// grow to the longest of them and stay that large.
+/// A codec that decodes whole frames, and encodes frames in pieces. So the buffer for requests does
+/// not grow to the longest of them and stay that large.
 struct Pieces;
 
 impl Decoder for Pieces {

@@ -22,13 +22,13 @@ use parking_lot::Mutex;
 use super::connection::{Call, QUEUE};
 use crate::error::{KvsError, Result};
 
-/// Makes a queue for [`QUEUE`] requests.
+/// Creates a queue for [`QUEUE`] requests.
 pub(super) fn queue() -> (Sender, Receiver) {
     let state = Arc::default();
     (Sender(Arc::clone(&state)), Receiver(state))
 }
 
-/// The end of the handles, which share it. The driver is told when it is dropped.
+/// The end that the handles and futures share. When it is dropped, the driver is woken.
 #[derive(Debug)]
 pub(super) struct Sender(Arc<Mutex<State>>);
 
@@ -42,10 +42,10 @@ struct State {
     /// The requests that wait for room, in the order in which they came.
     waiting: BTreeMap<u64, Task>,
     tickets: u64,
-    /// How many places are reserved for requests that were woken and have not been polled yet.
+    /// The number of places reserved for requests that were woken and have not been polled yet.
     reserved: usize,
     driver: Option<Task>,
-    /// Whether the driver waits for a request. If not, it does not need to be woken for one.
+    /// Whether the driver waits for a request, and so has to be woken for one.
     is_found_empty: bool,
     is_unused: bool,
     /// Why the connection ended.
@@ -68,11 +68,12 @@ impl State {
     }
 }
 
-/// A request's way into the queue. Dropping it gives up its place among those that wait for room.
+/// The entry of one request into the queue. If it is dropped while it waits for room, it gives up
+/// its place.
 #[derive(Debug)]
 pub(super) struct Entry {
     queue: Arc<Sender>,
-    /// `None` unless it waits.
+    /// `None` unless the request waits for room.
     ticket: Option<u64>,
 }
 
@@ -91,7 +92,7 @@ impl Entry {
     ///
     /// The error that ended the connection.
     pub(super) fn start_send(&mut self, call: Call) -> Result<AsyncSink<Call>> {
-        // Most calls find room, and need no task.
+        // Most calls find room, and need not register a task.
         let mut task = None;
         loop {
             let mut state = self.queue.0.lock();
@@ -144,7 +145,7 @@ impl Drop for Entry {
             return;
         }
         let given_up = state.waiting.remove(&ticket);
-        // It was woken, so its place is reserved, and goes to the next one.
+        // The request was woken, so a place is reserved for it. The next request gets that place.
         let next = given_up.is_none().then(|| {
             state.reserved -= 1;
             state.admit()
@@ -165,8 +166,8 @@ impl Drop for Sender {
 }
 
 impl Receiver {
-    /// Whether every handle and every future of the connection is gone. If not, registers the
-    /// current task to be woken then.
+    /// Returns whether every handle and every future of the connection is gone. If not, registers
+    /// the current task to be woken when they are.
     pub(super) fn is_unused(&self) -> bool {
         let state = self.0.lock();
         let is_registered = state.driver.as_ref().is_some_and(Task::will_notify_current);
@@ -184,7 +185,7 @@ impl Receiver {
     }
 
     /// Takes the next request. If there is none, the task that [`is_unused`](Receiver::is_unused)
-    /// has registered is woken for one.
+    /// has registered is woken when one arrives.
     pub(super) fn next_call(&self) -> Option<Call> {
         let mut state = self.0.lock();
         let call = state.calls.pop_front();
@@ -224,10 +225,10 @@ fn wake(task: Option<Task>) {
     }
 }
 
-/// Calls code of an executor. If it panics, that costs only the executor's own task a wake-up, not
-/// the tasks that are woken after it.
+/// Calls code of an executor. If that panics, only its own task is not woken; the tasks after it
+/// are.
 fn guarded(call: impl FnOnce()) {
-    // The panic hook has reported it.
+    // The panic hook has reported the panic.
     let _ = panic::catch_unwind(AssertUnwindSafe(call));
 }
 

@@ -19,15 +19,15 @@ const MARKER: &str = "kvs-engine";
 
 /// A data directory that nobody else can claim until this is dropped, or the process ends.
 ///
-/// It is the directory and not its path. If the directory is moved, or another one takes its place,
-/// the claim and all files that are opened through it stay with the one that was claimed.
+/// The claim is on the directory and not on its path. If the directory is moved, or another one
+/// takes its place, the claim and all files opened through it stay with the claimed directory.
 #[derive(Debug)]
 pub struct DataDir {
-    /// Its lock counts: nobody can put another directory into the place of an open one.
+    /// This lock decides: an open directory cannot be replaced by another one.
     dir: OpenDir,
-    /// Locked as well, since older versions look at this lock alone.
+    /// Locked as well, because older versions check only this lock.
     marker: fs::File,
-    /// Whose files these are: root leaves none that their owner could not open.
+    /// The owner of the files. If root creates one, this user must be able to open it.
     owner: (Uid, Gid),
 }
 
@@ -36,8 +36,8 @@ impl DataDir {
     ///
     /// # Errors
     ///
-    /// [`KvsError::Locked`] if another store has it, [`KvsError::WrongEngine`] if another engine
-    /// wrote it, [`KvsError::Io`] if it cannot be created or written.
+    /// [`KvsError::Locked`] if another store uses the directory, [`KvsError::WrongEngine`] if
+    /// another engine wrote it, [`KvsError::Io`] if it cannot be created or written.
     pub fn claim(path: impl Into<PathBuf>, engine: EngineKind) -> Result<DataDir> {
         let mut dir = DataDir::lock(&path.into())?;
         match engine_in(&dir.dir, &dir.marker)? {
@@ -65,12 +65,13 @@ impl DataDir {
         Ok(dir)
     }
 
-    /// The engine that wrote the directory `path`, or `None` if it holds no data. If the marker is
-    /// missing, the files of the engine tell.
+    /// Returns the engine that wrote the directory `path`, or `None` if it holds no data. If the
+    /// marker is missing, recognizes the engine by its files.
     ///
     /// # Errors
     ///
-    /// [`KvsError::Io`] if that cannot be read, [`KvsError::Damaged`] if the marker names no engine.
+    /// [`KvsError::Io`] if the directory cannot be read, [`KvsError::Damaged`] if the marker names
+    /// no engine.
     pub fn engine_of(path: &Path) -> Result<Option<EngineKind>> {
         let failed = |error| KvsError::io(format_args!("open {path:?}"))(error);
         let dir = match OpenDir::open(path, false) {
@@ -84,7 +85,7 @@ impl DataDir {
         }
     }
 
-    /// Locks the directory, which may be new, and opens its marker, which may be empty.
+    /// Locks the directory and opens its marker. Creates both if they do not exist.
     fn lock(path: &Path) -> Result<DataDir> {
         let dir = OpenDir::open(path, true);
         DataDir::lock_opened(
@@ -97,7 +98,7 @@ impl DataDir {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(locked(&dir)),
             Err(TryLockError::Error(error)) => warn!(
-                "the file system cannot lock {:?}: {error}; as long as nobody removes or replaces {MARKER:?} in it, that keeps a second server out",
+                "the file system cannot lock {:?}: {error}; the lock on {MARKER:?} keeps a second server out, so do not remove or replace that file",
                 dir.path()
             ),
         }
@@ -105,7 +106,8 @@ impl DataDir {
         let open = || dir.open_file(MARKER, flags);
         let mut marker = open().map_err(cannot("open", &dir))?;
         if is_shared(&marker) {
-            // A copy by hard links has the marker, and the lock on it, in common with the original.
+            // If the directory is a copy made of hard links, it shares the marker and its lock with
+            // the original.
             part(&dir, MARKER, &marker).map_err(cannot("write", &dir))?;
             marker = open().map_err(cannot("open", &dir))?;
         }
@@ -130,7 +132,7 @@ impl DataDir {
             writeln!(&self.marker, "{}", engine.format())?;
             self.marker.sync_all()?;
             match self.dir.sync() {
-                // Opening the store says so.
+                // Opening the store reports it.
                 Err(error) if error.kind() == ErrorKind::Unsupported => {}
                 synced => synced?,
             }
@@ -144,9 +146,9 @@ impl DataDir {
         cannot(act, &self.dir)
     }
 
-    /// A path for code that takes no descriptor: it leads to this directory as long as this is not
-    /// dropped, wherever the directory is moved. Systems other than Linux have no such path, and
-    /// there it is the one as of the claim.
+    /// Returns a path for code that takes no descriptor. The path leads to this directory until
+    /// `self` is dropped, even if the directory is moved. Only Linux has such a path. Elsewhere,
+    /// returns the path that the directory had when it was claimed.
     pub(super) fn path_of_descriptor(&self) -> PathBuf {
         self.dir.path_of_descriptor()
     }
@@ -178,14 +180,14 @@ impl DataDir {
 
 impl Drop for DataDir {
     fn drop(&mut self) {
-        // Closing would do, were it not for a child process that is being started just now: until
-        // it execs, it has a copy of the descriptor, and the lock with it.
+        // Closing is not enough: a child process that is just being started has a copy of the
+        // descriptor until it execs, and the lock with it.
         let _ = self.marker.unlock();
     }
 }
 
 impl Directory for DataDir {
-    /// Where the directory was when it was claimed, as an absolute path.
+    /// Returns the absolute path that the directory had when it was claimed.
     fn path(&self) -> &Path {
         self.dir.path()
     }
@@ -218,7 +220,7 @@ impl Directory for DataDir {
         self.dir.sync()
     }
 
-    /// A quota of the user may be lower; the file system does not tell.
+    /// Does not know the quota of the user, which may leave less.
     fn free_bytes(&self) -> io::Result<u64> {
         let stats = rustix::fs::fstatvfs(self.dir.names())?;
         Ok(stats.f_bavail.saturating_mul(stats.f_frsize))
@@ -229,9 +231,9 @@ impl Directory for DataDir {
     }
 }
 
-/// A data directory to read from, which is not claimed and which nothing is written to.
+/// A data directory that is opened for reading only, and not claimed.
 ///
-/// It can be one of another user, or on a file system that is mounted read-only.
+/// It can belong to another user, or be on a file system that is mounted read-only.
 #[derive(Debug)]
 pub struct ReadOnlyDir(OpenDir);
 
@@ -240,7 +242,7 @@ impl ReadOnlyDir {
     ///
     /// # Errors
     ///
-    /// [`KvsError::Locked`] if a store has it, [`KvsError::Io`] if it cannot be opened.
+    /// [`KvsError::Locked`] if a store uses it, [`KvsError::Io`] if it cannot be opened.
     pub fn open(path: &Path) -> Result<ReadOnlyDir> {
         let dir = OpenDir::open(path, false);
         let dir = ReadOnlyDir(dir.map_err(KvsError::io(format_args!("open {path:?}")))?);
@@ -248,14 +250,14 @@ impl ReadOnlyDir {
         Ok(dir)
     }
 
-    /// Looks whether a store has claimed the directory by now.
+    /// Checks that no store has claimed the directory meanwhile.
     ///
     /// # Errors
     ///
-    /// [`KvsError::Locked`] if so.
+    /// [`KvsError::Locked`] if a store has.
     pub fn check_unused(&self) -> Result<()> {
         let is_used = is_locked(self.0.names())
-            // By an older version, which locks the marker alone.
+            // An older version locks only the marker.
             || self
                 .0
                 .open_file(MARKER, OFlags::RDONLY)
@@ -277,7 +279,7 @@ impl Directory for ReadOnlyDir {
         self.0.list()
     }
 
-    /// Opens a file for reading alone.
+    /// Opens a file for reading only.
     fn open(&self, name: &str) -> io::Result<Arc<dyn File>> {
         Ok(Arc::new(self.0.open_file(name, OFlags::RDONLY)?))
     }
@@ -303,7 +305,7 @@ impl Directory for ReadOnlyDir {
     }
 }
 
-/// Linux tells; elsewhere this is empty.
+/// Returns the identifier of the current boot on Linux, and an empty string elsewhere.
 fn boot() -> String {
     let id = fs::read_to_string("/proc/sys/kernel/random/boot_id");
     id.map_or(String::new(), |id| id.trim_end().to_owned())
@@ -315,26 +317,27 @@ fn locked(dir: &OpenDir) -> KvsError {
     }
 }
 
-/// For `map_err`: what could not be done with the marker.
+/// Makes a function for `map_err`, for when the program cannot `act` on the marker.
 fn cannot(act: &str, dir: &OpenDir) -> impl FnOnce(io::Error) -> KvsError + use<> {
     let marker = dir.path().join(MARKER);
     KvsError::io(format!("{act} {marker:?}"))
 }
 
-/// Whether another process or another store has the lock of `file`. A shared lock tells, which is
-/// given back at once, so that two who look do not take each other for a user.
+/// Returns whether another process or another store holds the lock of `file`. Tries to take the
+/// lock, shared, so that two processes that check at the same time do not take each other for a
+/// store.
 fn is_locked(file: &fs::File) -> bool {
     let locked = file.try_lock_shared();
     let _ = file.unlock();
     matches!(locked, Err(TryLockError::WouldBlock))
 }
 
-/// Whether a file has other names, which may be in a copy of the directory.
+/// Returns whether a file has other names, such as in a copy of the directory.
 fn is_shared(file: &fs::File) -> bool {
     file.metadata().is_ok_and(|metadata| metadata.nlink() > 1)
 }
 
-/// Replaces the file `name`, which has other names, by a copy that has none.
+/// Replaces the file `name`, which has other names, by a copy that has only this name.
 fn part(dir: &OpenDir, name: &str, mut file: &fs::File) -> io::Result<()> {
     let unfinished = format!("{name}.unfinished");
     let mut copy = dir.create_file(&unfinished)?;
@@ -349,7 +352,7 @@ fn owner_of(file: &fs::File) -> io::Result<(Uid, Gid)> {
     Ok((Uid::from_raw(metadata.uid()), Gid::from_raw(metadata.gid())))
 }
 
-/// Gives a new file to the user `owner`. Only root can, and only root has to.
+/// Makes `owner` the owner of a new file. Only root can do that, and only root has to.
 fn give(file: &fs::File, owner: (Uid, Gid)) -> io::Result<()> {
     let (user, group) = owner;
     if owner_of(file)?.0 == user {
@@ -358,7 +361,8 @@ fn give(file: &fs::File, owner: (Uid, Gid)) -> io::Result<()> {
     if_allowed(rustix::fs::fchown(file, Some(user), Some(group)))
 }
 
-/// The engine that the marker names, or if it is empty, that whose files are in the directory.
+/// Returns the engine that the marker names. If the marker is empty, recognizes the engine by its
+/// files.
 fn engine_in(dir: &OpenDir, marker: &fs::File) -> Result<Option<EngineKind>> {
     let mut name = Vec::new();
     // A longer one is none of ours.
@@ -380,8 +384,8 @@ fn engine_in(dir: &OpenDir, marker: &fs::File) -> Result<Option<EngineKind>> {
     }
 }
 
-/// The engine whose files are in a directory. Without its marker, it must not be taken for a new
-/// one: another engine would hide what is there.
+/// Returns the engine whose files are in a directory. A directory that has lost its marker must not
+/// count as new, because another engine would not find the data.
 fn engine_of_files(dir: &OpenDir) -> Result<Option<EngineKind>> {
     let names = dir.list();
     let names = names.map_err(KvsError::io(format_args!("list {:?}", dir.path())))?;
@@ -460,7 +464,7 @@ mod tests {
         lock().unwrap();
     }
 
-    /// A child process has such a copy of every descriptor until it execs.
+    /// Until it execs, a child process has such a copy of every descriptor.
     #[test]
     fn a_lock_ends_with_its_claim_although_others_have_copies_of_its_descriptors() {
         let path = tempfile::tempdir().unwrap();

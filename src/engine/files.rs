@@ -2,7 +2,7 @@
 //!
 //! It is this narrow so that a test can put another one underneath: one that fails when told to,
 //! or that forgets at a simulated power cut what was not synced. [`DataDir`](super::DataDir) is
-//! the real one, and [`ReadOnlyDir`](super::ReadOnlyDir) the same to read from.
+//! the real one, and [`ReadOnlyDir`](super::ReadOnlyDir) is a real one that is only read.
 
 use std::fmt::Debug;
 use std::fs;
@@ -18,7 +18,8 @@ use crate::error::{KvsError, Result};
 
 /// A directory that one store has to itself, or that is only read.
 pub trait Directory: Debug + Send + Sync {
-    /// Where it was when it was opened. For messages: names are not resolved against this path.
+    /// Returns the path that the directory had when it was opened. It is for messages only: names
+    /// are not resolved against it.
     fn path(&self) -> &Path;
 
     /// The names of the files in it, in any order. Those that are not UTF-8 are left out.
@@ -58,11 +59,11 @@ pub trait Directory: Debug + Send + Sync {
     fn remove(&self, name: &str) -> io::Result<()>;
 
     /// Gives the file `to` the owner and the mode of the file `from`, as far as this process may.
-    /// Directories without owners and modes need not do anything.
+    /// Does nothing for directories without owners and modes.
     ///
     /// # Errors
     ///
-    /// What the system reports, other than that the process may not.
+    /// The error of the system, unless the process lacks the permission.
     fn copy_access(&self, _from: &str, _to: &str) -> io::Result<()> {
         Ok(())
     }
@@ -71,15 +72,15 @@ pub trait Directory: Debug + Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`io::ErrorKind::Unsupported`] if the file system never does that. Otherwise what the system
-    /// reports; then nobody can tell what would survive.
+    /// [`io::ErrorKind::Unsupported`] if the file system cannot sync directories. After any other
+    /// error it is unknown which names would survive.
     fn sync(&self) -> io::Result<()>;
 
     /// Returns the number of bytes that files in this directory can still take.
     ///
     /// # Errors
     ///
-    /// Any error means that the number is not known. Then the only way to find out is to write.
+    /// After any error the number is unknown, and only a write can find out.
     fn free_bytes(&self) -> io::Result<u64> {
         Err(io::ErrorKind::Unsupported.into())
     }
@@ -98,12 +99,12 @@ pub trait File: Debug + Send + Sync {
     /// What the system reports, here as in all the others.
     fn size(&self) -> io::Result<u64>;
 
-    /// Returns how many names the file has. A file with more than one is part of another directory
-    /// as well, such as a copy made of hard links, and must not be written to in place.
+    /// Returns the number of names of the file. A file with more than one may also be in another
+    /// directory, such as a copy made of hard links, and must not be written in place.
     ///
     /// # Errors
     ///
-    /// What the system reports.
+    /// The error of the system.
     fn links(&self) -> io::Result<u64> {
         Ok(1)
     }
@@ -172,12 +173,13 @@ pub trait File: Debug + Send + Sync {
     }
 }
 
-/// Refuses a directory whose names cannot be synced if `sync` promises that they are. At the other
-/// levels it is a warning: a power cut may take a new file, and so more than the last second.
+/// Checks that `dir` can be synced if `sync` is [`SyncLevel::Always`]. At the other levels, logs a
+/// warning if it cannot: a power cut may lose a new file, and so more than the last second.
 ///
 /// # Errors
 ///
-/// [`KvsError::Io`] if so, and if syncing the directory fails in another way.
+/// [`KvsError::Io`] if `sync` needs a sync that the file system does not have, or if the sync
+/// fails.
 pub fn check_sync(dir: &dyn Directory, sync: SyncLevel) -> Result<()> {
     let path = dir.path();
     match dir.sync() {

@@ -77,7 +77,7 @@ impl<T> PutOff<T> {
     }
 
     fn poll(&mut self) -> Poll<EngineFuture<T>, KvsError> {
-        // Most are done by then, and nobody has to be woken.
+        // This usually completes the batch at once, so that no task has to be woken.
         self.begin();
         self.together.poll(self.n)
     }
@@ -138,7 +138,8 @@ impl<T> EngineFuture<T> {
             let _ = sender.send(EngineFuture::done(result));
         };
         let spawned = panic::catch_unwind(AssertUnwindSafe(|| pool.spawn(job)));
-        // The panic hook has reported it by now, and the future fails, since its sender is gone.
+        // The panic hook has reported the panic, and the future fails, because its sender is
+        // dropped.
         drop(spawned);
         future
     }

@@ -192,7 +192,7 @@ impl FromStr for SyncLevel {
     }
 }
 
-/// The error of a text that names no [`EngineKind`], or no [`SyncLevel`].
+/// The error for a text that names no [`EngineKind`], or no [`SyncLevel`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnknownName {
     name: String,

@@ -1,5 +1,5 @@
-//! A directory that is held open. Every name is resolved against it, and not against a path: a path
-//! means another directory once the working directory changes, or something along it is renamed.
+//! A directory that is held open. Every name is resolved against it, and not against a path. A path
+//! leads to another directory once the working directory changes or a part of the path is renamed.
 
 use std::fs::{self, TryLockError};
 use std::io::{self, ErrorKind};
@@ -12,18 +12,18 @@ use std::time::Duration;
 use rustix::fs::{AtFlags, Dir, Gid, Mode, OFlags, Uid};
 use rustix::io::{Errno, retry_on_intr};
 
-/// An open directory, and where it was when it was opened.
+/// An open directory, and the path that it had when it was opened.
 #[derive(Debug)]
 pub(super) struct OpenDir {
     path: PathBuf,
-    /// It stays open: a sync that had to open it first could fail for want of a descriptor.
+    /// Stays open, because a sync that had to open it first could fail for lack of a descriptor.
     names: fs::File,
 }
 
 impl OpenDir {
-    /// Opens the directory `path`, and creates it first if that is wanted.
+    /// Opens the directory `path`. If `create` is set, creates it if it does not exist.
     pub(super) fn open(path: &Path, create: bool) -> io::Result<OpenDir> {
-        // Only an empty path, or a working directory that is gone, cannot be made absolute.
+        // This fails only if the path is empty or the working directory has been removed.
         let path = path::absolute(path).unwrap_or_else(|_| path.to_owned());
         if create {
             create_durably(&path)?;
@@ -33,7 +33,7 @@ impl OpenDir {
         Ok(OpenDir { path, names })
     }
 
-    /// Opens a directory as one on a file system that cannot lock directories, or sync them.
+    /// Opens a directory as if its file system could not lock or sync directories.
     #[cfg(all(test, target_os = "linux"))]
     pub(super) fn open_unlockable(path: &Path) -> io::Result<OpenDir> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -42,22 +42,22 @@ impl OpenDir {
         Ok(OpenDir { path, names })
     }
 
-    /// Where the directory was when it was opened. For messages alone.
+    /// Returns the path that the directory had when it was opened. It is for messages only.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The directory itself.
+    /// Returns the directory itself.
     pub(super) fn names(&self) -> &fs::File {
         &self.names
     }
 
-    /// Locks the directory, as long as it is open here.
+    /// Locks the directory until `self` is dropped.
     pub(super) fn try_lock(&self) -> Result<(), TryLockError> {
         try_lock(&self.names)
     }
 
-    /// Opens the file `name`. A new one gets the mode that the process gives to new files.
+    /// Opens the file `name`. A new file gets the default mode of the process.
     pub(super) fn open_file(&self, name: &str, flags: OFlags) -> io::Result<fs::File> {
         let (flags, mode) = (flags | OFlags::CLOEXEC, Mode::from_raw_mode(0o666));
         let opened = retry_on_intr(|| rustix::fs::openat(&self.names, name, flags, mode));
@@ -66,10 +66,10 @@ impl OpenDir {
             .map_err(|error| self.explain(error.into()))
     }
 
-    /// Creates an empty file in the place of one that may have the name.
+    /// Creates an empty file, and replaces an existing one.
     ///
-    /// That one is unlinked and not emptied: it may have other names, in a copy of the directory,
-    /// or be a link to a file elsewhere.
+    /// The existing file is unlinked and not truncated, because it may have other names, such as in
+    /// a copy of the directory, or be a link to a file elsewhere.
     pub(super) fn create_file(&self, name: &str) -> io::Result<fs::File> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL;
         match self.open_file(name, flags) {
@@ -81,7 +81,7 @@ impl OpenDir {
         }
     }
 
-    /// The names in the directory. Those that are not UTF-8 are left out.
+    /// Returns the names in the directory, except those that are not UTF-8.
     pub(super) fn list(&self) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
         for entry in Dir::read_from(&self.names).map_err(|error| self.explain(error.into()))? {
@@ -127,8 +127,9 @@ impl OpenDir {
         if_allowed(rustix::fs::chmodat(&self.names, to, mode, AtFlags::empty()))
     }
 
-    /// A path that leads to this directory in every call of this process, for code that takes
-    /// nothing but a path. Linux has one; elsewhere it is the path as of the opening.
+    /// Returns a path that always leads to this directory, within this process, for code that takes
+    /// only paths. Only Linux has such a path. Elsewhere, returns the path that the directory had
+    /// when it was opened.
     pub(super) fn path_of_descriptor(&self) -> PathBuf {
         let by_descriptor = PathBuf::from(format!("/proc/self/fd/{}", self.names.as_raw_fd()));
         let is_here = || {
@@ -146,14 +147,15 @@ impl OpenDir {
     }
 
     fn is_removed(&self) -> bool {
-        // Not every file system counts the names of a directory, but then Linux does not list it.
+        // Not every file system counts the links of a directory. On the others, Linux refuses to
+        // list a directory that has been removed.
         let first = Dir::read_from(&self.names).map(|mut entries| entries.next());
         rustix::fs::fstat(&self.names).is_ok_and(|stat| stat.st_nlink == 0)
             || matches!(first, Ok(Some(Err(Errno::NOENT))))
     }
 
-    /// Without a name of its own a directory takes no new files, and the system says of each that
-    /// it does not exist.
+    /// Adds the cause to an error if the directory has been removed. Such a directory takes no new
+    /// files, and the system reports for each of them that it does not exist.
     fn explain(&self, error: io::Error) -> io::Error {
         if error.kind() == ErrorKind::NotFound && self.is_removed() {
             let words = "the data directory has been removed, and what is written there is lost";
@@ -166,16 +168,16 @@ impl OpenDir {
 
 impl Drop for OpenDir {
     fn drop(&mut self) {
-        // Closing would do, were it not for a child process that is being started just now: until
-        // it execs, it has a copy of the descriptor, and the lock with it.
+        // Closing is not enough: a child process that is just being started has a copy of the
+        // descriptor until it execs, and the lock with it.
         let _ = self.names.unlock();
     }
 }
 
-/// Locks a file, unless a store has it.
+/// Locks a file, unless a store has locked it.
 ///
-/// A reader has the lock, shared, for the moment in which it looks whether there is a store. That must
-/// not turn a store away, and so is waited for.
+/// A reader takes the lock, shared, for the moment in which it checks for a store. This waits for
+/// readers, because a reader must not turn a store away.
 pub(super) fn try_lock(file: &fs::File) -> Result<(), TryLockError> {
     for _ in 0..100 {
         match file.try_lock() {
@@ -189,8 +191,8 @@ pub(super) fn try_lock(file: &fs::File) -> Result<(), TryLockError> {
     Err(TryLockError::WouldBlock)
 }
 
-/// Takes a change of owner or mode that the system refuses for no failure: only root gives files
-/// away, and some file systems have neither.
+/// Ignores the error if the system refuses a change of owner or mode. Only root may change owners,
+/// and some file systems have neither owners nor modes.
 pub(super) fn if_allowed(changed: rustix::io::Result<()>) -> io::Result<()> {
     match changed.map_err(io::Error::from) {
         Err(error)
@@ -205,7 +207,7 @@ pub(super) fn if_allowed(changed: rustix::io::Result<()>) -> io::Result<()> {
     }
 }
 
-/// Syncs a directory. [`ErrorKind::Unsupported`] means that its file system never does that.
+/// Syncs a directory. Returns [`ErrorKind::Unsupported`] if its file system cannot do that.
 fn sync_names(dir: &fs::File) -> io::Result<()> {
     dir.sync_all().map_err(|error| match error.kind() {
         ErrorKind::InvalidInput | ErrorKind::Unsupported => ErrorKind::Unsupported.into(),
@@ -213,7 +215,7 @@ fn sync_names(dir: &fs::File) -> io::Result<()> {
     })
 }
 
-/// Creates a directory and those above it that do not exist, so that they survive a power cut.
+/// Creates a directory and its missing parents, so that they survive a power cut.
 fn create_durably(path: &Path) -> io::Result<()> {
     if path.is_dir() {
         return Ok(());
@@ -227,22 +229,22 @@ fn create_durably(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() == ErrorKind::AlreadyExists && path.is_dir() => {}
         made => made?,
     }
-    // Names are as durable as what is behind them only then.
+    // Without this, a power cut could take the name of the new directory.
     let synced = match fs::File::open(parent) {
         Ok(parent) => sync_names(&parent),
-        // A directory may be one to write to and to search, but not to read.
+        // The permissions of a directory may allow writing and searching, but not reading.
         Err(error) if error.kind() == ErrorKind::PermissionDenied => sync_file_system(path),
         Err(error) => Err(error),
     };
     match synced {
-        // Opening the store says that of the directory itself.
+        // Opening the store reports this for the data directory itself.
         Err(error) if error.kind() == ErrorKind::Unsupported => Ok(()),
         synced => synced,
     }
 }
 
-/// Syncs everything on the file system of a new directory, the name of that directory included. It
-/// is needed once in the life of a store, and only below a directory that cannot be opened.
+/// Syncs the whole file system of a new directory, and so the name of that directory. This happens
+/// once in the life of a store, and only if the directory above it cannot be opened.
 #[cfg(target_os = "linux")]
 fn sync_file_system(path: &Path) -> io::Result<()> {
     Ok(rustix::fs::syncfs(fs::File::open(path)?)?)
@@ -251,7 +253,7 @@ fn sync_file_system(path: &Path) -> io::Result<()> {
 #[cfg(not(target_os = "linux"))]
 fn sync_file_system(path: &Path) -> io::Result<()> {
     log::warn!(
-        "{path:?} is new, and a power cut may take it away: the directory above cannot be read"
+        "a power cut may lose the new directory {path:?}: the directory above it cannot be read"
     );
     Ok(())
 }

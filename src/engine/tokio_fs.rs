@@ -103,8 +103,8 @@ impl KvsEngine for TokioFsEngine {
 
 /// A data directory whose files are those of `tokio::fs`.
 ///
-/// Their names are resolved against the directory that was claimed, which `tokio::fs` cannot do. In a
-/// job that is a call like those of `tokio::fs`: the thread has leave to block.
+/// Their names are resolved against the claimed directory, which `tokio::fs` cannot do. That is a
+/// blocking call, like those that `tokio::fs` makes, and a job may block.
 #[derive(Debug)]
 struct TokioDir(DataDir);
 

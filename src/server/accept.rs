@@ -20,8 +20,8 @@ pub(super) struct Accept {
     shutdown: Signal,
     /// Runs while the system is short of something.
     pause: Option<Delay>,
-    /// The last poll has returned a connection. The tasks on this thread have their turn before the
-    /// next one: some of them may be about to end and make room for it.
+    /// Whether the last poll has returned a connection. Then the other tasks of this thread run
+    /// before the next connection: some of them may be about to end and make room for it.
     is_turn_over: bool,
 }
 

@@ -49,8 +49,7 @@ const MAX_SPARE: usize = 16 * 1024;
 /// Bytes that a connection may hold however little is left for all.
 const FREE: usize = 32 * 1024;
 
-/// A timer that fires so much later than it should was not looked at: the process was stopped, or had
-/// too much to do.
+/// If a timer fires this much later than it should, the process was stopped or had too much to do.
 const LATE: Duration = Duration::from_millis(100);
 
 /// How long a peer has to notice that it was closed.
@@ -98,7 +97,7 @@ pub(super) struct Connection<E> {
     /// Since when the output waits for the peer to take all of it.
     output_since: Option<Instant>,
     timer: Option<Delay>,
-    /// Whether the peer was given more time because this side was late.
+    /// Whether the peer was given more time, because this side was late.
     had_grace: bool,
 }
 
@@ -543,12 +542,13 @@ impl<E: KvsEngine> Connection<E> {
         [lingering, frame, output].into_iter().flatten().min()
     }
 
-    /// Whether something has not happened in time. If it is too early to tell, this task is woken
-    /// when it is not.
+    /// Returns whether the peer has missed its deadline. If the deadline is still to come,
+    /// registers the task to be woken then.
     ///
-    /// The peer does not pay for delays of this side. What has arrived is read before the clock
-    /// judges, and if the process was stopped meanwhile, the time begins anew. Each happens once,
-    /// or else a peer that keeps the server busy would have all the time there is.
+    /// The peer does not pay for delays of this side. The connection reads the bytes that have
+    /// arrived before it checks the clock, and if the process was stopped meanwhile, the time
+    /// starts again. Each happens only once. Otherwise a peer that keeps the server busy would have
+    /// no limit.
     fn is_overdue(&mut self, has_moved: bool) -> bool {
         let Some(deadline) = self.deadline() else {
             self.timer = None;

@@ -43,7 +43,7 @@ use crate::protocol::Stats;
 use crate::tcp;
 use crate::token::Token;
 
-/// The time after which a shutdown looks whether it is over, at the latest.
+/// The longest time that a shutdown waits at once before it checks again.
 const STEP: Duration = Duration::from_millis(100);
 
 /// A server that has an engine and no address yet.
@@ -114,12 +114,12 @@ impl<E: KvsEngine> KvsServer<E> {
     ///
     /// # Errors
     ///
-    /// [`KvsError::Io`] where the system refuses that, [`KvsError::Unprotected`] where others
-    /// than this machine could connect to it without a token, and [`KvsError::BadToken`] if the
-    /// token does not fit into a frame of [`Limits::frame_bytes`].
+    /// [`KvsError::Io`] if the system refuses it, [`KvsError::Unprotected`] if others than this
+    /// machine could connect without a token, and [`KvsError::BadToken`] if the token does not fit
+    /// into a frame of [`Limits::frame_bytes`].
     pub fn listen(self, listener: net::TcpListener) -> Result<BoundServer<E>> {
-        // The system notices by itself that a peer has vanished, unless it has the longer time of
-        // one that may be slow. Each connection inherits that from the listener.
+        // The system notices that a peer has vanished. It must not give a slow peer less time than
+        // `reply_time`. Each connection inherits these options from the listener.
         let lost = tcp::LOST.max(self.limits.reply_time);
         if let Err(error) = tcp::set_options(&listener, lost) {
             debug!("cannot set the options of the listening socket: {error}");
@@ -147,8 +147,8 @@ impl<E: KvsEngine> KvsServer<E> {
     }
 }
 
-/// Waits until the other end is gone, and returns whether that was in time. If the process is stopped
-/// meanwhile, no more than one step of it counts.
+/// Waits until the other end is dropped, and returns whether that was in time. If the process is
+/// stopped meanwhile, at most one [`STEP`] of that time counts.
 fn wait_for_end(other_end: &mpsc::Receiver<Infallible>, time: Duration) -> bool {
     let mut left = time;
     loop {
@@ -290,10 +290,10 @@ impl<E: KvsEngine> BoundServer<E> {
         if cut_off > 0 {
             warn!("closing connections whose peers have not taken their replies in time");
         }
-        // The last handle to the engine may go with it, and then the store is closed.
+        // This may drop the last handle to the engine, which closes the store.
         drop(network);
         match cut_off {
-            0 => info!("stopped: all requests that were begun are answered"),
+            0 => info!("stopped: all requests that were begun have been answered"),
             _ => warn!("stopped: {cut_off} connections were cut off before they had all replies"),
         }
         Ok(())

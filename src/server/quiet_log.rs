@@ -40,9 +40,9 @@ impl QuietLog {
         }
     }
 
-    /// Counts one more line. Returns how many were dropped in a period that has ended now, and
-    /// whether this one is dropped, too. The lines are logged without the lock: the logger may be
-    /// anybody's.
+    /// Counts one more line. Returns how many lines were dropped in a period that has just ended,
+    /// and whether to drop this one. The caller logs without the lock, because the logger is the
+    /// user's code.
     fn count(&self) -> (u32, bool) {
         let mut period = self.0.lock();
         let mut dropped = 0;
@@ -68,7 +68,7 @@ mod tests {
 
     use super::*;
 
-    /// A logger that has something to log itself, on each record of this test.
+    /// A logger that itself logs a line for each record of this test.
     #[derive(Default)]
     struct Talkative {
         quiet: OnceLock<Arc<QuietLog>>,

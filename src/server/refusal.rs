@@ -5,7 +5,7 @@ use std::fmt;
 use crate::error::ConnectionError;
 use crate::protocol::{ErrorCode, Response};
 
-/// A client meets it as an [`ErrorCode`] and a message.
+/// The reason for a refusal, which the client receives as an [`ErrorCode`] and a message.
 #[derive(Debug)]
 pub(super) enum Refusal {
     /// The peer broke the protocol.
@@ -41,12 +41,12 @@ impl fmt::Display for Refusal {
             Refusal::Protocol(error) => return error.fmt(f),
             Refusal::TooManyConnections => "too many connections, try again later",
             Refusal::Overloaded => "the server has no memory to spare, try again later",
-            Refusal::TooSlow => "a frame that took too long to arrive",
+            Refusal::TooSlow => "a frame took too long to arrive",
             Refusal::NoToken => {
                 "the server wants a token before any other request (kvs-client takes it from \
                  --auth-token-file or KVS_AUTH_TOKEN)"
             }
-            Refusal::WrongToken => "the token is not the right one",
+            Refusal::WrongToken => "the token is wrong",
         })
     }
 }

@@ -21,7 +21,7 @@ impl ShutdownHandle {
     pub fn shutdown(&self) {
         self.is_shutdown.store(true, Ordering::Release);
         let sender = self.shot.lock().take();
-        // It notifies tasks, which is done without the lock.
+        // Sending wakes tasks, so it happens without the lock.
         if let Some(sender) = sender {
             // A server that is gone has stopped.
             let _ = sender.send(());

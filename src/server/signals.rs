@@ -1,8 +1,8 @@
-//! The signals that a server can get, from the first instruction of its process to the last one.
+//! The signals of a server, from the beginning of its process to the end.
 //!
-//! All of them are blocked in all threads, and one thread waits for them. So none interrupts a system
-//! call or ends the process by itself, and none is missed, as process 1 of a container would miss
-//! those that it neither blocks nor handles.
+//! All threads block the signals, and one thread waits for them. So no signal interrupts a system
+//! call or ends the process by itself. And none is lost: the system discards signals to process 1
+//! of a container if it neither blocks nor handles them.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,41 +19,41 @@ use crate::stderr;
 /// The exit code of a program that was interrupted, as a shell shows it.
 const INTERRUPTED: i32 = 130;
 
-/// What a shell adds to the number of the signal that ended a program.
+/// The number that a shell adds to the number of the signal that ended a program.
 const ENDED_BY_SIGNAL: i32 = 128;
 
-/// Signals that come this soon after the first one are the same wish. `timeout` and a terminal send
-/// theirs to a process and once more to its group.
+/// Signals that arrive this soon after the first one count as the same request. `timeout` and
+/// terminals send a signal to a process and once more to its group.
 const SAME_WISH: Duration = Duration::from_secs(1);
 
-/// The signals that ask a server to stop. SIGXCPU says that its time on the processor is used up
-/// (`ulimit -t`); a while later the system would kill it.
+/// The signals that ask a server to stop. SIGXCPU says that the server has used up its processor
+/// time (`ulimit -t`). A while later, the system would kill it.
 const STOP: &[Signal] = &[
     Signal::SIGTERM,
     Signal::SIGINT,
     Signal::SIGHUP,
     Signal::SIGXCPU,
-    // Container runtimes and the guards of power supplies send it to process 1.
+    // Container runtimes and monitors of power supplies send it to process 1.
     #[cfg(any(target_os = "linux", target_os = "android"))]
     Signal::SIGPWR,
 ];
 
-/// The signals that have nothing to say to a server, and would end or stop it.
+/// The signals that a server ignores, because by default they would end or stop it.
 const IGNORED: &[Signal] = &[
-    // A file may not grow further (`ulimit -f`). Blocked, it leaves the write an error.
+    // A file may not grow further (`ulimit -f`). If the signal is blocked, the write fails instead.
     Signal::SIGXFSZ,
     // The standard library ignores it, too.
     Signal::SIGPIPE,
-    // For programs that read their configuration again or open new log files.
+    // Some programs read their configuration again or open new log files.
     Signal::SIGUSR1,
     Signal::SIGUSR2,
-    // Timers outlive the start of another program: these would be those of its parent.
+    // Timers survive an exec, so these may come from the parent.
     Signal::SIGALRM,
     Signal::SIGVTALRM,
     Signal::SIGPROF,
     // A descriptor that came from the parent is ready.
     Signal::SIGIO,
-    // A log line in the background of a terminal that wants none (`stty tostop`).
+    // A log line from the background to a terminal that does not allow it (`stty tostop`).
     Signal::SIGTTOU,
 ];
 
@@ -82,29 +82,29 @@ pub struct Signals {
     stage: Arc<Mutex<Stage>>,
 }
 
-/// What a signal interrupts.
+/// The stage of the process, which decides what a signal does.
 #[derive(Debug)]
 enum Stage {
-    /// The server is being started, which may be cut short at any moment, as by a kill.
+    /// The server is starting, which may be interrupted at any moment, as by a kill.
     Starting,
-    /// Nothing that a shutdown would end.
+    /// Work other than serving, which a shutdown would not end.
     Working,
     Serving(ShutdownHandle),
-    /// The shutdown, since that moment.
+    /// The server has been shutting down since that moment.
     Stopping(Instant),
 }
 
 impl Signals {
-    /// Blocks the signals, so that they wait until this process [obeys](Signals::obey) them.
+    /// Blocks the signals. They stay pending until this process [obeys](Signals::obey) them.
     ///
-    /// `main` calls this first of all. A thread that was started earlier does not block them, and a
-    /// signal that the system delivers to it kills the process.
+    /// Call this first in `main`. A thread that was started earlier does not block the signals, and
+    /// if the system delivers one to that thread, it kills the process.
     ///
-    /// If SIGHUP is ignored, as under `nohup`, it remains so. (Only Linux tells us.)
+    /// If SIGHUP is ignored, as under `nohup`, it stays ignored. (This works on Linux only.)
     ///
     /// # Errors
     ///
-    /// [`KvsError::Io`] if the system refuses it.
+    /// [`KvsError::Io`] if the system cannot block them.
     pub fn block() -> Result<Signals> {
         let mut stop: SigSet = STOP.iter().copied().collect();
         if is_ignored(Signal::SIGHUP) {
@@ -128,7 +128,7 @@ impl Signals {
     pub fn obey(&self) -> Result<()> {
         let Signals { stop, stage } = self.clone();
         let wait = move || {
-            // It fails for a set with a signal that does not exist, and this one has none.
+            // This fails only if the set contains a signal that does not exist.
             while let Ok(signal) = stop.wait() {
                 obey(&stage, signal);
             }
@@ -140,14 +140,14 @@ impl Signals {
         Ok(())
     }
 
-    /// From now on a signal shuts `server` down, and a later one ends the process at once, with exit
+    /// Makes the next signal shut `server` down, and a later one end the process at once, with exit
     /// code 130.
     pub fn shut_down(&self, server: ShutdownHandle) {
         *self.stage.lock() = Stage::Serving(server);
     }
 
-    /// From now on a signal ends the process at once, with the exit code that a shell shows for a
-    /// program that this signal has ended: for work whose success is the exit code 0.
+    /// Makes a signal end the process at once, with the exit code that a shell shows for a program
+    /// that this signal has ended. This is for work for which the exit code 0 means success.
     pub fn interrupt(&self) {
         *self.stage.lock() = Stage::Working;
     }
@@ -156,7 +156,7 @@ impl Signals {
 fn obey(stage: &Mutex<Stage>, signal: Signal) {
     let mut stage = stage.lock();
     match &*stage {
-        // The stage stays locked, so that nobody begins to serve meanwhile.
+        // The stage stays locked, so that the server does not begin to serve meanwhile.
         Stage::Starting => {
             stderr::exit(0, || {
                 info!("stopped by {signal} before the server had started");
@@ -180,13 +180,13 @@ fn obey(stage: &Mutex<Stage>, signal: Signal) {
                 return;
             }
             stderr::exit(INTERRUPTED, || {
-                warn!("stopped at once by {signal}: what was in flight is cut off");
+                warn!("stopped at once by {signal}: requests in flight are cut off");
             });
         }
     }
 }
 
-/// Tells whether this process was started with the signal ignored.
+/// Returns whether this process was started with the signal ignored.
 fn is_ignored(signal: Signal) -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

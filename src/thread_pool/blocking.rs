@@ -62,9 +62,10 @@ impl Drop for Pool {
 }
 
 impl ThreadPool for BlockingThreadPool {
-    /// Makes a pool in which `threads` jobs can be run at once, up to 512, and one thread more that
-    /// hands them out. All of them start here: tokio would start them when there is something to do,
-    /// would panic if the system has no more threads then, and would hand out nothing after that.
+    /// Creates a pool that runs up to `threads` jobs at once, at most 512, with one more thread
+    /// that hands them out. All the threads start here. tokio would start them only when they are
+    /// needed, would panic if the system had no more threads then, and would hand out no job after
+    /// that.
     fn new(threads: u32) -> Result<BlockingThreadPool> {
         const MOST: usize = 512;
         if threads == 0 {
@@ -107,8 +108,8 @@ impl ThreadPool for BlockingThreadPool {
 }
 
 impl BlockingThreadPool {
-    /// Has tokio start all the threads, by as many jobs that are under way at once. Each needs a
-    /// thread for itself and leaves one to the next.
+    /// Makes tokio start all the threads, by spawning as many jobs that wait for each other. So
+    /// each job needs a thread of its own.
     fn start(&self, threads: usize) -> Result<()> {
         let (all_begun, wait) = crossbeam_channel::bounded::<()>(0);
         for _ in 0..threads {
@@ -116,7 +117,7 @@ impl BlockingThreadPool {
             let wait = wait.clone();
             let job = move || {
                 let _ = sender.send(());
-                // The end of the wait is that nobody can send.
+                // The wait ends when the only sender is dropped.
                 let _ = wait.recv();
             };
             let spawned = panic::catch_unwind(AssertUnwindSafe(|| self.spawn(job)));

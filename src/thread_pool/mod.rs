@@ -29,11 +29,11 @@ pub trait ThreadPool: Clone + Send + 'static {
     /// # Errors
     ///
     /// [`KvsError::NoThreads`] if `threads` is 0, and [`KvsError::Io`] if the system has no more
-    /// threads. Then the threads that have started have ended again, and a later call may succeed.
+    /// threads. In that case the threads that had started have ended, and a later call may succeed.
     fn new(threads: u32) -> Result<Self>;
 
-    /// Runs `job` on some thread of the pool, some time after this call. Only a pool that starts a
-    /// thread for each job may run it on the calling thread, if the system has no more threads.
+    /// Runs `job` on a thread of the pool, some time after this call. If the system has no more
+    /// threads, a pool that starts a thread for each job may run it on the calling thread.
     ///
     /// A job that panics ends alone: the message goes to stderr, and the pool keeps its threads. A
     /// pool that has been made needs no more threads from the system, so no job is lost when the
@@ -43,8 +43,8 @@ pub trait ThreadPool: Clone + Send + 'static {
         F: FnOnce() + Send + 'static;
 }
 
-/// Threads that are being started. Dropping them waits for their end, so that an attempt that failed
-/// half-way leaves none behind; whatever they wait for has to be dropped before.
+/// Threads that are being started. Dropping this joins them, so that an attempt that failed
+/// half-way leaves no thread behind. The caller first drops everything that the threads wait for.
 #[derive(Default)]
 struct Starting(Vec<JoinHandle<()>>);
 
@@ -54,7 +54,7 @@ impl Starting {
         Ok(())
     }
 
-    /// Lets them run on their own.
+    /// Detaches the threads, so that dropping this does not wait for them.
     fn detach(mut self) {
         self.0.clear();
     }
@@ -63,7 +63,7 @@ impl Starting {
 impl Drop for Starting {
     fn drop(&mut self) {
         for thread in self.0.drain(..) {
-            // It panicked only if the panic hook has said so.
+            // If the thread has panicked, the panic hook has reported it.
             let _ = thread.join();
         }
     }
@@ -73,10 +73,10 @@ fn start_error(error: io::Error) -> KvsError {
     KvsError::io("start the threads of the pool")(error)
 }
 
-/// Checks that the system has `threads` more threads, for code that panics if it has not.
+/// Checks that the system has `threads` more threads, for code that would panic if it had not.
 pub(crate) fn check_threads(threads: usize) -> Result<()> {
     let mut starting = Starting::default();
-    // They wait for the drop of this, which comes before that of the threads.
+    // The threads wait until this is dropped, which happens before `starting` is dropped.
     let (_all_started, wait) = crossbeam_channel::bounded::<()>(0);
     for n in 0..threads {
         let wait = wait.clone();

@@ -34,9 +34,9 @@ impl ThreadPool for NaiveThreadPool {
     }
 }
 
-/// Starts a thread for `job`, or gives the job back if there is none.
+/// Starts a thread for `job`. If the system has no thread, returns the job.
 fn start(job: Job) -> Option<Job> {
-    // A thread that cannot start would take the job with it.
+    // If the closure owned the job, a thread that cannot start would drop it.
     let (sender, jobs) = mpsc::channel::<Job>();
     let started = thread::Builder::new().spawn(move || jobs.into_iter().for_each(|job| job()));
     match started {
@@ -46,11 +46,12 @@ fn start(job: Job) -> Option<Job> {
 }
 
 thread_local! {
-    /// The jobs that a job on this thread has spawned, while one runs here for want of a thread.
+    /// The jobs that were spawned by a job that runs on this thread for lack of another one.
     static WAITING: RefCell<Option<VecDeque<Job>>> = const { RefCell::new(None) };
 }
 
-/// Runs `job`, and after it the jobs that it has spawned: each inside the other would fill the stack.
+/// Runs `job`, and then the jobs that it has spawned. To run them inside each other could overflow
+/// the stack.
 fn run_here(job: Job) {
     if let Some(mut waiting) = WAITING.take() {
         waiting.push_back(job);
@@ -60,9 +61,9 @@ fn run_here(job: Job) {
     WAITING.set(Some(VecDeque::new()));
     let mut next = Some(job);
     while let Some(job) = next {
-        // The panic hook has reported it.
+        // The panic hook has reported the panic.
         let _ = panic::catch_unwind(AssertUnwindSafe(job));
-        // There may be threads again.
+        // The system may have threads again.
         next = iter::from_fn(next_waiting).find_map(start);
     }
     WAITING.set(None);

@@ -17,8 +17,8 @@ use super::unsynced::{self, LastRun};
 use crate::engine::files::Directory;
 use crate::error::{KvsError, Result};
 
-/// What is in a log, and what is wrong with it. It prints as lines for people, and serializes as the
-/// object that `docs/command-line.md` describes.
+/// A report on the contents of a log and its damage. It prints as lines for people, and serializes
+/// as the object that `docs/command-line.md` describes.
 #[derive(Debug, Default, Serialize)]
 pub struct Report {
     /// The number of files that hold records.
@@ -101,8 +101,8 @@ impl Report {
         self.damage.is_empty()
     }
 
-    /// Prints the report with no more than `lines` damaged places and as many losses. The rest is
-    /// counted.
+    /// Returns a display of the report with at most `lines` damaged places, `lines` losses and
+    /// `lines` kept files. It only counts the others.
     #[must_use]
     pub fn first(&self, lines: usize) -> impl fmt::Display {
         First {
@@ -133,7 +133,7 @@ impl fmt::Display for Torn {
 }
 
 impl Lost {
-    /// Says what is lost, given all that is damaged, and names no more than `most` keys.
+    /// Describes the loss in one line, with at most `most` keys. `damage` has all damaged places.
     fn describe(&self, damage: &[Damage], most: usize) -> String {
         match self {
             Lost::Value { key, older_is_back } => {
@@ -145,18 +145,18 @@ impl Lost {
                 format!("the last value of key {key:?} is lost: {now}")
             }
             Lost::Removal { key } => {
-                format!("that key {key:?} was removed is lost: it is there again")
+                format!("the removal of key {key:?} is lost: the key is there again")
             }
             Lost::Unknown { damage: n, keys } => {
                 let Damage { file, offset, .. } = &damage[*n];
                 let place = format!("{file:?} at byte {offset}");
-                let lost = format!("lost with what was in {place}: keys that cannot be told");
+                let lost = format!("lost in {place}: an unknown set of keys");
                 let (shown, rest) = keys.split_at(most.min(keys.len()));
                 match (shown, rest.len()) {
                     ([], _) => lost,
-                    (_, 0) => format!("{lost} for sure, they read {shown:?} now"),
+                    (_, 0) => format!("{lost}, which may include {shown:?}"),
                     (_, more) => {
-                        format!("{lost} for sure, they read {shown:?} and {more} more now")
+                        format!("{lost}, which may include {shown:?} and {more} more")
                     }
                 }
             }
@@ -186,14 +186,14 @@ impl fmt::Display for Report {
     }
 }
 
-/// A [`Report`] that prints with no more than some lines of each kind.
+/// A [`Report`] that prints only the first lines of each kind.
 struct First<'a> {
     report: &'a Report,
     lines: usize,
 }
 
 impl First<'_> {
-    /// Prints the first lines, and says how many there are besides.
+    /// Prints the first lines and the number of the others.
     fn write<T>(
         &self,
         f: &mut fmt::Formatter<'_>,
@@ -246,7 +246,8 @@ impl fmt::Display for First<'_> {
     }
 }
 
-/// A path as text. What is not UTF-8 in it is replaced, since JSON has no other strings.
+/// Serializes a path as text. Replaces bytes that are not UTF-8, because JSON strings cannot have
+/// them.
 fn path<S: Serializer>(path: &Path, to: S) -> std::result::Result<S::Ok, S::Error> {
     to.collect_str(&path.display())
 }
@@ -277,12 +278,12 @@ pub fn holds_log(path: &Path) -> Result<bool> {
 /// # Errors
 ///
 /// What the disk reports of a file as a whole; of a part that cannot be read, the report tells.
-/// [`KvsError::UnknownVersion`] where the log is not of this version. [`KvsError::Changed`] if a
-/// store has written to the log meanwhile, since that looks like damage.
+/// [`KvsError::UnknownVersion`] if the log is not of this version. [`KvsError::Changed`] if a store
+/// has written to the log meanwhile, because that looks like damage.
 pub fn verify(dir: &dyn Directory, progress: Progress<'_>) -> Result<Report> {
     let before = lengths(dir)?;
     let survey = Survey::of(dir, progress, false);
-    // A segment that cannot be opened any more has been compacted away.
+    // If a segment cannot be opened any more, a compaction has removed it.
     if lengths(dir).ok().as_ref() != Some(&before) {
         return Err(KvsError::Changed {
             dir: dir.path().to_owned(),
@@ -291,7 +292,7 @@ pub fn verify(dir: &dyn Directory, progress: Progress<'_>) -> Result<Report> {
     survey.map(|survey| survey.report)
 }
 
-/// The segments and their lengths. A store that writes changes one or the other.
+/// Returns the segments and their lengths. A store that writes changes one or the other.
 fn lengths(dir: &dyn Directory) -> Result<Vec<(Generation, u64)>> {
     let segments = Listing::of(dir)?.segments.into_iter();
     segments
@@ -342,7 +343,8 @@ struct Survey {
     /// Whether damage just before explains that writes are missing.
     is_behind_gap: bool,
     last_run: LastRun,
-    /// The salt of the newest segment with a sound header, else that of the watermark.
+    /// The salt of the newest segment with a sound header, or that of the watermark if there is
+    /// none.
     log_salt: Option<Salt>,
     /// The digests that the records of these segments must have.
     proofs: BTreeMap<Generation, Digest>,
@@ -446,7 +448,7 @@ impl Survey {
         Ok(survey)
     }
 
-    /// Notes the digests that headers tell. `missing` are segments that are not there.
+    /// Notes the digests that are in the headers. `missing` are the segments that are not there.
     fn note_proofs(
         &mut self,
         segments: &[(Segment, Result<()>, bool)],
@@ -465,7 +467,7 @@ impl Survey {
         }
     }
 
-    /// The hints of a segment, unless they are known to be those of another one.
+    /// Returns the hints of a segment, unless they are known to belong to another one.
     fn hints(&self, dir: &dyn Directory, generation: Generation) -> Option<Hints> {
         let proof = self.proofs.get(&generation);
         Hints::open(dir, generation).filter(|hints| {

@@ -1,9 +1,9 @@
 //! A checkpoint: the index as it was when the store was closed, so that opening it need not put it
 //! together from the log. `docs/format.md` has its bytes.
 //!
-//! It names the segments that it is of, with their lengths and digests. While the log begins with
-//! just these, it holds, and only what was written since has to be read. It is never synced: if it
-//! is missing, torn, or of another log, the log is read as if there had never been one.
+//! It names the segments that it covers, with their lengths and digests. If the log begins with
+//! exactly these, the checkpoint is valid, and opening the store reads only the later segments. It
+//! is never synced. If it is missing, torn, or of another log, the store reads the whole log.
 
 use std::collections::BTreeMap;
 use std::io::{self, Cursor, Read};
@@ -111,7 +111,7 @@ impl Covered {
         header
     }
 
-    /// Reads the checkpoint in `dir`, if there is one that holds for the segments there.
+    /// Reads the checkpoint in `dir`. Returns `None` if it is not valid for `segments`.
     pub(super) fn read(dir: &dyn Directory, segments: &[Opened]) -> Option<(Covered, Index)> {
         let mut blocks = Blocks::open(dir)?;
         let header = blocks.header;
@@ -167,7 +167,7 @@ impl Covered {
         (index.len() as u64 == keys).then_some((covered, index))
     }
 
-    /// Whether the log of these segments begins with the ones that are covered.
+    /// Returns whether the log of these segments begins with the covered ones.
     fn holds_for(&self, segments: &[Opened]) -> bool {
         let covered = segments.get(..self.segments.len());
         !self.segments.is_empty()

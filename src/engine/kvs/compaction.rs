@@ -15,11 +15,10 @@ use crate::sync::RwLock;
 /// How many records move while readers wait.
 const AT_A_TIME: usize = 64;
 
-/// The first half of a compaction: the live records of some sealed segments are copied to a new
-/// one.
+/// The first half of a compaction: copies the live records of some sealed segments to a new one.
 ///
-/// Nobody else knows the new segment until it is published. So a copy that met a full disk can be
-/// removed at any moment, and its room is free at once.
+/// No other code uses the new segment until it is published. So if the disk is full, the copy can
+/// be removed at any moment, and its room is free at once.
 #[derive(Debug)]
 pub(super) struct Compaction {
     /// What is still to be read, oldest first.
@@ -53,7 +52,7 @@ impl Compaction {
     /// Goes through about `bytes` bytes of the old segments, and says whether there is more. Where
     /// there is not, the new segment is complete and on the disk.
     ///
-    /// After an error the output is of no use.
+    /// After an error the output cannot be used.
     pub(super) fn step(&mut self, index: &RwLock<Index>, bytes: usize) -> Result<bool> {
         if self.inputs.is_empty() {
             self.output.complete(self.output_len, self.digest)?;
@@ -69,30 +68,30 @@ impl Compaction {
         Ok(true)
     }
 
-    /// The new segment, its length and its digest.
+    /// Returns the new segment, its length and its digest.
     pub(super) fn output(&self) -> (Arc<Segment>, u64, Digest) {
         (Arc::clone(&self.output), self.output_len, self.digest)
     }
 
-    /// Removes an output that nobody has tried to publish.
+    /// Removes an output before any attempt to publish it.
     pub(super) fn abandon(self, dir: &dyn Directory, journal: &Journal) {
-        // Where the name cannot be removed, at least the room is free.
+        // If the file cannot be removed, at least its room is free.
         if let Err(error) = self.output.truncate(0) {
             journal.warn(error);
         }
         self.remove_unpublished(dir, journal);
     }
 
-    /// Removes the output, unless it was published: an error does not tell whether it was.
+    /// Removes the output unless it was published, because after an error it may have been.
     pub(super) fn remove_unpublished(self, dir: &dyn Directory, journal: &Journal) {
         let name = segment::unfinished(&segment::name(self.output.generation));
         if let Err(error) = segment::remove(dir, &name) {
-            let line = "the rest of a compaction stays until the store is opened again";
+            let line = "an unfinished compaction leaves its file until the store is opened again";
             journal.warn(format_args!("{line}: {error}"));
         }
     }
 
-    /// The live ones among the next records.
+    /// Returns those of the next records that are live.
     fn collect(&mut self, index: &RwLock<Index>, step: usize) -> Result<Vec<u8>> {
         let mut live = Vec::new();
         let mut seen = 0;
@@ -119,8 +118,8 @@ impl Compaction {
     }
 }
 
-/// The second half of a compaction: readers are pointed at the new segment, which is published and
-/// has taken the place of the old ones on the disk.
+/// The second half of a compaction: points readers at the new segment, which is published and has
+/// replaced the old ones on the disk.
 #[derive(Debug)]
 pub(super) struct Switch {
     output: Scanner,
@@ -138,8 +137,8 @@ impl Switch {
         }
     }
 
-    /// Goes through about `bytes` bytes of the new segment, and says whether there is more. After an
-    /// error, the next step tries again.
+    /// Points readers at about `bytes` bytes of the new segment, and returns whether there are
+    /// more. After an error, the next step tries again.
     pub(super) fn step(&mut self, index: &RwLock<Index>, bytes: usize) -> Result<bool> {
         let end = self.output.offset() + bytes as u64;
         while self.output.offset() < end {
@@ -147,8 +146,8 @@ impl Switch {
             let read = self.read(&mut moved);
             let mut index = index.write();
             for (key, to) in moved {
-                // A key that was written meanwhile is in a later segment, and one that was not is
-                // still where it was copied from.
+                // If a key was written meanwhile, it is in a later segment. If not, it is still
+                // where it was copied from.
                 if let Some(from) = index.location(&key)
                     && from.generation < to.generation
                 {
@@ -163,7 +162,7 @@ impl Switch {
         Ok(true)
     }
 
-    /// Reads a few records, and says whether there are more.
+    /// Reads a few records, and returns whether there are more.
     fn read(&mut self, moved: &mut Vec<(Box<str>, Location)>) -> Result<bool> {
         while moved.len() < AT_A_TIME {
             match self.output.next() {
@@ -178,7 +177,7 @@ impl Switch {
         Ok(true)
     }
 
-    /// The new segment, its length and its digest.
+    /// Returns the new segment, its length and its digest.
     pub(super) fn output(&self) -> (Arc<Segment>, u64, Digest) {
         (Arc::clone(self.output.segment()), self.len, self.digest)
     }

@@ -1,9 +1,10 @@
 //! Hints: what is where in a sealed segment, without the values, so that opening a store need not
 //! read them. `docs/format.md` has their bytes.
 //!
-//! They are written in the background and never synced. If they are missing, torn, or not those of
-//! the segment, the segment is read instead, and hints are written anew. They prove that they are
-//! the segment's by its digest, which the header of the next segment tells, too.
+//! They are written in the background and never synced. If they are missing, torn, or of another
+//! segment, the store reads the segment instead, and writes new hints. They contain the digest of
+//! their segment, which is also in the header of the next one. That proves which segment they
+//! belong to.
 
 use std::io::{Cursor, Read};
 use std::sync::Arc;
@@ -107,7 +108,7 @@ impl Writer {
     }
 }
 
-/// What hints begin with.
+/// The beginning of a file of hints.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Header {
     generation: Generation,
@@ -161,8 +162,8 @@ pub(super) struct Hints {
 }
 
 impl Hints {
-    /// Opens the hints of the segment `generation`, if there are any that are whole. They may be
-    /// those of another segment all the same.
+    /// Opens the hints of the segment `generation`, if they exist and are complete. They may still
+    /// belong to another segment: see [`are_of`](Hints::are_of).
     pub(super) fn open(dir: &dyn Directory, generation: Generation) -> Option<Hints> {
         let file = dir.open(&name(generation)).ok()?;
         let mut start = [0; START as usize];
@@ -172,8 +173,8 @@ impl Hints {
         is_whole.then_some(Hints { header, file })
     }
 
-    /// Whether these are the hints of `segment`, which is `len` bytes long and whose records have
-    /// this digest.
+    /// Returns whether these are the hints of `segment`, which is `len` bytes long and whose
+    /// records have this digest.
     pub(super) fn are_of(&self, segment: &Segment, len: u64, digest: Digest) -> bool {
         let Header {
             salt,

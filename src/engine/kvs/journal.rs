@@ -25,11 +25,13 @@ impl Journal {
         self.note(Level::Warn, line);
     }
 
-    /// Writes the lines. The caller holds no lock and does not have the writer's turn.
+    /// Passes the lines to the logger. The caller holds no lock and does not have the writer's
+    /// turn.
     pub(super) fn write_out(&self) {
         let lines = mem::take(&mut *self.0.lock());
         for (level, line) in lines {
-            // The panic hook has reported it by now, and this may be the drop of something.
+            // The panic hook has reported the panic. It must not spread, since a drop may have
+            // called us.
             let _ = panic::catch_unwind(|| log::log!(level, "{line}"));
         }
     }

@@ -69,13 +69,14 @@ pub(super) struct Log {
     sequence: u64,
     /// Bytes of the log that there is a checkpoint of.
     covered: u64,
-    /// What is being done in the background.
+    /// The background job under way.
     job: Option<Job>,
-    /// The second half of a compaction, to be done next.
+    /// The second half of a compaction, if it is the next background job.
     switch: Option<Switch>,
-    /// Background jobs that failed, one after the other.
+    /// The number of background jobs that have failed in a row.
     failed_jobs: u32,
-    /// When the next one may begin, if the last one failed or had no room on the disk.
+    /// How long the next background job has to wait, if the last one failed or had no room on the
+    /// disk.
     pause: Option<Pause>,
     /// Whether it has been reported that compaction cannot go on.
     has_warned: bool,
@@ -175,7 +176,7 @@ impl Log {
                 outcome.missing = missing;
                 offset
             }
-            // A file may have room for each half.
+            // The two halves may fit into two files.
             Err(error) if is_too_long(&error) && batch.len() > 1 => {
                 let second = batch.split_off(batch.len() / 2);
                 let first_len = batch.len();
@@ -227,7 +228,7 @@ impl Log {
         }
         if self.active_len >= self.options.segment_bytes {
             match self.roll(self.active.generation + 1) {
-                // There may be room for this write all the same.
+                // There may still be room for this write.
                 Err(KvsError::StorageFull { .. }) => self.failure.check()?,
                 rolled => rolled?,
             }
@@ -255,7 +256,7 @@ impl Log {
         self.write_at_end(&bytes)?;
         let offset = self.active_len;
         let len = offset + bytes.len() as u64;
-        // It may be another segment by now.
+        // The write may have started a new segment.
         let mut digest = self.digest;
         digest.add_all(&bytes);
         if bytes.capacity() <= MAX_BUFFER {
@@ -270,17 +271,17 @@ impl Log {
         Ok(Appended { offset, missing })
     }
 
-    /// Writes `bytes` behind the last record, in a new segment where this one may not grow.
+    /// Writes `bytes` after the last record. If the file may not grow, continues in a new segment.
     fn write_at_end(&mut self, bytes: &[u8]) -> Result<()> {
         loop {
             let offset = self.active_len;
             let Err(error) = self.active.write(bytes, offset) else {
                 return Ok(());
             };
-            // Where a file may not get longer, it is as long as files can be.
+            // If the file has reached the limit on the size of files, this is that limit.
             let longest = self.active.len();
-            // A full disk may have taken a part of it. Cut that off for good: what is written next
-            // must not have records behind it that were refused.
+            // A full disk may have taken a part of the bytes. Cut it off, since the next write must
+            // not be followed by records that were refused.
             if self.unsynced.cut(&self.active, offset).is_err() {
                 return Err(error);
             }
@@ -290,7 +291,7 @@ impl Log {
                     let (len, longest) = (bytes.len() as u64, longest?);
                     if offset == segment::HEADER_LEN || segment::HEADER_LEN + len > longest {
                         let action = format!(
-                            "write {len} bytes at once where a file may have {longest} (see ulimit -f)"
+                            "write {len} bytes at once: a file may have at most {longest} (see ulimit -f)"
                         );
                         let source = Arc::clone(source);
                         return Err(KvsError::Io { action, source });
@@ -302,8 +303,7 @@ impl Log {
         }
     }
 
-    /// Gives up what is being done in the background, where that takes room on the disk, and says
-    /// whether it did.
+    /// Gives up the background job if that frees room on the disk. Returns whether it did.
     fn give_up_job(&mut self) -> bool {
         let job = self.job.clone();
         let has_room_now =
@@ -384,14 +384,14 @@ impl Log {
         self.pause.as_ref().is_some_and(|pause| !is_over(pause))
     }
 
-    /// Whether the disk has room for a file of `bytes` bytes and for the writes meanwhile, as far as
-    /// it tells.
+    /// Returns whether the disk has room for a file of `bytes` bytes and for the writes meanwhile.
+    /// If that is unknown, returns true.
     fn has_room_for(&self, bytes: u64) -> bool {
         let needed = bytes.saturating_add(self.options.reserved_bytes());
         self.dir.free_bytes().map_or(true, |free| free >= needed)
     }
 
-    /// Waits with the next background job, the longer the more of them have failed.
+    /// Delays the next background job, by a longer time for each failure in a row.
     fn pause_after_failure(&mut self) {
         self.failed_jobs += 1;
         self.pause = Some(Pause::of(1 << self.failed_jobs.min(16), self.failed_jobs));
@@ -433,12 +433,12 @@ impl Log {
     fn warn_once(&mut self, reason: &dyn fmt::Display) {
         if !mem::replace(&mut self.has_warned, true) {
             self.failure.journal.warn(format_args!(
-                "compaction cannot go on, and tries again with the next writes: {reason}"
+                "cannot compact for now, and will try again: {reason}"
             ));
         }
     }
 
-    /// Has a background job take effect, and says whether that was a sync.
+    /// Applies the result of the background job. Returns whether the job was a sync.
     fn finish(&mut self, result: Result<()>) -> Result<bool> {
         let Some(job) = self.job.take() else {
             return Ok(false);
@@ -450,7 +450,7 @@ impl Log {
                 if let Err(error) = result.and_then(|()| writer.publish(&*self.dir)) {
                     self.failure
                         .journal
-                        .warn(format_args!("going on without hints: {error}"));
+                        .warn(format_args!("continuing without hints: {error}"));
                     work::remove_hints(&*self.dir, &writer, &self.failure.journal);
                 }
             }
@@ -493,12 +493,11 @@ impl Log {
             return Ok(self.start_hints().map(Work::Hints));
         }
         let live = self.index.read().live_bytes();
-        // The output, and the segment that writing goes on in.
+        // The output, and the new active segment.
         if !self.has_room_for(live + 2 * segment::HEADER_LEN) {
             self.pause = Some(Pause::for_room());
             let dir = self.dir.path();
-            let reason =
-                format!("{live} bytes are alive, and {dir:?} has no room for a copy of them");
+            let reason = format!("{dir:?} has no room for a copy of the {live} live bytes");
             self.warn_once(&reason);
             return Ok(None);
         }
@@ -528,8 +527,8 @@ impl Log {
         }
     }
 
-    /// Puts the output of a compaction in the place of everything that was sealed before it, on the
-    /// disk. Readers follow in the background.
+    /// Replaces everything that was sealed before a compaction by its output, on the disk. Readers
+    /// follow in the background.
     fn publish_compaction(&mut self, compaction: Compaction) -> Result<()> {
         let (output, len, digest) = compaction.output();
         // What was left out is dead because of newer writes. A power cut that took those would
@@ -591,7 +590,7 @@ impl Log {
         let mut without = self.sealed.values().filter(|sealed| sealed.wants_hints);
         let sealed = without.next()?;
         let (generation, len) = (sealed.segment.generation, sealed.len);
-        // They are at most as long as what they are of.
+        // Hints are at most as long as their segment.
         if !self.has_room_for(len) {
             self.pause = Some(Pause::for_room());
             return None;
@@ -600,14 +599,14 @@ impl Log {
         sealed.wants_hints = false;
         hints::Writer::new(&*self.dir, Arc::clone(&sealed.segment), sealed.len)
             .inspect_err(|error| {
-                let line = format_args!("going on without hints: {error}");
+                let line = format_args!("continuing without hints: {error}");
                 self.failure.journal.warn(line);
             })
             .ok()
     }
 
-    /// Gives up what is being done in the background, syncs everything, and leaves a checkpoint for the
-    /// next time that the log is opened, if reading the part without one would take a while.
+    /// Gives up the background job and syncs everything. Also writes a checkpoint for the next
+    /// opening of the log, if the log has grown enough since the last one.
     pub(super) fn close(&mut self) {
         if let Some(job) = self.job.take() {
             let mut work = job.lock();
@@ -617,7 +616,7 @@ impl Log {
             }
         }
         let result = self.seal_for_checkpoint();
-        // A failure is in the log lines, and no caller is left to tell.
+        // The log lines have the failure, and there is no caller to return it to.
         if self.unsynced.sync_with_watermark().is_err() {
             return;
         }
@@ -631,18 +630,19 @@ impl Log {
         }
     }
 
-    /// Seals the active segment if a checkpoint is to be written: the header of the next segment
-    /// proves that what the checkpoint covers is complete. Returns whether it is.
+    /// Seals the active segment if a checkpoint is to be written, because the header of the next
+    /// segment proves what the checkpoint covers. Returns whether a checkpoint is to be written.
     fn seal_for_checkpoint(&mut self) -> Result<bool> {
-        // Readers have not followed a compaction to its output, or it has found damage that opening
-        // the log should find, too. And nothing proves what a segment of format 1 was.
+        // No checkpoint if readers have not yet followed a compaction to its output, if a
+        // compaction has found damage, which opening the log should find as well, or if there is a
+        // segment of format 1, whose records nothing proves.
         let is_unproven = |sealed: &Sealed| !sealed.is_proven;
         if self.switch.is_some() || self.is_damaged || self.sealed.values().any(is_unproven) {
             return Ok(false);
         }
         let sealed: u64 = self.sealed.values().map(|sealed| sealed.len).sum();
         let uncovered = sealed + self.active_len - self.covered;
-        // A checkpoint is shorter than what is alive, and not worth the last room.
+        // A checkpoint is shorter than the live bytes. It must not take the last room on the disk.
         let is_worth_it = uncovered >= self.options.step_bytes() as u64
             && self.has_room_for(self.index.read().live_bytes());
         if is_worth_it && self.active_len > self.active.start {
@@ -681,14 +681,13 @@ impl Log {
     }
 }
 
-/// Whether a file may not have as many bytes as that.
+/// Returns whether a write has failed because of a limit on the size of files.
 fn is_too_long(error: &KvsError) -> bool {
     matches!(error, KvsError::Io { source, .. } if source.kind() == io::ErrorKind::FileTooLarge)
 }
 
-/// How long background jobs wait before they try again: so many commits or so much time, whichever
-/// ends first. Commits end it where there are many, since a full disk may have room at any moment,
-/// and time where there are few.
+/// How long background jobs wait before they try again: a number of commits or a time, whichever
+/// ends first. Many commits end it early, since a full disk may have room again at any moment.
 #[derive(Debug)]
 struct Pause {
     commits: u32,
@@ -705,13 +704,13 @@ impl Pause {
         }
     }
 
-    /// The pause before the free room is looked at again. That costs no more than a write.
+    /// Returns the pause before the next check of the free room, which costs no more than a write.
     fn for_room() -> Pause {
         Pause::of(64, 1)
     }
 }
 
-/// Makes the segment that is written to next, after the write `after` and the segment with the digest
+/// Creates the next active segment. It follows the write `after`, and a segment whose digest is
 /// `before`.
 fn create(
     dir: &dyn Directory,
@@ -724,12 +723,13 @@ fn create(
     let segment = Segment::create(dir, generation, Origin::Written { after }, salt)?;
     let begin = || {
         segment.complete(segment::HEADER_LEN, before)?;
-        // After a failed sync nobody can tell what is on the disk, and another one would not either.
+        // After a failed sync it is unknown what is on the disk, and another sync would not help.
         segment.sync().inspect_err(|error| failure.set(error))?;
         publish(dir, &segment, failure)
     };
     if let Err(error) = begin() {
-        // On a full disk even an empty file may take room. What was published has another name.
+        // On a full disk even an empty file may take room. A published segment has another name, so
+        // this does not remove it.
         let _ = segment::remove(dir, &segment::unfinished(&segment::name(generation)));
         return Err(error);
     }
@@ -752,7 +752,7 @@ pub(super) fn random_salt() -> Salt {
 #[derive(Debug, Clone)]
 pub(super) struct Failure {
     reason: Arc<OnceLock<String>>,
-    /// For this, and whatever else there is to tell while the log is in use.
+    /// For the line about the failure, and for all other lines while the log is in use.
     pub(super) journal: Journal,
 }
 

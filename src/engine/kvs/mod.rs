@@ -118,7 +118,7 @@ impl KvStoreOptions {
         self
     }
 
-    /// The number of dead bytes at which compaction begins while `live` bytes are alive.
+    /// Returns the number of dead bytes at which compaction begins if `live` bytes are alive.
     fn max_dead_bytes(&self, live: u64) -> u64 {
         const MIB: u64 = 1024 * 1024;
         let worth_it = match self.dead_bytes {
@@ -128,7 +128,7 @@ impl KvStoreOptions {
         worth_it.max(live)
     }
 
-    /// Bytes on the disk that background jobs leave for writes.
+    /// Returns the number of bytes on the disk that background jobs leave for writes.
     fn reserved_bytes(&self) -> u64 {
         4 * self.step_bytes() as u64
     }
@@ -315,7 +315,7 @@ struct Handle<P: ThreadPool> {
 }
 
 impl<P: ThreadPool> Drop for Handle<P> {
-    /// Runs on any thread, also in a task that the store wakes up and in a logger that it calls.
+    /// Runs on any thread, also in a task that the store wakes and in a logger that it calls.
     fn drop(&mut self) {
         let mut queue = self.shared.queue.lock();
         queue.is_closing = true;
@@ -337,7 +337,7 @@ impl<P: ThreadPool> Drop for Handle<P> {
         log.close();
         drop(log);
         drop(self.ticker.take());
-        // From here on the directory can be opened again, also by the tasks that are woken up.
+        // From here on the directory can be opened again, also by the tasks that are woken.
         drop(self.dir.take());
         for (batch, outcome) in committed {
             batch.promise.keep(outcome);
@@ -362,7 +362,7 @@ struct Shared<P: ThreadPool> {
 }
 
 impl<P: ThreadPool> Shared<P> {
-    /// Runs `job` on the pool, or at once if this thread is inside the pool already.
+    /// Runs `job` on the pool, or at once if this thread is already inside the pool.
     fn run_job<T: Send + 'static>(
         &self,
         job: impl FnOnce() -> Result<T> + Send + 'static,
@@ -376,14 +376,14 @@ impl<P: ThreadPool> Shared<P> {
         let (sender, future) = EngineFuture::pending();
         self.pool.spawn(move || {
             let result = job();
-            // Where nobody waits any more, nobody misses the result.
+            // If the future has been dropped, the result is not needed.
             let _ = sender.send(EngineFuture::done(result));
             journal.write_out();
         });
         future
     }
 
-    /// Takes the next step of a background job on the pool.
+    /// Spawns the next step of a background job on the pool.
     fn start_work(self: &Arc<Self>, job: Job) {
         let step = BackgroundStep {
             shared: Arc::clone(self),
@@ -425,14 +425,14 @@ impl<P: ThreadPool> Shared<P> {
         value.with_size(location.len as usize)
     }
 
-    /// Sees to it that all that waits is done.
+    /// Starts a commit if writes are queued and no thread is writing.
     fn begin(self: &Arc<Self>) {
         let mut queue = self.queue.lock();
         if queue.is_empty() || queue.is_scheduled && !is_inside() {
             return;
         }
         let Some(log) = queue.log.take() else {
-            // Whoever has it looks at the queue again.
+            // The thread that has the log checks the queue again.
             return;
         };
         let is_short = queue.is_short() && queue.done.is_none();
@@ -444,7 +444,7 @@ impl<P: ThreadPool> Shared<P> {
         }
     }
 
-    /// Writes what waits, and sees to what is done in the background. May wait for the disk.
+    /// Commits the queued writes, and schedules the next background job. May wait for the disk.
     fn run(self: &Arc<Self>) {
         for _ in 0..IN_A_ROW {
             let mut queue = self.queue.lock();
@@ -473,21 +473,21 @@ impl<P: ThreadPool> Shared<P> {
 
 /// The writer's turn: the log, and whoever runs it.
 ///
-/// Dropping it gives the log back, also when the thread panics; otherwise closing the store would
-/// wait for it forever. Only then it runs what is the user's code: the pool, the tasks that wait and
-/// the logger. Those may come back to the store, wait for it, and close it.
+/// Dropping it gives the log back, also if the thread panics. Otherwise closing the store would
+/// wait for the log forever. Only after that does it run the user's code: the pool, the waiting
+/// tasks and the logger. These may call the store, wait for it, and close it.
 #[derive(Debug)]
 struct Round<'a, P: ThreadPool> {
     shared: &'a Arc<Shared<P>>,
     /// `Some` until the drop.
     log: Option<Log>,
-    /// What was committed, and what became of it.
+    /// The batch that was committed; `outcome` has its results.
     batch: Option<Batch<P>>,
     outcome: Option<Outcome>,
     is_untidy: bool,
     /// Whether the thread has panicked before the log was touched. That is nothing to the log.
     was_panicking: bool,
-    /// What is to be done in the background.
+    /// The next background job.
     work: Option<Job>,
 }
 
@@ -508,7 +508,7 @@ impl<P: ThreadPool> Round<'_, P> {
         self.log.as_ref().is_some_and(Log::can_commit_at_once)
     }
 
-    /// Writes what waits.
+    /// Commits the next batch.
     fn commit(&mut self) {
         let batch = self.shared.queue.lock().next_batch();
         self.batch = batch;
@@ -522,12 +522,12 @@ impl<P: ThreadPool> Round<'_, P> {
         }
     }
 
-    /// Leaves what is to be done in the background to the pool.
+    /// Leaves the scheduling of background jobs to the pool.
     fn leave_tidying(&mut self) {
         self.is_untidy = self.log.as_ref().is_some_and(Log::is_untidy);
     }
 
-    /// Sees to what is done in the background.
+    /// Applies the result of a background job, and schedules the next one.
     fn tidy(mut self, done: Option<Result<()>>) {
         if let Some(log) = &mut self.log {
             self.work = log.tidy(done);
@@ -551,7 +551,7 @@ impl<P: ThreadPool> Drop for Round<'_, P> {
         queue.log = Some(log);
         self.shared.log_is_back.notify_one();
         drop(queue);
-        // The next round before the tasks: they may wait for it.
+        // Spawn the next round before waking the tasks, because they may wait for it.
         if schedules {
             let job = ScheduledRun {
                 shared: Arc::clone(self.shared),
@@ -585,7 +585,8 @@ impl<P: ThreadPool> ScheduledRun<P> {
 }
 
 impl<P: ThreadPool> Drop for ScheduledRun<P> {
-    /// If the pool has dropped the job, it would drop the next one too.
+    /// If the pool has dropped the job, it would drop the next one too. So fails all queued
+    /// requests.
     fn drop(&mut self) {
         if self.has_run {
             return;
@@ -620,18 +621,18 @@ impl<P: ThreadPool> BackgroundStep<P> {
             .step(&shared.index, &shared.unsynced, shared.step_bytes);
         shared.journal.write_out();
         if let Ok(true) = stepped {
-            // A job of its own, so that reads that have come meanwhile get their turn.
+            // The next step is a job of its own, so that reads that arrived meanwhile run first.
             shared.start_work(job);
             return;
         }
         shared.queue.lock().done = Some(stepped.map(drop));
-        // If another thread has the log, that looks at the queue again.
+        // If another thread has the log, that thread checks the queue again.
         shared.run();
     }
 }
 
 impl<P: ThreadPool> Drop for BackgroundStep<P> {
-    /// If the pool has dropped the job, the next round tries again.
+    /// If the pool has dropped the job, reports its failure, and the next round tries again.
     fn drop(&mut self) {
         if self.job.take().is_some() {
             let reason = "the pool has dropped the job".to_owned();
@@ -672,7 +673,7 @@ impl Drop for Ticker {
     fn drop(&mut self) {
         drop(self.stop.take());
         let is_other = |thread: &JoinHandle<()>| thread.thread().id() != thread::current().id();
-        // It may be that thread's logger that has closed the store.
+        // The logger of that very thread may have closed the store.
         if let Some(thread) = self.thread.take().filter(is_other) {
             // It panicked only if the panic hook has said so.
             let _ = thread.join();

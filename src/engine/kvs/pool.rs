@@ -10,13 +10,14 @@ thread_local! {
     static IS_INSIDE: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Whether the current thread is inside a pool: in one of its jobs, or in its own code. What a store
-/// is asked for there is done there, since the pool may have no other thread for it.
+/// Returns whether the current thread is inside a pool: in one of its jobs, or in its own code. A
+/// store that is called there does the work at once, because the pool may have no other thread for
+/// it.
 pub(super) fn is_inside() -> bool {
     IS_INSIDE.with(Cell::get)
 }
 
-/// The current thread is inside a pool for as long as there is one of these.
+/// A guard: the current thread counts as inside a pool until it is dropped.
 struct Inside {
     was_inside: bool,
 }
@@ -44,7 +45,7 @@ pub(super) struct Pool<P> {
 impl<P: ThreadPool> Pool<P> {
     pub(super) fn new(handle: P) -> Pool<P> {
         Pool {
-            // One to be cloned, and one for what the clone may ask the store for.
+            // One handle to clone, and another one in case the clone calls the store.
             handles: Mutex::new(vec![handle.clone(), handle]),
             is_back: Condvar::new(),
         }
@@ -58,7 +59,7 @@ impl<P: ThreadPool> Pool<P> {
         };
         let _inside = Inside::enter();
         let spawned = panic::catch_unwind(AssertUnwindSafe(|| self.borrow().get().spawn(job)));
-        // The panic hook has reported it by now, and the job has told those who wait for it.
+        // The panic hook has reported the panic, and dropping the job has failed its futures.
         drop(spawned);
     }
 
@@ -77,7 +78,7 @@ impl<P: ThreadPool> Pool<P> {
             handle: Some(handle),
         };
         if is_last {
-            // A job that runs at once, on this thread, may need one as well.
+            // If the pool runs the job at once on this thread, the job may need a handle too.
             self.put_back(borrowed.get().clone());
         }
         borrowed

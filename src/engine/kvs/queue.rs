@@ -66,9 +66,9 @@ pub(super) struct Queue<P: ThreadPool> {
     hasher: RandomState,
     /// `None` while a round has it.
     pub(super) log: Option<Log>,
-    /// Whether a job that looks at the queue is on its way to the pool.
+    /// Whether a job that will check the queue has been spawned on the pool.
     pub(super) is_scheduled: bool,
-    /// How the background job ended, for the writer to have it take effect.
+    /// The result of the background job, until the writer applies it.
     pub(super) done: Option<Result<()>>,
     pub(super) is_closing: bool,
 }
@@ -170,7 +170,7 @@ impl<P: ThreadPool> Drop for Batch<P> {
 /// What became of a batch.
 #[derive(Debug, Default)]
 pub(super) struct Outcome {
-    /// What befell its writes, with the places of those that it befell.
+    /// The errors, each with the places of the writes that failed.
     pub(super) errors: Vec<(Range<usize>, KvsError)>,
     /// The places of those that wanted to remove a key that was not there, in ascending order.
     pub(super) missing: Vec<usize>,
@@ -184,7 +184,7 @@ impl Outcome {
         errors.find_map(|(range, error)| range.contains(&n).then_some(error))
     }
 
-    /// Adds the outcome of what was behind the first `len` requests of the batch.
+    /// Adds the outcome of the rest of the batch, after its first `len` requests.
     pub(super) fn extend(&mut self, len: usize, rest: Outcome) {
         let errors = rest.errors.into_iter();
         self.errors
@@ -224,13 +224,13 @@ impl<P: ThreadPool> Promise<P> {
         matches!(*self.state.lock(), State::Kept(_))
     }
 
-    /// Hands out the outcome, and wakes up the tasks that wait for it. That is the user's code, so the
-    /// caller holds no lock and does not have the writer's turn.
+    /// Stores the outcome, and wakes the tasks that wait for it. Waking runs the user's code, so
+    /// the caller holds no lock and does not have the writer's turn.
     pub(super) fn keep(&self, outcome: Outcome) {
         let waiting = mem::replace(&mut *self.state.lock(), State::Kept(outcome));
         if let State::Waiting { tasks, .. } = waiting {
             for task in tasks.into_values() {
-                // The panic hook has reported it by now, and the others are not to wait for ever.
+                // The panic hook has reported the panic, and the other tasks must be woken.
                 let _ = panic::catch_unwind(AssertUnwindSafe(move || task.notify()));
             }
         }
@@ -249,7 +249,7 @@ impl<P: ThreadPool> Promise<P> {
         if let State::Kept(outcome) = &mut *self.state.lock() {
             return take(outcome).map(Async::Ready);
         }
-        // To clone a task and to drop one may run its owner's code, so neither is done under the lock.
+        // Cloning or dropping a task may run its owner's code, so neither happens under the lock.
         let task = task::current();
         let replaced = match &mut *self.state.lock() {
             State::Kept(outcome) => return take(outcome).map(Async::Ready),

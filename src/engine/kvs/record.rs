@@ -76,10 +76,11 @@ impl<'a> Record<'a> {
     }
 }
 
-/// A checksum of a sequence of records, by which a derived file proves that it is theirs.
+/// A checksum of a sequence of records, with which a derived file proves that it belongs to them.
 ///
-/// It is the checksum of the checksums at their heads. Those are salted, and each covers its whole
-/// record, so the same digest means the same records of the same store in the same order.
+/// It is the checksum of the checksums at the beginnings of the records. Those are salted, and each
+/// covers its whole record. So the same digest means the same records of the same store in the same
+/// order.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Digest(pub(super) u32);
 
@@ -91,7 +92,7 @@ impl Digest {
         self.0 = hasher.finalize();
     }
 
-    /// Adds the records in `bytes`, one behind the other.
+    /// Adds the records in `bytes`, one after the other.
     pub(super) fn add_all(&mut self, mut bytes: &[u8]) {
         while let Some(Ok(header)) = bytes.first_chunk().map(Header::decode_fields) {
             self.add(bytes);

@@ -15,7 +15,7 @@ use super::unsynced::LastRun;
 use crate::engine::files::Directory;
 use crate::error::{KvsError, Result};
 
-/// What else may be wrong with a log that is damaged when it is opened.
+/// Another possible cause, if a log is damaged when it is opened.
 const COPIED: &str = "if this directory was copied while a server used it, copy it again as \
      \"Backups\" in docs/guarantees.md says";
 
@@ -24,8 +24,9 @@ const COPIED: &str = "if this directory was copied while a server used it, copy 
 pub(super) struct Opened {
     pub(super) segment: Arc<Segment>,
     pub(super) len: u64,
-    /// The digest that its records must have, unless it is the newest: the header of the next segment
-    /// tells it, or its own if it is a compacted one. Headers of format 1 do not.
+    /// The digest that the records must have. It is in the header of the next segment, or in its
+    /// own header if the segment is a compacted one. The newest segment has none, nor has a segment
+    /// whose digest would be in a header of format 1.
     pub(super) proof: Option<Digest>,
 }
 
@@ -35,7 +36,8 @@ pub(super) struct Sealed {
     pub(super) segment: Arc<Segment>,
     pub(super) len: u64,
     pub(super) digest: Digest,
-    /// Whether a header tells the digest, so that what is derived from the segment can be believed.
+    /// Whether a header has the digest, which proves that hints and checkpoint belong to the
+    /// segment.
     pub(super) is_proven: bool,
     /// Whether its hints are still to be written.
     pub(super) wants_hints: bool,
@@ -212,7 +214,7 @@ impl Recovered {
             if is_covered {
                 self.digest = opened.proof.unwrap_or_default();
             } else {
-                // If they break off, reading the segment corrects the entries made so far.
+                // If the hints end early, reading the segment corrects the entries made so far.
                 let last = hints.and_then(|hints| {
                     self.index.reserve(hints.about_how_many(), 0);
                     hints.read(|key, location, _, has_value| {
@@ -255,8 +257,7 @@ impl Recovered {
             // A checkpoint that came back might be taken for one of what is written from now on.
             segment::sync_names(dir)?;
         }
-        // They were on the disk when they were sealed, but if this directory is a copy, perhaps on
-        // another one.
+        // Sealed segments were synced, but if this directory is a copy, perhaps on another disk.
         for sealed in self.sealed.values() {
             sealed.segment.sync()?;
         }
@@ -265,10 +266,11 @@ impl Recovered {
         };
         if let Some(torn) = self.torn.take() {
             let kept = segment.keep_aside(dir, torn.start, torn.end, "torn")?;
-            warn!("what is dropped is kept in {kept:?}");
+            warn!("the dropped bytes are kept in {kept:?}");
         }
         if segment.is_shared()? {
-            // A copy of the directory, made of hard links, has the same file, and must not change.
+            // A copy of the directory that is made of hard links has the same file, and must not
+            // change.
             *segment = Arc::new(segment.detach(dir, *len)?);
             self.index.add_segment(Arc::clone(segment));
         } else if *len < segment.len()? {
@@ -285,8 +287,8 @@ impl Recovered {
         Ok((scanner.sequence(), scanner.digest()))
     }
 
-    /// Reads the newest segment, and returns up to where it counts: all of it, or, if the last writes
-    /// have not come to the disk whole, all up to there.
+    /// Reads the newest segment, and returns the offset at which its valid part ends. That is the
+    /// end of the file, unless a crash has cut short the last writes.
     fn replay_newest(
         &mut self,
         segment: &Arc<Segment>,

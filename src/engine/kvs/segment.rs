@@ -36,10 +36,10 @@ thread_local! {
 /// What is wrong with a segment that is salted in another way than those before it.
 pub(super) const FOREIGN: &str = "it is of another store";
 
-/// What is wrong with a segment that is not there.
+/// The reason of the damage if a segment is not there.
 pub(super) const MISSING: &str = "the file is missing";
 
-/// What is wrong with a segment whose digest is not the one that a header tells.
+/// The reason of the damage if a segment does not have the digest that a header has for it.
 pub(super) const REPLACED: &str = "its records are not those that the log had here";
 
 const MAGIC: &[u8; 8] = b"kvs-log\n";
@@ -73,8 +73,8 @@ pub(super) struct Segment {
     pub(super) salt: Salt,
     /// Where the first record begins.
     pub(super) start: u64,
-    /// The digest that the header was found with: of the segment before this one, which was complete
-    /// by then, or of the records of a compacted one. Format 1 has none.
+    /// The digest in the header, as the file was found. It is that of the segment before this one
+    /// or, in a compacted segment, of its own records. Format 1 has none.
     pub(super) recorded: Option<Digest>,
     /// Where the file is, or where it will be once it is published. For messages.
     pub(super) path: PathBuf,
@@ -111,7 +111,8 @@ impl Segment {
         })
     }
 
-    /// Gives the segment, which is not published yet, the owner and the mode of the segment `like`.
+    /// Gives the segment the owner and the mode of the segment `like`. The segment is not published
+    /// yet.
     pub(super) fn copy_access(&self, dir: &dyn Directory, like: Generation) -> Result<()> {
         dir.copy_access(&name(like), &unfinished(&name(self.generation)))
             .map_err(KvsError::io(format_args!(
@@ -120,8 +121,8 @@ impl Segment {
             )))
     }
 
-    /// Completes the segment, which is `len` bytes long, with its header. `digest` is that of the
-    /// segment before, or of the records of a compacted one.
+    /// Writes the header, which completes the segment, `len` bytes long. `digest` is that of the
+    /// segment before or, for a compacted segment, of its own records.
     pub(super) fn complete(&self, len: u64, digest: Digest) -> Result<()> {
         self.write(&self.header(len, digest), 0)
     }
@@ -212,8 +213,8 @@ impl Segment {
         }
     }
 
-    /// Does without the header, which is damaged: finds out by the records where they begin and, if
-    /// none is sound, takes `salt` for theirs.
+    /// Replaces the damaged header by a guess: finds out where the records begin. If no record is
+    /// sound, uses `salt` as their salt.
     pub(super) fn guess_header(&mut self, salt: Option<Salt>) -> Result<()> {
         let end = self.len()?;
         if let (None, Some(salt)) = (self.find_readable_record(HEADER_LEN_1, end), salt) {
@@ -329,7 +330,7 @@ impl Segment {
         self.copy_to(self, start, end)
     }
 
-    /// Writes what is between `start` and `end` to the same place in another segment.
+    /// Copies the bytes between `start` and `end` to the same place in another segment.
     fn copy_to(&self, other: &Segment, start: u64, end: u64) -> Result<()> {
         const BLOCK: u64 = 1024 * 1024;
         let mut offset = start;
@@ -392,7 +393,7 @@ impl Segment {
         Ok(None)
     }
 
-    /// Whether the file is in another directory as well.
+    /// Returns whether the file is in another directory as well.
     pub(super) fn is_shared(&self) -> Result<bool> {
         self.file
             .links()
@@ -443,7 +444,7 @@ impl Segment {
         let path = dir.path().join(&name);
         let copy = || {
             let copy = dir.create(&unfinished(&name))?;
-            // Before anything is in it: others may read it until then.
+            // While the file is empty, since until then other users may be able to read it.
             dir.copy_access(&self::name(self.generation), &unfinished(&name))?;
             let mut offset = start;
             while offset < end {
@@ -557,7 +558,7 @@ impl Listing {
 /// Makes the names of the files as durable as what is in them.
 pub(super) fn sync_names(dir: &dyn Directory) -> Result<()> {
     match dir.sync() {
-        // The file system never does that. Opening the store has said so.
+        // The file system cannot sync directories. Opening the store has reported it.
         Err(error) if error.kind() == io::ErrorKind::Unsupported => Ok(()),
         synced => synced.map_err(KvsError::io(format_args!("sync {:?}", dir.path()))),
     }

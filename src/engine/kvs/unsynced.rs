@@ -6,9 +6,9 @@
 //! be missing, and not just at the end, since the system writes them in whatever order it likes.
 //!
 //! It is written after every sync, and synced itself when the store opens and closes, and every
-//! second by [`SyncLevel::EverySec`](crate::engine::SyncLevel::EverySec). One that is lost or torn,
-//! or that belongs to another history of the log, counts as none, and an old one is as true as a new
-//! one.
+//! second by [`SyncLevel::EverySec`](crate::engine::SyncLevel::EverySec). If it is lost or torn, or
+//! if it belongs to another history of the log, it does not count. An old watermark is still
+//! correct: it only covers less.
 
 use std::io::{self, Cursor};
 use std::sync::Arc;
@@ -36,8 +36,8 @@ pub(super) struct Watermark {
 
 impl Watermark {
     /// The bytes of the file, with what the machine calls its time since the start. The salt is
-    /// there for the case that the header is damaged that has it, too. `digest` is that of the
-    /// segment's records up to the watermark.
+    /// there in case the header that also contains it is damaged. `digest` is that of the segment's
+    /// records up to the watermark.
     fn encode(self, boot: &[u8; BOOT_LEN], salt: Salt, digest: Digest) -> Vec<u8> {
         let mut bytes = MAGIC.to_vec();
         bytes.put_u32_le(VERSION);
@@ -59,13 +59,13 @@ fn boot(dir: &dyn Directory) -> [u8; BOOT_LEN] {
     boot
 }
 
-/// What the one before us in the directory has left of the watermark.
+/// The watermark that the previous process left.
 #[derive(Debug, Clone, Default)]
 pub(super) struct LastRun {
     pub(super) watermark: Watermark,
     /// The log's salt, where there was a watermark.
     pub(super) salt: Option<Salt>,
-    /// The digest of the records up to the watermark, until it was compared with the log.
+    /// The digest of the records up to the watermark, until it has been compared with the log.
     digest: Option<Digest>,
     /// Whether the machine has been up ever since.
     same_boot: bool,
@@ -103,15 +103,15 @@ impl LastRun {
         }
     }
 
-    /// Forgets all of it unless the store has this salt.
+    /// Discards the watermark unless the store has this salt.
     pub(super) fn check_salt(&mut self, salt: Salt) {
         if self.salt != Some(salt) {
             *self = LastRun::default();
         }
     }
 
-    /// Forgets all of it if it belongs to another history of the log. The records of `segment` up to
-    /// `offset` have this digest; this has to be called for each record, in their order.
+    /// Discards the watermark if it belongs to another history of the log. `digest` is that of the
+    /// records of `segment` up to `offset`. The caller calls this for each record, in order.
     pub(super) fn check_digest(&mut self, segment: &Segment, offset: u64, digest: Digest) {
         if self.watermark.generation == segment.generation
             && self.watermark.len <= offset
@@ -122,7 +122,7 @@ impl LastRun {
         }
     }
 
-    /// How many bytes of `segment`, the newest, were known to be on the disk.
+    /// Returns how many bytes of `segment`, the newest, were known to be on the disk.
     pub(super) fn synced(&self, segment: &Segment) -> u64 {
         if self.watermark.generation == segment.generation {
             self.watermark.len
@@ -131,14 +131,14 @@ impl LastRun {
         }
     }
 
-    /// Whether a crash explains that there is no sound record at `offset` of `segment`, the newest,
-    /// although there are some behind.
+    /// Returns whether a crash explains that `segment`, the newest, has no sound record at
+    /// `offset`, although there are some behind.
     pub(super) fn may_lack_pages(&self, segment: &Segment, offset: u64) -> bool {
         !self.same_boot && offset >= self.synced(segment)
     }
 }
 
-/// How far a segment has been written.
+/// The end of a segment, as it has been written so far.
 #[derive(Debug)]
 struct End {
     segment: Arc<Segment>,
@@ -191,7 +191,7 @@ impl Unsynced {
         Ok(unsynced)
     }
 
-    /// Notes that `segment` is the active one, `len` bytes long, and that its records have this
+    /// Notes that `segment` is the active one and `len` bytes long, and that its records have this
     /// digest.
     pub(super) fn note(&self, segment: &Arc<Segment>, len: u64, digest: Digest) {
         let segment = Arc::clone(segment);
@@ -283,17 +283,17 @@ impl Unsynced {
         {
             self.failure
                 .journal
-                .warn(format_args!("going on without {NAME}: {error}"));
+                .warn(format_args!("continuing without {NAME}: {error}"));
             *file = None;
         }
     }
 }
 
-/// Opens the file of the watermark for writing, or makes it.
+/// Opens the file of the watermark for writing, or creates it.
 fn open_own(dir: &dyn Directory) -> io::Result<Arc<dyn File>> {
     match dir.open(NAME) {
         Ok(file) if file.links()? <= 1 => return Ok(file),
-        // It is in a copy of the directory as well, which must not change.
+        // The file is also in a copy of the directory, which must not change.
         Ok(_) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(error),

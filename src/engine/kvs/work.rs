@@ -13,8 +13,8 @@ use crate::engine::files::Directory;
 use crate::error::Result;
 use crate::sync::{Mutex, RwLock};
 
-/// A background job. The thread that takes a step of it holds the lock meanwhile, so the writer can
-/// give the job up between two steps, to have its room on the disk.
+/// A background job. The thread that takes a step holds the lock meanwhile. Between two steps, the
+/// writer can give the job up to free its room on the disk.
 pub(super) type Job = Arc<Mutex<Work>>;
 
 /// A piece of work that needs no turn of the writer until it is done.
@@ -47,7 +47,7 @@ impl Work {
         }
     }
 
-    /// Gives back the room on the disk that the job has taken, and says whether there was any.
+    /// Gives the job up if it takes room on the disk, and frees that room. Returns whether it did.
     pub(super) fn give_up(&mut self, dir: &dyn Directory, journal: &Journal) -> bool {
         match mem::replace(self, Work::GivenUp) {
             Work::Compaction(compaction) => compaction.abandon(dir, journal),
