@@ -1,9 +1,9 @@
 //! The engines side by side, on one thread: `cargo bench --bench engines`.
 //!
-//! A write is done before the disk has it, and a sync follows within about a second. Until then kvs
-//! and fjall have it in the memory of the system, so that a kill loses nothing, and redb has it in
-//! that of the process. `SledKvsEngine` flushes before it answers, because sled would keep the write
-//! in the memory of the process, too; `cargo bench --bench engines -- flush` measures that alone.
+//! A write completes before the disk has it, and a sync follows within about a second. Until then
+//! kvs and fjall keep it in the memory of the system, so that a kill loses nothing, and redb keeps
+//! it in the memory of the process. sled would do the same, so `SledKvsEngine` flushes before it
+//! answers. `cargo bench --bench engines -- flush` measures only that.
 //!
 //! kvs and sled are behind their futures, where each call of sled's is a job on a pool; redb and
 //! fjall have their own interfaces, which block. Criterion measures them one after the other. The
@@ -45,7 +45,7 @@ const ENGINES: [(&str, Open); 4] = [
 /// The first argument of a process that only opens a store.
 const OPEN: &str = "open-and-get";
 
-/// The first argument if only the flushes of sled are to be measured.
+/// The first argument that makes the program measure only the flushes of sled.
 const FLUSH: &str = "flush";
 
 type Open = fn(&Path) -> Box<dyn Engine>;
@@ -204,7 +204,7 @@ fn open_and_get(mut arguments: impl Iterator<Item = String>) {
     print!("{}", micros(began));
 }
 
-/// Prints how many writes a second sled takes: by itself, and behind [`SledKvsEngine`].
+/// Prints how many writes a second sled takes, by itself and in [`SledKvsEngine`].
 fn compare_flushes() {
     type Set = Box<dyn Fn(String, String) -> EngineFuture<()>>;
     const UNDER_WAY: [u32; 3] = [1, 50, 64];

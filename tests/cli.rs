@@ -389,10 +389,10 @@ fn a_token_means_the_same_in_a_file_and_in_the_environment() {
             let token = format!("secret{end}");
             get(&addr, &token, &[]).success();
             let file = token_file(dir.path(), &token);
-            // The file is what counts where there are both.
+            // If there are both, the file counts.
             get(&addr, "guess", &["--auth-token-file", path(&file)]).success();
         }
-        // An empty variable is as none.
+        // An empty variable counts as not set.
         for nothing in ["", " \n"] {
             refused(get(&addr, nothing, &[])).stderr(contains("wants a token"));
         }
@@ -405,7 +405,7 @@ fn a_token_means_the_same_in_a_file_and_in_the_environment() {
     server(&with_file).stderr(contains("4097 bytes").and(contains(path(&file))));
 }
 
-/// Secrets are mounted so for a program that does not run as root, in containers and by systemd.
+/// Containers and systemd mount secrets in this way for programs that do not run as root.
 #[test]
 fn a_token_that_belongs_to_root_may_be_read_by_a_group() {
     if !rustix::process::geteuid().is_root() {
@@ -417,7 +417,8 @@ fn a_token_that_belongs_to_root_may_be_read_by_a_group() {
     let mode = |path: &Path, mode| fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
     mode(dir.path(), 0o755);
     let program = dir.path().join("kvs-client");
-    // Not by this process: a program that is open for writing in one of its threads cannot run.
+    // Another process makes the copy: while a thread of this one has a program open for writing,
+    // the system does not run it.
     let copied = Command::new("cp")
         .arg(cargo_bin!("kvs-client"))
         .arg(&program)
@@ -433,7 +434,7 @@ fn a_token_that_belongs_to_root_may_be_read_by_a_group() {
     };
     chown(&file, Some(0), Some(USER)).unwrap();
     mode(&file, 0o440);
-    // With that token it goes to where no server is.
+    // The token is accepted, so the client connects, and finds no server.
     refused(get(USER)).stderr(contains("cannot connect"));
     refused(get(0)).stderr(contains("chmod 600"));
     mode(&file, 0o444);
@@ -495,7 +496,7 @@ fn a_second_signal_stops_the_server_at_once() {
     deaf.0.read_exact(&mut [0; 4]).unwrap();
     server.signal("TERM");
     while TcpStream::connect(server.addr).is_ok() {}
-    // What comes within a second is the same wish.
+    // Signals within a second count as the same request.
     let code = iter::from_fn(|| {
         server.signal("INT");
         Some(server.try_wait())

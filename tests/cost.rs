@@ -115,12 +115,12 @@ fn a_request_makes_no_more_allocations_than_it_needs() {
     assert_eq!(count(&["set", "get"].repeat(8)), 38);
 }
 
-/// A server that hangs leaves a client with requests that are given up, one after the other.
+/// While the server hangs, the caller gives up one request after the other.
 #[test]
 fn requests_that_were_given_up_leave_nothing_in_a_client() {
     const REQUESTS: usize = 100_000;
     let _alone = ALONE.lock();
-    // The system takes the connection, and that is all that happens there.
+    // The system accepts the connection, and no server reads from it.
     let server = TcpListener::bind(ANY_PORT).unwrap();
     let connection = Connection::open(server.local_addr().unwrap())
         .wait()
@@ -134,7 +134,7 @@ fn requests_that_were_given_up_leave_nothing_in_a_client() {
             assert!(polled.is_not_ready());
         }
     };
-    // Until as many are under way as may be.
+    // Fill the queue first.
     give_up(REQUESTS);
     let region = Region::new(ALLOCATOR);
     give_up(REQUESTS);

@@ -1,5 +1,5 @@
-//! What a test that a reader brings along expects: the names of the library's public face, and what
-//! they do, written as such a test is, with `wait()`, `?` and a runtime of its own.
+//! The public names of the library that a reader's own tests use, and their behaviour. These tests
+//! are written as such tests are, with `wait()`, `?` and a runtime of their own.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -13,8 +13,8 @@ use tempfile::TempDir;
 use tokio::prelude::*;
 use tokio::runtime::Runtime;
 
-/// Compiles if the face is what it was.
-#[allow(dead_code, reason = "to compile is the test")]
+/// Compiles if the public names are unchanged.
+#[allow(dead_code, reason = "compiling is the test")]
 fn the_face_of_the_library<P: ThreadPool, E: KvsEngine>(engine: &E, pool: &P, db: sled::Db) {
     fn is_handle<T: Clone + Send + 'static>(_: &T) {}
     fn is_future<T>(_: impl Future<Item = T, Error = KvsError> + Send + 'static) {}
@@ -50,7 +50,7 @@ fn remove(engine: &impl KvsEngine, key: &str) -> Result<()> {
     engine.remove(key.to_owned()).wait()
 }
 
-/// What an engine does, once it is opened and once more after it was closed.
+/// Checks an engine after it is opened, and again after it was closed and opened again.
 fn keeps_what_is_set<E: KvsEngine>(open: impl Fn() -> Result<E>) -> Result<()> {
     let engine = open()?;
     set(&engine, "key1", "value1")?;
@@ -87,9 +87,9 @@ fn sled_keeps_what_is_set() -> Result<()> {
     keeps_what_is_set(|| SledKvsEngine::<RayonThreadPool>::new(sled::open(dir.path())?, 1))
 }
 
-/// Runs what `spawn` has given to the runtime to its end.
+/// Runs the tasks that `spawn` spawns until they complete.
 fn on_a_runtime(spawn: impl FnOnce(tokio::runtime::TaskExecutor) + Send + 'static) -> Result<()> {
-    // The error of the system has to become one of the store here.
+    // Here `?` has to convert the error of the system to one of the store.
     let runtime = Runtime::new()?;
     let executor = runtime.executor();
     runtime.block_on_all(future::lazy(move || {

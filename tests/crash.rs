@@ -338,7 +338,7 @@ fn a_copy_of_a_directory_is_synced_by_whoever_opens_it() {
     }
 }
 
-/// An older copy comes in the place of the log, and then is written to as far.
+/// Replaces the log by an older copy, and then writes as much to it.
 #[test]
 fn a_checkpoint_of_another_course_of_the_log_is_not_used() {
     let key = |n| format!("k{n:02}");

@@ -1,5 +1,5 @@
-//! A store and its directory: whatever happens to names, one store has one directory, and files stay
-//! with their owner.
+//! A store and its directory. A store stays in one directory even if names change, one directory
+//! has one store, and files keep their owner.
 
 mod common;
 
@@ -29,7 +29,7 @@ use tempfile::TempDir;
 
 type Pool = SharedQueueThreadPool;
 
-/// Small segments, so that a few writes need new files, compaction and hints.
+/// Returns options with small segments, so that a few writes cause new files, compaction and hints.
 fn options() -> KvStoreOptions {
     KvStoreOptions::default()
         .segment_bytes(1000)
@@ -52,7 +52,7 @@ fn key(n: usize) -> String {
     format!("key{}", n % 20)
 }
 
-/// A value of 100 bytes that tells whose it is.
+/// Returns a value of 100 bytes that contains `whose`.
 fn value(whose: &str, n: usize) -> String {
     format!("{whose} {n} {}", "x".repeat(100))
 }
@@ -76,7 +76,7 @@ fn names(dir: &Path) -> impl Iterator<Item = PathBuf> {
         .map(|entry| entry.unwrap().path())
 }
 
-/// The files below a directory, with what is in them and when that was written.
+/// Returns the files below a directory, with their contents and their times of modification.
 fn files(dir: &Path) -> BTreeMap<PathBuf, (Vec<u8>, SystemTime)> {
     let entries = walkdir::WalkDir::new(dir)
         .into_iter()
@@ -93,8 +93,8 @@ fn files(dir: &Path) -> BTreeMap<PathBuf, (Vec<u8>, SystemTime)> {
         .collect()
 }
 
-/// The working directory is one for the whole process, so this is one test for all engines. The other
-/// tests have absolute paths.
+/// The whole process has one working directory, so this is one test for all engines. The other
+/// tests use absolute paths.
 #[test]
 fn a_store_with_a_relative_path_stays_in_its_directory() {
     fn check<E: KvsEngine + Sync>(open: fn(&Path) -> Result<E>) {
@@ -155,9 +155,9 @@ fn a_store_whose_directory_was_removed_says_so_at_the_next_segment() {
         let store = open(&path).unwrap();
         store.set(key(0), value("it", 0)).wait().unwrap();
         fs::remove_dir_all(&path).unwrap();
-        // The same path again does not make it the same directory.
+        // A new directory at the same path is not the same directory.
         fs::create_dir(&path).unwrap();
-        // A segment is full after ten of them.
+        // Ten of them fill a segment.
         let refused = (0..20).find_map(|n| store.set(key(n), value("it", n)).wait().err());
         let error = refused.expect("no write was refused").to_string();
         assert!(error.contains("has been removed"), "{error}");
@@ -223,7 +223,7 @@ fn a_copy_by_hard_links_has_a_lock_of_its_own() {
     drop((original, other));
 }
 
-/// Between its start and its exec, a child process has a copy of every descriptor.
+/// Until it execs, a child process has a copy of every descriptor.
 #[test]
 fn a_closed_store_is_free_at_once_while_processes_are_started() {
     fn check<E: KvsEngine + Sync>(open: fn(&Path) -> Result<E>) {
@@ -301,7 +301,7 @@ fn a_reader_that_looks_for_a_store_keeps_none_out() {
     });
 }
 
-/// A user who is not root, if this process can become one, and a directory and programs for him.
+/// A user other than root, with a directory and programs that this user can reach.
 struct Somebody {
     home: TempDir,
     id: Option<u32>,
@@ -314,8 +314,8 @@ impl Somebody {
         let home = tempfile::tempdir().unwrap();
         let is_root = fs::metadata("/proc/self").unwrap().uid() == 0;
         fs::set_permissions(home.path(), Permissions::from_mode(0o755)).unwrap();
-        // Not by this process: a child that another test is starting would have it open for writing,
-        // and a program that is open for writing does not start.
+        // Another process makes the copies. Otherwise a child that another test is starting would
+        // have them open for writing, and the system runs no program that is open for writing.
         let mut copy = Command::new("cp");
         copy.arg(cargo_bin!("kvs-server")).arg(home.path());
         assert!(copy.status().unwrap().success());
@@ -390,7 +390,7 @@ fn verify_needs_no_more_than_to_read_and_changes_nothing() {
         assert!(files(&data) == before, "changed by --verify");
         chmod(&data, 0o755);
     }
-    // Without the marker, as a partial backup has it.
+    // A partial backup may lack the marker.
     fs::remove_file(data.join("kvs-engine")).unwrap();
     check(user.server(), &["--verify"], &data)
         .code(1)
@@ -459,7 +459,7 @@ fn a_server_of_root_leaves_files_to_the_owner_of_the_others() {
     user.own(&data);
     let owner = fs::metadata(&data).unwrap().uid();
     for n in 0..2 {
-        // The second time there is a marker. It counts, and not the directory.
+        // The second time there is a marker. Its owner counts, and not that of the directory.
         write(&kvs(&data).unwrap(), "it");
         for file in files(&data).keys() {
             assert_eq!(file.metadata().unwrap().uid(), owner, "{file:?}, {n}");
@@ -539,7 +539,7 @@ fn a_report_shows_the_first_losses_and_all_of_them_if_asked_to() {
             assert!(n < 10_000, "no hints");
         }
     }
-    // The hints still tell what was in them.
+    // The hints still have the keys of the lost records.
     let mut cut = 0;
     for file in files(dir.path()).keys() {
         let is_sealed = file.with_extension("hints").exists();

@@ -1,6 +1,6 @@
-//! What is derived from the log, beside another log than its own: the hints, the checkpoint and the
-//! watermark of another store, or of another history of the same store. Copies and backups mix them.
-//! None of them may be believed, and none may keep the store from being opened.
+//! Hints, checkpoint and watermark beside another log than their own: that of another store, or of
+//! another history of the same store. Copies and backups can mix them. The store must ignore such
+//! files, and must still open.
 
 mod common;
 
@@ -16,7 +16,7 @@ use rand::rngs::SmallRng;
 
 type Contents = BTreeMap<String, String>;
 
-/// Small segments, and no compaction.
+/// Returns options with small segments and without compaction.
 fn options() -> KvStoreOptions {
     KvStore::<Later>::options()
         .segment_bytes(600)
@@ -32,7 +32,7 @@ fn set(store: &KvStore<Later>, key: &str, value: &str) {
     done(store.set(key.to_owned(), value.to_owned())).unwrap();
 }
 
-/// Everything that is stored under one of `keys`.
+/// Returns all values that are stored under `keys`.
 fn contents<'a>(store: &KvStore<Later>, keys: impl IntoIterator<Item = &'a String>) -> Contents {
     let get = |key: &String| Some((key.clone(), done(store.get(key.clone())).unwrap()?));
     keys.into_iter().filter_map(get).collect()
@@ -45,8 +45,8 @@ enum End {
     Killed,
 }
 
-/// Writes some keys that begin with `prefix`, and last of all the same long value whatever it is, so
-/// that all files end alike.
+/// Writes some keys that begin with `prefix`, and at the end a long value that does not depend on
+/// the prefix, so that all files end alike.
 fn write(disk: &Disk, prefix: &str, end: End) -> Contents {
     let store = open(&options(), disk);
     let mut written: Contents = (0..40)
@@ -67,7 +67,7 @@ fn write(disk: &Disk, prefix: &str, end: End) -> Contents {
     written
 }
 
-/// A store with what is in it, and another one that differs in nothing but its keys.
+/// Returns a store with its contents, and another store that differs only in its keys.
 fn twins(of_one_store: bool, end: End) -> (Disk, Contents, Disk) {
     let ours = Disk::default();
     let mut expected = Contents::new();
@@ -127,7 +127,7 @@ fn derived_files_of_another_log_change_nothing() {
             let store = open(&options(), &disk);
             assert!(contents(&store, keys()) == expected, "{which}");
             drop(store);
-            // Compaction leaves out what the index does not know.
+            // Compaction drops the records that are not in the index.
             let store = open(&options().dead_bytes(1), &disk);
             let extra = "x".repeat(30_000);
             set(&store, "extra", &extra);
@@ -144,7 +144,7 @@ fn derived_files_of_another_log_change_nothing() {
     }
 }
 
-/// Hints that lie beside no segment say nothing of one that is missing.
+/// Hints without a segment do not mean that a segment is missing.
 #[test]
 fn hints_of_another_store_behind_the_end_of_the_log_are_no_damage() {
     let (ours, expected, theirs) = twins(false, End::Killed);
@@ -157,8 +157,9 @@ fn hints_of_another_store_behind_the_end_of_the_log_are_no_damage() {
     assert_eq!(contents(&store, expected.keys()), expected);
 }
 
-/// After a failed sync the system shows bytes that it does not mean to write any more. They are
-/// written again unless the watermark says that they were on the disk, and this one does not know.
+/// After a failed sync the system shows bytes that it will never write. The store writes them
+/// again, unless the watermark says that they were on the disk. A watermark of another log must not
+/// count.
 #[test]
 fn a_watermark_of_another_log_is_no_reason_not_to_write_again() {
     for of_one_store in [false, true] {
@@ -185,7 +186,7 @@ fn a_watermark_of_another_log_is_no_reason_not_to_write_again() {
     }
 }
 
-/// The newest segment of one history before the header that follows another one.
+/// The newest segment of one history, followed by a header of another history.
 #[test]
 fn a_segment_of_another_history_is_damage() {
     let (ours, _, theirs) = twins(true, End::Closed);
@@ -208,7 +209,7 @@ fn a_segment_of_another_history_is_damage() {
     assert!(!verify(&ours, &mut |_, _| {}).unwrap().is_sound());
 }
 
-/// A closed store as the version before has left it: a compacted segment with its hints, the active
+/// Returns a closed store of the previous version: a compacted segment with its hints, the active
 /// one, and the watermark.
 fn store_of_format_1() -> Disk {
     Disk::with([

@@ -296,7 +296,7 @@ fn setting_the_same_keys_over_and_over_makes_the_directory_smaller_in_the_end() 
     }
 }
 
-/// A small store stays small: what is dead follows what is alive.
+/// The limit on dead bytes follows the number of live bytes.
 #[test]
 fn short_values_set_over_and_over_make_the_directory_smaller_at_the_default_settings() {
     let dir = tempfile::tempdir().unwrap();
@@ -332,7 +332,7 @@ fn a_sled_database_can_be_the_callers_own() {
     assert!(matches!(got, Err(KvsError::NotUtf8 { .. })));
 }
 
-/// The files have what they would have after a kill.
+/// The test opens the files as they would be after a kill.
 #[test]
 fn what_was_acknowledged_is_in_the_files_of_the_callers_own_sled_database() {
     let [dir, copy] = [(); 2].map(|()| tempfile::tempdir().unwrap());

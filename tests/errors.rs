@@ -1,4 +1,4 @@
-//! The errors as their reader meets them: in a program's own error type, and one by one.
+//! The errors as a program uses them: converted to its own error type, and one by one.
 
 use std::error::Error;
 use std::io;
@@ -8,11 +8,11 @@ use kvs::engine::{EngineKind, SyncLevel};
 use kvs::protocol::ErrorCode;
 use kvs::{ConnectionError, KvsError};
 
-/// What `?` needs to convert an error to `Box<dyn Error + Send + Sync>`, and to the types of
-/// `anyhow` and `eyre`.
+/// Checks the bounds that `?` needs to convert an error to `Box<dyn Error + Send + Sync>`, and to
+/// the types of `anyhow` and `eyre`.
 const fn is_error<E: Error + Send + Sync + 'static>() {}
 
-/// What `failure` wants of an error.
+/// Checks the bounds that `failure` needs.
 const fn is_fail<E: failure::Fail>() {}
 
 const _: () = {
@@ -94,7 +94,7 @@ fn the_source_is_the_error_of_the_system_itself() {
     assert!(ConnectionError::Closed.source().is_none());
 }
 
-/// Who prints an error prints one line, without the chain.
+/// Programs print an error as one line, without the chain of its sources.
 #[test]
 fn a_message_is_complete_without_its_source() {
     let errors = [

@@ -200,7 +200,8 @@ fn tasks_of_their_own_share_a_connection() {
     });
 }
 
-/// What a client on an executor of futures 0.1 asks, with an answer or an error at the end.
+/// Returns a future that connects a client, sends a request, and resolves to the answer or an
+/// error.
 type Question = Box<dyn futures::Future<Item = Option<String>, Error = KvsError> + Send>;
 
 fn question(addr: SocketAddr) -> Question {
@@ -212,7 +213,7 @@ fn question(addr: SocketAddr) -> Question {
     }))
 }
 
-/// Runs a question on an executor, on a thread of its own. None of them may hang.
+/// Runs a question on an executor, in a separate thread, and panics if it hangs.
 fn ask_on(executor: impl FnOnce(Question) -> Result<Option<String>> + Send + 'static) -> Answer {
     let (_dir, server) = serve();
     let (answer, answered) = mpsc::channel();

@@ -120,7 +120,8 @@ fn a_compaction_that_met_a_full_disk_goes_on_when_there_is_room() {
     close(store);
 }
 
-/// A store of `keys` keys of 50 bytes, in one segment, that compacts when as much is dead.
+/// Opens a store with `keys` keys of 50 bytes in one segment. It compacts when as many bytes are
+/// dead.
 fn open_for_compaction(disk: &Disk, keys: usize) -> KvStore<Later> {
     let options = options().segment_bytes(4096).dead_bytes(1000);
     let store: KvStore<Later> = options.open_in(disk.clone(), 1).unwrap();
@@ -130,7 +131,7 @@ fn open_for_compaction(disk: &Disk, keys: usize) -> KvStore<Later> {
     store
 }
 
-/// Sets a key over and over until the disk is full, and says how often.
+/// Sets a key again and again until the disk is full, and returns how often.
 fn fill(store: &KvStore<Later>) -> usize {
     let values = (0..10_000).take_while(|n| match set(store, "hot", &n.to_string()) {
         Ok(()) => true,
@@ -166,20 +167,20 @@ fn compaction_takes_no_room_that_writes_could_have() {
     assert_eq!(writes_until_full(5000), writes_until_full(u64::MAX));
 }
 
-/// Bytes of segments that are not finished.
+/// Returns the number of bytes in unfinished segments.
 fn unfinished_bytes(disk: &Disk) -> usize {
     let names = disk.names().into_iter();
     let unfinished = names.filter(|name| name.ends_with("segment.unfinished"));
     unfinished.map(|name| disk.bytes(&name).len()).sum()
 }
 
-/// Where the directory does not tell how much room there is, compaction has to try.
+/// If the free room is unknown, compaction has to try.
 #[test]
 fn a_compaction_without_enough_room_gives_all_of_it_back_at_once() {
     for remove in [false, true] {
         let disk = Disk::default();
-        // 50 records of 80 bytes with hints of 1500, and then as much that is dead in 32 records
-        // of 127.
+        // There are 50 live records of 80 bytes with 1500 bytes of hints, and as many dead bytes in
+        // 32 records of 127 bytes.
         let store = open_for_compaction(&disk, 50);
         let faults = Faults {
             room: Some(disk.used() + 9000),
@@ -200,7 +201,7 @@ fn a_compaction_without_enough_room_gives_all_of_it_back_at_once() {
         }
         assert!(tries > 0, "it never tried");
         assert!(tries < 6, "it tried {tries} times for 10 writes");
-        // When less is alive, it fits.
+        // With fewer live bytes, the output fits.
         disk.set_faults(Faults {
             room: Some(disk.used() + 40 * 30 + 1500),
             remove: false,
@@ -231,7 +232,7 @@ fn a_write_has_the_room_that_a_compaction_under_way_has_taken() {
     let mut n = 0;
     let is_unfinished = |name: &String| name.ends_with("segment.unfinished");
     let mut before = disk.used();
-    // Until some has been copied.
+    // Run steps until some records have been copied.
     while disk.used() < before + 2000 || !disk.names().iter().any(is_unfinished) {
         if !disk.names().iter().any(is_unfinished) {
             done(store.set("hot".to_owned(), n.to_string())).unwrap();
@@ -298,7 +299,7 @@ fn where_a_file_may_not_grow_writing_goes_on_in_the_next() {
         });
         for n in 0..100 {
             set(&store, &key(n), &n.to_string()).unwrap();
-            // No file may have as much as that, so none is sealed for it.
+            // No file may be as long as that, so the store seals none for it.
             let segments = disk.names().len();
             let refused = set(&store, "long", &"x".repeat(300))
                 .unwrap_err()
@@ -324,7 +325,7 @@ fn where_a_file_may_not_grow_writing_goes_on_in_the_next() {
     }
 }
 
-/// A batch that no file may have is no reason to refuse what is in it.
+/// If a batch is too long for any file, its writes may still fit one by one.
 #[test]
 fn where_a_file_may_not_grow_each_write_of_a_batch_is_judged_alone() {
     let disk = Disk::default();
@@ -357,7 +358,7 @@ fn where_a_file_may_not_grow_each_write_of_a_batch_is_judged_alone() {
     close(store);
 }
 
-/// Nothing but the log is worth the last room.
+/// Only the log may take the last room.
 #[test]
 fn hints_and_the_checkpoint_leave_the_last_room_to_writes() {
     for (room, are_there) in [(30, false), (100_000, true)] {
@@ -561,7 +562,7 @@ fn a_failed_read_names_file_and_offset_and_is_not_for_ever() {
     close(store);
 }
 
-/// Some file systems in user space and of other machines are like that.
+/// Some file systems in user space and on other machines are like that.
 #[test]
 fn a_file_system_that_cannot_sync_directories_is_refused_at_always_and_good_enough_otherwise() {
     for level in LEVELS {

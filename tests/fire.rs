@@ -123,7 +123,7 @@ fn whoever_takes_a_little_now_and_then_has_no_more_time_than_any_other() {
     });
 }
 
-/// Lets `job` run while a process is stopped, for longer than the second that its peers have.
+/// Runs `job` while the server is stopped, and for longer than the second that its peers have.
 #[cfg(target_os = "linux")]
 fn while_stopped(server: &ServerProcess, job: impl FnOnce()) {
     server.signal("STOP");
@@ -134,7 +134,7 @@ fn while_stopped(server: &ServerProcess, job: impl FnOnce()) {
         thread::yield_now();
     }
     job();
-    // Nothing happens meanwhile. That is the point.
+    // The test needs the time to pass while the server is stopped.
     thread::sleep(Duration::from_secs(2));
     server.signal("CONT");
 }
@@ -144,13 +144,14 @@ fn while_stopped(server: &ServerProcess, job: impl FnOnce()) {
 fn a_server_that_was_stopped_reads_what_has_arrived_before_it_looks_at_the_clock() {
     let dir = tempfile::tempdir().unwrap();
     let server = ServerProcess::start(dir.path(), &["--frame-time=1", "--reply-time=1"]);
-    // The one fits into the buffers of the system, the other does not.
+    // The first value fits into the buffers of the system, the second one does not.
     for len in [1, 8_000_000] {
         let value = "x".repeat(len);
         let set = frame(format!(r#"{{"Set":{{"key":"k","value":"{value}"}}}}"#));
         let get = format!(r#"{{"Get":"{value}"}}"#);
         let mut peer = Wire::connect(server.addr);
-        // With the reply, the beginning of the next frame has been read as well.
+        // The server has read the beginning of the next frame with the request that it has
+        // answered.
         let (first, rest) = set.split_at(10);
         peer.0.write_all(&[&frame(GET_K), first].concat()).unwrap();
         peer.receive();
@@ -162,7 +163,9 @@ fn a_server_that_was_stopped_reads_what_has_arrived_before_it_looks_at_the_clock
         });
         assert_eq!(peer.receive(), r#""Set""#);
 
-        // It has sent what the peer has room for, and the peer takes it while it is stopped.
+        // The server has sent as much as the peer has room for. The peer takes it while the server
+        // is
+        // stopped.
         peer.send(GET_K);
         peer.0.peek(&mut [0]).unwrap();
         while_stopped(&server, || ());
@@ -211,7 +214,7 @@ fn a_shutdown_that_was_stopped_leaves_peers_their_time() {
     peer.send(GET_K);
     peer.0.peek(&mut [0]).unwrap();
     server.signal("TERM");
-    // It has begun to stop when it accepts nobody any more.
+    // When the server accepts no connection any more, it has begun to stop.
     while_stopped(&server, || ());
     assert_eq!(peer.receive(), format!(r#"{{"Get":"{value}"}}"#));
     peer.expect_end();
@@ -665,7 +668,7 @@ fn a_token_file_that_others_can_read_is_refused() {
     ));
 }
 
-/// A file with a token, for its owner alone.
+/// Creates a file with a token that only its owner can read.
 fn token_file(dir: &Path, content: impl AsRef<[u8]>) -> PathBuf {
     let path = dir.join("token");
     fs::write(&path, content).unwrap();
@@ -673,7 +676,7 @@ fn token_file(dir: &Path, content: impl AsRef<[u8]>) -> PathBuf {
     path
 }
 
-/// Why a text is no token, from a file and otherwise.
+/// Returns the reasons why a text is no token, from a file and otherwise.
 fn reasons(text: &str) -> [String; 2] {
     let dir = tempfile::tempdir().unwrap();
     let from_file = Token::from_file(&token_file(dir.path(), text));
@@ -718,7 +721,7 @@ fn a_token_that_no_client_could_show_is_refused() {
             );
         }
     }
-    // Where frames have to be shorter, a token has to, too.
+    // If the limit on frames is lower, so is the limit on tokens.
     let limits = Limits {
         frame_bytes: 100,
         ..Limits::default()
@@ -752,7 +755,7 @@ fn what_holds_no_token_is_refused_with_its_name() {
     }
     refused(&token_file(dir.path(), b"\xff"), "is not UTF-8");
     let file = token_file(dir.path(), "t");
-    // It is not read to its end, which is far away.
+    // Only the beginning of a long file is read.
     fs::OpenOptions::new()
         .write(true)
         .open(&file)

@@ -24,10 +24,10 @@ use nix::libc::O_NONBLOCK;
 use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
 
-/// How long anything may take that is waited for.
+/// The longest time to wait for anything.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A program whose stdout and stderr are read, line by line. It is killed when it is dropped.
+/// A program whose stdout and stderr are read line by line. Dropping it kills the program.
 struct Program {
     child: Child,
     stdout: Receiver<String>,
@@ -43,7 +43,7 @@ impl Program {
 
     fn spawn_with(command: &mut Command, stdout: PipeReader, stderr: PipeReader) -> Program {
         let child = command.spawn().unwrap();
-        // Or else there would be no end of the pipes.
+        // Otherwise the pipes would never reach their end.
         command.stdout(Stdio::null()).stderr(Stdio::null());
         Program {
             child,
@@ -60,14 +60,14 @@ impl Program {
         signal::kill(self.pid(), signal).unwrap();
     }
 
-    /// The address that the server says on stdout.
+    /// Returns the address that the server prints on stdout.
     fn addr(&self) -> SocketAddr {
         let line = self.stdout.recv_timeout(PATIENCE).unwrap();
         let addr = line.strip_prefix("listening on ").unwrap();
         addr.parse().unwrap()
     }
 
-    /// Waits for a line on stderr with this in it.
+    /// Waits for a line on stderr that contains `part`.
     fn logs(&self, part: &str) -> String {
         loop {
             let line = self.stderr.recv_timeout(PATIENCE);
@@ -83,7 +83,7 @@ impl Program {
         wait(&mut self.child)
     }
 
-    /// The lines on stderr that were not looked at yet, up to its end.
+    /// Returns the remaining lines of stderr, up to its end.
     fn log(&self) -> Vec<String> {
         self.stderr.iter().collect()
     }
@@ -128,14 +128,14 @@ fn server(dir: &Path) -> Command {
     command
 }
 
-/// Waits until a process has come to its `main`, which blocks signals first of all.
+/// Waits until a process has reached its `main`, which first blocks signals.
 fn wait_for_main(pid: Pid) {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
         let mut lines = status.lines();
         let blocked = lines.find_map(|line| line.strip_prefix("SigBlk:"));
-        // No shell and no other parent leaves this one blocked.
+        // No shell and no other parent leaves this signal blocked.
         let rare = 1 << (Signal::SIGXFSZ as i32 - 1);
         if u64::from_str_radix(blocked.unwrap().trim(), 16).unwrap() & rare != 0 {
             return;
@@ -144,8 +144,8 @@ fn wait_for_main(pid: Pid) {
     }
 }
 
-/// A file with a token that is a pipe into which nobody writes: a server that reads it is being
-/// started for as long as a test likes.
+/// Returns a file with a token that is a pipe without data. A server that reads it does not finish
+/// its start.
 fn endless_token(dir: &Path) -> std::path::PathBuf {
     let token = dir.join("token");
     let made = Command::new("mkfifo").arg(&token).status().unwrap();
@@ -194,7 +194,7 @@ fn a_server_whose_peers_do_not_take_their_replies_says_that_it_has_cut_them_off(
     );
 }
 
-/// A peer that takes none of its replies, and so is what a shutdown waits for.
+/// Connects a peer that takes none of its replies, so that a shutdown waits for it.
 fn deaf_peer(addr: SocketAddr) -> Wire {
     let mut deaf = Wire::connect(addr);
     let value = "x".repeat(8 * 1024 * 1024);
@@ -322,7 +322,7 @@ fn a_signal_while_a_store_is_opened_loses_nothing() {
             }
         }
         let mut server = Program::spawn(&mut server(dir.path()));
-        // From the moment that it has a segment open, it reads for a while.
+        // Once the server has a segment open, it reads for a while.
         let fds = format!("/proc/{}/fd", server.pid());
         let deadline = Instant::now() + PATIENCE;
         let is_reading = || {
@@ -344,7 +344,7 @@ fn a_signal_while_a_store_is_opened_loses_nothing() {
     assert_eq!(stats.engine.keys, Some(20_000));
 }
 
-/// Only a success is 0.
+/// The exit code 0 means success only.
 #[test]
 fn a_signal_ends_verify_and_repair_with_the_code_of_a_program_that_it_has_ended() {
     let dir = tempfile::tempdir().unwrap();
@@ -354,7 +354,7 @@ fn a_signal_ends_verify_and_repair_with_the_code_of_a_program_that_it_has_ended(
         ("--repair", Signal::SIGINT, 130),
         ("--repair", Signal::SIGHUP, 129),
     ] {
-        // Its answer has to wait for somebody who reads it.
+        // Its report waits in the pipe, which has no reader yet.
         let (_reader, stdout) = full_pipe();
         let mut command = Command::new(cargo_bin!("kvs-server"));
         command.args([how, "--data-dir"]).arg(dir.path());
@@ -365,7 +365,7 @@ fn a_signal_ends_verify_and_repair_with_the_code_of_a_program_that_it_has_ended(
     }
 }
 
-/// Waits until the first thread of a process waits in a system call for a pipe that is full.
+/// Waits until the main thread of a process is blocked in a write to a full pipe.
 fn wait_for_write(pid: u32) {
     let deadline = Instant::now() + PATIENCE;
     let call = format!("/proc/{pid}/syscall");
@@ -503,10 +503,10 @@ fn a_repair_waits_for_the_directory_of_a_server_that_is_just_being_killed() {
     assert_eq!(repair.wait().code(), Some(0));
 }
 
-/// Both ends of a pipe that takes nothing more until somebody reads it.
+/// Returns both ends of a pipe that is full until it is read.
 fn full_pipe() -> (PipeReader, PipeWriter) {
     let (reader, writer) = io::pipe().unwrap();
-    // Open once more: only this end does not block.
+    // This opens the pipe once more, so that only this end does not block.
     let mut filler = OpenOptions::new()
         .write(true)
         .custom_flags(O_NONBLOCK)
@@ -530,8 +530,7 @@ fn closed_pipe() -> Stdio {
     writer.into()
 }
 
-/// What both programs can be asked to do that ends by itself: the program, its arguments, and
-/// whether it prints something on stdout.
+/// Returns the commands of both programs that end by themselves, and whether each prints to stdout.
 fn commands(server: SocketAddr, dir: &Path) -> Vec<(Command, bool)> {
     let (addr, nobody) = (server.to_string(), NOBODY.to_string());
     let data = dir.join("data");
@@ -617,7 +616,7 @@ fn a_server_serves_whatever_becomes_of_its_streams() {
         (unread_out.into(), unread_err.into()),
     ] {
         let dir = tempfile::tempdir().unwrap();
-        // Nobody hears which port it is. It is free: the system has just given it to us.
+        // The server cannot print its port. This one is free: the system has just chosen it for us.
         let addr = TcpListener::bind(ANY_PORT).unwrap().local_addr().unwrap();
         let mut command = Command::new(cargo_bin!("kvs-server"));
         command.args(["--addr", &addr.to_string(), "--data-dir"]);
@@ -672,7 +671,7 @@ fn a_log_that_nobody_reads_holds_nobody_up_and_what_is_lost_is_counted() {
             good_is_served();
         }
     }
-    // Now somebody reads, and what has waited comes first.
+    // Now the test reads, and the lines that have waited come first.
     let log = lines(log);
     let lost = loop {
         let line = log.recv_timeout(PATIENCE).unwrap();
@@ -681,7 +680,7 @@ fn a_log_that_nobody_reads_holds_nobody_up_and_what_is_lost_is_counted() {
         }
         assert!(line.starts_with('['), "a part of a line: {line:?}");
         if line.ends_with(": connected") && !line.ends_with(&good_line) {
-            // None comes twice, and none after a later one.
+            // No line comes twice or out of order.
             let n = peers.iter().position(|peer| line.ends_with(peer)).unwrap();
             peers.drain(..=n);
         }

@@ -1,5 +1,5 @@
-//! A client when the system has nothing left for a moment. It is alone in its process, whose limits it
-//! changes.
+//! A client when the system has no threads or descriptors for a moment. The test changes the limits
+//! of its process, so it is alone there.
 #![cfg(target_os = "linux")]
 
 mod common;
@@ -25,7 +25,7 @@ fn limited<T>(resource: Resource, limit: u64, job: impl FnOnce() -> T) -> T {
     result
 }
 
-/// Bytes of addresses that this process uses.
+/// Returns how many bytes of its address space this process uses.
 fn addresses() -> u64 {
     let pages = fs::read_to_string("/proc/self/statm").unwrap();
     let pages: u64 = pages.split(' ').next().unwrap().parse().unwrap();
@@ -37,7 +37,7 @@ fn a_client_that_finds_no_thread_or_descriptor_fails_and_the_next_one_works() {
     let dir = tempfile::tempdir().unwrap();
     let server = ServerProcess::start(dir.path(), &[]);
     let addr = server.addr;
-    // One thread asks, and this one watches the time.
+    // Another thread sends the request, and this one limits the time.
     let (tell, told) = mpsc::channel();
     let (answer, answered) = mpsc::channel::<Result<Response>>();
     thread::spawn(move || {
@@ -55,12 +55,13 @@ fn a_client_that_finds_no_thread_or_descriptor_fails_and_the_next_one_works() {
         answered.recv_timeout(patience).expect("the client hangs")
     };
 
-    // There is no room for the stack of another thread, and no thread has left one.
+    // The address space has no room for the stack of another thread, and no finished thread has
+    // left one.
     let room = 256 * 1024;
     let failed = limited(Resource::AS, addresses() + room, ask);
     assert!(matches!(failed, Err(KvsError::Io { .. })), "{failed:?}");
 
-    // The thread is there, but nothing for its events.
+    // The thread can start, but there is no descriptor for its reactor.
     let failed = limited(Resource::NOFILE, 64, || {
         let taken: Vec<_> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
         assert!(!taken.is_empty());

@@ -543,7 +543,7 @@ fn the_memory_of_a_burst_of_long_values_is_given_back() {
         })
     };
     let bursts: Vec<_> = (0..CONNECTIONS).map(burst).collect();
-    // They stay connected.
+    // The clients stay connected.
     let _idle: Vec<_> = bursts
         .into_iter()
         .map(|burst| burst.join().unwrap())

@@ -1,5 +1,5 @@
-//! What becomes of pools and engines when the system has no more threads for a moment: each call
-//! answers or fails, and when there are threads again, everything works.
+//! Pools and engines while the system has no more threads for a moment. Each call answers or fails,
+//! and once there are threads again, everything works.
 //!
 //! The limit (`RLIMIT_NPROC`) counts the threads of a user, and root has none. So each test starts
 //! itself again in a process of its own, as another user if it is root.
@@ -24,7 +24,7 @@ use kvs::thread_pool::{
 use kvs::{KvStore, KvsEngine, KvsError, Result, SledKvsEngine, TokioFsEngine};
 use rlimit::Resource;
 
-/// The variable that tells a process that it is the one with the limit.
+/// The variable that is set in the process with the limit.
 const LIMITED: &str = "KVS_TEST_LIMITED";
 
 const TIME: Duration = Duration::from_secs(60);
@@ -63,12 +63,12 @@ tests! {
         };
 }
 
-/// Runs `test` in a process whose threads can be limited, or says why it cannot.
+/// Runs `test` in a process whose threads can be limited. If that is impossible, prints why.
 fn as_ordinary_user(name: &str, test: fn()) {
     if env::var_os(LIMITED).is_some() {
         return test();
     }
-    // The other user may not get at the program where it is.
+    // The other user may not be able to reach the program where it is.
     let dir = tempfile::tempdir().unwrap();
     let program = dir.path().join("test");
     // Not with `fs::copy`: a process that another test starts meanwhile would inherit the open file,
@@ -110,7 +110,7 @@ fn as_ordinary_user(name: &str, test: fn()) {
     assert!(!stderr.contains("panicked"));
 }
 
-/// Sets how many threads the user may have, and returns whether that keeps one from starting.
+/// Sets the limit on the threads of the user, and returns whether it keeps a thread from starting.
 fn limit_threads(most: Option<u64>) -> bool {
     let (_, hard) = Resource::NPROC.get().unwrap();
     Resource::NPROC.set(most.unwrap_or(hard), hard).unwrap();
@@ -118,7 +118,7 @@ fn limit_threads(most: Option<u64>) -> bool {
     started.map(|thread| thread.join().unwrap()).is_err()
 }
 
-/// Takes all threads away, or says that the test is skipped.
+/// Allows no more threads. If that is impossible, prints that the test is skipped.
 fn no_threads() -> bool {
     let limited = limit_threads(Some(1));
     if !limited {
@@ -131,8 +131,8 @@ fn threads() -> usize {
     fs::read_dir("/proc/self/task").unwrap().count()
 }
 
-/// Allows one more thread after each failure of `start`, until it succeeds. A failure leaves no
-/// thread behind.
+/// Allows one more thread after each failure of `start`, until it succeeds. Checks that a failure
+/// leaves no thread behind.
 fn start_with_few_threads<T>(start: impl Fn() -> Result<T>) -> T {
     let before = threads();
     for most in 1.. {
@@ -155,7 +155,7 @@ fn start_with_few_threads<T>(start: impl Fn() -> Result<T>) -> T {
     unreachable!("a limit of all numbers");
 }
 
-/// Runs so many jobs, and waits for all.
+/// Runs `jobs` jobs, and waits for all of them.
 fn run_jobs(pool: &impl ThreadPool, jobs: usize) {
     let (sender, results) = mpsc::channel();
     for job in 0..jobs {

@@ -1,5 +1,5 @@
-//! What the user can hook runs without a lock and without the writer's turn: the tasks that a store
-//! wakes up, the pool that it runs on and the logger may call it, wait for it, and close it.
+//! The user's code runs without a lock and without the writer's turn. The tasks that a store wakes,
+//! its pool and the logger may call the store, wait for it, and close it.
 
 mod common;
 
@@ -18,7 +18,7 @@ use kvs::thread_pool::{NaiveThreadPool, RayonThreadPool, SharedQueueThreadPool, 
 use kvs::{KvStore, KvsEngine, KvsError, Result};
 use log::{LevelFilter, Log, Metadata, Record};
 
-/// Runs `test` on a thread of its own, and fails if that takes too long: there, something waits for
+/// Runs `test` on a separate thread, and fails if it takes too long, because then it waits for
 /// itself.
 fn in_time(what: &str, test: impl FnOnce() + Send + 'static) {
     let (done, is_done) = mpsc::channel();
@@ -32,7 +32,7 @@ fn in_time(what: &str, test: impl FnOnce() + Send + 'static) {
     }
 }
 
-/// Runs a hook when the task is woken up, the first time.
+/// Runs a hook when the task is woken for the first time.
 struct Hook<F>(Mutex<Option<F>>);
 
 impl<F: FnOnce() + Send> Notify for Hook<F> {
@@ -44,8 +44,8 @@ impl<F: FnOnce() + Send> Notify for Hook<F> {
     }
 }
 
-/// Polls `future` once, which has to wait, and has `hook` run when it is woken up. The receiver tells
-/// when the hook has returned.
+/// Polls `future` once, which must be pending, and runs `hook` when its task is woken. The receiver
+/// gets a message when the hook has returned.
 fn when_woken<T>(
     future: EngineFuture<T>,
     hook: impl FnOnce() + Send + 'static,
@@ -70,7 +70,8 @@ fn get<P: ThreadPool>(store: &KvStore<P>, key: &str) -> Option<String> {
     store.get(key.to_owned()).wait().unwrap()
 }
 
-/// With this level each write is a job of the pool, and so is each read that is not in memory.
+/// Returns options with which each write is a job on the pool, and so is each read of a value that
+/// is not in memory.
 fn options() -> KvStoreOptions {
     KvStoreOptions::default()
         .sync(SyncLevel::Always)
@@ -113,7 +114,7 @@ fn a_task_may_wait_for_the_store_when_it_is_woken() {
             again.sync().wait().unwrap();
             again.remove("inner".to_owned()).wait().unwrap();
         });
-        // Others have their turn meanwhile, too.
+        // Other writers get their turn meanwhile, too.
         set(&store, "outer", "1").wait().unwrap();
         is_done.recv().unwrap();
         assert_eq!(get(&store, "inner"), None);
@@ -134,7 +135,7 @@ fn a_task_may_drop_other_futures_when_it_is_woken_and_one_that_panics_leaves_the
         let is_second_woken = when_woken(second, || panic!("on purpose"));
         is_first_woken.recv().unwrap();
         third.wait().unwrap();
-        // Its sender is gone without a word.
+        // Its sender was dropped without a value.
         is_second_woken.recv().unwrap_err();
         for key in ["1", "2", "3", "4"] {
             assert_eq!(get(&store, key).as_deref(), Some("value"));
@@ -151,14 +152,14 @@ fn a_task_that_another_takes_the_place_of_may_call_the_store_when_it_is_dropped(
     impl Drop for Writes {
         fn drop(&mut self) {
             let store = self.0.take().unwrap();
-            // Beside the write that its task was waiting for.
+            // This is a second write, besides the one that its task was waiting for.
             drop(set(&store, "inner", "1"));
         }
     }
     in_time("the drop of a task", || {
         let dir = tempfile::tempdir().unwrap();
         let store: KvStore<SharedQueueThreadPool> = open(dir.path());
-        // As long as the only thread of the pool waits for us, the next write does as well.
+        // While the only thread of the pool waits for us, the next write waits as well.
         let (go_on, may_go_on) = mpsc::channel::<()>();
         let (busy, is_busy) = mpsc::channel();
         let first = when_woken(set(&store, "first", ""), move || {
@@ -278,7 +279,7 @@ fn a_pool_that_panics_is_an_error_of_the_future_in_every_engine() {
     });
 }
 
-/// Calls a store that runs on it wherever it can.
+/// A pool whose methods all call the store that runs on it.
 #[derive(Debug)]
 struct Calling(SharedQueueThreadPool);
 
@@ -289,7 +290,7 @@ thread_local! {
     static IS_CALLING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Calls the store, but not out of such a call.
+/// Calls the store, unless this is already inside such a call.
 fn call() {
     let store = CALLED.lock().unwrap().clone();
     let Some(store) = store else {

@@ -42,17 +42,17 @@ struct State {
 pub struct Faults {
     /// The room for all files together, in bytes.
     pub room: Option<u64>,
-    /// The directory does not tell how much of that is free, as with a quota.
+    /// Whether the directory hides how much of that is free, as with a quota.
     pub room_is_secret: bool,
-    /// The length that no file may exceed, in bytes.
+    /// The limit on the length of a file, in bytes.
     pub file_size: Option<u64>,
-    /// Unlinking a file fails.
+    /// Whether unlinking a file fails.
     pub remove: bool,
     /// Syncing a file fails, and what it would have made durable never will be.
     pub sync_file: bool,
     /// Syncing the directory fails.
     pub sync_names: bool,
-    /// The file system cannot sync directories at all.
+    /// Whether the file system cannot sync directories at all.
     pub no_sync_of_names: bool,
     pub truncate: bool,
     pub read: bool,
@@ -63,7 +63,8 @@ struct Inode {
     seen: Vec<u8>,
     durable: Vec<u8>,
     unsynced: Vec<Change>,
-    /// How often it is open. Its bytes take room until it has neither a name nor a handle.
+    /// The number of open handles. The bytes take room until the file has neither a name nor a
+    /// handle.
     handles: usize,
 }
 
@@ -176,7 +177,7 @@ impl Disk {
         self.state().names.keys().cloned().collect()
     }
 
-    /// Bytes in all files, those without a name that are still open included.
+    /// Returns the bytes in all files, including open ones without a name.
     pub fn used(&self) -> u64 {
         self.state().used()
     }

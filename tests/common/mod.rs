@@ -109,7 +109,7 @@ impl ServerProcess {
         ServerProcess::spawn(Command::new(cargo_bin!("kvs-server")), data_dir, args)
     }
 
-    /// Starts a program that was made ready otherwise, by another user, say.
+    /// Starts a server with a prepared command, such as one that runs as another user.
     pub fn start_as(command: Command, data_dir: &Path, args: &[&str]) -> ServerProcess {
         ServerProcess::spawn(command, data_dir, args)
     }
@@ -196,14 +196,14 @@ impl Drop for ServerProcess {
     }
 }
 
-/// Whether there is a connection between two such ports of this machine, seen from the first of them, on
-/// which the system is to ask a silent peer whether it is still there.
+/// Returns whether this machine has a connection with keepalive between two ports that `is_it`
+/// accepts, seen from the first of them.
 pub fn is_kept_alive(is_it: impl Fn(u16, u16) -> bool) -> bool {
     let sockets = fs::read_to_string("/proc/net/tcp").unwrap();
     sockets.lines().skip(1).any(|line| {
         let fields: Vec<_> = line.split_whitespace().collect();
         let port = |addr: &str| u16::from_str_radix(addr.rsplit(':').next().unwrap(), 16).unwrap();
-        // Until the last acknowledgement has arrived, it has another timer.
+        // Until the last acknowledgement has arrived, the connection has another timer.
         is_it(port(fields[1]), port(fields[2])) && fields[5].starts_with("02:")
     })
 }

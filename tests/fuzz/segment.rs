@@ -277,17 +277,18 @@ fn repair(files: &mut Files, numbers: bool, boot: Option<String>) {
     }
 }
 
-/// Whether a segment is of the format whose headers have a digest. Any other is taken for format 1.
+/// Returns whether a segment is of format 2, whose headers have a digest. Any other counts as
+/// format 1.
 fn has_digest(segment: &[u8]) -> bool {
     segment.len() >= 12 && u32_at(segment, 8) == 2
 }
 
-/// Where the first record begins.
+/// Returns the offset of the first record.
 fn segment_start(segment: &[u8]) -> usize {
     if has_digest(segment) { 48 } else { 44 }
 }
 
-/// The digest of the records of a segment that end at `end` or before.
+/// Returns the digest of the records of a segment that end at `end` or before.
 fn digest(segment: &[u8], end: usize) -> u32 {
     let spans = spans(segment, segment_start(segment), true).into_iter();
     let sums = spans
