@@ -31,7 +31,7 @@
 //!  server           accept, network                take connections, and the threads that serve them
 //!                   connection, input, limits      one connection, its buffer, what it may use
 //!                   refusal, stats, quiet_log      errors for peers, counters, a limit on log lines
-//!                   shutdown, signals              the end
+//!                   shutdown, signals              the shutdown, and the signals that start it
 //!  client           connection, driver, queue      handle and driver, and the requests between them
 //!                   background, blocking           a thread for callers without a runtime; no futures
 //!  engine           data_dir, open_dir, files      a claimed directory, held open, and its files
@@ -47,8 +47,8 @@
 //! # How a server starts
 //!
 //! ```text
-//!  arguments -> Signals::block       before there is a second thread; a thread then waits for signals
-//!            -> server::listen       takes the port, which other processes cannot have from here on
+//!  main      -> Signals::block       before there is a second thread; a thread then waits for signals
+//!  arguments -> server::listen       takes the port, which other processes cannot have from here on
 //!            -> DataDir::claim       one process a directory, one engine a directory
 //!            -> KvStore::open        where is each key's value? checkpoint, hints or segments tell
 //!            -> KvsServer::listen    makes a server of the engine and the port

@@ -164,8 +164,7 @@ fn a_server_that_was_stopped_reads_what_has_arrived_before_it_looks_at_the_clock
         assert_eq!(peer.receive(), r#""Set""#);
 
         // The server has sent as much as the peer has room for. The peer takes it while the server
-        // is
-        // stopped.
+        // is stopped.
         peer.send(GET_K);
         peer.0.peek(&mut [0]).unwrap();
         while_stopped(&server, || ());
