@@ -376,7 +376,7 @@ impl Log {
 
     fn wants_compaction(&self) -> bool {
         let live = self.index.read().live_bytes();
-        self.dead_bytes() >= self.options.max_dead_bytes(live)
+        self.dead_bytes() >= self.options.max_dead_bytes(live, self.compacted)
     }
 
     fn is_paused(&self) -> bool {

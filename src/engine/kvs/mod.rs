@@ -29,7 +29,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub use self::check::{Damage, Lost, Progress, Report, Torn, holds_log, repair, verify};
 use self::index::{Index, Place};
@@ -110,7 +110,7 @@ impl KvStoreOptions {
     /// The number of dead bytes, of older values and removed keys, below which compaction is not
     /// worth its syncs. It begins when that many are dead, and no fewer than are alive. The
     /// default follows the size of the store: 8 times the bytes that are alive, but at least 8 MiB
-    /// and at most 64 MiB.
+    /// and at most 64 MiB; and 64 MiB within a second of the last compaction.
     #[must_use]
     pub fn dead_bytes(mut self, bytes: u64) -> KvStoreOptions {
         // With none dead there is nothing to be won.
@@ -118,11 +118,17 @@ impl KvStoreOptions {
         self
     }
 
-    /// Returns the number of dead bytes at which compaction begins if `live` bytes are alive.
-    fn max_dead_bytes(&self, live: u64) -> u64 {
+    /// Returns the number of dead bytes at which compaction begins if `live` bytes are alive and the
+    /// last compaction ended at the given time.
+    fn max_dead_bytes(&self, live: u64, compacted: Option<Instant>) -> u64 {
         const MIB: u64 = 1024 * 1024;
+        // Each compaction syncs a few times, and writers wait for that. Those who write the same few
+        // keys as fast as they can would wait again and again.
+        const SELDOM: Duration = Duration::from_secs(1);
+        let is_recent = compacted.is_some_and(|at| at.elapsed() < SELDOM);
         let worth_it = match self.dead_bytes {
             Some(bytes) => bytes,
+            None if is_recent => 64 * MIB,
             None => live.saturating_mul(8).clamp(8 * MIB, 64 * MIB),
         };
         worth_it.max(live)
