@@ -9,7 +9,7 @@ use std::mem;
 
 use common::disk::Disk;
 use common::later::{Later, done, run_jobs};
-use kvs::engine::{KvStoreOptions, SyncLevel, verify};
+use kvs::engine::{KvStoreOptions, SyncLevel, repair, verify};
 use kvs::{KvStore, KvsEngine, KvsError};
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
@@ -207,6 +207,38 @@ fn a_segment_of_another_history_is_damage() {
         .expect_err("two histories");
     assert!(matches!(error, KvsError::Damaged { .. }), "{error}");
     assert!(!verify(&ours, &mut |_, _| {}).unwrap().is_sound());
+    let bytes = ours.bytes(before);
+    let report = repair(&ours, &mut |_, _| {}).unwrap();
+    let mut kept = report
+        .kept
+        .iter()
+        .filter_map(|kept| kept.file_name()?.to_str());
+    assert!(kept.any(|kept| ours.bytes(kept) == bytes), "{report}");
+    drop(open(&options(), &ours));
+}
+
+/// A store that is opened often has a segment for each sixteenth of the log, and not for each time.
+#[test]
+fn opening_a_store_again_and_again_leaves_few_segments() {
+    let disk = Disk::default();
+    let options = options().segment_bytes(1 << 20);
+    let value = "x".repeat(20_000);
+    for n in 0..300 {
+        let store = open(&options, &disk);
+        if n > 0 {
+            let key = format!("key{}", n - 1);
+            assert_eq!(done(store.get(key)).unwrap().as_ref(), Some(&value));
+        }
+        set(&store, &format!("key{n}"), &value);
+        run_jobs();
+    }
+    let names = disk.names();
+    assert!(names.contains(&"kvs-checkpoint".to_owned()));
+    let segments = names.iter().filter(|name| name.ends_with(".segment"));
+    assert!(segments.count() < 100);
+    let store = open(&options, &disk);
+    let keys: Vec<_> = (0..300).map(|n| format!("key{n}")).collect();
+    assert_eq!(contents(&store, &keys).len(), 300);
 }
 
 /// Returns a closed store of the previous version: a compacted segment with its hints, the active

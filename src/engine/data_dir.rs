@@ -223,7 +223,9 @@ impl Directory for DataDir {
     /// Does not know the quota of the user, which may leave less.
     fn free_bytes(&self) -> io::Result<u64> {
         let stats = rustix::fs::fstatvfs(self.dir.names())?;
-        Ok(stats.f_bavail.saturating_mul(stats.f_frsize))
+        let free = stats.f_bavail.saturating_mul(stats.f_frsize);
+        let longest_file = rustix::process::getrlimit(rustix::process::Resource::Fsize).current;
+        Ok(longest_file.map_or(free, |longest| free.min(longest)))
     }
 
     fn boot(&self) -> String {

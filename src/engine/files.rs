@@ -76,7 +76,7 @@ pub trait Directory: Debug + Send + Sync {
     /// error it is unknown which names would survive.
     fn sync(&self) -> io::Result<()>;
 
-    /// Returns the number of bytes that files in this directory can still take.
+    /// Returns the number of bytes that a new file in this directory can take.
     ///
     /// # Errors
     ///

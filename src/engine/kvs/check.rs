@@ -617,6 +617,7 @@ impl Survey {
             && proof.is_some_and(|proof| *proof != scanner.digest())
         {
             self.damage(segment.path.clone(), 0..0, segment::REPLACED);
+            self.damaged.insert(segment.generation);
             self.note_gone(dir, segment.generation, 0..u64::MAX, Vec::new);
         }
         let synced = self.last_run.synced(segment);

@@ -60,7 +60,11 @@ impl Covered {
 
     fn write_to(&self, dir: &dyn Directory, name: &str, index: &Index) -> io::Result<()> {
         let file = dir.create(name)?;
-        let header = self.header(index.len() as u64, index.seed());
+        // A key whose newest record is in a later segment is found there.
+        let is_covered =
+            |(_, location): &(&str, Location)| self.segments.contains_key(&location.generation);
+        let keys = index.iter().filter(is_covered).count() as u64;
+        let header = self.header(keys, index.seed());
         file.write_all_at(&header, 0)?;
         let mut end = header.len() as u64;
         let mut write = |block: &mut Vec<u8>| {
@@ -80,7 +84,7 @@ impl Covered {
         }
         write(&mut block)?;
         let (mut places, mut keys) = (Vec::new(), Vec::new());
-        let mut entries = index.iter().peekable();
+        let mut entries = index.iter().filter(is_covered).peekable();
         while let Some((key, location)) = entries.next() {
             places.put_u64_le(location.offset);
             places.put_u32_le(location.generation);

@@ -200,6 +200,7 @@ impl Hints {
         let mut left = self.header.len - START;
         let mut offset = self.header.segment_start;
         let mut hint = Vec::new();
+        let mut digest = Digest::default();
         while left > 0 {
             let mut bytes = [0; record::HEADER_LEN];
             reader.read_exact(&mut bytes).ok()?;
@@ -218,9 +219,11 @@ impl Hints {
                 len: header.record_len() as u32,
             };
             found(key, location, header.sequence, header.value_len.is_some());
+            digest.add(&self.header.salt.checksum(&bytes[4..]).to_le_bytes());
             offset += header.record_len() as u64;
             left = left.checked_sub(hint.len() as u64)?;
         }
-        (offset == self.header.segment_len).then_some(())
+        let is_whole = (offset, digest) == (self.header.segment_len, self.header.digest);
+        is_whole.then_some(())
     }
 }

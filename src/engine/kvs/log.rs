@@ -376,7 +376,10 @@ impl Log {
 
     fn wants_compaction(&self) -> bool {
         let live = self.index.read().live_bytes();
+        // Segments of format 1 are rewritten once, so that opening need not read them each time.
+        let is_unproven = |sealed: &Sealed| !sealed.is_proven;
         self.dead_bytes() >= self.options.max_dead_bytes(live, self.compacted)
+            || self.sealed.values().any(is_unproven)
     }
 
     fn is_paused(&self) -> bool {
@@ -630,8 +633,10 @@ impl Log {
         }
     }
 
-    /// Seals the active segment if a checkpoint is to be written, because the header of the next
-    /// segment proves what the checkpoint covers. Returns whether a checkpoint is to be written.
+    /// Returns whether a checkpoint is to be written. It covers the sealed segments, because the header
+    /// of the next segment proves what they are. So this seals the active one if it is a considerable
+    /// part of the log. A short one is not sealed: a store that is opened often would have a segment,
+    /// and a descriptor, for each time.
     fn seal_for_checkpoint(&mut self) -> Result<bool> {
         // No checkpoint if readers have not yet followed a compaction to its output, if a
         // compaction has found damage, which opening the log should find as well, or if there is a
@@ -640,24 +645,30 @@ impl Log {
         if self.switch.is_some() || self.is_damaged || self.sealed.values().any(is_unproven) {
             return Ok(false);
         }
+        let worth_it = self.options.step_bytes() as u64;
         let sealed: u64 = self.sealed.values().map(|sealed| sealed.len).sum();
-        let uncovered = sealed + self.active_len - self.covered;
+        let written = self.active_len - self.active.start;
+        let seals = written >= worth_it.max(sealed / 16);
+        let uncovered = sealed + if seals { written } else { 0 } - self.covered;
         // A checkpoint is shorter than the live bytes. It must not take the last room on the disk.
-        let is_worth_it = uncovered >= self.options.step_bytes() as u64
-            && self.has_room_for(self.index.read().live_bytes());
-        if is_worth_it && self.active_len > self.active.start {
+        if uncovered < worth_it || !self.has_room_for(self.index.read().live_bytes()) {
+            return Ok(false);
+        }
+        if seals {
             self.roll(self.active.generation + 1)?;
         }
-        Ok(is_worth_it)
+        Ok(true)
     }
 
-    /// Writes a checkpoint of everything but the active segment, which has no records.
+    /// Writes a checkpoint of the sealed segments.
     fn write_checkpoint(&self) -> Result<()> {
         let segments = self.sealed.iter();
         let segments = segments.map(|(n, sealed)| (*n, (sealed.len, sealed.digest)));
         let covered = Covered {
             salt: self.active.salt,
-            sequence: self.sequence,
+            sequence: match self.active.origin {
+                Origin::Written { after } | Origin::Compacted { upto: after } => after,
+            },
             segments: segments.collect(),
         };
         covered.write(&*self.dir, &self.index.read())
