@@ -84,6 +84,10 @@ mod sync {
         pub(crate) fn notify_one(&self) {
             self.0.notify_one();
         }
+
+        pub(crate) fn notify_all(&self) {
+            self.0.notify_all();
+        }
     }
 
     #[derive(Debug, Default)]

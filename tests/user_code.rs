@@ -5,13 +5,13 @@ mod common;
 
 use std::cell::Cell;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 use std::time::Duration;
 
 use common::disk::{Disk, Faults};
-use futures::executor::{self, Notify};
+use futures::executor::{self, Notify, Spawn};
 use futures::{Async, Future};
 use kvs::engine::{EngineFuture, KvStoreOptions, SyncLevel};
 use kvs::thread_pool::{NaiveThreadPool, RayonThreadPool, SharedQueueThreadPool, ThreadPool};
@@ -50,16 +50,23 @@ fn when_woken<T>(
     future: EngineFuture<T>,
     hook: impl FnOnce() + Send + 'static,
 ) -> mpsc::Receiver<()> {
+    if_woken(&mut executor::spawn(future), hook).expect("it does not wait")
+}
+
+/// Polls the future of `task` once, and runs `hook` when the task is woken. The receiver gets a
+/// message when the hook has returned. Returns `None` if the future has completed already.
+fn if_woken<T>(
+    task: &mut Spawn<EngineFuture<T>>,
+    hook: impl FnOnce() + Send + 'static,
+) -> Option<mpsc::Receiver<()>> {
     let (done, is_done) = mpsc::channel();
     let hook = move || {
         hook();
         let _ = done.send(());
     };
     let hook = Arc::new(Hook(Mutex::new(Some(hook))));
-    let mut task = executor::spawn(future);
     let polled = task.poll_future_notify(&hook, 0);
-    assert!(matches!(polled, Ok(Async::NotReady)), "it does not wait");
-    is_done
+    matches!(polled, Ok(Async::NotReady)).then_some(is_done)
 }
 
 fn set<P: ThreadPool>(store: &KvStore<P>, key: &str, value: &str) -> EngineFuture<()> {
@@ -122,6 +129,81 @@ fn a_task_may_wait_for_the_store_when_it_is_woken() {
     in_time("one thread", check::<SharedQueueThreadPool>);
     in_time("rayon", check::<RayonThreadPool>);
     in_time("a thread for each job", check::<NaiveThreadPool>);
+}
+
+/// At the default level of sync, short writes are committed by the threads that ask for them.
+#[test]
+fn as_many_tasks_as_the_pool_has_threads_may_wait_while_other_threads_write() {
+    fn check(threads: u32) {
+        let dir = tempfile::tempdir().unwrap();
+        let store: KvStore<SharedQueueThreadPool> =
+            KvStoreOptions::default().open(dir.path(), threads).unwrap();
+        let mut woken = 0;
+        while woken < 20 * threads {
+            let have_begun = Arc::new(AtomicBool::new(false));
+            let is_over = Arc::new(AtomicBool::new(false));
+            let hooks: Vec<_> = (0..threads)
+                .filter_map(|_| {
+                    let (store, have_begun) = (store.clone(), Arc::clone(&have_begun));
+                    let (begins, begun) = mpsc::channel();
+                    // A write as long as this goes to the pool.
+                    let long = set(&store, "long", &"x".repeat(1_000_000));
+                    let is_done = if_woken(&mut executor::spawn(long), move || {
+                        begins.send(()).unwrap();
+                        let mut rest = 100;
+                        while rest > 0 {
+                            set(&store, "inner", "1").wait().unwrap();
+                            rest -= u32::from(have_begun.load(Ordering::SeqCst));
+                        }
+                        store.sync().wait().unwrap();
+                    })?;
+                    // The next hook is for another thread of the pool.
+                    begun.recv().unwrap();
+                    Some(is_done)
+                })
+                .collect();
+            let writers = [(); 3].map(|()| {
+                let (store, is_over) = (store.clone(), Arc::clone(&is_over));
+                thread::spawn(move || {
+                    while !is_over.load(Ordering::SeqCst) {
+                        set(&store, "outer", "1").wait().unwrap();
+                    }
+                })
+            });
+            have_begun.store(true, Ordering::SeqCst);
+            for is_done in hooks {
+                is_done.recv().unwrap();
+                woken += 1;
+            }
+            is_over.store(true, Ordering::SeqCst);
+            for writer in writers {
+                writer.join().unwrap();
+            }
+        }
+    }
+    in_time("one thread", || check(1));
+    in_time("two threads", || check(2));
+}
+
+#[test]
+fn a_woken_task_may_wait_for_a_write_that_another_thread_has_begun() {
+    in_time("a write that has begun", || {
+        let dir = tempfile::tempdir().unwrap();
+        let store: KvStore<SharedQueueThreadPool> = open(dir.path());
+        let (begins, begun) = mpsc::channel();
+        let (passes, passed) = mpsc::channel::<EngineFuture<()>>();
+        let is_done = when_woken(set(&store, "key", "value"), move || {
+            begins.send(()).unwrap();
+            passed.recv().unwrap().wait().unwrap();
+        });
+        begun.recv().unwrap();
+        // The pool's only thread is in the hook.
+        let mut write = set(&store, "inner", "1");
+        write.begin();
+        passes.send(write).unwrap();
+        is_done.recv().unwrap();
+        assert_eq!(get(&store, "inner").as_deref(), Some("1"));
+    });
 }
 
 #[test]

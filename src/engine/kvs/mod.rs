@@ -36,7 +36,7 @@ use self::index::{Index, Place};
 use self::journal::Journal;
 use self::log::{Figures, Log};
 use self::pool::{Pool, is_inside};
-use self::queue::{Batch, Op, Outcome, Queue, Request};
+use self::queue::{Batch, Op, Outcome, Promise, Queue, Request, Tasks};
 use self::unsynced::Unsynced;
 use self::work::Job;
 use super::files::{Directory, check_sync};
@@ -325,6 +325,7 @@ impl<P: ThreadPool> Drop for Handle<P> {
     fn drop(&mut self) {
         let mut queue = self.shared.queue.lock();
         queue.is_closing = true;
+        self.shared.log_is_back.notify_all();
         let mut log = loop {
             match queue.log.take() {
                 Some(log) => break log,
@@ -345,9 +346,10 @@ impl<P: ThreadPool> Drop for Handle<P> {
         drop(self.ticker.take());
         // From here on the directory can be opened again, also by the tasks that are woken.
         drop(self.dir.take());
-        for (batch, outcome) in committed {
-            batch.promise.keep(outcome);
-        }
+        let keep = |(batch, outcome): (Batch<P>, _)| batch.promise.keep(outcome);
+        // A task that is woken may wait for the others.
+        let tasks: Vec<_> = committed.into_iter().map(keep).collect();
+        tasks.into_iter().for_each(Tasks::wake);
         self.shared.journal.write_out();
     }
 }
@@ -359,6 +361,7 @@ struct Shared<P: ThreadPool> {
     /// As the last round has left them.
     figures: Mutex<Figures>,
     queue: Mutex<Queue<P>>,
+    /// Notified when the log is back, when queued writes are given up, and when the store closes.
     log_is_back: Condvar,
     unsynced: Arc<Unsynced>,
     /// Bytes of old segments that are looked at in one go, in the background.
@@ -447,6 +450,28 @@ impl<P: ThreadPool> Shared<P> {
         if is_inside() || is_short && round.can_commit_at_once() {
             round.commit();
             round.leave_tidying();
+        }
+    }
+
+    /// Commits the queued writes on this thread until `promise` is kept, or waits while another
+    /// thread commits them. That thread runs none of the user's code meanwhile, so the wait ends. A
+    /// store that is closing keeps the promise later, and wakes the tasks that wait for it.
+    fn complete(self: &Arc<Self>, promise: &Promise<P>) {
+        let mut queue = self.queue.lock();
+        while !promise.is_kept() && !queue.is_closing {
+            // If the queue is empty, the thread that has the log has the batch, too.
+            let has_more = !queue.is_empty();
+            match queue.log.take_if(|_| has_more) {
+                Some(log) => {
+                    drop(queue);
+                    let mut round = Round::new(self, log);
+                    round.commit();
+                    round.leave_tidying();
+                    drop(round);
+                    queue = self.queue.lock();
+                }
+                None => self.log_is_back.wait(&mut queue),
+            }
         }
     }
 
@@ -550,12 +575,18 @@ impl<P: ThreadPool> Drop for Round<'_, P> {
         if thread::panicking() && !self.was_panicking {
             log.failure().set("the thread that wrote it panicked");
         }
+        // Keep the promise before giving the log back: `complete` waits for the log, and then looks
+        // whether the promise is kept.
+        let tasks = self.batch.take().map(|batch| {
+            let outcome = self.outcome.take().unwrap_or_else(Outcome::given_up);
+            batch.promise.keep(outcome)
+        });
         let mut queue = self.shared.queue.lock();
         let has_more = !queue.is_empty() || self.is_untidy || queue.done.is_some();
         let schedules = has_more && !queue.is_scheduled && !queue.is_closing;
         queue.is_scheduled |= schedules;
         queue.log = Some(log);
-        self.shared.log_is_back.notify_one();
+        self.shared.log_is_back.notify_all();
         drop(queue);
         // Spawn the next round before waking the tasks, because they may wait for it.
         if schedules {
@@ -568,10 +599,9 @@ impl<P: ThreadPool> Drop for Round<'_, P> {
         if let Some(work) = self.work.take() {
             self.shared.start_work(work);
         }
-        if let (Some(batch), Some(outcome)) = (&self.batch, self.outcome.take()) {
-            batch.promise.keep(outcome);
+        if let Some(tasks) = tasks {
+            tasks.wake();
         }
-        drop(self.batch.take());
         self.shared.journal.write_out();
     }
 }
@@ -597,12 +627,12 @@ impl<P: ThreadPool> Drop for ScheduledRun<P> {
         if self.has_run {
             return;
         }
-        let given_up = {
-            let mut queue = self.shared.queue.lock();
-            queue.is_scheduled = false;
-            queue.take_all()
-        };
-        drop(given_up);
+        let mut queue = self.shared.queue.lock();
+        queue.is_scheduled = false;
+        let tasks = queue.give_up();
+        self.shared.log_is_back.notify_all();
+        drop(queue);
+        tasks.into_iter().for_each(Tasks::wake);
     }
 }
 

@@ -13,6 +13,7 @@ use futures::{Async, Poll};
 
 use super::Shared;
 use super::log::Log;
+use super::pool::is_inside;
 use crate::engine::{EngineFuture, Together};
 use crate::error::{KvsError, Result};
 use crate::thread_pool::ThreadPool;
@@ -133,7 +134,13 @@ impl<P: ThreadPool> Queue<P> {
         self.running = KeyFilter::default();
     }
 
-    /// Takes out whatever waits, to be given up.
+    /// Fails everything in the queue. The caller wakes the tasks when it holds no lock.
+    pub(super) fn give_up(&mut self) -> Vec<Tasks> {
+        let give_up = |batch: Batch<P>| batch.promise.keep(Outcome::given_up());
+        self.take_all().into_iter().map(give_up).collect()
+    }
+
+    /// Takes out everything in the queue.
     pub(super) fn take_all(&mut self) -> VecDeque<Batch<P>> {
         mem::take(&mut self.waiting)
     }
@@ -157,12 +164,7 @@ impl<P: ThreadPool> Drop for Batch<P> {
     /// A batch that was given up still answers.
     fn drop(&mut self) {
         if !self.promise.is_kept() {
-            let reason = "the thread that should have done it is gone".to_owned();
-            let error = KvsError::EngineStopped { reason };
-            self.promise.keep(Outcome {
-                errors: vec![(0..usize::MAX, error)],
-                ..Outcome::default()
-            });
+            self.promise.keep(Outcome::given_up()).wake();
         }
     }
 }
@@ -179,6 +181,16 @@ pub(super) struct Outcome {
 }
 
 impl Outcome {
+    /// Returns the outcome of a batch that nobody commits.
+    pub(super) fn given_up() -> Outcome {
+        let reason = "the thread that should have done it is gone".to_owned();
+        let error = KvsError::EngineStopped { reason };
+        Outcome {
+            errors: vec![(0..usize::MAX, error)],
+            ..Outcome::default()
+        }
+    }
+
     fn error(&self, n: usize) -> Option<&KvsError> {
         let mut errors = self.errors.iter();
         errors.find_map(|(range, error)| range.contains(&n).then_some(error))
@@ -212,6 +224,21 @@ enum State<P: ThreadPool> {
     Kept(Outcome),
 }
 
+/// The tasks that wait for an outcome that is there now.
+#[must_use = "they wait until they are woken"]
+pub(super) struct Tasks(HashMap<usize, Task>);
+
+impl Tasks {
+    /// Wakes the tasks. That runs the user's code, so the caller holds no lock and does not have the
+    /// writer's turn.
+    pub(super) fn wake(self) {
+        for task in self.0.into_values() {
+            // The panic hook has reported the panic, and the other tasks must be woken.
+            let _ = panic::catch_unwind(AssertUnwindSafe(move || task.notify()));
+        }
+    }
+}
+
 impl<P: ThreadPool> Promise<P> {
     fn new(shared: &Arc<Shared<P>>) -> Arc<Promise<P>> {
         let (shared, tasks) = (Arc::clone(shared), HashMap::new());
@@ -220,34 +247,43 @@ impl<P: ThreadPool> Promise<P> {
         })
     }
 
-    fn is_kept(&self) -> bool {
+    pub(super) fn is_kept(&self) -> bool {
         matches!(*self.state.lock(), State::Kept(_))
     }
 
-    /// Stores the outcome, and wakes the tasks that wait for it. Waking runs the user's code, so
-    /// the caller holds no lock and does not have the writer's turn.
-    pub(super) fn keep(&self, outcome: Outcome) {
+    /// Stores the outcome. Returns the tasks that wait for it.
+    pub(super) fn keep(&self, outcome: Outcome) -> Tasks {
         let waiting = mem::replace(&mut *self.state.lock(), State::Kept(outcome));
-        if let State::Waiting { tasks, .. } = waiting {
-            for task in tasks.into_values() {
-                // The panic hook has reported the panic, and the other tasks must be woken.
-                let _ = panic::catch_unwind(AssertUnwindSafe(move || task.notify()));
-            }
+        match waiting {
+            State::Waiting { tasks, .. } => Tasks(tasks),
+            State::Kept(_) => Tasks(HashMap::new()),
+        }
+    }
+
+    /// Returns the store that will keep the promise, or `None` if it is kept.
+    fn shared(&self) -> Option<Arc<Shared<P>>> {
+        match &*self.state.lock() {
+            State::Waiting { shared, .. } => Some(Arc::clone(shared)),
+            State::Kept(_) => None,
         }
     }
 
     fn begin(&self) {
-        let shared = match &*self.state.lock() {
-            State::Waiting { shared, .. } => Arc::clone(shared),
-            State::Kept(_) => return,
-        };
-        shared.begin();
+        if let Some(shared) = self.shared() {
+            shared.begin();
+        }
     }
 
     /// What `take` makes of the outcome for the `n`th request, when that is there.
     fn poll<T>(&self, n: usize, take: impl FnOnce(&mut Outcome) -> Result<T>) -> Poll<T, KvsError> {
         if let State::Kept(outcome) = &mut *self.state.lock() {
             return take(outcome).map(Async::Ready);
+        }
+        if is_inside()
+            && let Some(shared) = self.shared()
+        {
+            // Our caller may wait for the outcome on the only thread that could commit it.
+            shared.complete(self);
         }
         // Cloning or dropping a task may run its owner's code, so neither happens under the lock.
         let task = task::current();
