@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use std::{fs, thread};
+use std::{fs, mem, thread};
 
 use log::{debug, info, warn};
 use nix::sys::signal::{SigSet, Signal};
@@ -92,6 +92,8 @@ enum Stage {
     Serving(ShutdownHandle),
     /// The server has been shutting down since that moment.
     Stopping(Instant),
+    /// A signal is ending the process, which writes its last log lines.
+    Ending,
 }
 
 impl Signals {
@@ -143,28 +145,41 @@ impl Signals {
     /// Makes the next signal shut `server` down, and a later one end the process at once, with exit
     /// code 130.
     pub fn shut_down(&self, server: ShutdownHandle) {
-        *self.stage.lock() = Stage::Serving(server);
+        let mut stage = self.stage.lock();
+        if matches!(*stage, Stage::Ending) {
+            drop(stage);
+            // A signal came first, so this server does not begin to serve.
+            server.shutdown();
+        } else {
+            *stage = Stage::Serving(server);
+        }
     }
 
     /// Makes a signal end the process at once, with the exit code that a shell shows for a program
     /// that this signal has ended. This is for work for which the exit code 0 means success.
     pub fn interrupt(&self) {
-        *self.stage.lock() = Stage::Working;
+        let mut stage = self.stage.lock();
+        if !matches!(*stage, Stage::Ending) {
+            *stage = Stage::Working;
+        }
     }
 }
 
 fn obey(stage: &Mutex<Stage>, signal: Signal) {
     let mut stage = stage.lock();
-    match &*stage {
-        // The stage stays locked, so that the server does not begin to serve meanwhile.
+    // No arm logs before it has unlocked the stage, because the logger may use the signals.
+    match mem::replace(&mut *stage, Stage::Ending) {
         Stage::Starting => {
+            drop(stage);
             stderr::exit(0, || {
                 info!("stopped by {signal} before the server had started");
             });
         }
-        Stage::Working => stderr::exit(ENDED_BY_SIGNAL + signal as i32, || ()),
+        Stage::Working => {
+            drop(stage);
+            stderr::exit(ENDED_BY_SIGNAL + signal as i32, || ());
+        }
         Stage::Serving(server) => {
-            let server = server.clone();
             *stage = Stage::Stopping(Instant::now());
             drop(stage);
             info!(
@@ -172,17 +187,18 @@ fn obey(stage: &Mutex<Stage>, signal: Signal) {
             );
             server.shutdown();
         }
-        Stage::Stopping(since) => {
-            let is_same_wish = since.elapsed() < SAME_WISH || signal == Signal::SIGXCPU;
+        Stage::Stopping(since) if since.elapsed() < SAME_WISH || signal == Signal::SIGXCPU => {
+            *stage = Stage::Stopping(since);
             drop(stage);
-            if is_same_wish {
-                debug!("{signal} changes nothing: the server is stopping");
-                return;
-            }
+            debug!("{signal} changes nothing: the server is stopping");
+        }
+        Stage::Stopping(_) => {
+            drop(stage);
             stderr::exit(INTERRUPTED, || {
                 warn!("stopped at once by {signal}: requests in flight are cut off");
             });
         }
+        Stage::Ending => {}
     }
 }
 
@@ -192,4 +208,83 @@ fn is_ignored(signal: Signal) -> bool {
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
     ignored.is_some_and(|mask| mask & 1 << (signal as i32 - 1) != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::env;
+    use std::process::{Command, Stdio};
+
+    use log::{LevelFilter, Log, Metadata, Record};
+
+    use super::super::shutdown;
+    use super::*;
+
+    /// A logger that uses the signals. It is for users of the library, who choose their logger.
+    struct UsesSignals(Signals);
+
+    impl Log for UsesSignals {
+        fn enabled(&self, _: &Metadata<'_>) -> bool {
+            true
+        }
+
+        fn log(&self, _: &Record<'_>) {
+            println!("logged");
+            self.flush();
+        }
+
+        fn flush(&self) {
+            self.0.interrupt();
+            self.0.shut_down(shutdown::pair().0);
+            println!("flushed");
+        }
+    }
+
+    #[test]
+    fn a_logger_may_use_the_signals_while_one_ends_the_process() {
+        const NAME: &str =
+            "server::signals::tests::a_logger_may_use_the_signals_while_one_ends_the_process";
+        const STAGE: &str = "KVS_TEST_STAGE";
+        if let Ok(stage) = env::var(STAGE) {
+            let stage = match stage.as_str() {
+                "starting" => Stage::Starting,
+                "working" => Stage::Working,
+                _ => Stage::Stopping(Instant::now().checked_sub(SAME_WISH).unwrap()),
+            };
+            let signals = Signals {
+                stop: SigSet::empty(),
+                stage: Arc::new(Mutex::new(stage)),
+            };
+            log::set_boxed_logger(Box::new(UsesSignals(signals.clone()))).unwrap();
+            log::set_max_level(LevelFilter::Trace);
+            obey(&signals.stage, Signal::SIGTERM);
+            panic!("the signal does not end the process");
+        }
+        // The signal ends a process, so each of these is another one.
+        for (stage, code, logs) in [
+            ("starting", 0, true),
+            ("working", 143, false),
+            ("stopping", 130, true),
+        ] {
+            let mut child = Command::new(env::current_exe().unwrap())
+                .args([NAME, "--exact", "--nocapture"])
+                .env(STAGE, stage)
+                .stdout(Stdio::piped())
+                .spawn()
+                .unwrap();
+            let deadline = Instant::now() + Duration::from_secs(20);
+            while child.try_wait().unwrap().is_none() {
+                if Instant::now() > deadline {
+                    child.kill().unwrap();
+                    panic!("{stage}: the logger and the signal wait for each other");
+                }
+                thread::sleep(Duration::from_millis(5));
+            }
+            let output = child.wait_with_output().unwrap();
+            let stdout = String::from_utf8(output.stdout).unwrap();
+            assert_eq!(output.status.code(), Some(code), "{stage}: {stdout}");
+            assert_eq!(stdout.contains("logged"), logs, "{stage}: {stdout}");
+            assert!(stdout.contains("flushed"), "{stage}: {stdout}");
+        }
+    }
 }
