@@ -4,6 +4,7 @@ use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
+use log::debug;
 use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
 
 /// How long a peer may be silent before the system sends a keepalive probe. A peer that has lost
@@ -20,26 +21,32 @@ const QUESTIONS: u32 = 3;
 pub(crate) const LOST: Duration = Duration::from_secs(90);
 
 /// Makes `socket` send without delay, and close the connection when the peer has vanished for
-/// `lost`.
-pub(crate) fn set_options<'a>(socket: impl Into<SockRef<'a>>, lost: Duration) -> io::Result<()> {
+/// `lost`. A connection works without these options, so one that the system refuses is no error.
+pub(crate) fn set_options<'a>(socket: impl Into<SockRef<'a>>, lost: Duration) {
     let socket = socket.into();
-    socket.set_tcp_nodelay(true)?;
     let keepalive = TcpKeepalive::new()
         .with_time(SILENCE)
         .with_interval(INTERVAL)
         .with_retries(QUESTIONS);
-    socket.set_tcp_keepalive(&keepalive)?;
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    socket.set_tcp_user_timeout(Some(lost))?;
+    let results = [
+        ("TCP_NODELAY", socket.set_tcp_nodelay(true)),
+        ("SO_KEEPALIVE", socket.set_tcp_keepalive(&keepalive)),
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        ("TCP_USER_TIMEOUT", socket.set_tcp_user_timeout(Some(lost))),
+    ];
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     let _ = lost;
-    Ok(())
+    for (option, result) in results {
+        if let Err(error) = result {
+            debug!("cannot set {option} on a socket: {error}");
+        }
+    }
 }
 
 /// Creates a socket to connect to `addr`.
 pub(crate) fn socket(addr: SocketAddr) -> io::Result<TcpStream> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None)?;
-    set_options(&socket, LOST)?;
+    set_options(&socket, LOST);
     Ok(socket.into())
 }
 
@@ -95,6 +102,7 @@ impl Connected for tokio::net::TcpStream {
 #[cfg(test)]
 pub(crate) mod tests {
     use std::net::{Ipv4Addr, TcpListener};
+    use std::os::unix::net::UnixStream;
 
     use super::*;
 
@@ -123,10 +131,19 @@ pub(crate) mod tests {
         check_connected(&client).unwrap();
     }
 
+    /// A socket that is not TCP stands for a system without these options.
+    #[test]
+    fn an_option_that_the_system_refuses_does_not_prevent_the_others() {
+        let (socket, _peer) = UnixStream::pair().unwrap();
+        SockRef::from(&socket).set_tcp_nodelay(true).unwrap_err();
+        set_options(&socket, LOST);
+        assert!(SockRef::from(&socket).keepalive().unwrap());
+    }
+
     #[test]
     fn both_ends_notice_a_peer_that_vanished() {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        set_options(&listener, LOST).unwrap();
+        set_options(&listener, LOST);
         let addr = listener.local_addr().unwrap();
         let client = socket(addr).unwrap();
         SockRef::from(&client).connect(&addr.into()).unwrap();

@@ -49,7 +49,7 @@ impl KvsClient {
     pub fn connect(addr: SocketAddr) -> Result<KvsClient> {
         let socket = TcpStream::connect(addr).and_then(|socket| {
             tcp::check_connected(&socket)?;
-            tcp::set_options(&socket, tcp::LOST)?;
+            tcp::set_options(&socket, tcp::LOST);
             Ok(socket)
         });
         let socket = socket.map_err(|source| KvsError::Connect {

@@ -23,7 +23,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
 use futures::{Future, Stream};
-use log::{debug, info, warn};
+use log::{info, warn};
 use tokio::net::TcpListener;
 use tokio::reactor::Handle;
 
@@ -121,9 +121,7 @@ impl<E: KvsEngine> KvsServer<E> {
         // The system notices that a peer has vanished. It must not give a slow peer less time than
         // `reply_time`. Each connection inherits these options from the listener.
         let lost = tcp::LOST.max(self.limits.reply_time);
-        if let Err(error) = tcp::set_options(&listener, lost) {
-            debug!("cannot set the options of the listening socket: {error}");
-        }
+        tcp::set_options(&listener, lost);
         let take_over = || {
             let local_addr = listener.local_addr()?;
             let listener = TcpListener::from_std(listener, &Handle::default())?;
