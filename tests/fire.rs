@@ -174,6 +174,47 @@ fn a_server_that_was_stopped_reads_what_has_arrived_before_it_looks_at_the_clock
 
 #[test]
 #[cfg(target_os = "linux")]
+fn a_pipelining_peer_loses_no_time_however_often_the_server_is_stopped() {
+    // Once the peer is slow with a frame, and once with taking a reply.
+    for (times, len) in [
+        (["--frame-time=1", "--reply-time=1000"], 1),
+        (["--frame-time=1000", "--reply-time=1"], 8_000_000),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let args = [&times[..], &["--network-threads=1"]].concat();
+        let server = ServerProcess::start(dir.path(), &args);
+        let mut other = KvsClient::connect(server.addr).unwrap();
+        let value = "x".repeat(len);
+        other.set("k".to_owned(), value.clone()).unwrap();
+        let get = format!(r#"{{"Get":"{value}"}}"#);
+
+        // The peer has always sent the beginning of a frame more than it has replies for.
+        let request = frame(GET_K);
+        let (first, rest) = request.split_at(10);
+        let next = [rest, first].concat();
+        let mut peer = Wire::connect(server.addr);
+        peer.0.write_all(first).unwrap();
+        for _ in 0..3 {
+            peer.0.write_all(&next).unwrap();
+            if len == 1 {
+                assert_eq!(peer.receive(), get);
+            } else {
+                peer.0.peek(&mut [0]).unwrap();
+            }
+            while_stopped(&server, || ());
+            // After that, the only network thread has seen that the time of the peer is over.
+            for _ in 0..10 {
+                other.stats().unwrap();
+            }
+            if len > 1 {
+                assert_eq!(peer.receive(), get);
+            }
+        }
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
 fn a_server_that_was_stopped_lets_in_who_has_shown_the_token_meanwhile() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("token");

@@ -92,13 +92,28 @@ pub(super) struct Connection<E> {
     sent: usize,
     requests: u64,
 
-    /// When the frame began that is arriving, or the connection while it has no token.
-    frame_since: Option<Instant>,
-    /// Since when the output waits for the peer to take all of it.
-    output_since: Option<Instant>,
+    /// Runs while a frame arrives, or from the beginning while the connection has no token.
+    frame_clock: Option<Clock>,
+    /// Runs while the output waits for the peer to take all of it.
+    output_clock: Option<Clock>,
     timer: Option<Delay>,
+}
+
+/// The time that the peer takes for something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Clock {
+    since: Instant,
     /// Whether the peer was given more time, because this side was late.
     had_grace: bool,
+}
+
+impl Clock {
+    fn start() -> Clock {
+        Clock {
+            since: Instant::now(),
+            had_grace: false,
+        }
+    }
 }
 
 /// How much there is still to come from the peer.
@@ -111,9 +126,7 @@ enum Stage {
     PeerEnded,
     /// All is said. What still arrives is thrown away until the peer closes, too: a socket that is
     /// closed with bytes in it takes back what the peer has not read yet.
-    Lingering {
-        until: Instant,
-    },
+    Lingering(Clock),
     /// Nothing reaches the peer any more. What is in flight takes memory until the engine is done.
     Broken,
 }
@@ -174,14 +187,13 @@ impl<E: KvsEngine> Connection<E> {
             output: Vec::new(),
             sent: 0,
             requests: 0,
-            frame_since: None,
-            output_since: None,
+            frame_clock: None,
+            output_clock: None,
             timer: None,
-            had_grace: false,
             shared,
         };
         if !connection.has_token {
-            connection.frame_since = Some(Instant::now());
+            connection.frame_clock = Some(Clock::start());
         }
         if !has_place {
             connection.end_with(Refusal::TooManyConnections);
@@ -204,14 +216,13 @@ impl<E: KvsEngine> Connection<E> {
                 Stage::PeerEnded | Stage::Broken if is_answered => break,
                 Stage::Ending if is_answered => {
                     self.socket.shutdown(Shutdown::Write)?;
-                    let until = Instant::now() + LINGER;
-                    self.stage = Stage::Lingering { until };
+                    self.stage = Stage::Lingering(Clock::start());
                 }
                 _ if has_moved && start.elapsed() < TURN => {}
                 // Also where there is always something that moves.
                 _ if self.is_overdue(has_moved) => match stage {
-                    Stage::Lingering { .. } => break,
-                    _ if self.output_since.is_some() => {
+                    Stage::Lingering(_) => break,
+                    _ if self.output_clock.is_some() => {
                         return Err(io::ErrorKind::TimedOut.into());
                     }
                     _ => self.end_with(Refusal::TooSlow),
@@ -233,7 +244,7 @@ impl<E: KvsEngine> Connection<E> {
     fn read(&mut self) -> io::Result<bool> {
         let is_lingering = match self.stage {
             Stage::Serving => false,
-            Stage::Lingering { .. } => true,
+            Stage::Lingering(_) => true,
             Stage::Ending | Stage::PeerEnded | Stage::Broken => return Ok(false),
         };
         // What has arrived comes first: it is not for the input to hold what the socket could.
@@ -293,7 +304,7 @@ impl<E: KvsEngine> Connection<E> {
                         let (request, size) = (protocol::read_request(frame), frame.len());
                         self.input.trim();
                         moved = true;
-                        self.frame_since = None;
+                        self.frame_clock = None;
                         match request {
                             Ok(request) => (request, size),
                             Err(_) if !self.has_token => {
@@ -324,7 +335,7 @@ impl<E: KvsEngine> Connection<E> {
         }
         let is_cut = self.next.is_none() && !self.input.is_empty() && self.has_room();
         if is_cut && self.stage == Stage::Serving {
-            self.frame_since.get_or_insert_with(Instant::now);
+            self.frame_clock.get_or_insert_with(Clock::start);
         }
         moved
     }
@@ -402,7 +413,7 @@ impl<E: KvsEngine> Connection<E> {
             // Where there is no token, any will do.
             _ => {
                 self.has_token = true;
-                self.frame_since = None;
+                self.frame_clock = None;
                 known(Response::Auth)
             }
         }
@@ -509,14 +520,14 @@ impl<E: KvsEngine> Connection<E> {
                     moved = true;
                 }
                 Async::NotReady => {
-                    self.output_since.get_or_insert_with(Instant::now);
+                    self.output_clock.get_or_insert_with(Clock::start);
                     return Ok(moved);
                 }
             }
         }
         let mut output = mem::take(&mut self.output);
         self.sent = 0;
-        self.output_since = None;
+        self.output_clock = None;
         if (1..=MAX_SPARE).contains(&output.capacity()) {
             output.clear();
             SPARE.set(output);
@@ -527,19 +538,26 @@ impl<E: KvsEngine> Connection<E> {
         Ok(moved)
     }
 
-    /// When something should have happened by.
-    fn deadline(&self) -> Option<Instant> {
+    /// Returns the clock that runs out first, and when it does.
+    fn next_deadline(&mut self) -> Option<(Instant, &mut Clock)> {
         let limits = &self.shared.limits;
-        let lingering = match self.stage {
-            Stage::Lingering { until } => Some(until),
-            _ => None,
+        let (frame, lingering) = match &mut self.stage {
+            Stage::Serving => (self.frame_clock.as_mut(), None),
+            Stage::Lingering(clock) => (None, Some(clock)),
+            _ => (None, None),
         };
+        let output = self.output_clock.as_mut();
+        let clocks = [
+            (lingering, LINGER),
+            (frame, limits.frame_time),
+            (output, limits.reply_time),
+        ];
         // Where the sum is beyond all time there is no limit.
-        let frame = self.frame_since.filter(|_| self.stage == Stage::Serving);
-        let frame = frame.and_then(|since| since.checked_add(limits.frame_time));
-        let output = self.output_since;
-        let output = output.and_then(|since| since.checked_add(limits.reply_time));
-        [lingering, frame, output].into_iter().flatten().min()
+        let deadlines = clocks.into_iter().filter_map(|(clock, time)| {
+            let clock = clock?;
+            Some((clock.since.checked_add(time)?, clock))
+        });
+        deadlines.min_by_key(|(deadline, _)| *deadline)
     }
 
     /// Returns whether the peer has missed its deadline. If the deadline is still to come,
@@ -547,43 +565,39 @@ impl<E: KvsEngine> Connection<E> {
     ///
     /// The peer does not pay for delays of this side. The connection reads the bytes that have
     /// arrived before it checks the clock, and if the process was stopped meanwhile, the time
-    /// starts again. Each happens only once. Otherwise a peer that keeps the server busy would have
-    /// no limit.
+    /// starts again. Each happens only once for each frame, and for each time that the output
+    /// waits. Otherwise a peer that keeps the server busy would have no limit.
     fn is_overdue(&mut self, has_moved: bool) -> bool {
-        let Some(deadline) = self.deadline() else {
-            self.timer = None;
-            self.had_grace = false;
+        let mut timer = self.timer.take();
+        let is_lingering = matches!(self.stage, Stage::Lingering(_));
+        let Some((deadline, clock)) = self.next_deadline() else {
             return false;
         };
-        let timer = self.timer.get_or_insert_with(|| Delay::new(deadline));
-        if timer.deadline() != deadline {
-            timer.reset(deadline);
+        let delay = timer.get_or_insert_with(|| Delay::new(deadline));
+        if delay.deadline() != deadline {
+            delay.reset(deadline);
         }
         // It fails for a time that is years away, or where its runtime is going away.
-        if !timer.poll().is_ok_and(|timer| timer.is_ready()) {
+        if !delay.poll().is_ok_and(|delay| delay.is_ready()) {
+            self.timer = timer;
             return false;
         }
         let now = Instant::now();
         let is_late = now.duration_since(deadline) >= LATE;
-        let is_lingering = matches!(self.stage, Stage::Lingering { .. });
         let is_overdue = match is_late {
-            true => self.had_grace,
+            true => clock.had_grace,
             false => !has_moved || is_lingering,
         };
         if is_overdue {
             return true;
         }
-        self.had_grace = true;
+        clock.had_grace = true;
         if is_late {
-            self.frame_since = self.frame_since.map(|_| now);
-            self.output_since = self.output_since.map(|_| now);
-            if is_lingering {
-                let until = now + LINGER;
-                self.stage = Stage::Lingering { until };
-            }
-            return self.is_overdue(has_moved);
+            clock.since = now;
         }
-        false
+        self.timer = timer;
+        // The next deadline may be over, too.
+        is_late && self.is_overdue(has_moved)
     }
 
     /// Answers what is in flight, tells the peer why, and that is the end.
@@ -597,7 +611,7 @@ impl<E: KvsEngine> Connection<E> {
         self.shared
             .log
             .warn(format_args!("{}: {refusal}", self.peer));
-        self.frame_since = None;
+        self.frame_clock = None;
         self.input = Input::default();
         self.next = None;
         self.stage = Stage::Ending;
@@ -609,7 +623,7 @@ impl<E: KvsEngine> Connection<E> {
         self.input = Input::default();
         self.next = None;
         (self.output, self.sent) = (Vec::new(), 0);
-        self.output_since = None;
+        self.output_clock = None;
     }
 }
 
