@@ -254,7 +254,11 @@ fn a_shutdown_that_was_stopped_leaves_peers_their_time() {
     peer.send(GET_K);
     peer.0.peek(&mut [0]).unwrap();
     server.signal("TERM");
-    // When the server accepts no connection any more, it has begun to stop.
+    // Once the server accepts no connection any more, it has begun to stop.
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while KvsClient::connect(server.addr).is_ok() {
+        assert!(Instant::now() < deadline, "it does not begin to stop");
+    }
     while_stopped(&server, || ());
     assert_eq!(peer.receive(), format!(r#"{{"Get":"{value}"}}"#));
     peer.expect_end();
