@@ -153,7 +153,8 @@ fn a_client_gives_back_the_memory_of_a_long_value() {
     let dir = tempfile::tempdir().unwrap();
     let server = ServerProcess::start(dir.path(), &[]);
     let expect_few = |region: &Region<'_, System>, who| {
-        let deadline = Instant::now() + Duration::from_secs(20);
+        // A client gives it back within a second or so, but this machine may be busy.
+        let deadline = Instant::now() + Duration::from_secs(5);
         loop {
             let change = region.change();
             let kept = change

@@ -548,7 +548,8 @@ fn the_memory_of_a_burst_of_long_values_is_given_back() {
         .into_iter()
         .map(|burst| burst.join().unwrap())
         .collect();
-    let deadline = Instant::now() + Duration::from_secs(20);
+    // The server gives it back within a second or so, but this machine may be busy.
+    let deadline = Instant::now() + Duration::from_secs(5);
     loop {
         let kept = memory(server.id(), "VmRSS").saturating_sub(before);
         if kept < FEW {
