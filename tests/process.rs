@@ -144,6 +144,14 @@ fn wait_for_main(pid: Pid) {
     }
 }
 
+/// Lets this much time pass, to meet a program at any moment of its work.
+fn pass(time: Duration) {
+    let end = Instant::now() + time;
+    while Instant::now() < end {
+        thread::yield_now();
+    }
+}
+
 /// Returns a file with a token that is a pipe without data. A server that reads it does not finish
 /// its start.
 fn endless_token(dir: &Path) -> std::path::PathBuf {
@@ -272,10 +280,7 @@ fn a_signal_while_a_server_starts_ends_it_in_order_at_any_moment() {
         let mut server = Program::spawn(&mut server(dir.path()));
         wait_for_main(server.pid());
         // Any moment from the first instruction to the first request.
-        let end = Instant::now() + Duration::from_micros(250 * round);
-        while Instant::now() < end {
-            thread::yield_now();
-        }
+        pass(Duration::from_micros(250 * round));
         server.signal(STOP[round as usize % STOP.len()]);
         assert_eq!(server.wait().code(), Some(0), "round {round}");
         let log = server.log();
@@ -362,6 +367,26 @@ fn a_signal_ends_verify_and_repair_with_the_code_of_a_program_that_it_has_ended(
         wait_for_write(child.id());
         signal::kill(Pid::from_raw(child.id() as i32), signal).unwrap();
         assert_eq!(wait(&mut child).code(), Some(code));
+    }
+}
+
+/// A script would take 0 for sound data.
+#[test]
+fn an_early_signal_does_not_make_verify_or_repair_exit_with_0() {
+    let dir = tempfile::tempdir().unwrap();
+    ServerProcess::start(dir.path(), &[]).kill();
+    for round in 0..100 {
+        // It cannot print its report, so it never completes.
+        let (_reader, stdout) = full_pipe();
+        let mut command = Command::new(cargo_bin!("kvs-server"));
+        command.args([["--verify", "--repair"][round % 2], "--data-dir"]);
+        let child = command.arg(dir.path()).stdout(stdout);
+        let mut child = child.env_remove("RUST_LOG").spawn().unwrap();
+        let pid = Pid::from_raw(child.id() as i32);
+        wait_for_main(pid);
+        pass(Duration::from_micros(5 * round as u64));
+        signal::kill(pid, Signal::SIGTERM).unwrap();
+        assert_eq!(wait(&mut child).code(), Some(143), "round {round}");
     }
 }
 

@@ -1,8 +1,11 @@
 //! The server as a program.
 
+use std::env;
+use std::ffi::OsStr;
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
 use std::num::{NonZero, NonZeroU64, NonZeroUsize};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::thread;
@@ -143,8 +146,21 @@ fn main() -> ExitCode {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     give_back_memory();
     cli::log_to_stderr();
-    let signals = signals.and_then(|signals| signals.obey().map(|()| signals));
+    let signals = signals.and_then(|signals| {
+        // This cannot wait until the arguments are parsed, because a signal may come earlier.
+        if env::args_os().any(|arg| is_check(&arg)) {
+            signals.interrupt();
+        }
+        signals.obey()?;
+        Ok(signals)
+    });
     cli::main(|opt| run(opt, &signals?).map_err(with_hint))
+}
+
+/// Returns whether the argument asks for a check or a repair. clap takes `--verify=x` for `--verify`.
+fn is_check(arg: &OsStr) -> bool {
+    let arg = arg.as_bytes();
+    arg.starts_with(b"--verify") || arg.starts_with(b"--repair")
 }
 
 /// Makes the allocator take the memory of each long value from the system, and return it with the
@@ -178,7 +194,6 @@ fn run(opt: Opt, signals: &Signals) -> Result<()> {
     let addr = opt.addr.unwrap_or(cli::DEFAULT_ADDR);
     let dir = opt.data_dir.unwrap_or_else(|| ".".into());
     if opt.verify || opt.repair {
-        signals.interrupt();
         let print = match (opt.json, opt.all) {
             (true, _) => Print::Json,
             (false, true) => Print::Lines(usize::MAX),
