@@ -130,6 +130,10 @@ fn both_programs_explain_themselves() {
         "--frame-time",
         "--reply-time",
         "--shutdown-time",
+        "--verify",
+        "--repair",
+        "--all",
+        "--json",
     ];
     let mut assert = server.arg("--help").assert().success();
     for flag in flags {
@@ -569,7 +573,6 @@ fn verify_and_repair_leave_a_directory_alone_that_is_none_of_theirs() {
         let nowhere = dir.path().join("nowhere");
         refused(look_over(&nowhere, how)).stderr(contains("nowhere"));
         assert!(!nowhere.exists());
-        server(&format!("{how} --addr 127.0.0.1:0")).stderr(contains("--addr"));
     }
     server("--verify --repair").stderr(contains("--repair"));
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
@@ -580,6 +583,34 @@ fn verify_and_repair_leave_a_directory_alone_that_is_none_of_theirs() {
     let other = tempfile::tempdir().unwrap();
     ServerProcess::start(other.path(), &["--engine", "sled"]).kill();
     refused(look_over(other.path(), "--verify")).stderr(contains("engine kvs"));
+}
+
+#[test]
+fn verify_and_repair_refuse_the_flags_of_a_serving_server() {
+    let dir = tempfile::tempdir().unwrap();
+    ServerProcess::start(dir.path(), &[]).kill();
+    for how in ["--verify", "--repair"] {
+        for flag in [
+            "--addr 127.0.0.1:0",
+            "--engine kvs",
+            "--sync always",
+            "--dead-bytes 1",
+            "--auth-token-file token",
+            "--max-frame 1",
+            "--max-in-flight 1",
+            "--max-connections 1",
+            "--max-memory 1",
+            "--network-threads 1",
+            "--frame-time 1",
+            "--reply-time 1",
+            "--shutdown-time 1",
+        ] {
+            let args = format!("{how} {flag} --data-dir {}", path(dir.path()));
+            let (name, _) = flag.split_once(' ').unwrap();
+            server(&args).stderr(contains(name).and(contains("cannot be used with")));
+        }
+        look_over(dir.path(), how).success();
+    }
 }
 
 #[test]

@@ -75,8 +75,9 @@ struct TargetOpt {
     #[structopt(long, value_name = "IP:PORT")]
     addr: Option<SocketAddr>,
 
-    /// A file with the token that the server wants, private to its owner (mode 0600) [default: the
-    /// token in the environment variable `KVS_AUTH_TOKEN`]
+    /// A file with the token that the server wants. Only its owner may read it (mode 0600 or 0400),
+    /// or also a group if it is root's and the client does not run as root [default: the token in
+    /// the environment variable `KVS_AUTH_TOKEN`]
     #[structopt(long, value_name = "FILE", parse(from_os_str))]
     auth_token_file: Option<PathBuf>,
 }

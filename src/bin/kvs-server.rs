@@ -24,6 +24,23 @@ use structopt::StructOpt;
 
 type Result<T> = std::result::Result<T, Error>;
 
+/// The arguments that mean something to a serving server only.
+const SERVING: &[&str] = &[
+    "addr",
+    "engine",
+    "sync",
+    "dead-bytes",
+    "auth-token-file",
+    "max-frame",
+    "max-in-flight",
+    "max-connections",
+    "max-memory",
+    "network-threads",
+    "frame-time",
+    "reply-time",
+    "shutdown-time",
+];
+
 /// A persistent key/value server.
 ///
 /// Prints the address it listens on, and serves until it is stopped. Log lines go to stderr;
@@ -55,8 +72,9 @@ struct Opt {
     #[structopt(long, value_name = "BYTES")]
     dead_bytes: Option<NonZeroU64>,
 
-    /// A file with the token that every client has to show, private to its owner (mode 0600);
-    /// without one, only this machine can connect
+    /// A file with the token that every client has to show; without one, only this machine can
+    /// connect. Only its owner may read it (mode 0600 or 0400), or also a group if it is root's and
+    /// the server does not run as root
     #[structopt(long, value_name = "FILE", parse(from_os_str))]
     auth_token_file: Option<PathBuf>,
 
@@ -65,12 +83,12 @@ struct Opt {
 
     /// Instead of serving, read all the data and report damage; changes nothing, and needs only the
     /// right to read
-    #[structopt(long, conflicts_with_all = &["addr", "engine", "sync", "repair"])]
+    #[structopt(long, conflicts_with = "repair", conflicts_with_all = SERVING)]
     verify: bool,
 
     /// Instead of serving, save the sound records of damaged data and report the losses; keeps the
     /// damaged files
-    #[structopt(long, conflicts_with_all = &["addr", "engine", "sync"])]
+    #[structopt(long, conflicts_with_all = SERVING)]
     repair: bool,
 
     /// Show every damaged place and every loss, not only the first ten of each
