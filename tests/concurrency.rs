@@ -122,6 +122,9 @@ mod engine {
         DataDir, EngineFuture, EngineKind, EngineStats, KvsEngine, SyncLevel, Together, files,
     };
 
+    #[path = "../src/engine/inside.rs"]
+    mod inside;
+
     #[path = "../src/engine/kvs/mod.rs"]
     #[allow(dead_code, unused_imports, reason = "the tests use a part of it")]
     pub(crate) mod kvs;

@@ -15,7 +15,7 @@ use futures::executor::{self, Notify, Spawn};
 use futures::{Async, Future};
 use kvs::engine::{EngineFuture, KvStoreOptions, SyncLevel};
 use kvs::thread_pool::{NaiveThreadPool, RayonThreadPool, SharedQueueThreadPool, ThreadPool};
-use kvs::{KvStore, KvsEngine, KvsError, Result};
+use kvs::{KvStore, KvsEngine, KvsError, Result, SledKvsEngine};
 use log::{LevelFilter, Log, Metadata, Record};
 
 /// Runs `test` on a separate thread, and fails if it takes too long, because then it waits for
@@ -204,6 +204,43 @@ fn a_woken_task_may_wait_for_a_write_that_another_thread_has_begun() {
         is_done.recv().unwrap();
         assert_eq!(get(&store, "inner").as_deref(), Some("1"));
     });
+}
+
+#[test]
+fn a_task_that_waits_for_sled_may_wait_for_it_again_when_it_is_woken() {
+    fn check<P: ThreadPool>(level: SyncLevel) {
+        let dir = tempfile::tempdir().unwrap();
+        let engine = SledKvsEngine::<P>::open(dir.path(), level, 1).unwrap();
+        let key = || "inner".to_owned();
+        let (_write, is_done) = loop {
+            let inner = engine.clone();
+            let hook = move || {
+                inner.set(key(), "1".to_owned()).wait().unwrap();
+                let value = inner.get(key()).wait().unwrap();
+                assert_eq!(value.as_deref(), Some("1"));
+                inner.remove(key()).wait().unwrap();
+                let again = inner.remove(key()).wait();
+                assert!(matches!(again, Err(KvsError::KeyNotFound)));
+            };
+            let write = engine.set("key".to_owned(), "value".to_owned());
+            let mut write = executor::spawn(write);
+            if let Some(is_done) = if_woken(&mut write, hook) {
+                break (write, is_done);
+            }
+        };
+        // Other writers get their turn, too.
+        let outer = engine.set("outer".to_owned(), "1".to_owned());
+        is_done.recv().unwrap();
+        outer.wait().unwrap();
+        assert_eq!(engine.get(key()).wait().unwrap(), None);
+    }
+    for level in [SyncLevel::Always, SyncLevel::EverySec] {
+        in_time("one thread", move || check::<SharedQueueThreadPool>(level));
+        in_time("rayon", move || check::<RayonThreadPool>(level));
+        in_time("a thread for each job", move || {
+            check::<NaiveThreadPool>(level);
+        });
+    }
 }
 
 #[test]

@@ -352,9 +352,6 @@ fn is_in_use(error: &Error) -> bool {
     match error.downcast_ref() {
         Some(KvsError::Locked { .. }) => true,
         Some(KvsError::Io { source, .. }) => source.kind() == ErrorKind::AddrInUse,
-        // sled has a lock of its own, which the system may release after ours. The error has no
-        // kind of its own, so this checks the text.
-        Some(KvsError::Sled(sled::Error::Io(error))) => error.to_string().contains("acquire lock"),
         _ => false,
     }
 }

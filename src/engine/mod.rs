@@ -8,6 +8,7 @@
 mod data_dir;
 pub mod files;
 mod future;
+mod inside;
 mod kvs;
 mod open_dir;
 mod sled;

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::mem;
 use std::panic::{self, AssertUnwindSafe};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Waker};
@@ -15,6 +15,7 @@ use log::warn;
 use parking_lot::{Mutex, RwLock};
 
 use super::files::{Directory, check_sync};
+use super::inside::{Inside, is_inside};
 use super::{DataDir, EngineFuture, EngineKind, EngineStats, KvsEngine, SyncLevel};
 use crate::error::{KvsError, Result};
 use crate::thread_pool::{ThreadPool, check_threads};
@@ -59,16 +60,17 @@ impl<P: ThreadPool> SledKvsEngine<P> {
     ///
     /// # Errors
     ///
-    /// What [`DataDir::claim`] says of the directory, [`KvsError::Sled`] if sled cannot open
-    /// it, and what [`ThreadPool::new`] says of `concurrency` threads and of those that sled needs.
+    /// What [`DataDir::claim`] says of the directory, [`KvsError::Locked`] if a sled database in it
+    /// is open without this engine, [`KvsError::Sled`] if sled cannot open it, and what [`ThreadPool::new`] says of `concurrency` threads and of those that sled needs.
     pub fn open(
         path: impl Into<PathBuf>,
         sync: SyncLevel,
         concurrency: u32,
     ) -> Result<SledKvsEngine<P>> {
+        // The claim comes first, so that a directory in use costs no threads.
+        let dir = DataDir::claim(path, EngineKind::Sled)?;
         let pool = P::new(concurrency)?;
         check_threads(SLED_THREADS)?;
-        let dir = DataDir::claim(path, EngineKind::Sled)?;
         let flush_every_ms = match sync {
             SyncLevel::Always | SyncLevel::Never => None,
             SyncLevel::EverySec => Some(1000),
@@ -79,9 +81,13 @@ impl<P: ThreadPool> SledKvsEngine<P> {
             dir.path()
         )))?;
         // sled opens files by their paths, also later on.
-        let config = sled::Config::new().path(dir.path_of_descriptor());
+        let path = dir.path_of_descriptor();
+        let config = sled::Config::new().path(&path);
         // If the system has no thread for the flush after all, sled panics.
-        let db = catch(|| Ok(config.flush_every_ms(flush_every_ms).open()?))?;
+        let db = catch(|| {
+            let opened = config.flush_every_ms(flush_every_ms).open();
+            opened.map_err(|error| cannot_open(error, &path, dir.path()))
+        })?;
         start_threads(&db);
         let dir = SledDir(dir);
         let log = match sync {
@@ -99,21 +105,20 @@ impl<P: ThreadPool> SledKvsEngine<P> {
         Ok(SledKvsEngine { handle, pool })
     }
 
-    /// Runs `request`, which reads or writes `key`, on the pool.
+    /// Runs `request`, which reads or writes `key`, on the pool, or at once if this thread is
+    /// already inside a pool.
     fn spawn<T, F>(&self, access: Access, key: String, request: F) -> EngineFuture<T>
     where
         F: FnOnce(&sled::Db, &str) -> Result<T> + Send + 'static,
         T: Send + 'static,
     {
+        if is_inside() {
+            let result = self.handle.shared.run_at_once(access, &key, request);
+            return EngineFuture::done(result);
+        }
         let (sender, future) = EngineFuture::pending();
         let request = move |shared: &Shared, db: &sled::Db| {
-            let begun = shared.begin(access, &key);
-            let mut wrote = access == Access::Write && begun.is_ok();
-            let result = begun.and_then(|()| catch(|| request(db, &key)));
-            if wrote && matches!(result, Err(KvsError::KeyNotFound)) {
-                shared.state.lock().is_flushed(&key);
-                wrote = false;
-            }
+            let (result, wrote) = shared.run(db, access, &key, request);
             let answer = Box::new(move |flushed: Result<()>| {
                 let result = result.and_then(|item| flushed.map(|()| item));
                 // If the caller has dropped the future, nobody misses the result.
@@ -141,14 +146,40 @@ fn start_threads(db: &sled::Db) {
 
 /// Runs the next job on `pool`, and then the flush that it asks for.
 fn spawn_work<P: ThreadPool>(pool: &P, shared: &Arc<Shared>) {
+    // The pool is the user's code, too.
+    let _inside = Inside::enter();
     let (on, shared) = (pool.clone(), Arc::clone(shared));
     pool.spawn(move || {
+        let _inside = Inside::enter();
         let done = shared.work();
         if done.needs_flush {
             spawn_work(&on, &shared);
         }
         done.answer();
     });
+}
+
+/// Converts an error of sled, which was told to open `path`, to one that names `dir` instead. `path`
+/// means nothing to the user: it may be that of a descriptor.
+fn cannot_open(error: sled::Error, path: &Path, dir: &Path) -> KvsError {
+    let rename = |text: &str| text.replace(&*path.to_string_lossy(), &dir.to_string_lossy());
+    KvsError::Sled(match error {
+        sled::Error::Io(error) => {
+            let text = error.to_string();
+            // sled has a lock of its own. Its error has no kind of its own, so this checks the text.
+            if text.contains("could not acquire lock") && text.contains("WouldBlock") {
+                return KvsError::Locked { dir: dir.into() };
+            }
+            match rename(&text) {
+                // It keeps the system's error code.
+                renamed if renamed == text => sled::Error::Io(error),
+                renamed => sled::Error::Io(io::Error::new(error.kind(), renamed)),
+            }
+        }
+        sled::Error::Unsupported(text) => sled::Error::Unsupported(rename(&text)),
+        sled::Error::ReportableBug(text) => sled::Error::ReportableBug(rename(&text)),
+        other => other,
+    })
 }
 
 /// Calls sled, which panics at times. A request that met such a panic has failed as any other.
@@ -209,6 +240,9 @@ struct Shared {
     /// The file with sled's log, if a flush has to reach the disk. On Linux sled itself calls
     /// `sync_file_range`, which leaves out the size of the file and the cache of the disk.
     log: Option<File>,
+    /// Held during a sync. The system reports a failed one only once, so no other sync may succeed
+    /// before the failure is noted. It is locked before `state`.
+    syncing: Mutex<()>,
     state: Mutex<State>,
 }
 
@@ -220,7 +254,8 @@ struct State {
     unflushed: HashMap<String, usize>,
     /// The requests that the next flush answers.
     waiting: Vec<Waiting>,
-    /// Whether a flush is in the queue or under way. Two at a time would share the writers out.
+    /// Whether a flush for `waiting` is in the queue or under way. Two at a time would share the
+    /// writers out.
     is_flushing: bool,
     /// Why a flush failed. The engine writes nothing after that: it cannot know what is lost.
     stopped: Option<String>,
@@ -267,6 +302,7 @@ impl Shared {
         Shared {
             db: RwLock::new(Some(db)),
             log,
+            syncing: Mutex::default(),
             state: Mutex::default(),
         }
     }
@@ -285,6 +321,43 @@ impl Shared {
             Job::Request(request) => request(self, db),
             Job::Flush => self.flush(db),
         })
+    }
+
+    /// Runs `request` on `db`. Returns its result, and whether it has left a write of `key` that is
+    /// to be flushed.
+    fn run<T>(
+        &self,
+        db: &sled::Db,
+        access: Access,
+        key: &str,
+        request: impl FnOnce(&sled::Db, &str) -> Result<T>,
+    ) -> (Result<T>, bool) {
+        let begun = self.begin(access, key);
+        let mut wrote = access == Access::Write && begun.is_ok();
+        let result = begun.and_then(|()| catch(|| request(db, key)));
+        if wrote && matches!(result, Err(KvsError::KeyNotFound)) {
+            self.state.lock().is_flushed(key);
+            wrote = false;
+        }
+        (result, wrote)
+    }
+
+    /// Runs `request` on this thread, and then a flush if `key` needs one.
+    fn run_at_once<T>(
+        &self,
+        access: Access,
+        key: &str,
+        request: impl FnOnce(&sled::Db, &str) -> Result<T>,
+    ) -> Result<T> {
+        let db = self.db.read();
+        let db = db.as_ref().expect("the caller has a handle");
+        let (result, wrote) = self.run(db, access, key, request);
+        let needs_flush = self.state.lock().unflushed.contains_key(key);
+        let flushed = if needs_flush { self.sync(db) } else { Ok(()) };
+        if wrote && flushed.is_ok() {
+            self.state.lock().is_flushed(key);
+        }
+        result.and_then(|item| flushed.map(|()| item))
     }
 
     /// Notes that a write begins, before a read can meet it.
@@ -317,13 +390,7 @@ impl Shared {
     /// Flushes, and answers every request that waits.
     fn flush(&self, db: &sled::Db) -> Done {
         let mut waiting = mem::take(&mut self.state.lock().waiting);
-        let flushed = catch(|| {
-            db.flush()?;
-            match &self.log {
-                Some(log) => log.sync_data().map_err(KvsError::io("sync sled's log")),
-                None => Ok(()),
-            }
-        });
+        let flushed = self.sync(db);
         let mut state = self.state.lock();
         state.is_flushing = false;
         match &flushed {
@@ -333,16 +400,27 @@ impl Shared {
                     .filter_map(|waiting| waiting.written.as_ref());
                 written.for_each(|key| state.is_flushed(key));
             }
-            Err(error) => {
-                state.stopped = Some(error.to_string());
-                waiting.append(&mut state.waiting);
-            }
+            Err(_) => waiting.append(&mut state.waiting),
         }
         let answers = waiting.into_iter().map(|waiting| waiting.answer);
         Done {
             answers: answers.map(|answer| (answer, flushed.clone())).collect(),
             needs_flush: !state.waiting.is_empty() && state.request_flush(),
         }
+    }
+
+    /// Flushes what sled has. After a failure, stops the engine.
+    fn sync(&self, db: &sled::Db) -> Result<()> {
+        let _alone = self.syncing.lock();
+        self.state.lock().check()?;
+        let flushed = catch(|| {
+            db.flush()?;
+            match &self.log {
+                Some(log) => log.sync_data().map_err(KvsError::io("sync sled's log")),
+                None => Ok(()),
+            }
+        });
+        flushed.inspect_err(|error| self.state.lock().stopped = Some(error.to_string()))
     }
 }
 
@@ -568,6 +646,58 @@ mod tests {
         let error = engine.get("a".to_owned()).wait().unwrap_err();
         assert!(matches!(error, KvsError::EngineStopped { .. }), "{error}");
         assert_eq!(engine.get("c".to_owned()).wait().unwrap(), None);
+    }
+
+    #[test]
+    fn a_directory_in_use_is_reported_as_such_and_costs_no_threads() {
+        #[derive(Clone)]
+        struct Unneeded;
+
+        impl ThreadPool for Unneeded {
+            fn new(_: u32) -> Result<Unneeded> {
+                panic!("it starts threads")
+            }
+
+            fn spawn<F: FnOnce() + Send + 'static>(&self, _: F) {}
+        }
+
+        let in_use = |opened: Result<()>| match opened {
+            Err(KvsError::Locked { dir }) => dir,
+            other => panic!("{other:?}"),
+        };
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().canonicalize().unwrap();
+        let db = sled::open(&path).unwrap();
+        let opened = SledKvsEngine::<ByHand>::open(&path, SyncLevel::Never, 1);
+        assert_eq!(in_use(opened.map(drop)), path);
+        drop(db);
+
+        let claim = DataDir::claim(&path, EngineKind::Sled).unwrap();
+        let opened = SledKvsEngine::<Unneeded>::open(&path, SyncLevel::Never, 1);
+        assert_eq!(in_use(opened.map(drop)), path);
+        drop(claim);
+    }
+
+    #[test]
+    fn errors_of_opening_name_the_directory_and_not_a_descriptor() {
+        let text = "no such file: \"/proc/self/fd/7/db\"".to_owned();
+        let errors = [
+            sled::Error::Io(io::Error::new(ErrorKind::NotFound, text.clone())),
+            sled::Error::Unsupported(text.clone()),
+            sled::Error::ReportableBug(text),
+        ];
+        for error in errors {
+            let error = cannot_open(error, Path::new("/proc/self/fd/7"), Path::new("/data"));
+            assert!(matches!(error, KvsError::Sled(_)));
+            let text = error.to_string();
+            assert!(text.contains("no such file: \"/data/db\""), "{text}");
+        }
+        let error = sled::Error::Io(io::Error::from_raw_os_error(5));
+        let error = cannot_open(error, Path::new("/proc/self/fd/7"), Path::new("/data"));
+        let KvsError::Sled(sled::Error::Io(error)) = error else {
+            panic!("{error}");
+        };
+        assert_eq!(error.raw_os_error(), Some(5));
     }
 
     #[test]

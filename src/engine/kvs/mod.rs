@@ -35,11 +35,12 @@ pub use self::check::{Damage, Lost, Progress, Report, Torn, holds_log, repair, v
 use self::index::{Index, Place};
 use self::journal::Journal;
 use self::log::{Figures, Log};
-use self::pool::{Pool, is_inside};
+use self::pool::Pool;
 use self::queue::{Batch, Op, Outcome, Promise, Queue, Request, Tasks};
 use self::unsynced::Unsynced;
 use self::work::Job;
 use super::files::{Directory, check_sync};
+use super::inside::is_inside;
 use super::{DataDir, EngineFuture, EngineKind, EngineStats, KvsEngine, SyncLevel};
 use crate::error::{KvsError, Result};
 use crate::sync::{Condvar, Mutex, RwLock};

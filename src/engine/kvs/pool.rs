@@ -1,39 +1,10 @@
 //! The thread pool of a store. It is the user's code, so none of its methods is called under a lock.
 
-use std::cell::Cell;
 use std::panic::{self, AssertUnwindSafe};
 
-use crate::sync::{Condvar, Mutex, thread_local};
+use crate::engine::inside::Inside;
+use crate::sync::{Condvar, Mutex};
 use crate::thread_pool::ThreadPool;
-
-thread_local! {
-    static IS_INSIDE: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Returns whether the current thread is inside a pool: in one of its jobs, or in its own code. A
-/// store that is called there does the work at once, because the pool may have no other thread for
-/// it.
-pub(super) fn is_inside() -> bool {
-    IS_INSIDE.with(Cell::get)
-}
-
-/// A guard: the current thread counts as inside a pool until it is dropped.
-struct Inside {
-    was_inside: bool,
-}
-
-impl Inside {
-    fn enter() -> Inside {
-        let was_inside = IS_INSIDE.with(|is_inside| is_inside.replace(true));
-        Inside { was_inside }
-    }
-}
-
-impl Drop for Inside {
-    fn drop(&mut self) {
-        IS_INSIDE.with(|is_inside| is_inside.set(self.was_inside));
-    }
-}
 
 /// Handles to one pool, which need not be `Sync`: each is used by one thread at a time.
 #[derive(Debug)]

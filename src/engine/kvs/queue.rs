@@ -13,7 +13,7 @@ use futures::{Async, Poll};
 
 use super::Shared;
 use super::log::Log;
-use super::pool::is_inside;
+use crate::engine::inside::is_inside;
 use crate::engine::{EngineFuture, Together};
 use crate::error::{KvsError, Result};
 use crate::thread_pool::ThreadPool;
