@@ -139,7 +139,7 @@ fn as_many_tasks_as_the_pool_has_threads_may_wait_while_other_threads_write() {
         let store: KvStore<SharedQueueThreadPool> =
             KvStoreOptions::default().open(dir.path(), threads).unwrap();
         let mut woken = 0;
-        while woken < 20 * threads {
+        while woken < 10 * threads {
             let have_begun = Arc::new(AtomicBool::new(false));
             let is_over = Arc::new(AtomicBool::new(false));
             let hooks: Vec<_> = (0..threads)

@@ -438,7 +438,7 @@ impl<P: ThreadPool> Shared<P> {
     /// Starts a commit if writes are queued and no thread is writing.
     fn begin(self: &Arc<Self>) {
         let mut queue = self.queue.lock();
-        if queue.is_empty() || queue.is_scheduled && !is_inside() {
+        if queue.is_empty() || queue.is_scheduled {
             return;
         }
         let Some(log) = queue.log.take() else {
@@ -448,7 +448,7 @@ impl<P: ThreadPool> Shared<P> {
         let is_short = queue.is_short() && queue.done.is_none();
         drop(queue);
         let mut round = Round::new(self, log);
-        if is_inside() || is_short && round.can_commit_at_once() {
+        if is_short && round.can_commit_at_once() {
             round.commit();
             round.leave_tidying();
         }

@@ -260,16 +260,15 @@ impl<P: ThreadPool> Promise<P> {
         }
     }
 
-    /// Returns the store that will keep the promise, or `None` if it is kept.
-    fn shared(&self) -> Option<Arc<Shared<P>>> {
-        match &*self.state.lock() {
-            State::Waiting { shared, .. } => Some(Arc::clone(shared)),
-            State::Kept(_) => None,
-        }
-    }
-
     fn begin(&self) {
-        if let Some(shared) = self.shared() {
+        let shared = match &*self.state.lock() {
+            State::Waiting { shared, .. } => Arc::clone(shared),
+            State::Kept(_) => return,
+        };
+        if is_inside() {
+            // The pool may have no other thread.
+            shared.complete(self);
+        } else {
             shared.begin();
         }
     }
@@ -279,11 +278,9 @@ impl<P: ThreadPool> Promise<P> {
         if let State::Kept(outcome) = &mut *self.state.lock() {
             return take(outcome).map(Async::Ready);
         }
-        if is_inside()
-            && let Some(shared) = self.shared()
-        {
-            // Our caller may wait for the outcome on the only thread that could commit it.
-            shared.complete(self);
+        if is_inside() {
+            // Another thread may have begun it, and may count on the thread that we are on.
+            self.begin();
         }
         // Cloning or dropping a task may run its owner's code, so neither happens under the lock.
         let task = task::current();
