@@ -245,7 +245,7 @@ fn a_server_that_was_stopped_lets_in_who_has_shown_the_token_meanwhile() {
 #[cfg(target_os = "linux")]
 fn a_shutdown_that_was_stopped_leaves_peers_their_time() {
     let dir = tempfile::tempdir().unwrap();
-    let mut server = ServerProcess::start(dir.path(), &["--shutdown-time=1"]);
+    let mut server = ServerProcess::start(dir.path(), &["--shutdown-time=4"]);
     let value = "x".repeat(15_000_000);
     let mut good = KvsClient::connect(server.addr).unwrap();
     good.set("k".to_owned(), value.clone()).unwrap();
@@ -259,7 +259,8 @@ fn a_shutdown_that_was_stopped_leaves_peers_their_time() {
     while KvsClient::connect(server.addr).is_ok() {
         assert!(Instant::now() < deadline, "it does not begin to stop");
     }
-    while_stopped(&server, || ());
+    // Together with the time that this adds, the server is stopped for longer than it may take.
+    while_stopped(&server, || thread::sleep(Duration::from_secs(3)));
     assert_eq!(peer.receive(), format!(r#"{{"Get":"{value}"}}"#));
     peer.expect_end();
     assert_eq!(server.wait(), Some(0));
