@@ -64,14 +64,15 @@ const IGNORED: &[Signal] = &[
 /// a second later ends the process at once.
 ///
 /// ```no_run
-/// use kvs::KvsServer;
 /// use kvs::server::Signals;
-/// # fn engine() -> kvs::SledKvsEngine<kvs::thread_pool::SharedQueueThreadPool> { unimplemented!() }
+/// use kvs::thread_pool::SharedQueueThreadPool;
+/// use kvs::{KvStore, KvsServer};
 ///
 /// fn main() -> kvs::Result<()> {
 ///     let signals = Signals::block()?;
 ///     signals.obey()?;
-///     let server = KvsServer::new(engine()).bind(([127, 0, 0, 1], 4000).into())?;
+///     let store = KvStore::<SharedQueueThreadPool>::open("data", 4)?;
+///     let server = KvsServer::new(store).bind(([127, 0, 0, 1], 4000).into())?;
 ///     signals.shut_down(server.shutdown_handle());
 ///     server.run()
 /// }
