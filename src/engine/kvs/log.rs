@@ -377,9 +377,13 @@ impl Log {
     fn wants_compaction(&self) -> bool {
         let live = self.index.read().live_bytes();
         // Segments of format 1 are rewritten once, so that opening need not read them each time.
-        let is_unproven = |sealed: &Sealed| !sealed.is_proven;
         self.dead_bytes() >= self.options.max_dead_bytes(live, self.compacted)
-            || self.sealed.values().any(is_unproven)
+            || self.has_unproven()
+    }
+
+    /// Returns whether there is a segment whose records nothing proves.
+    fn has_unproven(&self) -> bool {
+        self.sealed.values().any(|sealed| !sealed.is_proven)
     }
 
     fn is_paused(&self) -> bool {
@@ -641,8 +645,7 @@ impl Log {
         // No checkpoint if readers have not yet followed a compaction to its output, if a
         // compaction has found damage, which opening the log should find as well, or if there is a
         // segment of format 1, whose records nothing proves.
-        let is_unproven = |sealed: &Sealed| !sealed.is_proven;
-        if self.switch.is_some() || self.is_damaged || self.sealed.values().any(is_unproven) {
+        if self.switch.is_some() || self.is_damaged || self.has_unproven() {
             return Ok(false);
         }
         let worth_it = self.options.step_bytes() as u64;
