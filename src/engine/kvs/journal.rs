@@ -13,21 +13,21 @@ use crate::sync::Mutex;
 
 /// The lines that are still to be written. Clones share them.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Journal(Arc<Mutex<Vec<(Level, String)>>>);
+pub(crate) struct Journal(Arc<Mutex<Vec<(Level, String)>>>);
 
 impl Journal {
-    pub(super) fn note(&self, level: Level, line: impl Display) {
+    pub(crate) fn note(&self, level: Level, line: impl Display) {
         let line = line.to_string();
         self.0.lock().push((level, line));
     }
 
-    pub(super) fn warn(&self, line: impl Display) {
+    pub(crate) fn warn(&self, line: impl Display) {
         self.note(Level::Warn, line);
     }
 
     /// Passes the lines to the logger. The caller holds no lock and does not have the writer's
     /// turn.
-    pub(super) fn write_out(&self) {
+    pub(crate) fn write_out(&self) {
         let lines = mem::take(&mut *self.0.lock());
         for (level, line) in lines {
             // The panic hook has reported the panic. It must not spread, since a drop may have

@@ -9,20 +9,12 @@
 //! disk.
 
 mod check;
-mod checkpoint;
-mod compaction;
-mod hints;
+mod format;
 mod index;
 mod journal;
 mod log;
 mod pool;
-mod queue;
-mod record;
-mod recovery;
-mod segment;
-mod unsynced;
-mod values;
-mod work;
+mod writer;
 
 use std::mem;
 use std::path::PathBuf;
@@ -34,11 +26,11 @@ use std::time::{Duration, Instant};
 pub use self::check::{Damage, Lost, Progress, Report, Torn, holds_log, repair, verify};
 use self::index::{Index, Place};
 use self::journal::Journal;
+use self::log::background::Job;
+use self::log::syncer::Unsynced;
 use self::log::{Figures, Log};
 use self::pool::Pool;
-use self::queue::{Batch, Op, Outcome, Promise, Queue, Request, Tasks};
-use self::unsynced::Unsynced;
-use self::work::Job;
+use self::writer::queue::{Batch, Op, Outcome, Promise, Queue, Request, Tasks};
 use super::files::{Directory, check_sync};
 use super::inside::is_inside;
 use super::{DataDir, EngineFuture, EngineKind, EngineStats, KvsEngine, SyncLevel};
@@ -239,7 +231,7 @@ impl<P: ThreadPool> KvStore<P> {
     }
 
     fn write(&self, key: String, op: Op) -> EngineFuture<()> {
-        if let Err(error) = record::check_lengths(&key, op.value()) {
+        if let Err(error) = format::record::check_lengths(&key, op.value()) {
             return EngineFuture::done(Err(error));
         }
         let shared = &self.handle.shared;

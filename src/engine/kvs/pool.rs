@@ -8,13 +8,13 @@ use crate::thread_pool::ThreadPool;
 
 /// Handles to one pool, which need not be `Sync`: each is used by one thread at a time.
 #[derive(Debug)]
-pub(super) struct Pool<P> {
+pub(crate) struct Pool<P> {
     handles: Mutex<Vec<P>>,
     is_back: Condvar,
 }
 
 impl<P: ThreadPool> Pool<P> {
-    pub(super) fn new(handle: P) -> Pool<P> {
+    pub(crate) fn new(handle: P) -> Pool<P> {
         Pool {
             // One handle to clone, and another one in case the clone calls the store.
             handles: Mutex::new(vec![handle.clone(), handle]),
@@ -23,7 +23,7 @@ impl<P: ThreadPool> Pool<P> {
     }
 
     /// Runs `job` on the pool, or drops it if the pool does not take it.
-    pub(super) fn spawn(&self, job: impl FnOnce() + Send + 'static) {
+    pub(crate) fn spawn(&self, job: impl FnOnce() + Send + 'static) {
         let job = move || {
             let _inside = Inside::enter();
             job();

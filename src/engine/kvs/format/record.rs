@@ -9,26 +9,26 @@ use crc32fast::Hasher;
 use crate::error::{KvsError, Result};
 
 /// Bytes before the key.
-pub(super) const HEADER_LEN: usize = 24;
+pub(crate) const HEADER_LEN: usize = 24;
 
 /// The longest key, in bytes.
-pub(super) const MAX_KEY_LEN: usize = 64 * 1024;
+pub(crate) const MAX_KEY_LEN: usize = 64 * 1024;
 
 /// The longest value, in bytes.
-pub(super) const MAX_VALUE_LEN: usize = 64 * 1024 * 1024;
+pub(crate) const MAX_VALUE_LEN: usize = 64 * 1024 * 1024;
 
 /// No store gets as far as that, so adding to a number never goes over the end.
-pub(super) const MAX_SEQUENCE: u64 = u64::MAX / 2;
+pub(crate) const MAX_SEQUENCE: u64 = u64::MAX / 2;
 
 const TOMBSTONE: u32 = u32::MAX;
 
 /// A number that only the store knows. It goes into the checksum of every header, so that nobody
 /// can write a value that reads as a record where the beginnings of records have been lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Salt(pub(super) u32);
+pub(crate) struct Salt(pub(crate) u32);
 
 impl Salt {
-    pub(super) fn checksum(self, bytes: &[u8]) -> u32 {
+    pub(crate) fn checksum(self, bytes: &[u8]) -> u32 {
         let mut hasher = Hasher::new();
         hasher.update(&self.0.to_le_bytes());
         hasher.update(bytes);
@@ -38,17 +38,17 @@ impl Salt {
 
 /// What was written under a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Record<'a> {
+pub(crate) struct Record<'a> {
     /// The number of the write. Every write of a store has a higher one than those before.
-    pub(super) sequence: u64,
-    pub(super) key: &'a str,
+    pub(crate) sequence: u64,
+    pub(crate) key: &'a str,
     /// `None` says that the key was removed.
-    pub(super) value: Option<&'a str>,
+    pub(crate) value: Option<&'a str>,
 }
 
 impl<'a> Record<'a> {
     /// The record at the head of `bytes`, or what is wrong with it.
-    pub(super) fn decode(
+    pub(crate) fn decode(
         bytes: &'a [u8],
         salt: Salt,
     ) -> std::result::Result<Record<'a>, &'static str> {
@@ -59,7 +59,7 @@ impl<'a> Record<'a> {
     }
 
     /// Appends the record's bytes to `out`. Its lengths must have passed [`check_lengths`].
-    pub(super) fn encode(&self, salt: Salt, out: &mut Vec<u8>) {
+    pub(crate) fn encode(&self, salt: Salt, out: &mut Vec<u8>) {
         let value = self.value.unwrap_or_default();
         let mut body = Hasher::new();
         body.update(self.key.as_bytes());
@@ -82,18 +82,18 @@ impl<'a> Record<'a> {
 /// covers its whole record. So the same digest means the same records of the same store in the same
 /// order.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Digest(pub(super) u32);
+pub(crate) struct Digest(pub(crate) u32);
 
 impl Digest {
     /// Adds the next record, given by its bytes.
-    pub(super) fn add(&mut self, record: &[u8]) {
+    pub(crate) fn add(&mut self, record: &[u8]) {
         let mut hasher = Hasher::new_with_initial(self.0);
         hasher.update(&record[..4]);
         self.0 = hasher.finalize();
     }
 
     /// Adds the records in `bytes`, one after the other.
-    pub(super) fn add_all(&mut self, mut bytes: &[u8]) {
+    pub(crate) fn add_all(&mut self, mut bytes: &[u8]) {
         while let Some(Ok(header)) = bytes.first_chunk().map(Header::decode_fields) {
             self.add(bytes);
             bytes = &bytes[header.record_len()..];
@@ -101,22 +101,22 @@ impl Digest {
     }
 }
 
-pub(super) const CUT_OFF: &str = "the record is cut off";
+pub(crate) const CUT_OFF: &str = "the record is cut off";
 
 /// The part of a record that says how long it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Header {
+pub(crate) struct Header {
     /// The checksum of key and value.
     body: u32,
-    pub(super) key_len: usize,
+    pub(crate) key_len: usize,
     /// `None` in a tombstone.
-    pub(super) value_len: Option<usize>,
-    pub(super) sequence: u64,
+    pub(crate) value_len: Option<usize>,
+    pub(crate) sequence: u64,
 }
 
 impl Header {
     /// Reads a header that this store has written, or says why it is none.
-    pub(super) fn decode(
+    pub(crate) fn decode(
         bytes: &[u8; HEADER_LEN],
         salt: Salt,
     ) -> std::result::Result<Header, &'static str> {
@@ -127,7 +127,7 @@ impl Header {
     }
 
     /// Reads a header whose checksum is the caller's business.
-    pub(super) fn decode_fields(
+    pub(crate) fn decode_fields(
         bytes: &[u8; HEADER_LEN],
     ) -> std::result::Result<Header, &'static str> {
         let mut fields = Cursor::new(&bytes[4..]);
@@ -150,7 +150,7 @@ impl Header {
     }
 
     /// The record with this header and the bytes behind it, or what is wrong with them.
-    pub(super) fn record<'a>(
+    pub(crate) fn record<'a>(
         &self,
         body: &'a [u8],
     ) -> std::result::Result<Record<'a>, &'static str> {
@@ -166,7 +166,7 @@ impl Header {
         })
     }
 
-    pub(super) fn encode(&self, salt: Salt) -> [u8; HEADER_LEN] {
+    pub(crate) fn encode(&self, salt: Salt) -> [u8; HEADER_LEN] {
         let value_len = self.value_len.map_or(TOMBSTONE, |len| len as u32);
         let mut bytes = [0; HEADER_LEN];
         bytes[4..8].copy_from_slice(&self.body.to_le_bytes());
@@ -179,18 +179,18 @@ impl Header {
     }
 
     /// The length of the whole record, header included.
-    pub(super) fn record_len(&self) -> usize {
+    pub(crate) fn record_len(&self) -> usize {
         HEADER_LEN + self.key_len + self.value_len.unwrap_or(0)
     }
 }
 
 /// The length of a whole record, header included.
-pub(super) fn len(key: &str, value: Option<&str>) -> u32 {
+pub(crate) fn len(key: &str, value: Option<&str>) -> u32 {
     (HEADER_LEN + key.len() + value.map_or(0, str::len)) as u32
 }
 
 /// Refuses what no record can hold.
-pub(super) fn check_lengths(key: &str, value: Option<&str>) -> Result<()> {
+pub(crate) fn check_lengths(key: &str, value: Option<&str>) -> Result<()> {
     let check = |what, len, max| match len > max {
         true => Err(KvsError::TooLarge { what, len, max }),
         false => Ok(()),

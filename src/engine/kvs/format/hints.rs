@@ -11,25 +11,25 @@ use std::sync::Arc;
 
 use bytes::{Buf, BufMut};
 
-use super::index::Location;
-use super::record::{self, Digest, Salt};
-use super::segment::{self, FileReader, Found, Generation, Scanner, Segment};
 use crate::engine::files::{Directory, File};
+use crate::engine::kvs::format::record::{self, Digest, Salt};
+use crate::engine::kvs::format::segment::{self, FileReader, Found, Generation, Scanner, Segment};
+use crate::engine::kvs::index::Location;
 use crate::error::{KvsError, Result};
 
-pub(super) const EXTENSION: &str = "hints";
+pub(crate) const EXTENSION: &str = "hints";
 
 const MAGIC: &[u8; 8] = b"kvs-hnt\n";
 const VERSION: u32 = 2;
 const START: u64 = 56;
 
-pub(super) fn name(generation: Generation) -> String {
+pub(crate) fn name(generation: Generation) -> String {
     segment::file_name(generation, EXTENSION)
 }
 
 /// The hints of one segment, while they are being written.
 #[derive(Debug)]
-pub(super) struct Writer {
+pub(crate) struct Writer {
     scanner: Scanner,
     segment_len: u64,
     file: Arc<dyn File>,
@@ -38,7 +38,7 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Begins to write the hints of `segment`, which is sealed and `len` bytes long.
-    pub(super) fn new(dir: &dyn Directory, segment: Arc<Segment>, len: u64) -> Result<Writer> {
+    pub(crate) fn new(dir: &dyn Directory, segment: Arc<Segment>, len: u64) -> Result<Writer> {
         let name = name(segment.generation);
         let file = dir
             .create(&segment::unfinished(&name))
@@ -54,12 +54,12 @@ impl Writer {
         })
     }
 
-    pub(super) fn generation(&self) -> Generation {
+    pub(crate) fn generation(&self) -> Generation {
         self.scanner.segment().generation
     }
 
     /// Goes through about `step` bytes of the segment, and says whether there is more.
-    pub(super) fn step(&mut self, step: usize) -> Result<bool> {
+    pub(crate) fn step(&mut self, step: usize) -> Result<bool> {
         let mut hints = Vec::new();
         let mut seen = 0;
         let mut is_done = false;
@@ -94,7 +94,7 @@ impl Writer {
     }
 
     /// Has the hints count, when they are complete.
-    pub(super) fn publish(&self, dir: &dyn Directory) -> Result<()> {
+    pub(crate) fn publish(&self, dir: &dyn Directory) -> Result<()> {
         segment::publish(dir, &name(self.generation()))
     }
 
@@ -110,18 +110,18 @@ impl Writer {
 
 /// The beginning of a file of hints.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Header {
+pub(crate) struct Header {
     generation: Generation,
-    pub(super) salt: Salt,
+    pub(crate) salt: Salt,
     /// Where the first record of the segment begins.
     segment_start: u64,
     segment_len: u64,
     /// The length of the hints.
     len: u64,
     /// The number of the segment's last record.
-    pub(super) sequence: u64,
+    pub(crate) sequence: u64,
     /// The digest of the segment's records.
-    pub(super) digest: Digest,
+    pub(crate) digest: Digest,
 }
 
 impl Header {
@@ -156,15 +156,15 @@ impl Header {
 
 /// The hints of a segment, which may not be there any more.
 #[derive(Debug)]
-pub(super) struct Hints {
-    pub(super) header: Header,
+pub(crate) struct Hints {
+    pub(crate) header: Header,
     file: Arc<dyn File>,
 }
 
 impl Hints {
     /// Opens the hints of the segment `generation`, if they exist and are complete. They may still
     /// belong to another segment: see [`are_of`](Hints::are_of).
-    pub(super) fn open(dir: &dyn Directory, generation: Generation) -> Option<Hints> {
+    pub(crate) fn open(dir: &dyn Directory, generation: Generation) -> Option<Hints> {
         let file = dir.open(&name(generation)).ok()?;
         let mut start = [0; START as usize];
         file.read_exact_at(&mut start, 0).ok()?;
@@ -175,7 +175,7 @@ impl Hints {
 
     /// Returns whether these are the hints of `segment`, which is `len` bytes long and whose
     /// records have this digest.
-    pub(super) fn are_of(&self, segment: &Segment, len: u64, digest: Digest) -> bool {
+    pub(crate) fn are_of(&self, segment: &Segment, len: u64, digest: Digest) -> bool {
         let Header {
             salt,
             segment_start,
@@ -187,7 +187,7 @@ impl Hints {
     }
 
     /// The number of records, if their keys are of usual length.
-    pub(super) fn about_how_many(&self) -> usize {
+    pub(crate) fn about_how_many(&self) -> usize {
         const KEY_LEN: usize = 16;
         (self.header.len - START) as usize / (record::HEADER_LEN + KEY_LEN)
     }
@@ -195,7 +195,7 @@ impl Hints {
     /// Tells `found`, for each record, its key, its place, its number and whether it has a value.
     ///
     /// Comes out as `None` where they break off. `found` has heard some of them then.
-    pub(super) fn read(&self, mut found: impl FnMut(&str, Location, u64, bool)) -> Option<()> {
+    pub(crate) fn read(&self, mut found: impl FnMut(&str, Location, u64, bool)) -> Option<()> {
         let mut reader = FileReader::buffered(Arc::clone(&self.file), START, self.header.len);
         let mut left = self.header.len - START;
         let mut offset = self.header.segment_start;

@@ -3,12 +3,12 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::index::{Index, Location};
-use super::journal::Journal;
-use super::log::Failure;
-use super::record::Digest;
-use super::segment::{self, Found, Scanner, Segment};
 use crate::engine::files::Directory;
+use crate::engine::kvs::format::record::Digest;
+use crate::engine::kvs::format::segment::{self, Found, Scanner, Segment};
+use crate::engine::kvs::index::{Index, Location};
+use crate::engine::kvs::journal::Journal;
+use crate::engine::kvs::log::Failure;
 use crate::error::Result;
 use crate::sync::RwLock;
 
@@ -20,7 +20,7 @@ const AT_A_TIME: usize = 64;
 /// No other code uses the new segment until it is published. So if the disk is full, the copy can
 /// be removed at any moment, and its room is free at once.
 #[derive(Debug)]
-pub(super) struct Compaction {
+pub(crate) struct Compaction {
     /// What is still to be read, oldest first.
     inputs: VecDeque<Scanner>,
     output: Arc<Segment>,
@@ -32,7 +32,7 @@ pub(super) struct Compaction {
 
 impl Compaction {
     /// Compacts `inputs`, segments with their lengths, oldest first, into the new segment `output`.
-    pub(super) fn new(
+    pub(crate) fn new(
         inputs: Vec<(Arc<Segment>, u64)>,
         output: Arc<Segment>,
         failure: Failure,
@@ -53,7 +53,7 @@ impl Compaction {
     /// there is not, the new segment is complete and on the disk.
     ///
     /// After an error the output cannot be used.
-    pub(super) fn step(&mut self, index: &RwLock<Index>, bytes: usize) -> Result<bool> {
+    pub(crate) fn step(&mut self, index: &RwLock<Index>, bytes: usize) -> Result<bool> {
         if self.inputs.is_empty() {
             self.output.complete(self.output_len, self.digest)?;
             let synced = self.output.sync();
@@ -69,12 +69,12 @@ impl Compaction {
     }
 
     /// Returns the new segment, its length and its digest.
-    pub(super) fn output(&self) -> (Arc<Segment>, u64, Digest) {
+    pub(crate) fn output(&self) -> (Arc<Segment>, u64, Digest) {
         (Arc::clone(&self.output), self.output_len, self.digest)
     }
 
     /// Removes an output before any attempt to publish it.
-    pub(super) fn abandon(self, dir: &dyn Directory, journal: &Journal) {
+    pub(crate) fn abandon(self, dir: &dyn Directory, journal: &Journal) {
         // If the file cannot be removed, at least its room is free.
         if let Err(error) = self.output.truncate(0) {
             journal.warn(error);
@@ -83,7 +83,7 @@ impl Compaction {
     }
 
     /// Removes the output unless it was published, because after an error it may have been.
-    pub(super) fn remove_unpublished(self, dir: &dyn Directory, journal: &Journal) {
+    pub(crate) fn remove_unpublished(self, dir: &dyn Directory, journal: &Journal) {
         let name = segment::unfinished(&segment::name(self.output.generation));
         if let Err(error) = segment::remove(dir, &name) {
             let line = "an unfinished compaction leaves its file until the store is opened again";
@@ -121,7 +121,7 @@ impl Compaction {
 /// The second half of a compaction: points readers at the new segment, which is published and has
 /// replaced the old ones on the disk.
 #[derive(Debug)]
-pub(super) struct Switch {
+pub(crate) struct Switch {
     output: Scanner,
     len: u64,
     digest: Digest,
@@ -129,7 +129,7 @@ pub(super) struct Switch {
 
 impl Switch {
     /// Begins to point readers at `output`, which is `len` bytes long and has this digest.
-    pub(super) fn new(output: Arc<Segment>, len: u64, digest: Digest) -> Switch {
+    pub(crate) fn new(output: Arc<Segment>, len: u64, digest: Digest) -> Switch {
         Switch {
             output: Scanner::new(output, len),
             len,
@@ -139,7 +139,7 @@ impl Switch {
 
     /// Points readers at about `bytes` bytes of the new segment, and returns whether there are
     /// more. After an error, the next step tries again.
-    pub(super) fn step(&mut self, index: &RwLock<Index>, bytes: usize) -> Result<bool> {
+    pub(crate) fn step(&mut self, index: &RwLock<Index>, bytes: usize) -> Result<bool> {
         let end = self.output.offset() + bytes as u64;
         while self.output.offset() < end {
             let mut moved = Vec::with_capacity(AT_A_TIME);
@@ -178,7 +178,7 @@ impl Switch {
     }
 
     /// Returns the new segment, its length and its digest.
-    pub(super) fn output(&self) -> (Arc<Segment>, u64, Digest) {
+    pub(crate) fn output(&self) -> (Arc<Segment>, u64, Digest) {
         (Arc::clone(self.output.segment()), self.len, self.digest)
     }
 }

@@ -13,15 +13,15 @@
 use std::io::{self, Cursor};
 use std::sync::Arc;
 
-use super::log::Failure;
-use super::record::{Digest, Salt};
-use super::segment::{self, Generation, HEADER_LEN, MAX_GENERATION, Segment};
 use crate::engine::files::{Directory, File};
+use crate::engine::kvs::format::record::{Digest, Salt};
+use crate::engine::kvs::format::segment::{self, Generation, HEADER_LEN, MAX_GENERATION, Segment};
+use crate::engine::kvs::log::Failure;
 use crate::error::Result;
 use crate::sync::Mutex;
 use bytes::{Buf, BufMut};
 
-pub(super) const NAME: &str = "kvs-synced";
+pub(crate) const NAME: &str = "kvs-synced";
 const MAGIC: &[u8; 8] = b"kvs-syn\n";
 const VERSION: u32 = 2;
 const BOOT_LEN: usize = 36;
@@ -29,9 +29,9 @@ const LEN: usize = 72;
 
 /// How far the log is known to be on the disk: all segments before this one, and so much of it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Watermark {
-    pub(super) generation: Generation,
-    pub(super) len: u64,
+pub(crate) struct Watermark {
+    pub(crate) generation: Generation,
+    pub(crate) len: u64,
 }
 
 impl Watermark {
@@ -61,10 +61,10 @@ fn boot(dir: &dyn Directory) -> [u8; BOOT_LEN] {
 
 /// The watermark that the previous process left.
 #[derive(Debug, Clone, Default)]
-pub(super) struct LastRun {
-    pub(super) watermark: Watermark,
+pub(crate) struct LastRun {
+    pub(crate) watermark: Watermark,
     /// The log's salt, where there was a watermark.
-    pub(super) salt: Option<Salt>,
+    pub(crate) salt: Option<Salt>,
     /// The digest of the records up to the watermark, until it has been compared with the log.
     digest: Option<Digest>,
     /// Whether the machine has been up ever since.
@@ -73,7 +73,7 @@ pub(super) struct LastRun {
 
 impl LastRun {
     /// Reads the file. One that makes no sense counts as none.
-    pub(super) fn of(dir: &dyn Directory) -> LastRun {
+    pub(crate) fn of(dir: &dyn Directory) -> LastRun {
         let mut bytes = [0; LEN];
         let read = dir.open(NAME);
         if read
@@ -104,7 +104,7 @@ impl LastRun {
     }
 
     /// Discards the watermark unless the store has this salt.
-    pub(super) fn check_salt(&mut self, salt: Salt) {
+    pub(crate) fn check_salt(&mut self, salt: Salt) {
         if self.salt != Some(salt) {
             *self = LastRun::default();
         }
@@ -112,7 +112,7 @@ impl LastRun {
 
     /// Discards the watermark if it belongs to another history of the log. `digest` is that of the
     /// records of `segment` up to `offset`. The caller calls this for each record, in order.
-    pub(super) fn check_digest(&mut self, segment: &Segment, offset: u64, digest: Digest) {
+    pub(crate) fn check_digest(&mut self, segment: &Segment, offset: u64, digest: Digest) {
         if self.watermark.generation == segment.generation
             && self.watermark.len <= offset
             && let Some(expected) = self.digest.take()
@@ -123,7 +123,7 @@ impl LastRun {
     }
 
     /// Returns how many bytes of `segment`, the newest, were known to be on the disk.
-    pub(super) fn synced(&self, segment: &Segment) -> u64 {
+    pub(crate) fn synced(&self, segment: &Segment) -> u64 {
         if self.watermark.generation == segment.generation {
             self.watermark.len
         } else {
@@ -133,7 +133,7 @@ impl LastRun {
 
     /// Returns whether a crash explains that `segment`, the newest, has no sound record at
     /// `offset`, although there are some behind.
-    pub(super) fn may_lack_pages(&self, segment: &Segment, offset: u64) -> bool {
+    pub(crate) fn may_lack_pages(&self, segment: &Segment, offset: u64) -> bool {
         !self.same_boot && offset >= self.synced(segment)
     }
 }
@@ -151,7 +151,7 @@ struct End {
 /// takes it: the writer itself, or the thread behind
 /// [`SyncLevel::EverySec`](crate::engine::SyncLevel::EverySec).
 #[derive(Debug)]
-pub(super) struct Unsynced {
+pub(crate) struct Unsynced {
     /// The end of the active segment, if some of it may not be on the disk.
     written: Mutex<Option<End>>,
     /// Held for as long as a sync takes: whoever finds nothing to sync may rely on it being done.
@@ -165,7 +165,7 @@ pub(super) struct Unsynced {
 impl Unsynced {
     /// Begins with `segment` as the active one, of which nothing behind `synced` is known to be on
     /// the disk, and sees to it that all its `len` bytes are.
-    pub(super) fn new(
+    pub(crate) fn new(
         dir: &dyn Directory,
         segment: &Arc<Segment>,
         synced: u64,
@@ -193,7 +193,7 @@ impl Unsynced {
 
     /// Notes that `segment` is the active one and `len` bytes long, and that its records have this
     /// digest.
-    pub(super) fn note(&self, segment: &Arc<Segment>, len: u64, digest: Digest) {
+    pub(crate) fn note(&self, segment: &Arc<Segment>, len: u64, digest: Digest) {
         let segment = Arc::clone(segment);
         *self.written.lock() = Some(End {
             segment,
@@ -203,18 +203,18 @@ impl Unsynced {
     }
 
     /// Notes that `segment` is a new active one, and that all before it is on the disk.
-    pub(super) fn note_new(&self, segment: &Segment) {
+    pub(crate) fn note_new(&self, segment: &Segment) {
         let (mut file, digest) = (self.file.lock(), Digest::default());
         self.write_watermark(&mut file, segment, HEADER_LEN, digest);
     }
 
     /// Whether somebody is syncing. The system may keep a write waiting for that.
-    pub(super) fn is_syncing(&self) -> bool {
+    pub(crate) fn is_syncing(&self) -> bool {
         self.file.try_lock().is_none()
     }
 
     /// Waits until everything noted so far is on the disk.
-    pub(super) fn sync(&self) -> Result<()> {
+    pub(crate) fn sync(&self) -> Result<()> {
         let mut file = self.file.lock();
         self.failure.check()?;
         let written = self.written.lock().take();
@@ -234,7 +234,7 @@ impl Unsynced {
     }
 
     /// Cuts `segment` off after `len` bytes, for good.
-    pub(super) fn cut(&self, segment: &Segment, len: u64) -> Result<()> {
+    pub(crate) fn cut(&self, segment: &Segment, len: u64) -> Result<()> {
         // The system tells of a failed write only once: nobody else may sync meanwhile, be told that
         // all is well, and note it.
         let _file = self.file.lock();
@@ -244,7 +244,7 @@ impl Unsynced {
 
     /// Syncs, and makes the watermark durable, too: the next one to come can tell damage in
     /// all of the log.
-    pub(super) fn sync_with_watermark(&self) -> Result<()> {
+    pub(crate) fn sync_with_watermark(&self) -> Result<()> {
         self.sync()?;
         if let Some(file) = &*self.file.lock()
             && let Err(error) = file.sync()
@@ -257,7 +257,7 @@ impl Unsynced {
     }
 
     /// What is to be done every second, where something was written in it.
-    pub(super) fn tick(&self) {
+    pub(crate) fn tick(&self) {
         let is_idle = self.written.lock().is_none();
         if !is_idle {
             // A failure is in the log lines, and every write from then on will tell.

@@ -11,14 +11,14 @@ use std::io::{self, Cursor, Read};
 use bytes::{Buf, BufMut};
 use crc32fast::Hasher;
 
-use super::index::{Index, Location, Seed};
-use super::record::{Digest, MAX_SEQUENCE, Salt};
-use super::recovery::Opened;
-use super::segment::{self, FileReader, Generation};
 use crate::engine::files::Directory;
+use crate::engine::kvs::format::record::{Digest, MAX_SEQUENCE, Salt};
+use crate::engine::kvs::format::segment::{self, FileReader, Generation};
+use crate::engine::kvs::index::{Index, Location, Seed};
+use crate::engine::kvs::log::recovery::Opened;
 use crate::error::{KvsError, Result};
 
-pub(super) const NAME: &str = "kvs-checkpoint";
+pub(crate) const NAME: &str = "kvs-checkpoint";
 
 const MAGIC: &[u8; 8] = b"kvs-chk\n";
 const VERSION: u32 = 2;
@@ -32,21 +32,21 @@ const BLOCK: usize = 64 * 1024;
 
 /// The part of a log that a checkpoint is of.
 #[derive(Debug)]
-pub(super) struct Covered {
-    pub(super) salt: Salt,
+pub(crate) struct Covered {
+    pub(crate) salt: Salt,
     /// The number of the last write.
-    pub(super) sequence: u64,
+    pub(crate) sequence: u64,
     /// The segments, with their lengths and the digests of their records.
-    pub(super) segments: BTreeMap<Generation, (u64, Digest)>,
+    pub(crate) segments: BTreeMap<Generation, (u64, Digest)>,
 }
 
 impl Covered {
-    pub(super) fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         self.segments.values().map(|(len, _)| len).sum()
     }
 
     /// Writes a checkpoint of this part, which has come to `index`.
-    pub(super) fn write(&self, dir: &dyn Directory, index: &Index) -> Result<()> {
+    pub(crate) fn write(&self, dir: &dyn Directory, index: &Index) -> Result<()> {
         let unfinished = segment::unfinished(NAME);
         let written = self.write_to(dir, &unfinished, index);
         match written {
@@ -116,7 +116,7 @@ impl Covered {
     }
 
     /// Reads the checkpoint in `dir`. Returns `None` if it is not valid for `segments`.
-    pub(super) fn read(dir: &dyn Directory, segments: &[Opened]) -> Option<(Covered, Index)> {
+    pub(crate) fn read(dir: &dyn Directory, segments: &[Opened]) -> Option<(Covered, Index)> {
         let mut blocks = Blocks::open(dir)?;
         let header = blocks.header;
         let mut fields = Cursor::new(&header[12..]);

@@ -7,19 +7,19 @@ use std::sync::Arc;
 
 use bytes::{Buf, BufMut};
 
-use super::checkpoint;
-use super::hints;
-use super::index::Location;
-use super::record::{self, CUT_OFF, Digest, Record, Salt};
-use super::unsynced;
 use crate::engine::files::{Directory, File};
+use crate::engine::kvs::format::hints;
+use crate::engine::kvs::format::record::{self, CUT_OFF, Digest, Record, Salt};
+use crate::engine::kvs::index::Location;
+use crate::engine::kvs::index::checkpoint;
+use crate::engine::kvs::log::syncer as unsynced;
 use crate::error::{KvsError, Result};
 
 /// The number of a segment. Segments are written in the order of their generations.
-pub(super) type Generation = u32;
+pub(crate) type Generation = u32;
 
 /// Bytes before the first record of a new segment.
-pub(super) const HEADER_LEN: u64 = 48;
+pub(crate) const HEADER_LEN: u64 = 48;
 
 /// The same in format 1, whose headers have no digest.
 const HEADER_LEN_1: u64 = 44;
@@ -34,13 +34,13 @@ thread_local! {
 }
 
 /// What is wrong with a segment that is salted in another way than those before it.
-pub(super) const FOREIGN: &str = "it is of another store";
+pub(crate) const FOREIGN: &str = "it is of another store";
 
 /// The reason of the damage if a segment is not there.
-pub(super) const MISSING: &str = "the file is missing";
+pub(crate) const MISSING: &str = "the file is missing";
 
 /// The reason of the damage if a segment does not have the digest that a header has for it.
-pub(super) const REPLACED: &str = "its records are not those that the log had here";
+pub(crate) const REPLACED: &str = "its records are not those that the log had here";
 
 const MAGIC: &[u8; 8] = b"kvs-log\n";
 const VERSION: u32 = 2;
@@ -48,16 +48,16 @@ const VERSION: u32 = 2;
 const PREAMBLE_LEN: usize = 16;
 
 /// No store gets as far as that, so adding to a number never goes over the end.
-pub(super) const MAX_GENERATION: Generation = Generation::MAX / 2;
+pub(crate) const MAX_GENERATION: Generation = Generation::MAX / 2;
 
 /// The extension of a segment's file.
-pub(super) const EXTENSION: &str = "segment";
+pub(crate) const EXTENSION: &str = "segment";
 /// What follows the name of a file that is still being made. Such a file means nothing.
 const UNFINISHED: &str = "unfinished";
 
 /// How the records of a segment came to be in it, and so which of them have to be there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Origin {
+pub(crate) enum Origin {
     /// One write after the other, none left out, beginning with the one behind `after`.
     Written { after: u64 },
     /// What compaction found alive among all writes up to `upto`. It takes the place of every
@@ -67,24 +67,24 @@ pub(super) enum Origin {
 
 /// An open segment. Readers share it, and can go on when its file is unlinked.
 #[derive(Debug)]
-pub(super) struct Segment {
-    pub(super) generation: Generation,
-    pub(super) origin: Origin,
-    pub(super) salt: Salt,
+pub(crate) struct Segment {
+    pub(crate) generation: Generation,
+    pub(crate) origin: Origin,
+    pub(crate) salt: Salt,
     /// Where the first record begins.
-    pub(super) start: u64,
+    pub(crate) start: u64,
     /// The digest in the header, as the file was found. It is that of the segment before this one
     /// or, in a compacted segment, of its own records. Format 1 has none.
-    pub(super) recorded: Option<Digest>,
+    pub(crate) recorded: Option<Digest>,
     /// Where the file is, or where it will be once it is published. For messages.
-    pub(super) path: PathBuf,
+    pub(crate) path: PathBuf,
     file: Arc<dyn File>,
 }
 
 impl Segment {
     /// Makes a new segment under a name that means nothing yet, until it is
     /// [published](Segment::publish).
-    pub(super) fn create(
+    pub(crate) fn create(
         dir: &dyn Directory,
         generation: Generation,
         origin: Origin,
@@ -113,7 +113,7 @@ impl Segment {
 
     /// Gives the segment the owner and the mode of the segment `like`. The segment is not published
     /// yet.
-    pub(super) fn copy_access(&self, dir: &dyn Directory, like: Generation) -> Result<()> {
+    pub(crate) fn copy_access(&self, dir: &dyn Directory, like: Generation) -> Result<()> {
         dir.copy_access(&name(like), &unfinished(&name(self.generation)))
             .map_err(KvsError::io(format_args!(
                 "give {:?} its owner and mode",
@@ -123,25 +123,25 @@ impl Segment {
 
     /// Writes the header, which completes the segment, `len` bytes long. `digest` is that of the
     /// segment before or, for a compacted segment, of its own records.
-    pub(super) fn complete(&self, len: u64, digest: Digest) -> Result<()> {
+    pub(crate) fn complete(&self, len: u64, digest: Digest) -> Result<()> {
         self.write(&self.header(len, digest), 0)
     }
 
     /// Makes the segment, once it is complete and on the disk, a part of the log, with a single
     /// rename.
-    pub(super) fn publish(&self, dir: &dyn Directory) -> Result<()> {
+    pub(crate) fn publish(&self, dir: &dyn Directory) -> Result<()> {
         publish(dir, &name(self.generation))
     }
 
     /// Opens the segment `generation`, which has to begin as a segment does.
-    pub(super) fn open(dir: &dyn Directory, generation: Generation) -> Result<Segment> {
+    pub(crate) fn open(dir: &dyn Directory, generation: Generation) -> Result<Segment> {
         let mut segment = Segment::open_unread(dir, generation)?;
         segment.read_header()?;
         Ok(segment)
     }
 
     /// Opens the segment `generation`, whatever is in it.
-    pub(super) fn open_unread(dir: &dyn Directory, generation: Generation) -> Result<Segment> {
+    pub(crate) fn open_unread(dir: &dyn Directory, generation: Generation) -> Result<Segment> {
         let name = self::name(generation);
         let path = dir.path().join(&name);
         let file = dir
@@ -160,7 +160,7 @@ impl Segment {
 
     /// Reads where the segment comes from. That is known then even where the file is not as long
     /// as it should be, and something of it where the header is damaged.
-    pub(super) fn read_header(&mut self) -> Result<()> {
+    pub(crate) fn read_header(&mut self) -> Result<()> {
         const CUT_OFF: &str = "the header is cut off";
         let end = self.len()?;
         if end < PREAMBLE_LEN as u64 {
@@ -215,7 +215,7 @@ impl Segment {
 
     /// Replaces the damaged header by a guess: finds out where the records begin. If no record is
     /// sound, uses `salt` as their salt.
-    pub(super) fn guess_header(&mut self, salt: Option<Salt>) -> Result<()> {
+    pub(crate) fn guess_header(&mut self, salt: Option<Salt>) -> Result<()> {
         let end = self.len()?;
         if let (None, Some(salt)) = (self.find_readable_record(HEADER_LEN_1, end), salt) {
             self.salt = salt;
@@ -246,40 +246,40 @@ impl Segment {
     }
 
     /// The length of the file, in bytes.
-    pub(super) fn len(&self) -> Result<u64> {
+    pub(crate) fn len(&self) -> Result<u64> {
         self.file
             .size()
             .map_err(KvsError::io(format_args!("look at {:?}", self.path)))
     }
 
     /// Cuts the file off, or back to `len` bytes.
-    pub(super) fn truncate(&self, len: u64) -> Result<()> {
+    pub(crate) fn truncate(&self, len: u64) -> Result<()> {
         self.file
             .truncate(len)
             .map_err(KvsError::io(format_args!("cut {:?} off", self.path)))
     }
 
     /// Whether [`write`](Segment::write) takes no waiting for a disk.
-    pub(super) fn can_write_at_once(&self) -> bool {
+    pub(crate) fn can_write_at_once(&self) -> bool {
         self.file.can_write_at_once()
     }
 
     /// Writes all of `bytes` at `offset`.
-    pub(super) fn write(&self, bytes: &[u8], offset: u64) -> Result<()> {
+    pub(crate) fn write(&self, bytes: &[u8], offset: u64) -> Result<()> {
         self.file
             .write_all_at(bytes, offset)
             .map_err(KvsError::io(format_args!("write to {:?}", self.path)))
     }
 
     /// Waits until everything written so far is on the disk.
-    pub(super) fn sync(&self) -> Result<()> {
+    pub(crate) fn sync(&self) -> Result<()> {
         self.file
             .sync()
             .map_err(KvsError::io(format_args!("sync {:?}", self.path)))
     }
 
     /// The bytes of the record at `offset`, `len` of them. [`decode`](Segment::decode) reads them.
-    pub(super) fn read(&self, offset: u64, len: usize) -> Result<Vec<u8>> {
+    pub(crate) fn read(&self, offset: u64, len: usize) -> Result<Vec<u8>> {
         let mut bytes = vec![0; len];
         self.file
             .read_exact_at(&mut bytes, offset)
@@ -288,13 +288,13 @@ impl Segment {
     }
 
     /// The value of `key`, whose record is at `location`.
-    pub(super) fn value(&self, location: Location, key: &str) -> Result<String> {
+    pub(crate) fn value(&self, location: Location, key: &str) -> Result<String> {
         let bytes = self.read(location.offset, location.len as usize)?;
         self.value_in(&bytes, location, key)
     }
 
     /// The same, where it takes no waiting for the disk.
-    pub(super) fn value_at_once(&self, location: Location, key: &str) -> Option<Result<String>> {
+    pub(crate) fn value_at_once(&self, location: Location, key: &str) -> Option<Result<String>> {
         let len = location.len as usize;
         if len > MAX_AT_ONCE {
             return None;
@@ -318,7 +318,7 @@ impl Segment {
     }
 
     /// The record in the bytes that were read at `offset`.
-    pub(super) fn decode<'a>(&self, bytes: &'a [u8], offset: u64) -> Result<Record<'a>> {
+    pub(crate) fn decode<'a>(&self, bytes: &'a [u8], offset: u64) -> Result<Record<'a>> {
         Record::decode(bytes, self.salt).map_err(|reason| self.damaged(offset, reason))
     }
 
@@ -326,7 +326,7 @@ impl Segment {
     ///
     /// After a sync that failed, the system may hold bytes in memory that it does not mean to write
     /// any more, and a second sync would say that all is well.
-    pub(super) fn rewrite(&self, start: u64, end: u64) -> Result<()> {
+    pub(crate) fn rewrite(&self, start: u64, end: u64) -> Result<()> {
         self.copy_to(self, start, end)
     }
 
@@ -343,12 +343,12 @@ impl Segment {
     }
 
     /// The place of the first sound record that begins between `start` and `end`.
-    pub(super) fn find_record(&self, start: u64, end: u64) -> Result<Option<u64>> {
+    pub(crate) fn find_record(&self, start: u64, end: u64) -> Result<Option<u64>> {
         self.find_record_and(start, end, Err)
     }
 
     /// The same, passing over what cannot be read.
-    pub(super) fn find_readable_record(&self, start: u64, end: u64) -> Option<u64> {
+    pub(crate) fn find_readable_record(&self, start: u64, end: u64) -> Option<u64> {
         let found = self.find_record_and(start, end, |_| Ok(()));
         found.unwrap_or_default()
     }
@@ -394,7 +394,7 @@ impl Segment {
     }
 
     /// Returns whether the file is in another directory as well.
-    pub(super) fn is_shared(&self) -> Result<bool> {
+    pub(crate) fn is_shared(&self) -> Result<bool> {
         self.file
             .links()
             .map(|links| links > 1)
@@ -402,7 +402,7 @@ impl Segment {
     }
 
     /// Replaces the file by a copy of its first `len` bytes, and returns the segment in the copy.
-    pub(super) fn detach(&self, dir: &dyn Directory, len: u64) -> Result<Segment> {
+    pub(crate) fn detach(&self, dir: &dyn Directory, len: u64) -> Result<Segment> {
         let name = name(self.generation);
         let file = dir
             .create(&unfinished(&name))
@@ -424,7 +424,7 @@ impl Segment {
     }
 
     /// Copies what is between `start` and `end` to a file beside the log, and says where.
-    pub(super) fn keep_aside(
+    pub(crate) fn keep_aside(
         &self,
         dir: &dyn Directory,
         start: u64,
@@ -463,7 +463,7 @@ impl Segment {
         Ok(path)
     }
 
-    pub(super) fn damaged(&self, offset: u64, reason: &str) -> KvsError {
+    pub(crate) fn damaged(&self, offset: u64, reason: &str) -> KvsError {
         KvsError::Damaged {
             file: self.path.clone(),
             offset,
@@ -486,17 +486,17 @@ fn ends_with_checksum(bytes: &[u8]) -> bool {
 const DIGITS: usize = 10;
 
 /// The name of a file that belongs to a segment.
-pub(super) fn file_name(generation: Generation, extension: &str) -> String {
+pub(crate) fn file_name(generation: Generation, extension: &str) -> String {
     format!("{generation:0DIGITS$}.{extension}")
 }
 
 /// What the file `name` is called while it is being made.
-pub(super) fn unfinished(name: &str) -> String {
+pub(crate) fn unfinished(name: &str) -> String {
     format!("{name}.{UNFINISHED}")
 }
 
 /// Gives a finished file its name.
-pub(super) fn publish(dir: &dyn Directory, name: &str) -> Result<()> {
+pub(crate) fn publish(dir: &dyn Directory, name: &str) -> Result<()> {
     dir.rename(&unfinished(name), name)
         .map_err(KvsError::io(format_args!(
             "rename {:?} to its final name",
@@ -505,24 +505,24 @@ pub(super) fn publish(dir: &dyn Directory, name: &str) -> Result<()> {
 }
 
 /// The name of a segment's file.
-pub(super) fn name(generation: Generation) -> String {
+pub(crate) fn name(generation: Generation) -> String {
     file_name(generation, EXTENSION)
 }
 
 /// What a data directory holds of the log.
 #[derive(Debug, Default)]
-pub(super) struct Listing {
+pub(crate) struct Listing {
     /// The segments, oldest first.
-    pub(super) segments: Vec<Generation>,
+    pub(crate) segments: Vec<Generation>,
     /// The segments that have [hints], in any order.
-    pub(super) hints: Vec<Generation>,
-    pub(super) has_checkpoint: bool,
+    pub(crate) hints: Vec<Generation>,
+    pub(crate) has_checkpoint: bool,
     /// The names of what was never finished.
-    pub(super) unfinished: Vec<String>,
+    pub(crate) unfinished: Vec<String>,
 }
 
 impl Listing {
-    pub(super) fn of(dir: &dyn Directory) -> Result<Listing> {
+    pub(crate) fn of(dir: &dyn Directory) -> Result<Listing> {
         let mut listing = Listing::default();
         let names = dir.list();
         for name in names.map_err(KvsError::io(format_args!("list {:?}", dir.path())))? {
@@ -556,7 +556,7 @@ impl Listing {
 }
 
 /// Makes the names of the files as durable as what is in them.
-pub(super) fn sync_names(dir: &dyn Directory) -> Result<()> {
+pub(crate) fn sync_names(dir: &dyn Directory) -> Result<()> {
     match dir.sync() {
         // The file system cannot sync directories. Opening the store has reported it.
         Err(error) if error.kind() == io::ErrorKind::Unsupported => Ok(()),
@@ -565,7 +565,7 @@ pub(super) fn sync_names(dir: &dyn Directory) -> Result<()> {
 }
 
 /// Unlinks a file of the log, where it is there.
-pub(super) fn remove(dir: &dyn Directory, name: &str) -> Result<()> {
+pub(crate) fn remove(dir: &dyn Directory, name: &str) -> Result<()> {
     match dir.remove(name) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             let path = dir.path().join(name);
@@ -577,7 +577,7 @@ pub(super) fn remove(dir: &dyn Directory, name: &str) -> Result<()> {
 
 /// Reads the records of a segment one after the other.
 #[derive(Debug)]
-pub(super) struct Scanner {
+pub(crate) struct Scanner {
     segment: Arc<Segment>,
     reader: BufReader<FileReader>,
     /// Where the next record begins.
@@ -592,15 +592,15 @@ pub(super) struct Scanner {
 }
 
 /// A record as it was found in a segment.
-pub(super) struct Found<'a> {
-    pub(super) location: Location,
-    pub(super) bytes: &'a [u8],
-    pub(super) record: Record<'a>,
+pub(crate) struct Found<'a> {
+    pub(crate) location: Location,
+    pub(crate) bytes: &'a [u8],
+    pub(crate) record: Record<'a>,
 }
 
 impl Scanner {
     /// Reads the records of `segment`, which is `end` bytes long.
-    pub(super) fn new(segment: Arc<Segment>, end: u64) -> Scanner {
+    pub(crate) fn new(segment: Arc<Segment>, end: u64) -> Scanner {
         let sequence = match segment.origin {
             Origin::Written { after } => after,
             Origin::Compacted { .. } => 0,
@@ -617,12 +617,12 @@ impl Scanner {
         }
     }
 
-    pub(super) fn segment(&self) -> &Arc<Segment> {
+    pub(crate) fn segment(&self) -> &Arc<Segment> {
         &self.segment
     }
 
     /// The next record, or `None` at the end of the segment. It has to be the one that comes next.
-    pub(super) fn next(&mut self) -> Result<Option<Found<'_>>> {
+    pub(crate) fn next(&mut self) -> Result<Option<Found<'_>>> {
         let last = self.sequence;
         let origin = self.segment.origin;
         self.read_record(|sequence| match origin {
@@ -632,7 +632,7 @@ impl Scanner {
     }
 
     /// The next record, or `None` at the end of the segment, whichever it is.
-    pub(super) fn next_of_any_number(&mut self) -> Result<Option<Found<'_>>> {
+    pub(crate) fn next_of_any_number(&mut self) -> Result<Option<Found<'_>>> {
         self.read_record(|_| true)
     }
 
@@ -680,42 +680,42 @@ impl Scanner {
     }
 
     /// Goes on at `offset`, after an error.
-    pub(super) fn skip_to(&mut self, offset: u64) {
+    pub(crate) fn skip_to(&mut self, offset: u64) {
         self.offset = offset;
         self.reader = FileReader::buffered(Arc::clone(&self.segment.file), offset, self.end);
     }
 
     /// Where the next record begins.
-    pub(super) fn offset(&self) -> u64 {
+    pub(crate) fn offset(&self) -> u64 {
         self.offset
     }
 
     /// The sequence number of the last record, or that which the segment follows.
-    pub(super) fn sequence(&self) -> u64 {
+    pub(crate) fn sequence(&self) -> u64 {
         self.sequence
     }
 
     /// The digest of all records so far.
-    pub(super) fn digest(&self) -> Digest {
+    pub(crate) fn digest(&self) -> Digest {
         self.digest
     }
 }
 
 /// A file as something to read from.
 #[derive(Debug)]
-pub(super) struct FileReader {
+pub(crate) struct FileReader {
     file: Arc<dyn File>,
     offset: u64,
 }
 
 impl FileReader {
     /// Reads `file` from `offset` on, as much at a time as is asked for.
-    pub(super) fn new(file: Arc<dyn File>, offset: u64) -> FileReader {
+    pub(crate) fn new(file: Arc<dyn File>, offset: u64) -> FileReader {
         FileReader { file, offset }
     }
 
     /// Reads what is between `offset` and `end` in `file`.
-    pub(super) fn buffered(file: Arc<dyn File>, offset: u64, end: u64) -> BufReader<FileReader> {
+    pub(crate) fn buffered(file: Arc<dyn File>, offset: u64, end: u64) -> BufReader<FileReader> {
         let capacity = end.saturating_sub(offset).min(128 * 1024) as usize;
         BufReader::with_capacity(capacity, FileReader::new(file, offset))
     }

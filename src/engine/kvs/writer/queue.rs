@@ -11,9 +11,9 @@ use ahash::RandomState;
 use futures::task::{self, Task};
 use futures::{Async, Poll};
 
-use super::Shared;
-use super::log::Log;
 use crate::engine::inside::is_inside;
+use crate::engine::kvs::Shared;
+use crate::engine::kvs::log::Log;
 use crate::engine::{EngineFuture, Together};
 use crate::error::{KvsError, Result};
 use crate::thread_pool::ThreadPool;
@@ -26,13 +26,13 @@ const BATCH_AT_ONCE: usize = 256 * 1024;
 
 /// What somebody asked for that needs the writer's turn.
 #[derive(Debug)]
-pub(super) struct Request {
-    pub(super) key: String,
-    pub(super) op: Op,
+pub(crate) struct Request {
+    pub(crate) key: String,
+    pub(crate) op: Op,
 }
 
 #[derive(Debug)]
-pub(super) enum Op {
+pub(crate) enum Op {
     Set(String),
     Remove,
     /// To look the key up after the writes before this one, and before those after it.
@@ -41,7 +41,7 @@ pub(super) enum Op {
 
 impl Op {
     /// What the key is to have, if it is to have a value.
-    pub(super) fn value(&self) -> Option<&str> {
+    pub(crate) fn value(&self) -> Option<&str> {
         match self {
             Op::Set(value) => Some(value),
             Op::Remove | Op::Find => None,
@@ -51,31 +51,31 @@ impl Op {
 
 /// Requests that are done together, and the futures that wait for that.
 #[derive(Debug)]
-pub(super) struct Batch<P: ThreadPool> {
-    pub(super) requests: Vec<Request>,
-    pub(super) promise: Arc<Promise<P>>,
+pub(crate) struct Batch<P: ThreadPool> {
+    pub(crate) requests: Vec<Request>,
+    pub(crate) promise: Arc<Promise<P>>,
     keys: KeyFilter,
     bytes: usize,
 }
 
 /// The queue, and the log while nobody writes to it.
 #[derive(Debug)]
-pub(super) struct Queue<P: ThreadPool> {
+pub(crate) struct Queue<P: ThreadPool> {
     waiting: VecDeque<Batch<P>>,
     /// The keys that are being written.
     running: KeyFilter,
     hasher: RandomState,
     /// `None` while a round has it.
-    pub(super) log: Option<Log>,
+    pub(crate) log: Option<Log>,
     /// Whether a job that will check the queue has been spawned on the pool.
-    pub(super) is_scheduled: bool,
+    pub(crate) is_scheduled: bool,
     /// The result of the background job, until the writer applies it.
-    pub(super) done: Option<Result<()>>,
-    pub(super) is_closing: bool,
+    pub(crate) done: Option<Result<()>>,
+    pub(crate) is_closing: bool,
 }
 
 impl<P: ThreadPool> Queue<P> {
-    pub(super) fn new(log: Log) -> Queue<P> {
+    pub(crate) fn new(log: Log) -> Queue<P> {
         Queue {
             waiting: VecDeque::new(),
             running: KeyFilter::default(),
@@ -88,7 +88,7 @@ impl<P: ThreadPool> Queue<P> {
     }
 
     /// Puts a request at the end, and says where its future finds what becomes of it.
-    pub(super) fn push(&mut self, request: Request, shared: &Arc<Shared<P>>) -> Place<P> {
+    pub(crate) fn push(&mut self, request: Request, shared: &Arc<Shared<P>>) -> Place<P> {
         let has_room = |batch: &Batch<P>| batch.bytes < BATCH_BYTES;
         if !self.waiting.back().is_some_and(has_room) {
             self.waiting.push_back(Batch::new(shared));
@@ -105,23 +105,23 @@ impl<P: ThreadPool> Queue<P> {
 
     /// Whether a write of `key` may be under way. One that is makes this true, and so do a few
     /// others.
-    pub(super) fn may_write(&self, key: &str) -> bool {
+    pub(crate) fn may_write(&self, key: &str) -> bool {
         let hash = self.hasher.hash_one(key);
         let mut waiting = self.waiting.iter();
         self.running.may_contain(hash) || waiting.any(|batch| batch.keys.may_contain(hash))
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
 
     /// Whether all that waits can be written in no time.
-    pub(super) fn is_short(&self) -> bool {
+    pub(crate) fn is_short(&self) -> bool {
         self.waiting.iter().map(|batch| batch.bytes).sum::<usize>() < BATCH_AT_ONCE
     }
 
     /// Takes out what waits longest, as much as fits into a write of reasonable size.
-    pub(super) fn next_batch(&mut self) -> Option<Batch<P>> {
+    pub(crate) fn next_batch(&mut self) -> Option<Batch<P>> {
         let batch = self.waiting.pop_front();
         self.running = batch
             .as_ref()
@@ -130,18 +130,18 @@ impl<P: ThreadPool> Queue<P> {
     }
 
     /// Notes that the batch that was taken out has taken effect, or never will.
-    pub(super) fn finish_batch(&mut self) {
+    pub(crate) fn finish_batch(&mut self) {
         self.running = KeyFilter::default();
     }
 
     /// Fails everything in the queue. The caller wakes the tasks when it holds no lock.
-    pub(super) fn give_up(&mut self) -> Vec<Tasks> {
+    pub(crate) fn give_up(&mut self) -> Vec<Tasks> {
         let give_up = |batch: Batch<P>| batch.promise.keep(Outcome::given_up());
         self.take_all().into_iter().map(give_up).collect()
     }
 
     /// Takes out everything in the queue.
-    pub(super) fn take_all(&mut self) -> VecDeque<Batch<P>> {
+    pub(crate) fn take_all(&mut self) -> VecDeque<Batch<P>> {
         mem::take(&mut self.waiting)
     }
 }
@@ -171,18 +171,18 @@ impl<P: ThreadPool> Drop for Batch<P> {
 
 /// What became of a batch.
 #[derive(Debug, Default)]
-pub(super) struct Outcome {
+pub(crate) struct Outcome {
     /// The errors, each with the places of the writes that failed.
-    pub(super) errors: Vec<(Range<usize>, KvsError)>,
+    pub(crate) errors: Vec<(Range<usize>, KvsError)>,
     /// The places of those that wanted to remove a key that was not there, in ascending order.
-    pub(super) missing: Vec<usize>,
+    pub(crate) missing: Vec<usize>,
     /// What was found, with the places of those that looked for it, in ascending order.
-    pub(super) found: Vec<(usize, EngineFuture<Option<String>>)>,
+    pub(crate) found: Vec<(usize, EngineFuture<Option<String>>)>,
 }
 
 impl Outcome {
     /// Returns the outcome of a batch that nobody commits.
-    pub(super) fn given_up() -> Outcome {
+    pub(crate) fn given_up() -> Outcome {
         let reason = "the thread that should have done it is gone".to_owned();
         let error = KvsError::EngineStopped { reason };
         Outcome {
@@ -197,7 +197,7 @@ impl Outcome {
     }
 
     /// Adds the outcome of the rest of the batch, after its first `len` requests.
-    pub(super) fn extend(&mut self, len: usize, rest: Outcome) {
+    pub(crate) fn extend(&mut self, len: usize, rest: Outcome) {
         let errors = rest.errors.into_iter();
         self.errors
             .extend(errors.map(|(range, error)| (range.start + len..range.end + len, error)));
@@ -209,7 +209,7 @@ impl Outcome {
 
 /// The outcome of a batch, some time. All its futures share it: one allocation for all that is done
 /// together.
-pub(super) struct Promise<P: ThreadPool> {
+pub(crate) struct Promise<P: ThreadPool> {
     // Not one of the locks of `crate::sync`: other threads must not poll in the middle of a poll,
     // and where those locks are tested all of them are one thread in truth.
     state: parking_lot::Mutex<State<P>>,
@@ -226,12 +226,12 @@ enum State<P: ThreadPool> {
 
 /// The tasks that wait for an outcome that is there now.
 #[must_use = "they wait until they are woken"]
-pub(super) struct Tasks(HashMap<usize, Task>);
+pub(crate) struct Tasks(HashMap<usize, Task>);
 
 impl Tasks {
     /// Wakes the tasks. That runs the user's code, so the caller holds no lock and does not have the
     /// writer's turn.
-    pub(super) fn wake(self) {
+    pub(crate) fn wake(self) {
         for task in self.0.into_values() {
             // The panic hook has reported the panic, and the other tasks must be woken.
             let _ = panic::catch_unwind(AssertUnwindSafe(move || task.notify()));
@@ -247,12 +247,12 @@ impl<P: ThreadPool> Promise<P> {
         })
     }
 
-    pub(super) fn is_kept(&self) -> bool {
+    pub(crate) fn is_kept(&self) -> bool {
         matches!(*self.state.lock(), State::Kept(_))
     }
 
     /// Stores the outcome. Returns the tasks that wait for it.
-    pub(super) fn keep(&self, outcome: Outcome) -> Tasks {
+    pub(crate) fn keep(&self, outcome: Outcome) -> Tasks {
         let waiting = mem::replace(&mut *self.state.lock(), State::Kept(outcome));
         match waiting {
             State::Waiting { tasks, .. } => Tasks(tasks),

@@ -3,6 +3,11 @@
 //! Segments are read in the order of their generations, and of two records of one key the later
 //! one counts. Only the newest segment is written to; the ones before it are sealed.
 
+pub(crate) mod background;
+pub(crate) mod compaction;
+pub(crate) mod recovery;
+pub(crate) mod syncer;
+
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -13,19 +18,19 @@ use std::time::{Duration, Instant};
 
 use log::Level;
 
-use super::KvStoreOptions;
-use super::checkpoint::{self, Covered};
-use super::compaction::{Compaction, Switch};
-use super::hints;
-use super::index::{Index, Location};
-use super::journal::Journal;
-use super::queue::{Op, Outcome, Request};
-use super::record::{self, Digest, Record, Salt};
-use super::recovery::{Recovered, Sealed};
-use super::segment::{self, Generation, Origin, Segment};
-use super::unsynced::Unsynced;
-use super::work::{self, Job, Work};
 use crate::engine::files::Directory;
+use crate::engine::kvs::KvStoreOptions;
+use crate::engine::kvs::format::hints;
+use crate::engine::kvs::format::record::{self, Digest, Record, Salt};
+use crate::engine::kvs::format::segment::{self, Generation, Origin, Segment};
+use crate::engine::kvs::index::checkpoint::{self, Covered};
+use crate::engine::kvs::index::{Index, Location};
+use crate::engine::kvs::journal::Journal;
+use crate::engine::kvs::log::background::{self as work, Job, Work};
+use crate::engine::kvs::log::compaction::{Compaction, Switch};
+use crate::engine::kvs::log::recovery::{Recovered, Sealed};
+use crate::engine::kvs::log::syncer::Unsynced;
+use crate::engine::kvs::writer::queue::{Op, Outcome, Request};
 use crate::engine::{EngineFuture, SyncLevel};
 use crate::error::{KvsError, Result};
 use crate::sync::{Mutex, RwLock};
@@ -43,17 +48,17 @@ const MAX_BUFFER: usize = 1024 * 1024;
 
 /// How the log is doing.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Figures {
-    pub(super) dead_bytes: u64,
-    pub(super) segments: usize,
+pub(crate) struct Figures {
+    pub(crate) dead_bytes: u64,
+    pub(crate) segments: usize,
     /// When a compaction last took effect.
-    pub(super) compacted: Option<Instant>,
+    pub(crate) compacted: Option<Instant>,
 }
 
 /// The end of the log, and whatever else only the writer knows. There is one writer at a time: the
 /// thread that owns this.
 #[derive(Debug)]
-pub(super) struct Log {
+pub(crate) struct Log {
     dir: Arc<dyn Directory>,
     options: KvStoreOptions,
     /// What readers see. Only the writer changes it, and only for what is in the log already.
@@ -90,7 +95,7 @@ pub(super) struct Log {
 
 impl Log {
     /// Opens the log in `dir`, which may be empty.
-    pub(super) fn open(
+    pub(crate) fn open(
         dir: Arc<dyn Directory>,
         options: KvStoreOptions,
         journal: Journal,
@@ -143,20 +148,20 @@ impl Log {
         })
     }
 
-    pub(super) fn index(&self) -> &Arc<RwLock<Index>> {
+    pub(crate) fn index(&self) -> &Arc<RwLock<Index>> {
         &self.index
     }
 
-    pub(super) fn unsynced(&self) -> &Arc<Unsynced> {
+    pub(crate) fn unsynced(&self) -> &Arc<Unsynced> {
         &self.unsynced
     }
 
-    pub(super) fn failure(&self) -> &Failure {
+    pub(crate) fn failure(&self) -> &Failure {
         &self.failure
     }
 
     /// Whether a commit takes no waiting for a disk.
-    pub(super) fn can_commit_at_once(&self) -> bool {
+    pub(crate) fn can_commit_at_once(&self) -> bool {
         self.active.can_write_at_once()
             && self.options.sync != SyncLevel::Always
             && self.active_len < self.options.segment_bytes
@@ -165,7 +170,7 @@ impl Log {
 
     /// Writes all that is in `batch` at once, has it take effect in its order, and says what became
     /// of it. Looking up a key is up to `find`.
-    pub(super) fn commit(
+    pub(crate) fn commit(
         &mut self,
         mut batch: Vec<Request>,
         find: &impl Fn(&Index, String) -> EngineFuture<Option<String>>,
@@ -365,7 +370,7 @@ impl Log {
     }
 
     /// Whether there is something to be done in the background.
-    pub(super) fn is_untidy(&self) -> bool {
+    pub(crate) fn is_untidy(&self) -> bool {
         self.job.is_none()
             && !self.is_damaged
             && !self.is_paused()
@@ -405,7 +410,7 @@ impl Log {
     }
 
     /// Has what was done in the background take effect, and says what is to be done there next.
-    pub(super) fn tidy(&mut self, done: Option<Result<()>>) -> Option<Job> {
+    pub(crate) fn tidy(&mut self, done: Option<Result<()>>) -> Option<Job> {
         let finished = match done {
             Some(result) => self.finish(result),
             None => Ok(false),
@@ -614,7 +619,7 @@ impl Log {
 
     /// Gives up the background job and syncs everything. Also writes a checkpoint for the next
     /// opening of the log, if the log has grown enough since the last one.
-    pub(super) fn close(&mut self) {
+    pub(crate) fn close(&mut self) {
         if let Some(job) = self.job.take() {
             let mut work = job.lock();
             work.give_up(&*self.dir, &self.failure.journal);
@@ -677,7 +682,7 @@ impl Log {
         covered.write(&*self.dir, &self.index.read())
     }
 
-    pub(super) fn figures(&self) -> Figures {
+    pub(crate) fn figures(&self) -> Figures {
         Figures {
             dead_bytes: self.dead_bytes(),
             segments: self.sealed.len() + 1,
@@ -757,17 +762,17 @@ fn publish(dir: &dyn Directory, segment: &Segment, failure: &Failure) -> Result<
 }
 
 /// The standard library seeds its hash maps from the system's source of random numbers.
-pub(super) fn random_salt() -> Salt {
+pub(crate) fn random_salt() -> Salt {
     Salt(RandomState::new().build_hasher().finish() as u32)
 }
 
 /// Why nothing more may be written, once that is so: the log is in a state that only opening it
 /// again can make sure of.
 #[derive(Debug, Clone)]
-pub(super) struct Failure {
+pub(crate) struct Failure {
     reason: Arc<OnceLock<String>>,
     /// For the line about the failure, and for all other lines while the log is in use.
-    pub(super) journal: Journal,
+    pub(crate) journal: Journal,
 }
 
 impl Failure {
@@ -779,13 +784,13 @@ impl Failure {
     }
 
     /// Stops all writing. The first reason stays.
-    pub(super) fn set(&self, reason: impl ToString) {
+    pub(crate) fn set(&self, reason: impl ToString) {
         let reason = self.reason.get_or_init(|| reason.to_string());
         let line = format_args!("no more writes until the store is opened again: {reason}");
         self.journal.note(Level::Error, line);
     }
 
-    pub(super) fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         match self.reason.get() {
             Some(reason) => Err(KvsError::EngineStopped {
                 reason: reason.clone(),

@@ -3,23 +3,23 @@
 use std::mem;
 use std::sync::Arc;
 
-use super::compaction::{Compaction, Switch};
-use super::hints;
-use super::index::Index;
-use super::journal::Journal;
-use super::segment;
-use super::unsynced::Unsynced;
 use crate::engine::files::Directory;
+use crate::engine::kvs::format::hints;
+use crate::engine::kvs::format::segment;
+use crate::engine::kvs::index::Index;
+use crate::engine::kvs::journal::Journal;
+use crate::engine::kvs::log::compaction::{Compaction, Switch};
+use crate::engine::kvs::log::syncer::Unsynced;
 use crate::error::Result;
 use crate::sync::{Mutex, RwLock};
 
 /// A background job. The thread that takes a step holds the lock meanwhile. Between two steps, the
 /// writer can give the job up to free its room on the disk.
-pub(super) type Job = Arc<Mutex<Work>>;
+pub(crate) type Job = Arc<Mutex<Work>>;
 
 /// A piece of work that needs no turn of the writer until it is done.
 #[derive(Debug)]
-pub(super) enum Work {
+pub(crate) enum Work {
     /// To have what was written on the disk. A compaction begins with that and would keep the
     /// writers waiting for it.
     Sync,
@@ -32,7 +32,7 @@ pub(super) enum Work {
 
 impl Work {
     /// Goes on with it for about `bytes` bytes, and says whether there is more to do.
-    pub(super) fn step(
+    pub(crate) fn step(
         &mut self,
         index: &RwLock<Index>,
         unsynced: &Unsynced,
@@ -48,7 +48,7 @@ impl Work {
     }
 
     /// Gives the job up if it takes room on the disk, and frees that room. Returns whether it did.
-    pub(super) fn give_up(&mut self, dir: &dyn Directory, journal: &Journal) -> bool {
+    pub(crate) fn give_up(&mut self, dir: &dyn Directory, journal: &Journal) -> bool {
         match mem::replace(self, Work::GivenUp) {
             Work::Compaction(compaction) => compaction.abandon(dir, journal),
             Work::Hints(writer) => remove_hints(dir, &writer, journal),
@@ -62,7 +62,7 @@ impl Work {
 }
 
 /// Removes hints that are not complete.
-pub(super) fn remove_hints(dir: &dyn Directory, writer: &hints::Writer, journal: &Journal) {
+pub(crate) fn remove_hints(dir: &dyn Directory, writer: &hints::Writer, journal: &Journal) {
     let name = segment::unfinished(&hints::name(writer.generation()));
     if let Err(error) = segment::remove(dir, &name) {
         journal.warn(error);

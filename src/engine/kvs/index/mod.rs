@@ -1,5 +1,8 @@
 //! Where in the log each key's value is, and the values themselves where they were in use lately.
 
+pub(crate) mod cache;
+pub(crate) mod checkpoint;
+
 use std::collections::HashMap;
 use std::hash::{self, BuildHasher};
 use std::mem;
@@ -9,22 +12,22 @@ use ahash::RandomState;
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry as Numbered;
 
-use super::segment::{Generation, Segment};
-use super::values::{MAX_KEPT, Slot, Values};
+use crate::engine::kvs::format::segment::{Generation, Segment};
+use crate::engine::kvs::index::cache::{MAX_KEPT, Slot, Values};
 
 /// The place of a record: enough to read it with a single call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Location {
-    pub(super) offset: u64,
-    pub(super) generation: Generation,
-    pub(super) len: u32,
+pub(crate) struct Location {
+    pub(crate) offset: u64,
+    pub(crate) generation: Generation,
+    pub(crate) len: u32,
 }
 
 /// A location, and the segment that can read what is there.
 #[derive(Debug)]
-pub(super) struct Place {
-    pub(super) location: Location,
-    pub(super) segment: Arc<Segment>,
+pub(crate) struct Place {
+    pub(crate) location: Location,
+    pub(crate) segment: Arc<Segment>,
 }
 
 /// What is known of a key. Opening a store takes as long as writing all of them to memory, so they
@@ -44,7 +47,7 @@ struct Entry {
 ///
 /// It also keeps values, so that reading one need not ask the system for it.
 #[derive(Debug)]
-pub(super) struct Index {
+pub(crate) struct Index {
     /// In the order in which they came, since memory is slow to be written here and there. One that
     /// is gone has the last in its place.
     entries: Vec<Entry>,
@@ -61,7 +64,7 @@ pub(super) struct Index {
 }
 
 /// A secret that decides on the order of keys, so that nobody can choose keys that collide.
-pub(super) type Seed = [u64; 4];
+pub(crate) type Seed = [u64; 4];
 
 impl Default for Index {
     fn default() -> Index {
@@ -72,7 +75,7 @@ impl Default for Index {
 }
 
 impl Index {
-    pub(super) fn new(seed: Seed) -> Index {
+    pub(crate) fn new(seed: Seed) -> Index {
         let [a, b, c, d] = seed;
         Index {
             entries: Vec::new(),
@@ -86,35 +89,35 @@ impl Index {
         }
     }
 
-    pub(super) fn seed(&self) -> Seed {
+    pub(crate) fn seed(&self) -> Seed {
         self.seed
     }
 
     /// Says how many bytes of values to keep. It is none at first.
-    pub(super) fn keep_bytes(&mut self, bytes: u64) {
+    pub(crate) fn keep_bytes(&mut self, bytes: u64) {
         self.values.max_bytes = bytes;
     }
 
     /// Where a key's newest record is, if it has one.
-    pub(super) fn location(&self, key: &str) -> Option<Location> {
+    pub(crate) fn location(&self, key: &str) -> Option<Location> {
         self.entry(key).map(|entry| entry.location)
     }
 
     /// A key's value, if it is in memory.
-    pub(super) fn value(&self, key: &str) -> Option<&str> {
+    pub(crate) fn value(&self, key: &str) -> Option<&str> {
         let slot = self.entry(key)?.value?;
         Some(self.values.get(slot))
     }
 
     /// The same, if its newest record is at `location`.
-    pub(super) fn value_at(&self, key: &str, location: Location) -> Option<&str> {
+    pub(crate) fn value_at(&self, key: &str, location: Location) -> Option<&str> {
         let entry = self.entry(key)?;
         let slot = entry.value.filter(|_| entry.location == location)?;
         Some(self.values.get(slot))
     }
 
     /// The place of a key's record.
-    pub(super) fn find(&self, key: &str) -> Option<Place> {
+    pub(crate) fn find(&self, key: &str) -> Option<Place> {
         let location = self.location(key)?;
         let segment = Arc::clone(&self.segments[&location.generation]);
         Some(Place { location, segment })
@@ -122,13 +125,13 @@ impl Index {
 
     /// Every key and where its newest record is, in the order of their hashes in the table. Where the
     /// seed is the same, putting them in again in that order takes half the time.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, Location)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, Location)> {
         let entries = self.numbers.iter().map(|n| &self.entries[*n]);
         entries.map(|entry| (self.keys.get(entry.key), entry.location))
     }
 
     /// Notes the newest record of a key and, if it is at hand, the value.
-    pub(super) fn put(&mut self, key: &str, location: Location, value: Option<Box<str>>) {
+    pub(crate) fn put(&mut self, key: &str, location: Location, value: Option<Box<str>>) {
         let hash = self.hash(key);
         self.live_bytes += u64::from(location.len);
         let number = self.numbers.entry(
@@ -166,7 +169,7 @@ impl Index {
     }
 
     /// Makes room for so many more keys of so many bytes, which is faster than bit by bit.
-    pub(super) fn reserve(&mut self, keys: usize, bytes: usize) {
+    pub(crate) fn reserve(&mut self, keys: usize, bytes: usize) {
         self.entries.reserve(keys);
         self.keys.bytes.reserve(bytes + keys);
         let entries = &self.entries;
@@ -174,7 +177,7 @@ impl Index {
     }
 
     /// Notes that a key is gone.
-    pub(super) fn remove(&mut self, key: &str) {
+    pub(crate) fn remove(&mut self, key: &str) {
         let hash = spread(self.hash(key));
         let is_it = |n: &usize| self.keys.is_at(self.entries[*n].key, key);
         let Ok(number) = self.numbers.find_entry(hash, is_it) else {
@@ -205,7 +208,7 @@ impl Index {
     }
 
     /// Notes that the record of a key was copied, unless that is not the newest one any more.
-    pub(super) fn relocate(&mut self, key: &str, from: Location, to: Location) {
+    pub(crate) fn relocate(&mut self, key: &str, from: Location, to: Location) {
         if let Some(n) = self.number(key)
             && self.entries[n].location == from
         {
@@ -214,7 +217,7 @@ impl Index {
     }
 
     /// Keeps the value that was read at `location`, unless the key has got another one.
-    pub(super) fn keep(&mut self, key: &str, location: Location, value: &str) {
+    pub(crate) fn keep(&mut self, key: &str, location: Location, value: &str) {
         let is_missing = |entry: &Entry| entry.location == location && entry.value.is_none();
         if value.len() <= MAX_KEPT && self.entry(key).is_some_and(is_missing) {
             self.put(key, location, Some(value.into()));
@@ -247,20 +250,20 @@ impl Index {
         self.hasher.hash_one(key) as u32
     }
 
-    pub(super) fn add_segment(&mut self, segment: Arc<Segment>) {
+    pub(crate) fn add_segment(&mut self, segment: Arc<Segment>) {
         self.segments.insert(segment.generation, segment);
     }
 
     /// Forgets a segment that no location is in. Whoever is reading it keeps it open.
-    pub(super) fn remove_segment(&mut self, generation: Generation) {
+    pub(crate) fn remove_segment(&mut self, generation: Generation) {
         self.segments.remove(&generation);
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }
 
-    pub(super) fn live_bytes(&self) -> u64 {
+    pub(crate) fn live_bytes(&self) -> u64 {
         self.live_bytes
     }
 }

@@ -8,13 +8,15 @@ use std::{fmt, fs, mem};
 
 use serde::{Serialize, Serializer};
 
-use super::hints::{self, Hints};
-use super::index::Location;
-use super::log::random_salt;
-use super::record::{self, Digest, Record, Salt};
-use super::segment::{self, Found, Generation, HEADER_LEN, Listing, Origin, Scanner, Segment};
-use super::unsynced::{self, LastRun};
 use crate::engine::files::Directory;
+use crate::engine::kvs::format::hints::{self, Hints};
+use crate::engine::kvs::format::record::{self, Digest, Record, Salt};
+use crate::engine::kvs::format::segment::{
+    self, Found, Generation, HEADER_LEN, Listing, Origin, Scanner, Segment,
+};
+use crate::engine::kvs::index::Location;
+use crate::engine::kvs::log::random_salt;
+use crate::engine::kvs::log::syncer::{self as unsynced, LastRun};
 use crate::error::{KvsError, Result};
 
 /// A report on the contents of a log and its damage. It prints as lines for people, and serializes

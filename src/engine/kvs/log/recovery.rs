@@ -6,13 +6,15 @@ use std::sync::Arc;
 
 use log::{info, warn};
 
-use super::checkpoint::{self, Covered};
-use super::hints::{self, Hints};
-use super::index::{Index, Location};
-use super::record::{Digest, Salt};
-use super::segment::{self, Found, Generation, Listing, Origin, Scanner, Segment};
-use super::unsynced::LastRun;
 use crate::engine::files::Directory;
+use crate::engine::kvs::format::hints::{self, Hints};
+use crate::engine::kvs::format::record::{Digest, Salt};
+use crate::engine::kvs::format::segment::{
+    self, Found, Generation, Listing, Origin, Scanner, Segment,
+};
+use crate::engine::kvs::index::checkpoint::{self, Covered};
+use crate::engine::kvs::index::{Index, Location};
+use crate::engine::kvs::log::syncer::LastRun;
 use crate::error::{KvsError, Result};
 
 /// Another possible cause, if a log is damaged when it is opened.
@@ -21,46 +23,46 @@ const COPIED: &str = "if this directory was copied while a server used it, copy 
 
 /// A segment as it was found.
 #[derive(Debug)]
-pub(super) struct Opened {
-    pub(super) segment: Arc<Segment>,
-    pub(super) len: u64,
+pub(crate) struct Opened {
+    pub(crate) segment: Arc<Segment>,
+    pub(crate) len: u64,
     /// The digest that the records must have. It is in the header of the next segment, or in its
     /// own header if the segment is a compacted one. The newest segment has none, nor has a segment
     /// whose digest would be in a header of format 1.
-    pub(super) proof: Option<Digest>,
+    pub(crate) proof: Option<Digest>,
 }
 
 /// A segment that is no longer written to.
 #[derive(Debug)]
-pub(super) struct Sealed {
-    pub(super) segment: Arc<Segment>,
-    pub(super) len: u64,
-    pub(super) digest: Digest,
+pub(crate) struct Sealed {
+    pub(crate) segment: Arc<Segment>,
+    pub(crate) len: u64,
+    pub(crate) digest: Digest,
     /// Whether a header has the digest, which proves that hints and checkpoint belong to the
     /// segment.
-    pub(super) is_proven: bool,
+    pub(crate) is_proven: bool,
     /// Whether its hints are still to be written.
-    pub(super) wants_hints: bool,
+    pub(crate) wants_hints: bool,
 }
 
 /// A log as it was found.
 #[derive(Debug, Default)]
-pub(super) struct Recovered {
-    pub(super) index: Index,
+pub(crate) struct Recovered {
+    pub(crate) index: Index,
     /// All segments but the one that writing goes on in.
-    pub(super) sealed: BTreeMap<Generation, Sealed>,
+    pub(crate) sealed: BTreeMap<Generation, Sealed>,
     /// The newest segment, and how much of it counts, where writing can go on in it.
-    pub(super) active: Option<(Arc<Segment>, u64)>,
+    pub(crate) active: Option<(Arc<Segment>, u64)>,
     /// The number of the last write.
-    pub(super) sequence: u64,
+    pub(crate) sequence: u64,
     /// Bytes of the log that there is a checkpoint of.
-    pub(super) covered: u64,
+    pub(crate) covered: u64,
     /// What all its records are salted with, unless there is none.
-    pub(super) salt: Option<Salt>,
+    pub(crate) salt: Option<Salt>,
     /// The digest of the newest segment's records.
-    pub(super) digest: Digest,
+    pub(crate) digest: Digest,
     /// How much of `active` is known to have been on the disk.
-    pub(super) synced: u64,
+    pub(crate) synced: u64,
     /// What is behind the end of `active`, and more than the rest of one write.
     torn: Option<Range<u64>>,
     /// The names of files that mean nothing any more.
@@ -69,7 +71,7 @@ pub(super) struct Recovered {
 
 impl Recovered {
     /// Reads the log in `dir`, which may be empty, and changes nothing.
-    pub(super) fn read(dir: &dyn Directory) -> Result<Recovered> {
+    pub(crate) fn read(dir: &dyn Directory) -> Result<Recovered> {
         Recovered::read_whole(dir).map_err(|error| match error {
             KvsError::Damaged {
                 file,
@@ -247,7 +249,7 @@ impl Recovered {
 
     /// Removes what is left over and makes sure of the rest, so that what is read from now on
     /// cannot be lost. All is known to be sound.
-    pub(super) fn settle(&mut self, dir: &dyn Directory) -> Result<()> {
+    pub(crate) fn settle(&mut self, dir: &dyn Directory) -> Result<()> {
         segment::sync_names(dir)?;
         if !self.leftovers.is_empty() {
             for name in self.leftovers.drain(..) {
