@@ -12,20 +12,16 @@ use std::sync::Arc;
 use bytes::{Buf, BufMut};
 
 use crate::engine::files::{Directory, File};
+use crate::engine::kvs::format::names::{self, Generation};
+use crate::engine::kvs::format::record::Location;
 use crate::engine::kvs::format::record::{self, Digest, Salt};
-use crate::engine::kvs::format::segment::{self, FileReader, Found, Generation, Scanner, Segment};
-use crate::engine::kvs::index::Location;
+use crate::engine::kvs::format::scanner::{FileReader, Found, Scanner};
+use crate::engine::kvs::format::segment::Segment;
 use crate::error::{KvsError, Result};
-
-pub(crate) const EXTENSION: &str = "hints";
 
 const MAGIC: &[u8; 8] = b"kvs-hnt\n";
 const VERSION: u32 = 2;
 const START: u64 = 56;
-
-pub(crate) fn name(generation: Generation) -> String {
-    segment::file_name(generation, EXTENSION)
-}
 
 /// The hints of one segment, while they are being written.
 #[derive(Debug)]
@@ -39,9 +35,9 @@ pub(crate) struct Writer {
 impl Writer {
     /// Begins to write the hints of `segment`, which is sealed and `len` bytes long.
     pub(crate) fn new(dir: &dyn Directory, segment: Arc<Segment>, len: u64) -> Result<Writer> {
-        let name = name(segment.generation);
+        let name = names::hints(segment.generation);
         let file = dir
-            .create(&segment::unfinished(&name))
+            .create(&names::unfinished(&name))
             .map_err(KvsError::io(format_args!(
                 "create {:?}",
                 dir.path().join(&name)
@@ -95,7 +91,7 @@ impl Writer {
 
     /// Has the hints count, when they are complete.
     pub(crate) fn publish(&self, dir: &dyn Directory) -> Result<()> {
-        segment::publish(dir, &name(self.generation()))
+        names::publish(dir, &names::hints(self.generation()))
     }
 
     fn write(&self, bytes: &[u8], offset: u64) -> Result<()> {
@@ -165,7 +161,7 @@ impl Hints {
     /// Opens the hints of the segment `generation`, if they exist and are complete. They may still
     /// belong to another segment: see [`are_of`](Hints::are_of).
     pub(crate) fn open(dir: &dyn Directory, generation: Generation) -> Option<Hints> {
-        let file = dir.open(&name(generation)).ok()?;
+        let file = dir.open(&names::hints(generation)).ok()?;
         let mut start = [0; START as usize];
         file.read_exact_at(&mut start, 0).ok()?;
         let header = Header::decode(&start)?;

@@ -1,11 +1,13 @@
 //! One record of the log: a key with its value, or the tombstone of a key. `docs/format.md` has its
 //! bytes.
 
+use std::hash::{BuildHasher, Hasher as _, RandomState};
 use std::io::Cursor;
 
 use bytes::Buf;
 use crc32fast::Hasher;
 
+use super::names::Generation;
 use crate::error::{KvsError, Result};
 
 /// Bytes before the key.
@@ -28,12 +30,25 @@ const TOMBSTONE: u32 = u32::MAX;
 pub(crate) struct Salt(pub(crate) u32);
 
 impl Salt {
+    /// The standard library seeds its hash maps from the system's source of random numbers.
+    pub(crate) fn random() -> Salt {
+        Salt(RandomState::new().build_hasher().finish() as u32)
+    }
+
     pub(crate) fn checksum(self, bytes: &[u8]) -> u32 {
         let mut hasher = Hasher::new();
         hasher.update(&self.0.to_le_bytes());
         hasher.update(bytes);
         hasher.finalize()
     }
+}
+
+/// The place of a record: enough to read it with a single call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Location {
+    pub(crate) offset: u64,
+    pub(crate) generation: Generation,
+    pub(crate) len: u32,
 }
 
 /// What was written under a key.

@@ -1,22 +1,16 @@
 //! One file of the log: a header, and records one after the other. `docs/format.md` has its bytes.
 
 use std::cell::RefCell;
-use std::io::{self, BufReader, Cursor, Read};
+use std::io::{self, Cursor};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::{Buf, BufMut};
 
+use super::names::{self, Generation, MAX_GENERATION};
+use super::record::{self, Digest, Location, Record, Salt};
 use crate::engine::files::{Directory, File};
-use crate::engine::kvs::format::hints;
-use crate::engine::kvs::format::record::{self, CUT_OFF, Digest, Record, Salt};
-use crate::engine::kvs::index::Location;
-use crate::engine::kvs::index::checkpoint;
-use crate::engine::kvs::log::syncer as unsynced;
 use crate::error::{KvsError, Result};
-
-/// The number of a segment. Segments are written in the order of their generations.
-pub(crate) type Generation = u32;
 
 /// Bytes before the first record of a new segment.
 pub(crate) const HEADER_LEN: u64 = 48;
@@ -47,14 +41,6 @@ const VERSION: u32 = 2;
 /// Magic, version and a checksum of both, which every version begins with.
 const PREAMBLE_LEN: usize = 16;
 
-/// No store gets as far as that, so adding to a number never goes over the end.
-pub(crate) const MAX_GENERATION: Generation = Generation::MAX / 2;
-
-/// The extension of a segment's file.
-pub(crate) const EXTENSION: &str = "segment";
-/// What follows the name of a file that is still being made. Such a file means nothing.
-const UNFINISHED: &str = "unfinished";
-
 /// How the records of a segment came to be in it, and so which of them have to be there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Origin {
@@ -78,7 +64,7 @@ pub(crate) struct Segment {
     pub(crate) recorded: Option<Digest>,
     /// Where the file is, or where it will be once it is published. For messages.
     pub(crate) path: PathBuf,
-    file: Arc<dyn File>,
+    pub(super) file: Arc<dyn File>,
 }
 
 impl Segment {
@@ -95,10 +81,10 @@ impl Segment {
                 reason: "no numbers are left for segments".to_owned(),
             });
         }
-        let name = self::name(generation);
+        let name = names::segment(generation);
         let path = dir.path().join(&name);
         let file = dir
-            .create(&unfinished(&name))
+            .create(&names::unfinished(&name))
             .map_err(KvsError::io(format_args!("create {path:?}")))?;
         Ok(Segment {
             generation,
@@ -114,11 +100,14 @@ impl Segment {
     /// Gives the segment the owner and the mode of the segment `like`. The segment is not published
     /// yet.
     pub(crate) fn copy_access(&self, dir: &dyn Directory, like: Generation) -> Result<()> {
-        dir.copy_access(&name(like), &unfinished(&name(self.generation)))
-            .map_err(KvsError::io(format_args!(
-                "give {:?} its owner and mode",
-                self.path
-            )))
+        dir.copy_access(
+            &names::segment(like),
+            &names::unfinished(&names::segment(self.generation)),
+        )
+        .map_err(KvsError::io(format_args!(
+            "give {:?} its owner and mode",
+            self.path
+        )))
     }
 
     /// Writes the header, which completes the segment, `len` bytes long. `digest` is that of the
@@ -130,7 +119,7 @@ impl Segment {
     /// Makes the segment, once it is complete and on the disk, a part of the log, with a single
     /// rename.
     pub(crate) fn publish(&self, dir: &dyn Directory) -> Result<()> {
-        publish(dir, &name(self.generation))
+        names::publish(dir, &names::segment(self.generation))
     }
 
     /// Opens the segment `generation`, which has to begin as a segment does.
@@ -142,7 +131,7 @@ impl Segment {
 
     /// Opens the segment `generation`, whatever is in it.
     pub(crate) fn open_unread(dir: &dyn Directory, generation: Generation) -> Result<Segment> {
-        let name = self::name(generation);
+        let name = names::segment(generation);
         let path = dir.path().join(&name);
         let file = dir
             .open(&name)
@@ -403,9 +392,9 @@ impl Segment {
 
     /// Replaces the file by a copy of its first `len` bytes, and returns the segment in the copy.
     pub(crate) fn detach(&self, dir: &dyn Directory, len: u64) -> Result<Segment> {
-        let name = name(self.generation);
+        let name = names::segment(self.generation);
         let file = dir
-            .create(&unfinished(&name))
+            .create(&names::unfinished(&name))
             .map_err(KvsError::io(format_args!("copy {:?}", self.path)))?;
         let copy = Segment {
             generation: self.generation,
@@ -419,7 +408,7 @@ impl Segment {
         self.copy_to(&copy, 0, len)?;
         copy.sync()?;
         copy.publish(dir)?;
-        sync_names(dir)?;
+        names::sync_names(dir)?;
         Ok(copy)
     }
 
@@ -435,7 +424,7 @@ impl Segment {
         let taken = taken.map_err(KvsError::io(format_args!("list {:?}", dir.path())))?;
         let mut n = 1;
         let name = loop {
-            let name = format!("{}.{what}{n}", self::name(self.generation));
+            let name = format!("{}.{what}{n}", names::segment(self.generation));
             if !taken.contains(&name) {
                 break name;
             }
@@ -443,9 +432,9 @@ impl Segment {
         };
         let path = dir.path().join(&name);
         let copy = || {
-            let copy = dir.create(&unfinished(&name))?;
+            let copy = dir.create(&names::unfinished(&name))?;
             // While the file is empty, since until then other users may be able to read it.
-            dir.copy_access(&self::name(self.generation), &unfinished(&name))?;
+            dir.copy_access(&names::segment(self.generation), &names::unfinished(&name))?;
             let mut offset = start;
             while offset < end {
                 // What cannot be read is left out, as zeros.
@@ -458,8 +447,8 @@ impl Segment {
             copy.sync()
         };
         copy().map_err(KvsError::io(format_args!("write {path:?}")))?;
-        publish(dir, &name)?;
-        sync_names(dir)?;
+        names::publish(dir, &name)?;
+        names::sync_names(dir)?;
         Ok(path)
     }
 
@@ -471,260 +460,24 @@ impl Segment {
         }
     }
 
-    fn read_failed(&self, offset: u64) -> impl FnOnce(io::Error) -> KvsError {
+    pub(super) fn read_failed(&self, offset: u64) -> impl FnOnce(io::Error) -> KvsError {
         move |error| KvsError::io(format_args!("read {:?} at byte {offset}", self.path))(error)
     }
+}
+
+/// A segment as it was found.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) segment: Arc<Segment>,
+    pub(crate) len: u64,
+    /// The digest that the records must have. It is in the header of the next segment, or in its
+    /// own header if the segment is a compacted one. The newest segment has none, nor has a segment
+    /// whose digest would be in a header of format 1.
+    pub(crate) proof: Option<Digest>,
 }
 
 fn ends_with_checksum(bytes: &[u8]) -> bool {
     bytes
         .split_last_chunk()
         .is_some_and(|(bytes, checksum)| crc32fast::hash(bytes).to_le_bytes() == *checksum)
-}
-
-/// Digits of a generation in a file name: enough for all of them, so that names sort as they do.
-const DIGITS: usize = 10;
-
-/// The name of a file that belongs to a segment.
-pub(crate) fn file_name(generation: Generation, extension: &str) -> String {
-    format!("{generation:0DIGITS$}.{extension}")
-}
-
-/// What the file `name` is called while it is being made.
-pub(crate) fn unfinished(name: &str) -> String {
-    format!("{name}.{UNFINISHED}")
-}
-
-/// Gives a finished file its name.
-pub(crate) fn publish(dir: &dyn Directory, name: &str) -> Result<()> {
-    dir.rename(&unfinished(name), name)
-        .map_err(KvsError::io(format_args!(
-            "rename {:?} to its final name",
-            dir.path().join(unfinished(name))
-        )))
-}
-
-/// The name of a segment's file.
-pub(crate) fn name(generation: Generation) -> String {
-    file_name(generation, EXTENSION)
-}
-
-/// What a data directory holds of the log.
-#[derive(Debug, Default)]
-pub(crate) struct Listing {
-    /// The segments, oldest first.
-    pub(crate) segments: Vec<Generation>,
-    /// The segments that have [hints], in any order.
-    pub(crate) hints: Vec<Generation>,
-    pub(crate) has_checkpoint: bool,
-    /// The names of what was never finished.
-    pub(crate) unfinished: Vec<String>,
-}
-
-impl Listing {
-    pub(crate) fn of(dir: &dyn Directory) -> Result<Listing> {
-        let mut listing = Listing::default();
-        let names = dir.list();
-        for name in names.map_err(KvsError::io(format_args!("list {:?}", dir.path())))? {
-            if name == checkpoint::NAME {
-                listing.has_checkpoint = true;
-            } else if [checkpoint::NAME, unsynced::NAME]
-                .map(unfinished)
-                .contains(&name)
-            {
-                listing.unfinished.push(name);
-                continue;
-            }
-            // Whatever is not named as we name our files is not ours.
-            let Some((number, extension)) = name.split_once('.') else {
-                continue;
-            };
-            if number.len() != DIGITS || !number.bytes().all(|byte| byte.is_ascii_digit()) {
-                continue;
-            }
-            match (number.parse(), extension) {
-                (Ok(MAX_GENERATION..), _) => {}
-                (Ok(generation), EXTENSION) => listing.segments.push(generation),
-                (Ok(generation), hints::EXTENSION) => listing.hints.push(generation),
-                (Ok(_), _) if extension.ends_with(UNFINISHED) => listing.unfinished.push(name),
-                _ => {}
-            }
-        }
-        listing.segments.sort_unstable();
-        Ok(listing)
-    }
-}
-
-/// Makes the names of the files as durable as what is in them.
-pub(crate) fn sync_names(dir: &dyn Directory) -> Result<()> {
-    match dir.sync() {
-        // The file system cannot sync directories. Opening the store has reported it.
-        Err(error) if error.kind() == io::ErrorKind::Unsupported => Ok(()),
-        synced => synced.map_err(KvsError::io(format_args!("sync {:?}", dir.path()))),
-    }
-}
-
-/// Unlinks a file of the log, where it is there.
-pub(crate) fn remove(dir: &dyn Directory, name: &str) -> Result<()> {
-    match dir.remove(name) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            let path = dir.path().join(name);
-            Err(KvsError::io(format_args!("remove {path:?}"))(error))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Reads the records of a segment one after the other.
-#[derive(Debug)]
-pub(crate) struct Scanner {
-    segment: Arc<Segment>,
-    reader: BufReader<FileReader>,
-    /// Where the next record begins.
-    offset: u64,
-    /// Where the segment ends.
-    end: u64,
-    /// The sequence number of the record before.
-    sequence: u64,
-    /// The digest of the records so far.
-    digest: Digest,
-    bytes: Vec<u8>,
-}
-
-/// A record as it was found in a segment.
-pub(crate) struct Found<'a> {
-    pub(crate) location: Location,
-    pub(crate) bytes: &'a [u8],
-    pub(crate) record: Record<'a>,
-}
-
-impl Scanner {
-    /// Reads the records of `segment`, which is `end` bytes long.
-    pub(crate) fn new(segment: Arc<Segment>, end: u64) -> Scanner {
-        let sequence = match segment.origin {
-            Origin::Written { after } => after,
-            Origin::Compacted { .. } => 0,
-        };
-        let offset = segment.start;
-        Scanner {
-            reader: FileReader::buffered(Arc::clone(&segment.file), offset, end),
-            offset,
-            end,
-            sequence,
-            digest: Digest::default(),
-            segment,
-            bytes: Vec::new(),
-        }
-    }
-
-    pub(crate) fn segment(&self) -> &Arc<Segment> {
-        &self.segment
-    }
-
-    /// The next record, or `None` at the end of the segment. It has to be the one that comes next.
-    pub(crate) fn next(&mut self) -> Result<Option<Found<'_>>> {
-        let last = self.sequence;
-        let origin = self.segment.origin;
-        self.read_record(|sequence| match origin {
-            Origin::Written { .. } => sequence == last + 1,
-            Origin::Compacted { upto } => (last + 1..=upto).contains(&sequence),
-        })
-    }
-
-    /// The next record, or `None` at the end of the segment, whichever it is.
-    pub(crate) fn next_of_any_number(&mut self) -> Result<Option<Found<'_>>> {
-        self.read_record(|_| true)
-    }
-
-    fn read_record(&mut self, is_next: impl Fn(u64) -> bool) -> Result<Option<Found<'_>>> {
-        let (offset, left) = (self.offset, self.end.saturating_sub(self.offset));
-        if left == 0 {
-            return Ok(None);
-        }
-        let damaged = |reason| self.segment.damaged(offset, reason);
-        let mut start = [0; record::HEADER_LEN];
-        if left < start.len() as u64 {
-            return Err(damaged(CUT_OFF));
-        }
-        self.reader
-            .read_exact(&mut start)
-            .map_err(self.segment.read_failed(offset))?;
-        let header = record::Header::decode(&start, self.segment.salt).map_err(damaged)?;
-        let len = header.record_len();
-        if left < len as u64 {
-            return Err(damaged(CUT_OFF));
-        }
-        if !is_next(header.sequence) {
-            return Err(damaged("the record belongs in another place"));
-        }
-        self.bytes.clear();
-        self.bytes.extend_from_slice(&start);
-        self.bytes.resize(len, 0);
-        self.reader
-            .read_exact(&mut self.bytes[record::HEADER_LEN..])
-            .map_err(self.segment.read_failed(offset))?;
-        let record = header.record(&self.bytes[record::HEADER_LEN..]);
-        let record = record.map_err(damaged)?;
-        self.offset += len as u64;
-        self.sequence = record.sequence;
-        self.digest.add(&self.bytes);
-        Ok(Some(Found {
-            location: Location {
-                offset,
-                generation: self.segment.generation,
-                len: len as u32,
-            },
-            bytes: &self.bytes,
-            record,
-        }))
-    }
-
-    /// Goes on at `offset`, after an error.
-    pub(crate) fn skip_to(&mut self, offset: u64) {
-        self.offset = offset;
-        self.reader = FileReader::buffered(Arc::clone(&self.segment.file), offset, self.end);
-    }
-
-    /// Where the next record begins.
-    pub(crate) fn offset(&self) -> u64 {
-        self.offset
-    }
-
-    /// The sequence number of the last record, or that which the segment follows.
-    pub(crate) fn sequence(&self) -> u64 {
-        self.sequence
-    }
-
-    /// The digest of all records so far.
-    pub(crate) fn digest(&self) -> Digest {
-        self.digest
-    }
-}
-
-/// A file as something to read from.
-#[derive(Debug)]
-pub(crate) struct FileReader {
-    file: Arc<dyn File>,
-    offset: u64,
-}
-
-impl FileReader {
-    /// Reads `file` from `offset` on, as much at a time as is asked for.
-    pub(crate) fn new(file: Arc<dyn File>, offset: u64) -> FileReader {
-        FileReader { file, offset }
-    }
-
-    /// Reads what is between `offset` and `end` in `file`.
-    pub(crate) fn buffered(file: Arc<dyn File>, offset: u64, end: u64) -> BufReader<FileReader> {
-        let capacity = end.saturating_sub(offset).min(128 * 1024) as usize;
-        BufReader::with_capacity(capacity, FileReader::new(file, offset))
-    }
-}
-
-impl Read for FileReader {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let n = self.file.read_at(buffer, self.offset)?;
-        self.offset += n as u64;
-        Ok(n)
-    }
 }

@@ -12,13 +12,13 @@ use bytes::{Buf, BufMut};
 use crc32fast::Hasher;
 
 use crate::engine::files::Directory;
+use crate::engine::kvs::format::names::{self, Generation};
+use crate::engine::kvs::format::record::Location;
 use crate::engine::kvs::format::record::{Digest, MAX_SEQUENCE, Salt};
-use crate::engine::kvs::format::segment::{self, FileReader, Generation};
-use crate::engine::kvs::index::{Index, Location, Seed};
-use crate::engine::kvs::log::recovery::Opened;
+use crate::engine::kvs::format::scanner::FileReader;
+use crate::engine::kvs::format::segment::Opened;
+use crate::engine::kvs::index::{Index, Seed};
 use crate::error::{KvsError, Result};
-
-pub(crate) const NAME: &str = "kvs-checkpoint";
 
 const MAGIC: &[u8; 8] = b"kvs-chk\n";
 const VERSION: u32 = 2;
@@ -47,12 +47,12 @@ impl Covered {
 
     /// Writes a checkpoint of this part, which has come to `index`.
     pub(crate) fn write(&self, dir: &dyn Directory, index: &Index) -> Result<()> {
-        let unfinished = segment::unfinished(NAME);
+        let unfinished = names::unfinished(names::CHECKPOINT);
         let written = self.write_to(dir, &unfinished, index);
         match written {
-            Ok(()) => segment::publish(dir, NAME),
+            Ok(()) => names::publish(dir, names::CHECKPOINT),
             Err(error) => {
-                segment::remove(dir, &unfinished)?;
+                names::remove(dir, &unfinished)?;
                 Err(KvsError::io(format_args!("write {unfinished:?}"))(error))
             }
         }
@@ -198,7 +198,7 @@ struct Blocks {
 
 impl Blocks {
     fn open(dir: &dyn Directory) -> Option<Blocks> {
-        let file = dir.open(NAME).ok()?;
+        let file = dir.open(names::CHECKPOINT).ok()?;
         let left = file.size().ok()?.checked_sub(START as u64)?;
         let mut reader = FileReader::new(file, 0);
         let mut header = [0; START];

@@ -12,16 +12,10 @@ use ahash::RandomState;
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry as Numbered;
 
-use crate::engine::kvs::format::segment::{Generation, Segment};
+use crate::engine::kvs::format::names::Generation;
+use crate::engine::kvs::format::record::Location;
+use crate::engine::kvs::format::segment::Segment;
 use crate::engine::kvs::index::cache::{MAX_KEPT, Slot, Values};
-
-/// The place of a record: enough to read it with a single call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Location {
-    pub(crate) offset: u64,
-    pub(crate) generation: Generation,
-    pub(crate) len: u32,
-}
 
 /// A location, and the segment that can read what is there.
 #[derive(Debug)]

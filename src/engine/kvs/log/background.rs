@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::engine::files::Directory;
 use crate::engine::kvs::format::hints;
-use crate::engine::kvs::format::segment;
+use crate::engine::kvs::format::names;
 use crate::engine::kvs::index::Index;
 use crate::engine::kvs::journal::Journal;
 use crate::engine::kvs::log::compaction::{Compaction, Switch};
@@ -63,8 +63,8 @@ impl Work {
 
 /// Removes hints that are not complete.
 pub(crate) fn remove_hints(dir: &dyn Directory, writer: &hints::Writer, journal: &Journal) {
-    let name = segment::unfinished(&hints::name(writer.generation()));
-    if let Err(error) = segment::remove(dir, &name) {
+    let name = names::unfinished(&names::hints(writer.generation()));
+    if let Err(error) = names::remove(dir, &name) {
         journal.warn(error);
     }
 }

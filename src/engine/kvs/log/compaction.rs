@@ -4,11 +4,14 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::engine::files::Directory;
+use crate::engine::kvs::format::names;
 use crate::engine::kvs::format::record::Digest;
-use crate::engine::kvs::format::segment::{self, Found, Scanner, Segment};
-use crate::engine::kvs::index::{Index, Location};
+use crate::engine::kvs::format::record::Location;
+use crate::engine::kvs::format::scanner::{Found, Scanner};
+use crate::engine::kvs::format::segment::{self, Segment};
+use crate::engine::kvs::index::Index;
 use crate::engine::kvs::journal::Journal;
-use crate::engine::kvs::log::Failure;
+use crate::engine::kvs::log::failure::Failure;
 use crate::error::Result;
 use crate::sync::RwLock;
 
@@ -84,8 +87,8 @@ impl Compaction {
 
     /// Removes the output unless it was published, because after an error it may have been.
     pub(crate) fn remove_unpublished(self, dir: &dyn Directory, journal: &Journal) {
-        let name = segment::unfinished(&segment::name(self.output.generation));
-        if let Err(error) = segment::remove(dir, &name) {
+        let name = names::unfinished(&names::segment(self.output.generation));
+        if let Err(error) = names::remove(dir, &name) {
             let line = "an unfinished compaction leaves its file until the store is opened again";
             journal.warn(format_args!("{line}: {error}"));
         }

@@ -5,35 +5,101 @@
 
 pub(crate) mod background;
 pub(crate) mod compaction;
+pub(crate) mod failure;
 pub(crate) mod recovery;
 pub(crate) mod syncer;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::mem;
-use std::sync::{Arc, OnceLock};
+use std::ops::Range;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use log::Level;
 
 use crate::engine::files::Directory;
-use crate::engine::kvs::KvStoreOptions;
 use crate::engine::kvs::format::hints;
+use crate::engine::kvs::format::names::{self, Generation};
+use crate::engine::kvs::format::record::Location;
 use crate::engine::kvs::format::record::{self, Digest, Record, Salt};
-use crate::engine::kvs::format::segment::{self, Generation, Origin, Segment};
-use crate::engine::kvs::index::checkpoint::{self, Covered};
-use crate::engine::kvs::index::{Index, Location};
+use crate::engine::kvs::format::segment::{self, Origin, Segment};
+use crate::engine::kvs::index::Index;
+use crate::engine::kvs::index::checkpoint::Covered;
 use crate::engine::kvs::journal::Journal;
 use crate::engine::kvs::log::background::{self as work, Job, Work};
 use crate::engine::kvs::log::compaction::{Compaction, Switch};
+use crate::engine::kvs::log::failure::Failure;
 use crate::engine::kvs::log::recovery::{Recovered, Sealed};
 use crate::engine::kvs::log::syncer::Unsynced;
-use crate::engine::kvs::writer::queue::{Op, Outcome, Request};
+use crate::engine::kvs::options::KvStoreOptions;
 use crate::engine::{EngineFuture, SyncLevel};
 use crate::error::{KvsError, Result};
 use crate::sync::{Mutex, RwLock};
+
+/// What somebody asked for that needs the writer's turn.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) key: String,
+    pub(crate) op: Op,
+}
+
+#[derive(Debug)]
+pub(crate) enum Op {
+    Set(String),
+    Remove,
+    /// To look the key up after the writes before this one, and before those after it.
+    Find,
+}
+
+impl Op {
+    /// What the key is to have, if it is to have a value.
+    pub(crate) fn value(&self) -> Option<&str> {
+        match self {
+            Op::Set(value) => Some(value),
+            Op::Remove | Op::Find => None,
+        }
+    }
+}
+
+/// What became of a batch.
+#[derive(Debug, Default)]
+pub(crate) struct Outcome {
+    /// The errors, each with the places of the writes that failed.
+    pub(crate) errors: Vec<(Range<usize>, KvsError)>,
+    /// The places of those that wanted to remove a key that was not there, in ascending order.
+    pub(crate) missing: Vec<usize>,
+    /// What was found, with the places of those that looked for it, in ascending order.
+    pub(crate) found: Vec<(usize, EngineFuture<Option<String>>)>,
+}
+
+impl Outcome {
+    /// Returns the outcome of a batch that nobody commits.
+    pub(crate) fn given_up() -> Outcome {
+        let reason = "the thread that should have done it is gone".to_owned();
+        let error = KvsError::EngineStopped { reason };
+        Outcome {
+            errors: vec![(0..usize::MAX, error)],
+            ..Outcome::default()
+        }
+    }
+
+    pub(crate) fn error(&self, n: usize) -> Option<&KvsError> {
+        let mut errors = self.errors.iter();
+        errors.find_map(|(range, error)| range.contains(&n).then_some(error))
+    }
+
+    /// Adds the outcome of the rest of the batch, after its first `len` requests.
+    pub(crate) fn extend(&mut self, len: usize, rest: Outcome) {
+        let errors = rest.errors.into_iter();
+        self.errors
+            .extend(errors.map(|(range, error)| (range.start + len..range.end + len, error)));
+        self.missing.extend(rest.missing.iter().map(|n| n + len));
+        let found = rest.found.into_iter();
+        self.found.extend(found.map(|(n, found)| (n + len, found)));
+    }
+}
 
 /// What was put at the end of the log.
 struct Appended {
@@ -103,7 +169,7 @@ impl Log {
         let mut found = Recovered::read(&*dir)?;
         found.settle(&*dir)?;
         let failure = Failure::new(journal);
-        let salt = found.salt.unwrap_or_else(random_salt);
+        let salt = found.salt.unwrap_or_else(Salt::random);
         let (active, synced, active_len) = match found.active {
             Some((active, len)) => (active, found.synced, len),
             None => {
@@ -579,15 +645,15 @@ impl Log {
         self.covered = 0;
         for generation in inputs.into_keys() {
             self.index.write().remove_segment(generation);
-            let removed = segment::remove(&*self.dir, &segment::name(generation))
-                .and_then(|()| segment::remove(&*self.dir, &hints::name(generation)));
+            let removed = names::remove(&*self.dir, &names::segment(generation))
+                .and_then(|()| names::remove(&*self.dir, &names::hints(generation)));
             if let Err(error) = removed {
                 self.failure.journal.warn(format_args!(
                     "a replaced file stays until the store is opened again: {error}"
                 ));
             }
         }
-        if let Err(error) = segment::sync_names(&*self.dir) {
+        if let Err(error) = names::sync_names(&*self.dir) {
             self.failure.journal.warn(format_args!(
                 "replaced files may come back until the store is opened again: {error}"
             ));
@@ -637,7 +703,7 @@ impl Log {
             false => Ok(()),
         });
         if let Err(error) = result {
-            let line = format_args!("continuing without {}: {error}", checkpoint::NAME);
+            let line = format_args!("continuing without {}: {error}", names::CHECKPOINT);
             self.failure.journal.warn(line);
         }
     }
@@ -749,7 +815,7 @@ fn create(
     if let Err(error) = begin() {
         // On a full disk even an empty file may take room. A published segment has another name, so
         // this does not remove it.
-        let _ = segment::remove(dir, &segment::unfinished(&segment::name(generation)));
+        let _ = names::remove(dir, &names::unfinished(&names::segment(generation)));
         return Err(error);
     }
     Ok(Arc::new(segment))
@@ -758,44 +824,5 @@ fn create(
 /// Makes a segment that is complete and on the disk a part of the log.
 fn publish(dir: &dyn Directory, segment: &Segment, failure: &Failure) -> Result<()> {
     segment.publish(dir)?;
-    segment::sync_names(dir).inspect_err(|error| failure.set(error))
-}
-
-/// The standard library seeds its hash maps from the system's source of random numbers.
-pub(crate) fn random_salt() -> Salt {
-    Salt(RandomState::new().build_hasher().finish() as u32)
-}
-
-/// Why nothing more may be written, once that is so: the log is in a state that only opening it
-/// again can make sure of.
-#[derive(Debug, Clone)]
-pub(crate) struct Failure {
-    reason: Arc<OnceLock<String>>,
-    /// For the line about the failure, and for all other lines while the log is in use.
-    pub(crate) journal: Journal,
-}
-
-impl Failure {
-    fn new(journal: Journal) -> Failure {
-        Failure {
-            reason: Arc::default(),
-            journal,
-        }
-    }
-
-    /// Stops all writing. The first reason stays.
-    pub(crate) fn set(&self, reason: impl ToString) {
-        let reason = self.reason.get_or_init(|| reason.to_string());
-        let line = format_args!("no more writes until the store is opened again: {reason}");
-        self.journal.note(Level::Error, line);
-    }
-
-    pub(crate) fn check(&self) -> Result<()> {
-        match self.reason.get() {
-            Some(reason) => Err(KvsError::EngineStopped {
-                reason: reason.clone(),
-            }),
-            None => Ok(()),
-        }
-    }
+    names::sync_names(dir).inspect_err(|error| failure.set(error))
 }

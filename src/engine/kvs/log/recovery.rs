@@ -7,30 +7,20 @@ use std::sync::Arc;
 use log::{info, warn};
 
 use crate::engine::files::Directory;
-use crate::engine::kvs::format::hints::{self, Hints};
+use crate::engine::kvs::format::hints::Hints;
+use crate::engine::kvs::format::names::{self, Generation, Listing};
+use crate::engine::kvs::format::record::Location;
 use crate::engine::kvs::format::record::{Digest, Salt};
-use crate::engine::kvs::format::segment::{
-    self, Found, Generation, Listing, Origin, Scanner, Segment,
-};
-use crate::engine::kvs::index::checkpoint::{self, Covered};
-use crate::engine::kvs::index::{Index, Location};
-use crate::engine::kvs::log::syncer::LastRun;
+use crate::engine::kvs::format::scanner::{Found, Scanner};
+use crate::engine::kvs::format::segment::{self, Opened, Origin, Segment};
+use crate::engine::kvs::format::watermark::LastRun;
+use crate::engine::kvs::index::Index;
+use crate::engine::kvs::index::checkpoint::Covered;
 use crate::error::{KvsError, Result};
 
 /// Another possible cause, if a log is damaged when it is opened.
 const COPIED: &str = "if this directory was copied while a server used it, copy it again as \
      \"Backups\" in docs/guarantees.md says";
-
-/// A segment as it was found.
-#[derive(Debug)]
-pub(crate) struct Opened {
-    pub(crate) segment: Arc<Segment>,
-    pub(crate) len: u64,
-    /// The digest that the records must have. It is in the header of the next segment, or in its
-    /// own header if the segment is a compacted one. The newest segment has none, nor has a segment
-    /// whose digest would be in a header of format 1.
-    pub(crate) proof: Option<Digest>,
-}
 
 /// A segment that is no longer written to.
 #[derive(Debug)]
@@ -128,19 +118,19 @@ impl Recovered {
             generations
                 .iter()
                 .filter(is_leftover)
-                .map(|generation| segment::name(*generation)),
+                .map(|generation| names::segment(*generation)),
         );
         leftovers.extend(
             hints
                 .iter()
                 .filter(|generation| !generations.contains(generation) || is_leftover(generation))
-                .map(|generation| hints::name(*generation)),
+                .map(|generation| names::hints(*generation)),
         );
         if Some(last_run.watermark.generation) > newest.or(Some(0)) {
             return Err(KvsError::Damaged {
                 file: dir
                     .path()
-                    .join(segment::name(last_run.watermark.generation)),
+                    .join(names::segment(last_run.watermark.generation)),
                 offset: 0,
                 reason: segment::MISSING.to_owned(),
             });
@@ -166,7 +156,7 @@ impl Recovered {
             read => read?,
         };
         if has_checkpoint && log.covered == 0 {
-            leftovers.push(checkpoint::NAME.to_owned());
+            leftovers.push(names::CHECKPOINT.to_owned());
         }
         log.leftovers = leftovers;
         Ok(log)
@@ -250,14 +240,14 @@ impl Recovered {
     /// Removes what is left over and makes sure of the rest, so that what is read from now on
     /// cannot be lost. All is known to be sound.
     pub(crate) fn settle(&mut self, dir: &dyn Directory) -> Result<()> {
-        segment::sync_names(dir)?;
+        names::sync_names(dir)?;
         if !self.leftovers.is_empty() {
             for name in self.leftovers.drain(..) {
                 info!("removing {name:?}, which means nothing any more");
-                segment::remove(dir, &name)?;
+                names::remove(dir, &name)?;
             }
             // A checkpoint that came back might be taken for one of what is written from now on.
-            segment::sync_names(dir)?;
+            names::sync_names(dir)?;
         }
         // Sealed segments were synced, but if this directory is a copy, perhaps on another disk.
         for sealed in self.sealed.values() {

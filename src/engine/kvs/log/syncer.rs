@@ -10,133 +10,21 @@
 //! if it belongs to another history of the log, it does not count. An old watermark is still
 //! correct: it only covers less.
 
-use std::io::{self, Cursor};
+use std::io;
 use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use crate::engine::files::{Directory, File};
-use crate::engine::kvs::format::record::{Digest, Salt};
-use crate::engine::kvs::format::segment::{self, Generation, HEADER_LEN, MAX_GENERATION, Segment};
-use crate::engine::kvs::log::Failure;
-use crate::error::Result;
+use crate::engine::kvs::format::names::{self, WATERMARK};
+use crate::engine::kvs::format::record::Digest;
+use crate::engine::kvs::format::segment::{HEADER_LEN, Segment};
+use crate::engine::kvs::format::watermark::{self, BOOT_LEN, Watermark};
+use crate::engine::kvs::journal::Journal;
+use crate::engine::kvs::log::failure::Failure;
+use crate::error::{KvsError, Result};
 use crate::sync::Mutex;
-use bytes::{Buf, BufMut};
-
-pub(crate) const NAME: &str = "kvs-synced";
-const MAGIC: &[u8; 8] = b"kvs-syn\n";
-const VERSION: u32 = 2;
-const BOOT_LEN: usize = 36;
-const LEN: usize = 72;
-
-/// How far the log is known to be on the disk: all segments before this one, and so much of it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Watermark {
-    pub(crate) generation: Generation,
-    pub(crate) len: u64,
-}
-
-impl Watermark {
-    /// The bytes of the file, with what the machine calls its time since the start. The salt is
-    /// there in case the header that also contains it is damaged. `digest` is that of the segment's
-    /// records up to the watermark.
-    fn encode(self, boot: &[u8; BOOT_LEN], salt: Salt, digest: Digest) -> Vec<u8> {
-        let mut bytes = MAGIC.to_vec();
-        bytes.put_u32_le(VERSION);
-        bytes.put_u32_le(self.generation);
-        bytes.put_u64_le(self.len);
-        bytes.put_slice(boot);
-        bytes.put_u32_le(salt.0);
-        bytes.put_u32_le(digest.0);
-        bytes.put_u32_le(crc32fast::hash(&bytes));
-        bytes
-    }
-}
-
-fn boot(dir: &dyn Directory) -> [u8; BOOT_LEN] {
-    let mut boot = [0; BOOT_LEN];
-    for (to, from) in boot.iter_mut().zip(dir.boot().bytes()) {
-        *to = from;
-    }
-    boot
-}
-
-/// The watermark that the previous process left.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct LastRun {
-    pub(crate) watermark: Watermark,
-    /// The log's salt, where there was a watermark.
-    pub(crate) salt: Option<Salt>,
-    /// The digest of the records up to the watermark, until it has been compared with the log.
-    digest: Option<Digest>,
-    /// Whether the machine has been up ever since.
-    same_boot: bool,
-}
-
-impl LastRun {
-    /// Reads the file. One that makes no sense counts as none.
-    pub(crate) fn of(dir: &dyn Directory) -> LastRun {
-        let mut bytes = [0; LEN];
-        let read = dir.open(NAME);
-        if read
-            .and_then(|file| file.read_exact_at(&mut bytes, 0))
-            .is_err()
-        {
-            return LastRun::default();
-        }
-        let mut fields = Cursor::new(&bytes[12..]);
-        let watermark = Watermark {
-            generation: fields.get_u32_le(),
-            len: fields.get_u64_le(),
-        };
-        let mut last_boot = [0; BOOT_LEN];
-        fields.copy_to_slice(&mut last_boot);
-        let (salt, digest) = (Salt(fields.get_u32_le()), Digest(fields.get_u32_le()));
-        if bytes[..] != watermark.encode(&last_boot, salt, digest)
-            || watermark.generation >= MAX_GENERATION
-        {
-            return LastRun::default();
-        }
-        LastRun {
-            watermark,
-            salt: Some(salt),
-            digest: Some(digest),
-            same_boot: last_boot == boot(dir) && last_boot != [0; BOOT_LEN],
-        }
-    }
-
-    /// Discards the watermark unless the store has this salt.
-    pub(crate) fn check_salt(&mut self, salt: Salt) {
-        if self.salt != Some(salt) {
-            *self = LastRun::default();
-        }
-    }
-
-    /// Discards the watermark if it belongs to another history of the log. `digest` is that of the
-    /// records of `segment` up to `offset`. The caller calls this for each record, in order.
-    pub(crate) fn check_digest(&mut self, segment: &Segment, offset: u64, digest: Digest) {
-        if self.watermark.generation == segment.generation
-            && self.watermark.len <= offset
-            && let Some(expected) = self.digest.take()
-            && (self.watermark.len, expected) != (offset, digest)
-        {
-            *self = LastRun::default();
-        }
-    }
-
-    /// Returns how many bytes of `segment`, the newest, were known to be on the disk.
-    pub(crate) fn synced(&self, segment: &Segment) -> u64 {
-        if self.watermark.generation == segment.generation {
-            self.watermark.len
-        } else {
-            segment.start
-        }
-    }
-
-    /// Returns whether a crash explains that `segment`, the newest, has no sound record at
-    /// `offset`, although there are some behind.
-    pub(crate) fn may_lack_pages(&self, segment: &Segment, offset: u64) -> bool {
-        !self.same_boot && offset >= self.synced(segment)
-    }
-}
 
 /// The end of a segment, as it has been written so far.
 #[derive(Debug)]
@@ -174,13 +62,13 @@ impl Unsynced {
         failure: Failure,
     ) -> Result<Unsynced> {
         let file = open_own(dir).inspect_err(|error| {
-            let line = format_args!("continuing without {NAME}: {error}");
+            let line = format_args!("continuing without {WATERMARK}: {error}");
             failure.journal.warn(line);
         });
         let unsynced = Unsynced {
             written: Mutex::default(),
             file: Mutex::new(file.ok()),
-            boot: boot(dir),
+            boot: watermark::boot(dir),
             failure,
         };
         if synced < len {
@@ -251,7 +139,7 @@ impl Unsynced {
         {
             self.failure
                 .journal
-                .warn(format_args!("cannot sync {NAME}: {error}"));
+                .warn(format_args!("cannot sync {WATERMARK}: {error}"));
         }
         Ok(())
     }
@@ -283,7 +171,7 @@ impl Unsynced {
         {
             self.failure
                 .journal
-                .warn(format_args!("continuing without {NAME}: {error}"));
+                .warn(format_args!("continuing without {WATERMARK}: {error}"));
             *file = None;
         }
     }
@@ -291,16 +179,55 @@ impl Unsynced {
 
 /// Opens the file of the watermark for writing, or creates it.
 fn open_own(dir: &dyn Directory) -> io::Result<Arc<dyn File>> {
-    match dir.open(NAME) {
+    match dir.open(WATERMARK) {
         Ok(file) if file.links()? <= 1 => return Ok(file),
         // The file is also in a copy of the directory, which must not change.
         Ok(_) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(error),
     }
-    let unfinished = segment::unfinished(NAME);
+    let unfinished = names::unfinished(WATERMARK);
     let file = dir.create(&unfinished)?;
-    dir.rename(&unfinished, NAME)?;
+    dir.rename(&unfinished, WATERMARK)?;
     dir.sync()?;
     Ok(file)
+}
+
+/// The thread behind [`SyncLevel::EverySec`]. It ends when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Ticker {
+    stop: Option<mpsc::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Ticker {
+    pub(crate) fn start(unsynced: Arc<Unsynced>, journal: Journal) -> Result<Ticker> {
+        let (stop, stopped) = mpsc::channel();
+        let tick = move || {
+            while stopped.recv_timeout(Duration::from_secs(1)) == Err(RecvTimeoutError::Timeout) {
+                unsynced.tick();
+                journal.write_out();
+            }
+        };
+        let thread = thread::Builder::new()
+            .name("kvs-sync".to_owned())
+            .spawn(tick)
+            .map_err(KvsError::io("start the thread that syncs"))?;
+        Ok(Ticker {
+            stop: Some(stop),
+            thread: Some(thread),
+        })
+    }
+}
+
+impl Drop for Ticker {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        let is_other = |thread: &JoinHandle<()>| thread.thread().id() != thread::current().id();
+        // The logger of that very thread may have closed the store.
+        if let Some(thread) = self.thread.take().filter(is_other) {
+            // It panicked only if the panic hook has said so.
+            let _ = thread.join();
+        }
+    }
 }

@@ -1,0 +1,245 @@
+//! The report of a check.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde::{Serialize, Serializer};
+
+/// A report on the contents of a log and its damage. It prints as lines for people, and serializes
+/// as the object that `docs/command-line.md` describes.
+#[derive(Debug, Default, Serialize)]
+pub struct Report {
+    /// The number of files that hold records.
+    pub segments: usize,
+    /// The number of sound records.
+    pub records: u64,
+    /// The number of keys that have a value.
+    pub keys: usize,
+    /// The length of all segments, in bytes.
+    pub bytes: u64,
+    /// What a crash has left at the end of the newest segment, and opening the store drops.
+    pub torn: Option<Torn>,
+    /// What is not as it was written.
+    pub damage: Vec<Damage>,
+    /// What the damage takes away, as far as that can be told.
+    pub lost: Vec<Lost>,
+    /// The files beside the log in which [`repair`] has kept the damaged ones.
+    #[serde(serialize_with = "paths")]
+    pub kept: Vec<PathBuf>,
+}
+
+/// A place in a file where something is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Damage {
+    /// The damaged file.
+    #[serde(serialize_with = "path")]
+    pub file: PathBuf,
+    /// Where it begins, in bytes from the start of the file.
+    pub offset: u64,
+    /// The number of bytes that are of no use.
+    pub len: u64,
+    /// What is wrong.
+    pub reason: String,
+}
+
+/// The end of a log that has not come to the disk whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Torn {
+    /// The newest segment.
+    #[serde(serialize_with = "path")]
+    pub file: PathBuf,
+    /// Where it begins, in bytes from the start of the file.
+    pub offset: u64,
+    /// Its length in bytes.
+    pub len: u64,
+    /// How many sound records are in it. Where there are any, the machine stopped, and the system
+    /// had written them before others.
+    pub records: u64,
+}
+
+/// Something that was written once and cannot be read any more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Lost {
+    /// The newest value of a key.
+    Value {
+        /// The key.
+        key: String,
+        /// Whether an older value is there instead.
+        older_is_back: bool,
+    },
+    /// That a key was removed: it is there again.
+    Removal {
+        /// The key.
+        key: String,
+    },
+    /// Bytes of which nobody can say for sure which keys were in them.
+    Unknown {
+        /// Where they are, in the order of [`Report::damage`].
+        damage: usize,
+        /// The keys in them as they read now, where they still read as records.
+        keys: Vec<String>,
+    },
+}
+
+impl Report {
+    /// Whether all is as it was written, but for what a crash may leave.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        self.damage.is_empty()
+    }
+
+    /// Returns a display of the report with at most `lines` damaged places, `lines` losses and
+    /// `lines` kept files. It only counts the others.
+    #[must_use]
+    pub fn first(&self, lines: usize) -> impl fmt::Display {
+        First {
+            report: self,
+            lines,
+        }
+    }
+
+    /// Whether [`repair`] saves what opening the store would not.
+    pub(super) fn is_worth_repair(&self) -> bool {
+        !self.is_sound() || self.torn.as_ref().is_some_and(|torn| torn.records > 0)
+    }
+}
+
+impl fmt::Display for Torn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Torn {
+            file,
+            offset,
+            len,
+            records,
+        } = self;
+        write!(
+            f,
+            "{file:?} ends at byte {offset} with writes that were cut short: opening the store drops {len} bytes, {records} sound records among them"
+        )
+    }
+}
+
+impl Lost {
+    /// Describes the loss in one line, with at most `most` keys. `damage` has all damaged places.
+    fn describe(&self, damage: &[Damage], most: usize) -> String {
+        match self {
+            Lost::Value { key, older_is_back } => {
+                let now = if *older_is_back {
+                    "an older value is in its place"
+                } else {
+                    "the key is gone"
+                };
+                format!("the last value of key {key:?} is lost: {now}")
+            }
+            Lost::Removal { key } => {
+                format!("the removal of key {key:?} is lost: the key is there again")
+            }
+            Lost::Unknown { damage: n, keys } => {
+                let Damage { file, offset, .. } = &damage[*n];
+                let place = format!("{file:?} at byte {offset}");
+                let lost = format!("lost in {place}: an unknown set of keys");
+                let (shown, rest) = keys.split_at(most.min(keys.len()));
+                match (shown, rest.len()) {
+                    ([], _) => lost,
+                    (_, 0) => format!("{lost}, which may include {shown:?}"),
+                    (_, more) => {
+                        format!("{lost}, which may include {shown:?} and {more} more")
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Damage {
+            file,
+            offset,
+            len,
+            reason,
+        } = self;
+        write!(f, "{file:?} is damaged at byte {offset}: {reason}")?;
+        match len {
+            0 => Ok(()),
+            _ => write!(f, "; {len} bytes are of no use"),
+        }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.first(usize::MAX).fmt(f)
+    }
+}
+
+/// A [`Report`] that prints only the first lines of each kind.
+struct First<'a> {
+    report: &'a Report,
+    lines: usize,
+}
+
+impl First<'_> {
+    /// Prints the first lines and the number of the others.
+    fn write<T>(
+        &self,
+        f: &mut fmt::Formatter<'_>,
+        kind: &str,
+        all: &[T],
+        line: impl Fn(&T) -> String,
+    ) -> fmt::Result {
+        for item in all.iter().take(self.lines) {
+            writeln!(f, "{}", line(item))?;
+        }
+        match all.len().saturating_sub(self.lines) {
+            0 => Ok(()),
+            more => writeln!(f, "and {more} more {kind} (--all shows them)"),
+        }
+    }
+}
+
+impl fmt::Display for First<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Report {
+            segments,
+            records,
+            keys,
+            bytes,
+            torn,
+            damage,
+            lost,
+            kept,
+        } = self.report;
+        if let Some(torn) = torn {
+            writeln!(f, "{torn}")?;
+        }
+        self.write(f, "damaged places", damage, Damage::to_string)?;
+        self.write(f, "losses", lost, |lost| lost.describe(damage, self.lines))?;
+        self.write(f, "kept files", kept, |kept| {
+            format!("the damaged file is kept as {kept:?}")
+        })?;
+        if !damage.is_empty() {
+            writeln!(
+                f,
+                "damaged places: {}, losses: {}",
+                damage.len(),
+                lost.len()
+            )?;
+        }
+        write!(
+            f,
+            "segments: {segments}, bytes: {bytes}, sound records: {records}, keys: {keys}"
+        )
+    }
+}
+
+/// Serializes a path as text. Replaces bytes that are not UTF-8, because JSON strings cannot have
+/// them.
+fn path<S: Serializer>(path: &Path, to: S) -> std::result::Result<S::Ok, S::Error> {
+    to.collect_str(&path.display())
+}
+
+fn paths<S: Serializer>(paths: &[PathBuf], to: S) -> std::result::Result<S::Ok, S::Error> {
+    to.collect_seq(paths.iter().map(|path| path.to_string_lossy()))
+}
