@@ -86,16 +86,16 @@ impl KvStoreOptions {
         let opened = Log::open(Arc::clone(&dir), self.clone(), journal.clone());
         journal.write_out();
         let log = opened?;
-        let unsynced = Arc::clone(log.unsynced());
+        let syncer = Arc::clone(log.syncer());
         let ticker = match self.sync {
-            SyncLevel::EverySec => Some(Ticker::start(Arc::clone(&unsynced), journal.clone())?),
+            SyncLevel::EverySec => Some(Ticker::start(Arc::clone(&syncer), journal.clone())?),
             SyncLevel::Always | SyncLevel::Never => None,
         };
         let shared = Arc::new(Shared {
             index: Arc::clone(log.index()),
             figures: Mutex::new(log.figures()),
             queue: Mutex::new(Queue::new(log)),
-            unsynced,
+            syncer,
             step_bytes: self.step_bytes(),
             log_is_back: Condvar::new(),
             journal,
@@ -136,8 +136,8 @@ impl<P: ThreadPool> KvStore<P> {
     /// what the disk reports.
     pub fn sync(&self) -> EngineFuture<()> {
         let shared = &self.handle.shared;
-        let unsynced = Arc::clone(&shared.unsynced);
-        shared.run_job(move || unsynced.sync())
+        let syncer = Arc::clone(&shared.syncer);
+        shared.run_job(move || syncer.sync())
     }
 
     fn write(&self, key: String, op: Op) -> EngineFuture<()> {

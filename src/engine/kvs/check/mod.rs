@@ -9,6 +9,7 @@ use std::path::Path;
 pub use self::report::{Damage, Lost, Report, Torn};
 use self::survey::Survey;
 use crate::engine::files::Directory;
+use crate::engine::kvs::format::dir::LogDir;
 use crate::engine::kvs::format::names::{self, Generation, Listing};
 use crate::engine::kvs::format::segment::Segment;
 use crate::error::{KvsError, Result};
@@ -25,7 +26,7 @@ pub fn holds_log(path: &Path) -> Result<bool> {
     let failed = |error| KvsError::io(format_args!("list {path:?}"))(error);
     let mut names = fs::read_dir(path).map_err(failed)?;
     Ok(names.any(|entry| {
-        entry.is_ok_and(|entry| entry.path().extension() == Some(names::EXTENSION.as_ref()))
+        entry.is_ok_and(|entry| entry.path().extension() == Some(names::SEGMENT.as_ref()))
     }))
 }
 
@@ -38,6 +39,7 @@ pub fn holds_log(path: &Path) -> Result<bool> {
 /// [`KvsError::UnknownVersion`] if the log is not of this version. [`KvsError::Changed`] if a store
 /// has written to the log meanwhile, because that looks like damage.
 pub fn verify(dir: &dyn Directory, progress: Progress<'_>) -> Result<Report> {
+    let dir = LogDir::new(dir);
     let before = lengths(dir)?;
     let survey = Survey::of(dir, progress, false);
     // If a segment cannot be opened any more, a compaction has removed it.
@@ -50,7 +52,7 @@ pub fn verify(dir: &dyn Directory, progress: Progress<'_>) -> Result<Report> {
 }
 
 /// Returns the segments and their lengths. A store that writes changes one or the other.
-fn lengths(dir: &dyn Directory) -> Result<Vec<(Generation, u64)>> {
+fn lengths(dir: LogDir<'_>) -> Result<Vec<(Generation, u64)>> {
     let segments = Listing::of(dir)?.segments.into_iter();
     segments
         .map(|generation| {
@@ -69,6 +71,7 @@ fn lengths(dir: &dyn Directory) -> Result<Vec<(Generation, u64)>> {
 ///
 /// Those of [`verify`], and what the disk reports of the writing.
 pub fn repair(dir: &dyn Directory, progress: Progress<'_>) -> Result<Report> {
+    let dir = LogDir::new(dir);
     let mut survey = Survey::of(dir, progress, true)?;
     if !survey.report.is_sound() && survey.has_older {
         // Those that a damaged compacted segment replaces may still have what it has lost.

@@ -8,13 +8,15 @@ use std::sync::Arc;
 
 use super::Progress;
 use super::report::{Damage, Lost, Report, Torn};
-use crate::engine::files::Directory;
+use crate::engine::kvs::format::dir::LogDir;
 use crate::engine::kvs::format::hints::Hints;
 use crate::engine::kvs::format::names::{self, Generation, Listing};
 use crate::engine::kvs::format::record::Location;
 use crate::engine::kvs::format::record::{self, Digest, Record, Salt};
-use crate::engine::kvs::format::scanner::{Found, Scanner};
-use crate::engine::kvs::format::segment::{self, HEADER_LEN, Origin, Segment};
+use crate::engine::kvs::format::salvage;
+use crate::engine::kvs::format::scanner::{Scanned, Scanner};
+use crate::engine::kvs::format::segment::{HEADER_LEN, Origin, Segment};
+use crate::engine::kvs::format::sound;
 use crate::engine::kvs::format::watermark::LastRun;
 use crate::error::{KvsError, Result};
 
@@ -58,19 +60,15 @@ struct Gone {
 
 impl Survey {
     /// Looks at the log, from the newest compacted segment on.
-    pub(super) fn of(
-        dir: &dyn Directory,
-        progress: Progress<'_>,
-        saves_torn: bool,
-    ) -> Result<Survey> {
+    pub(super) fn of(dir: LogDir<'_>, progress: Progress<'_>, saves_torn: bool) -> Result<Survey> {
         Survey::since(dir, progress, saves_torn, |segment| {
-            matches!(segment.origin, Origin::Compacted { .. })
+            segment.origin.is_compacted()
         })
     }
 
     /// Looks at all the segments that are there.
     pub(super) fn of_all(
-        dir: &dyn Directory,
+        dir: LogDir<'_>,
         progress: Progress<'_>,
         saves_torn: bool,
     ) -> Result<Survey> {
@@ -78,7 +76,7 @@ impl Survey {
     }
 
     fn since(
-        dir: &dyn Directory,
+        dir: LogDir<'_>,
         progress: Progress<'_>,
         saves_torn: bool,
         is_first: impl Fn(&Segment) -> bool,
@@ -130,7 +128,7 @@ impl Survey {
             let later = missing.split_off(&segment.generation);
             survey.note_missing(dir, &mem::replace(&mut missing, later));
             if !has_header {
-                segment.guess_header(survey.log_salt)?;
+                salvage::guess_header(&mut segment, survey.log_salt)?;
             }
             let segment = Arc::new(segment);
             survey.look_at_header(dir, &segment, header);
@@ -170,7 +168,7 @@ impl Survey {
     }
 
     /// Returns the hints of a segment, unless they are known to belong to another one.
-    fn hints(&self, dir: &dyn Directory, generation: Generation) -> Option<Hints> {
+    fn hints(&self, dir: LogDir<'_>, generation: Generation) -> Option<Hints> {
         let proof = self.proofs.get(&generation);
         Hints::open(dir, generation).filter(|hints| {
             let header = &hints.header;
@@ -189,21 +187,21 @@ impl Survey {
     }
 
     /// Notes that segments are missing, and from their hints what was in them.
-    fn note_missing(&mut self, dir: &dyn Directory, missing: &BTreeSet<Generation>) {
+    fn note_missing(&mut self, dir: LogDir<'_>, missing: &BTreeSet<Generation>) {
         for generation in missing {
             let file = dir.path().join(names::segment(*generation));
-            self.damage(file, 0..0, segment::MISSING);
+            self.damage(file, 0..0, sound::MISSING);
             self.note_gone(dir, *generation, 0..u64::MAX, Vec::new);
             self.is_behind_gap = true;
         }
     }
 
-    fn look_at_header(&mut self, dir: &dyn Directory, segment: &Segment, header: Result<()>) {
-        let path = segment.path.clone();
+    fn look_at_header(&mut self, dir: LogDir<'_>, segment: &Segment, header: Result<()>) {
+        let path = segment.path().to_owned();
         match header {
             Ok(()) => {
                 if self.salt.is_some_and(|salt| salt != segment.salt) {
-                    self.damage(path.clone(), 0..0, segment::FOREIGN);
+                    self.damage(path.clone(), 0..0, sound::FOREIGN);
                     self.damaged.insert(segment.generation);
                 }
                 self.salt = Some(segment.salt);
@@ -230,7 +228,7 @@ impl Survey {
 
     /// Notes that writes are missing although no bytes are damaged. At the start of a segment,
     /// those may be what the end of the one before has lost.
-    fn note_hole(&mut self, dir: &dyn Directory, file: PathBuf, offset: u64, upto: u64) {
+    fn note_hole(&mut self, dir: LogDir<'_>, file: PathBuf, offset: u64, upto: u64) {
         let after = self.sequence;
         let reason = format!("it goes on after write {upto}, and before it is write {after}");
         self.damage(file, offset..offset, reason);
@@ -244,7 +242,7 @@ impl Survey {
 
     fn look_at_records(
         &mut self,
-        dir: &dyn Directory,
+        dir: LogDir<'_>,
         segment: &Arc<Segment>,
         has_header: bool,
         is_newest: bool,
@@ -265,17 +263,17 @@ impl Survey {
                 .check_digest(segment, offset, scanner.digest());
             let reason = match scanner.next_of_any_number() {
                 Ok(None) => break,
-                Ok(Some(Found {
+                Ok(Some(Scanned {
                     location, record, ..
                 })) => {
                     if is_written && record.sequence != self.sequence + 1 && !self.is_behind_gap {
-                        self.note_hole(dir, segment.path.clone(), offset, record.sequence - 1);
+                        self.note_hole(dir, segment.path().to_owned(), offset, record.sequence - 1);
                     }
                     if let Some(upto) = compacted
                         && !(last + 1..=upto).contains(&record.sequence)
                     {
                         let reason = "the record belongs in another place";
-                        self.damage(segment.path.clone(), offset..offset, reason);
+                        self.damage(segment.path().to_owned(), offset..offset, reason);
                     }
                     let found = (record.sequence, record.value.map(|_| location));
                     let newest = self.newest.entry(record.key.to_owned()).or_insert(found);
@@ -290,12 +288,12 @@ impl Survey {
                 Err(KvsError::Damaged { reason, .. }) => reason,
                 Err(error) => error.to_string(),
             };
-            let next = segment.find_readable_record(offset + 1, end);
+            let next = salvage::find_readable_record(&segment, offset + 1, end);
             if is_newest && is_written && offset >= self.last_run.synced(segment) {
                 let may_lack_pages = self.last_run.may_lack_pages(segment, offset);
                 if next.is_none() || may_lack_pages {
                     self.report.torn = Some(Torn {
-                        file: segment.path.clone(),
+                        file: segment.path().to_owned(),
                         offset,
                         len: end - offset,
                         records: count_records(segment, next, end),
@@ -306,7 +304,7 @@ impl Survey {
                 }
             }
             let gap = offset..next.unwrap_or(end);
-            self.damage(segment.path.clone(), gap.clone(), reason);
+            self.damage(segment.path().to_owned(), gap.clone(), reason);
             self.damaged.insert(segment.generation);
             // Where the file ends in the gap, it may have gone on.
             let gone = gap.start..next.unwrap_or(u64::MAX);
@@ -318,14 +316,14 @@ impl Survey {
         if !self.damaged.contains(&segment.generation)
             && proof.is_some_and(|proof| *proof != scanner.digest())
         {
-            self.damage(segment.path.clone(), 0..0, segment::REPLACED);
+            self.damage(segment.path().to_owned(), 0..0, sound::REPLACED);
             self.damaged.insert(segment.generation);
             self.note_gone(dir, segment.generation, 0..u64::MAX, Vec::new);
         }
         let synced = self.last_run.synced(segment);
         if is_newest && compacted.is_none() && end < synced {
             let reason = format!("{} bytes are missing at its end", synced - end);
-            self.damage(segment.path.clone(), end..end, reason);
+            self.damage(segment.path().to_owned(), end..end, reason);
             self.note_unknown(Vec::new());
         }
         if let Some(upto) = compacted {
@@ -342,7 +340,7 @@ impl Survey {
     /// for a guess.
     fn note_gone(
         &mut self,
-        dir: &dyn Directory,
+        dir: LogDir<'_>,
         generation: Generation,
         part: Range<u64>,
         guess: impl FnOnce() -> Vec<String>,
@@ -350,13 +348,12 @@ impl Survey {
         let hints = self.hints(dir, generation);
         let mut gone = Vec::new();
         let told = hints.and_then(|hints| {
-            hints.read(|key, place, sequence, had_value| {
-                if part.contains(&place.offset) {
-                    let key = key.to_owned();
+            hints.read(|hint| {
+                if part.contains(&hint.location.offset) {
                     gone.push(Gone {
-                        key,
-                        sequence,
-                        had_value,
+                        key: hint.key.to_owned(),
+                        sequence: hint.sequence,
+                        had_value: hint.has_value,
                     });
                 }
             })
@@ -413,17 +410,17 @@ impl Survey {
     }
 
     /// Copies every damaged file, under a name that is free.
-    pub(super) fn keep_damaged_files(&mut self, dir: &dyn Directory) -> Result<()> {
+    pub(super) fn keep_damaged_files(&mut self, dir: LogDir<'_>) -> Result<()> {
         for generation in &self.damaged {
             let segment = &self.segments[generation];
-            let kept = segment.keep_aside(dir, 0, segment.len()?, "damaged")?;
+            let kept = salvage::quarantine(dir, segment, 0, segment.len()?, "damaged")?;
             self.report.kept.push(kept);
         }
         Ok(())
     }
 
     /// Puts everything that is alive into one new segment, in the place of all others.
-    pub(super) fn write_anew(&mut self, dir: &dyn Directory) -> Result<()> {
+    pub(super) fn write_anew(&mut self, dir: LogDir<'_>) -> Result<()> {
         const BLOCK: usize = 1024 * 1024;
         let segments = self.segments.values();
         let newest = segments
@@ -439,7 +436,7 @@ impl Survey {
         let salt = salt.unwrap_or_else(Salt::random);
         let output = Segment::create(dir, newest + 1, origin, salt)?;
         if let Some(replaced) = self.segments.keys().next_back() {
-            output.copy_access(dir, *replaced)?;
+            dir.copy_access(&names::segment(*replaced), &names::segment(newest + 1))?;
         }
         let (mut bytes, mut len, mut digest) = (Vec::new(), HEADER_LEN, Digest::default());
         for (sequence, place) in alive {
@@ -459,13 +456,13 @@ impl Survey {
         output.complete(len + bytes.len() as u64, digest)?;
         output.sync()?;
         // There may be some of a segment that is gone.
-        names::remove(dir, &names::hints(newest + 1))?;
-        names::sync_names(dir)?;
+        dir.remove(&names::hints(newest + 1))?;
+        dir.sync()?;
         output.publish(dir)?;
-        names::sync_names(dir)?;
+        dir.sync()?;
         // It tells of what is gone now.
-        names::remove(dir, names::WATERMARK)?;
-        names::sync_names(dir)
+        dir.remove(names::WATERMARK)?;
+        dir.sync()
     }
 }
 
@@ -480,7 +477,7 @@ fn count_records(segment: &Arc<Segment>, start: Option<u64>, end: u64) -> u64 {
             records += 1;
         }
         let behind = scanner.offset() + 1;
-        next = segment.find_readable_record(behind, end);
+        next = salvage::find_readable_record(&segment, behind, end);
     }
     records
 }

@@ -1,9 +1,9 @@
-//! Hints: what is where in a sealed segment, without the values, so that opening a store need not
-//! read them. `docs/format.md` has their bytes.
+//! Hints: the keys of a sealed segment and the places of their records, without the values. Opening
+//! a store reads them instead of the segment.
 //!
 //! They are written in the background and never synced. If they are missing, torn, or of another
-//! segment, the store reads the segment instead, and writes new hints. They contain the digest of
-//! their segment, which is also in the header of the next one. That proves which segment they
+//! segment, opening the store reads the segment, and new hints are written. They contain the digest
+//! of their segment, which is also in the header of the next one. That proves which segment they
 //! belong to.
 
 use std::io::{Cursor, Read};
@@ -11,96 +11,90 @@ use std::sync::Arc;
 
 use bytes::{Buf, BufMut};
 
-use crate::engine::files::{Directory, File};
-use crate::engine::kvs::format::names::{self, Generation};
-use crate::engine::kvs::format::record::Location;
-use crate::engine::kvs::format::record::{self, Digest, Salt};
-use crate::engine::kvs::format::scanner::{FileReader, Found, Scanner};
-use crate::engine::kvs::format::segment::Segment;
-use crate::error::{KvsError, Result};
+use super::dir::LogDir;
+use super::file::LogFile;
+use super::header;
+use super::names::{self, Generation};
+use super::record::{self, Digest, Location, Salt};
+use super::scanner::{Scanned, Scanner, Step};
+use super::segment::Segment;
+use crate::error::Result;
 
 const MAGIC: &[u8; 8] = b"kvs-hnt\n";
 const VERSION: u32 = 2;
 const START: u64 = 56;
 
-/// The hints of one segment, while they are being written.
+/// The hints of one segment, while they are written.
 #[derive(Debug)]
 pub(crate) struct Writer {
     scanner: Scanner,
     segment_len: u64,
-    file: Arc<dyn File>,
+    file: LogFile,
     len: u64,
 }
 
 impl Writer {
     /// Begins to write the hints of `segment`, which is sealed and `len` bytes long.
-    pub(crate) fn new(dir: &dyn Directory, segment: Arc<Segment>, len: u64) -> Result<Writer> {
-        let name = names::hints(segment.generation);
-        let file = dir
-            .create(&names::unfinished(&name))
-            .map_err(KvsError::io(format_args!(
-                "create {:?}",
-                dir.path().join(&name)
-            )))?;
+    pub(crate) fn new(dir: LogDir<'_>, segment: Arc<Segment>, len: u64) -> Result<Writer> {
         Ok(Writer {
+            file: dir.create(&names::hints(segment.generation))?,
             scanner: Scanner::new(segment, len),
             segment_len: len,
-            file,
             len: START,
         })
     }
 
-    pub(crate) fn generation(&self) -> Generation {
-        self.scanner.segment().generation
-    }
-
-    /// Goes through about `step` bytes of the segment, and says whether there is more.
-    pub(crate) fn step(&mut self, step: usize) -> Result<bool> {
+    /// Writes the hints of about `step` bytes of the segment.
+    pub(crate) fn step(&mut self, step: usize) -> Result<Step> {
         let mut hints = Vec::new();
         let mut seen = 0;
-        let mut is_done = false;
-        while seen < step && !is_done {
+        let mut next = Step::More;
+        while seen < step && next == Step::More {
             match self.scanner.next()? {
-                Some(Found { bytes, record, .. }) => {
+                Some(Scanned { bytes, record, .. }) => {
                     seen += bytes.len();
-                    // All of the header but its checksum, which is not of the key.
+                    // Without the checksum of the header, which covers the value as well.
                     let hint = [&bytes[4..record::HEADER_LEN], record.key.as_bytes()].concat();
                     hints.put_u32_le(crc32fast::hash(&hint));
                     hints.extend(hint);
                 }
-                None => is_done = true,
+                None => next = Step::Done,
             }
         }
-        self.write(&hints, self.len)?;
+        self.file.write(&hints, self.len)?;
         self.len += hints.len() as u64;
-        if is_done {
-            let segment = self.scanner.segment();
-            let header = Header {
-                generation: segment.generation,
-                salt: segment.salt,
-                segment_start: segment.start,
-                segment_len: self.segment_len,
-                len: self.len,
-                sequence: self.scanner.sequence(),
-                digest: self.scanner.digest(),
-            };
-            self.write(&header.encode(), 0)?;
+        // The header is written last: without it, the file does not read as hints.
+        if next == Step::Done {
+            self.file.write(&self.header().encode(), 0)?;
         }
-        Ok(!is_done)
+        Ok(next)
     }
 
-    /// Has the hints count, when they are complete.
-    pub(crate) fn publish(&self, dir: &dyn Directory) -> Result<()> {
-        names::publish(dir, &names::hints(self.generation()))
+    fn header(&self) -> Header {
+        let segment = self.scanner.segment();
+        Header {
+            generation: segment.generation,
+            salt: segment.salt,
+            segment_start: segment.start,
+            segment_len: self.segment_len,
+            len: self.len,
+            sequence: self.scanner.sequence(),
+            digest: self.scanner.digest(),
+        }
     }
 
-    fn write(&self, bytes: &[u8], offset: u64) -> Result<()> {
-        self.file
-            .write_all_at(bytes, offset)
-            .map_err(KvsError::io(format_args!(
-                "write the hints of {:?}",
-                self.scanner.segment().path
-            )))
+    /// Publishes the hints, which are complete.
+    pub(crate) fn publish(&self, dir: LogDir<'_>) -> Result<()> {
+        dir.publish(&self.name())
+    }
+
+    /// Removes the hints, which are not published.
+    pub(crate) fn discard(&self, dir: LogDir<'_>) -> Result<()> {
+        dir.discard(&self.name())
+    }
+
+    fn name(&self) -> String {
+        names::hints(self.scanner.segment().generation)
     }
 }
 
@@ -109,7 +103,7 @@ impl Writer {
 pub(crate) struct Header {
     generation: Generation,
     pub(crate) salt: Salt,
-    /// Where the first record of the segment begins.
+    /// The offset of the segment's first record.
     segment_start: u64,
     segment_len: u64,
     /// The length of the hints.
@@ -122,21 +116,19 @@ pub(crate) struct Header {
 
 impl Header {
     fn encode(&self) -> Vec<u8> {
-        let mut header = MAGIC.to_vec();
-        header.put_u32_le(VERSION);
-        header.put_u32_le(self.generation);
-        header.put_u32_le(self.salt.0);
-        header.put_u32_le(self.segment_start as u32);
-        header.put_u64_le(self.segment_len);
-        header.put_u64_le(self.len);
-        header.put_u64_le(self.sequence);
-        header.put_u32_le(self.digest.0);
-        header.put_u32_le(crc32fast::hash(&header));
-        header
+        header::encode(MAGIC, VERSION, |header| {
+            header.put_u32_le(self.generation);
+            header.put_u32_le(self.salt.0);
+            header.put_u32_le(self.segment_start as u32);
+            header.put_u64_le(self.segment_len);
+            header.put_u64_le(self.len);
+            header.put_u64_le(self.sequence);
+            header.put_u32_le(self.digest.0);
+        })
     }
 
-    fn decode(bytes: &[u8; START as usize]) -> Option<Header> {
-        let mut fields = Cursor::new(&bytes[12..]);
+    fn decode(bytes: &[u8]) -> Option<Header> {
+        let mut fields = Cursor::new(&bytes[header::FIELDS..]);
         let header = Header {
             generation: fields.get_u32_le(),
             salt: Salt(fields.get_u32_le()),
@@ -150,22 +142,31 @@ impl Header {
     }
 }
 
-/// The hints of a segment, which may not be there any more.
+/// The hints of a segment that was sealed. The segment itself may be lost.
 #[derive(Debug)]
 pub(crate) struct Hints {
     pub(crate) header: Header,
-    file: Arc<dyn File>,
+    file: LogFile,
+}
+
+/// A record of a segment, without its value.
+#[derive(Debug)]
+pub(crate) struct Hint<'a> {
+    pub(crate) key: &'a str,
+    pub(crate) location: Location,
+    pub(crate) sequence: u64,
+    /// Whether the record is not a tombstone.
+    pub(crate) has_value: bool,
 }
 
 impl Hints {
     /// Opens the hints of the segment `generation`, if they exist and are complete. They may still
     /// belong to another segment: see [`are_of`](Hints::are_of).
-    pub(crate) fn open(dir: &dyn Directory, generation: Generation) -> Option<Hints> {
+    pub(crate) fn open(dir: LogDir<'_>, generation: Generation) -> Option<Hints> {
         let file = dir.open(&names::hints(generation)).ok()?;
-        let mut start = [0; START as usize];
-        file.read_exact_at(&mut start, 0).ok()?;
+        let start = file.read(0, START as usize).ok()?;
         let header = Header::decode(&start)?;
-        let is_whole = header.generation == generation && file.size().ok()? == header.len;
+        let is_whole = header.generation == generation && file.len().ok()? == header.len;
         is_whole.then_some(Hints { header, file })
     }
 
@@ -182,18 +183,17 @@ impl Hints {
             && self.header.digest == digest
     }
 
-    /// The number of records, if their keys are of usual length.
+    /// Returns an estimate of the number of records, for keys of usual length.
     pub(crate) fn about_how_many(&self) -> usize {
         const KEY_LEN: usize = 16;
         (self.header.len - START) as usize / (record::HEADER_LEN + KEY_LEN)
     }
 
-    /// Tells `found`, for each record, its key, its place, its number and whether it has a value.
-    ///
-    /// Comes out as `None` where they break off. `found` has heard some of them then.
-    pub(crate) fn read(&self, mut found: impl FnMut(&str, Location, u64, bool)) -> Option<()> {
-        let mut reader = FileReader::buffered(Arc::clone(&self.file), START, self.header.len);
-        let mut left = self.header.len - START;
+    /// Calls `found` for each record. Returns `None` if the file is damaged; `found` may have been
+    /// called by then.
+    pub(crate) fn read(&self, mut found: impl FnMut(Hint<'_>)) -> Option<()> {
+        let mut reader = self.file.reader(START, self.header.len);
+        let mut left = self.header.len.checked_sub(START)?;
         let mut offset = self.header.segment_start;
         let mut hint = Vec::new();
         let mut digest = Digest::default();
@@ -208,13 +208,18 @@ impl Hints {
             if crc32fast::hash(&hint[4..]).to_le_bytes() != hint[..4] {
                 return None;
             }
-            let key = std::str::from_utf8(&hint[bytes.len()..]).ok()?;
             let location = Location {
                 offset,
                 generation: self.header.generation,
                 len: header.record_len() as u32,
             };
-            found(key, location, header.sequence, header.value_len.is_some());
+            found(Hint {
+                key: str::from_utf8(&hint[bytes.len()..]).ok()?,
+                location,
+                sequence: header.sequence,
+                has_value: header.value_len.is_some(),
+            });
+            // The salted checksum that the record has, which these bytes replace by another.
             digest.add(&self.header.salt.checksum(&bytes[4..]).to_le_bytes());
             offset += header.record_len() as u64;
             left = left.checked_sub(hint.len() as u64)?;

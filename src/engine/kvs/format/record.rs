@@ -1,5 +1,4 @@
-//! One record of the log: a key with its value, or the tombstone of a key. `docs/format.md` has its
-//! bytes.
+//! One record of the log: a key with its value, or the tombstone of a key.
 
 use std::hash::{BuildHasher, Hasher as _, RandomState};
 use std::io::Cursor;
@@ -19,22 +18,25 @@ pub(crate) const MAX_KEY_LEN: usize = 64 * 1024;
 /// The longest value, in bytes.
 pub(crate) const MAX_VALUE_LEN: usize = 64 * 1024 * 1024;
 
-/// No store gets as far as that, so adding to a number never goes over the end.
+/// The highest sequence number. No store reaches it, so adding to a number does not overflow.
 pub(crate) const MAX_SEQUENCE: u64 = u64::MAX / 2;
 
 const TOMBSTONE: u32 = u32::MAX;
 
-/// A number that only the store knows. It goes into the checksum of every header, so that nobody
-/// can write a value that reads as a record where the beginnings of records have been lost.
+/// A secret number of a store. It is part of the checksum of every record header. Otherwise a client
+/// could store a value that contains a record, and a search for sound records in a damaged segment
+/// would find that one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Salt(pub(crate) u32);
 
 impl Salt {
-    /// The standard library seeds its hash maps from the system's source of random numbers.
+    /// Returns a salt for a new store.
     pub(crate) fn random() -> Salt {
+        // The standard library seeds its hash maps from the system's source of random numbers.
         Salt(RandomState::new().build_hasher().finish() as u32)
     }
 
+    /// Returns the checksum of the salt and `bytes`.
     pub(crate) fn checksum(self, bytes: &[u8]) -> u32 {
         let mut hasher = Hasher::new();
         hasher.update(&self.0.to_le_bytes());
@@ -43,7 +45,7 @@ impl Salt {
     }
 }
 
-/// The place of a record: enough to read it with a single call.
+/// The place of a record. It is enough to read the record with one system call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Location {
     pub(crate) offset: u64,
@@ -51,18 +53,18 @@ pub(crate) struct Location {
     pub(crate) len: u32,
 }
 
-/// What was written under a key.
+/// One write: a value under a key, or a tombstone, which removes a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Record<'a> {
-    /// The number of the write. Every write of a store has a higher one than those before.
+    /// The number of the write. It is higher than that of every earlier write.
     pub(crate) sequence: u64,
     pub(crate) key: &'a str,
-    /// `None` says that the key was removed.
+    /// `None` in a tombstone.
     pub(crate) value: Option<&'a str>,
 }
 
 impl<'a> Record<'a> {
-    /// The record at the head of `bytes`, or what is wrong with it.
+    /// Returns the record at the beginning of `bytes`, or the reason why there is none.
     pub(crate) fn decode(
         bytes: &'a [u8],
         salt: Salt,
@@ -73,7 +75,7 @@ impl<'a> Record<'a> {
         header.record(body)
     }
 
-    /// Appends the record's bytes to `out`. Its lengths must have passed [`check_lengths`].
+    /// Appends the bytes of the record to `out`. Its lengths have passed [`check_lengths`].
     pub(crate) fn encode(&self, salt: Salt, out: &mut Vec<u8>) {
         let value = self.value.unwrap_or_default();
         let mut body = Hasher::new();
@@ -100,14 +102,14 @@ impl<'a> Record<'a> {
 pub(crate) struct Digest(pub(crate) u32);
 
 impl Digest {
-    /// Adds the next record, given by its bytes.
+    /// Adds the next record, whose bytes are `record`.
     pub(crate) fn add(&mut self, record: &[u8]) {
         let mut hasher = Hasher::new_with_initial(self.0);
         hasher.update(&record[..4]);
         self.0 = hasher.finalize();
     }
 
-    /// Adds the records in `bytes`, one after the other.
+    /// Adds each of the records in `bytes`.
     pub(crate) fn add_all(&mut self, mut bytes: &[u8]) {
         while let Some(Ok(header)) = bytes.first_chunk().map(Header::decode_fields) {
             self.add(bytes);
@@ -116,9 +118,10 @@ impl Digest {
     }
 }
 
+/// A record does not end before its segment does.
 pub(crate) const CUT_OFF: &str = "the record is cut off";
 
-/// The part of a record that says how long it is.
+/// The beginning of a record, which has its lengths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Header {
     /// The checksum of key and value.
@@ -130,7 +133,7 @@ pub(crate) struct Header {
 }
 
 impl Header {
-    /// Reads a header that this store has written, or says why it is none.
+    /// Returns the header in `bytes`, or the reason why this store has not written it.
     pub(crate) fn decode(
         bytes: &[u8; HEADER_LEN],
         salt: Salt,
@@ -141,7 +144,8 @@ impl Header {
         Header::decode_fields(bytes)
     }
 
-    /// Reads a header whose checksum is the caller's business.
+    /// Returns the header in `bytes`, whose checksum the caller checks, or the reason why it is
+    /// impossible.
     pub(crate) fn decode_fields(
         bytes: &[u8; HEADER_LEN],
     ) -> std::result::Result<Header, &'static str> {
@@ -154,7 +158,7 @@ impl Header {
                 .map(|len| len as usize),
             sequence: fields.get_u64_le(),
         };
-        // Whoever reads on by them would otherwise ask for gigabytes.
+        // Otherwise a reader would make room for gigabytes.
         if header.key_len > MAX_KEY_LEN || header.value_len > Some(MAX_VALUE_LEN) {
             return Err("the lengths in the record are impossible");
         }
@@ -164,7 +168,8 @@ impl Header {
         Ok(header)
     }
 
-    /// The record with this header and the bytes behind it, or what is wrong with them.
+    /// Returns the record with this header and this body, or the reason why they do not belong
+    /// together.
     pub(crate) fn record<'a>(
         &self,
         body: &'a [u8],
@@ -193,22 +198,28 @@ impl Header {
         bytes
     }
 
-    /// The length of the whole record, header included.
+    /// Returns the length of the whole record, in bytes.
     pub(crate) fn record_len(&self) -> usize {
         HEADER_LEN + self.key_len + self.value_len.unwrap_or(0)
     }
 }
 
-/// The length of a whole record, header included.
+/// Returns the length of a record, in bytes.
 pub(crate) fn len(key: &str, value: Option<&str>) -> u32 {
     (HEADER_LEN + key.len() + value.map_or(0, str::len)) as u32
 }
 
-/// Refuses what no record can hold.
+/// Checks that a record can hold `key` and `value`.
+///
+/// # Errors
+///
+/// [`KvsError::TooLarge`] if one of them is too long.
 pub(crate) fn check_lengths(key: &str, value: Option<&str>) -> Result<()> {
-    let check = |what, len, max| match len > max {
-        true => Err(KvsError::TooLarge { what, len, max }),
-        false => Ok(()),
+    let check = |what, len, max| {
+        if len > max {
+            return Err(KvsError::TooLarge { what, len, max });
+        }
+        Ok(())
     };
     check("key", key.len(), MAX_KEY_LEN)?;
     check("value", value.map_or(0, str::len), MAX_VALUE_LEN)

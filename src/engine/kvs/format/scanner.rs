@@ -1,31 +1,39 @@
 //! Reading the records of a segment in sequence.
 
-use std::io::{self, BufReader, Read};
+use std::io::{BufReader, Read};
 use std::sync::Arc;
 
+use super::file::FileReader;
 use super::record::{self, CUT_OFF, Digest, Location, Record};
-use super::segment::{Origin, Segment};
-use crate::engine::files::File;
+use super::segment::Segment;
+use super::sound::OUT_OF_PLACE;
 use crate::error::Result;
 
-/// Reads the records of a segment one after the other.
+/// Reads the records of a segment, one after the other.
 #[derive(Debug)]
 pub(crate) struct Scanner {
     segment: Arc<Segment>,
     reader: BufReader<FileReader>,
-    /// Where the next record begins.
+    /// The offset of the next record.
     offset: u64,
-    /// Where the segment ends.
+    /// The end of the segment.
     end: u64,
-    /// The sequence number of the record before.
+    /// The sequence number of the last record.
     sequence: u64,
     /// The digest of the records so far.
     digest: Digest,
     bytes: Vec<u8>,
 }
 
-/// A record as it was found in a segment.
-pub(crate) struct Found<'a> {
+/// Whether a job that goes through a log step by step has reached the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Step {
+    More,
+    Done,
+}
+
+/// A record, its place and its bytes.
+pub(crate) struct Scanned<'a> {
     pub(crate) location: Location,
     pub(crate) bytes: &'a [u8],
     pub(crate) record: Record<'a>,
@@ -34,16 +42,12 @@ pub(crate) struct Found<'a> {
 impl Scanner {
     /// Reads the records of `segment`, which is `end` bytes long.
     pub(crate) fn new(segment: Arc<Segment>, end: u64) -> Scanner {
-        let sequence = match segment.origin {
-            Origin::Written { after } => after,
-            Origin::Compacted { .. } => 0,
-        };
         let offset = segment.start;
         Scanner {
-            reader: FileReader::buffered(Arc::clone(&segment.file), offset, end),
+            reader: segment.file().reader(offset, end),
             offset,
             end,
-            sequence,
+            sequence: segment.origin.first_after(),
             digest: Digest::default(),
             segment,
             bytes: Vec::new(),
@@ -54,54 +58,56 @@ impl Scanner {
         &self.segment
     }
 
-    /// The next record, or `None` at the end of the segment. It has to be the one that comes next.
-    pub(crate) fn next(&mut self) -> Result<Option<Found<'_>>> {
-        let last = self.sequence;
-        let origin = self.segment.origin;
-        self.read_record(|sequence| match origin {
-            Origin::Written { .. } => sequence == last + 1,
-            Origin::Compacted { upto } => (last + 1..=upto).contains(&sequence),
-        })
+    /// Returns the next record, or `None` at the end of the segment.
+    ///
+    /// # Errors
+    ///
+    /// [`KvsError::Damaged`](crate::KvsError::Damaged) if there is no sound record, or if its
+    /// sequence number does not follow the last one.
+    pub(crate) fn next(&mut self) -> Result<Option<Scanned<'_>>> {
+        let (last, origin) = (self.sequence, self.segment.origin);
+        self.read_record(|sequence| origin.may_follow(last, sequence))
     }
 
-    /// The next record, or `None` at the end of the segment, whichever it is.
-    pub(crate) fn next_of_any_number(&mut self) -> Result<Option<Found<'_>>> {
+    /// Returns the next record, whatever its sequence number, or `None` at the end of the segment.
+    pub(crate) fn next_of_any_number(&mut self) -> Result<Option<Scanned<'_>>> {
         self.read_record(|_| true)
     }
 
-    fn read_record(&mut self, is_next: impl Fn(u64) -> bool) -> Result<Option<Found<'_>>> {
+    fn read_record(&mut self, is_next: impl Fn(u64) -> bool) -> Result<Option<Scanned<'_>>> {
         let (offset, left) = (self.offset, self.end.saturating_sub(self.offset));
         if left == 0 {
             return Ok(None);
         }
-        let damaged = |reason| self.segment.damaged(offset, reason);
+        let damaged = |reason: &'static str| self.segment.damaged(offset, reason);
         let mut start = [0; record::HEADER_LEN];
         if left < start.len() as u64 {
             return Err(damaged(CUT_OFF));
         }
         self.reader
             .read_exact(&mut start)
-            .map_err(self.segment.read_failed(offset))?;
+            .map_err(self.segment.file().read_failed(offset))?;
         let header = record::Header::decode(&start, self.segment.salt).map_err(damaged)?;
         let len = header.record_len();
+        // Before making room for the rest: a header may promise more than the file has.
         if left < len as u64 {
             return Err(damaged(CUT_OFF));
         }
         if !is_next(header.sequence) {
-            return Err(damaged("the record belongs in another place"));
+            return Err(damaged(OUT_OF_PLACE));
         }
         self.bytes.clear();
         self.bytes.extend_from_slice(&start);
         self.bytes.resize(len, 0);
         self.reader
             .read_exact(&mut self.bytes[record::HEADER_LEN..])
-            .map_err(self.segment.read_failed(offset))?;
+            .map_err(self.segment.file().read_failed(offset))?;
         let record = header.record(&self.bytes[record::HEADER_LEN..]);
         let record = record.map_err(damaged)?;
         self.offset += len as u64;
         self.sequence = record.sequence;
         self.digest.add(&self.bytes);
-        Ok(Some(Found {
+        Ok(Some(Scanned {
             location: Location {
                 offset,
                 generation: self.segment.generation,
@@ -112,52 +118,25 @@ impl Scanner {
         }))
     }
 
-    /// Goes on at `offset`, after an error.
+    /// Continues at `offset`. After an error, this is the only way to continue.
     pub(crate) fn skip_to(&mut self, offset: u64) {
         self.offset = offset;
-        self.reader = FileReader::buffered(Arc::clone(&self.segment.file), offset, self.end);
+        // The buffer has bytes from elsewhere, or the error left it in an unknown state.
+        self.reader = self.segment.file().reader(offset, self.end);
     }
 
-    /// Where the next record begins.
+    /// Returns the offset of the next record.
     pub(crate) fn offset(&self) -> u64 {
         self.offset
     }
 
-    /// The sequence number of the last record, or that which the segment follows.
+    /// Returns the sequence number of the last record, or of the write before the first one.
     pub(crate) fn sequence(&self) -> u64 {
         self.sequence
     }
 
-    /// The digest of all records so far.
+    /// Returns the digest of all records so far.
     pub(crate) fn digest(&self) -> Digest {
         self.digest
-    }
-}
-
-/// A file as something to read from.
-#[derive(Debug)]
-pub(crate) struct FileReader {
-    file: Arc<dyn File>,
-    offset: u64,
-}
-
-impl FileReader {
-    /// Reads `file` from `offset` on, as much at a time as is asked for.
-    pub(crate) fn new(file: Arc<dyn File>, offset: u64) -> FileReader {
-        FileReader { file, offset }
-    }
-
-    /// Reads what is between `offset` and `end` in `file`.
-    pub(crate) fn buffered(file: Arc<dyn File>, offset: u64, end: u64) -> BufReader<FileReader> {
-        let capacity = end.saturating_sub(offset).min(128 * 1024) as usize;
-        BufReader::with_capacity(capacity, FileReader::new(file, offset))
-    }
-}
-
-impl Read for FileReader {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let n = self.file.read_at(buffer, self.offset)?;
-        self.offset += n as u64;
-        Ok(n)
     }
 }

@@ -1,77 +1,99 @@
-//! One file of the log: a header, and records one after the other. `docs/format.md` has its bytes.
+//! One file of the log: a header, and records one after the other.
 
 use std::cell::RefCell;
-use std::io::{self, Cursor};
-use std::path::PathBuf;
+use std::io::Cursor;
+use std::path::Path;
 use std::sync::Arc;
 
 use bytes::{Buf, BufMut};
 
+use super::dir::LogDir;
+use super::file::LogFile;
+use super::header;
 use super::names::{self, Generation, MAX_GENERATION};
 use super::record::{self, Digest, Location, Record, Salt};
-use crate::engine::files::{Directory, File};
 use crate::error::{KvsError, Result};
 
 /// Bytes before the first record of a new segment.
 pub(crate) const HEADER_LEN: u64 = 48;
 
 /// The same in format 1, whose headers have no digest.
-const HEADER_LEN_1: u64 = 44;
+pub(super) const HEADER_LEN_1: u64 = 44;
 
-/// The longest record that is read at once: checking it takes microseconds.
+/// The longest record that is read on the thread that asks for it: checking it takes microseconds.
 const MAX_AT_ONCE: usize = 64 * 1024;
 
 thread_local! {
-    /// What is read at once. It is kept for the next time, since most records are short, and making
-    /// room for one took as long as reading it.
+    /// The buffer for such records. Allocating one for each read took as long as the read.
     static AT_ONCE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// What is wrong with a segment that is salted in another way than those before it.
-pub(crate) const FOREIGN: &str = "it is of another store";
-
-/// The reason of the damage if a segment is not there.
-pub(crate) const MISSING: &str = "the file is missing";
-
-/// The reason of the damage if a segment does not have the digest that a header has for it.
-pub(crate) const REPLACED: &str = "its records are not those that the log had here";
-
 const MAGIC: &[u8; 8] = b"kvs-log\n";
 const VERSION: u32 = 2;
-/// Magic, version and a checksum of both, which every version begins with.
+/// Magic, version and a checksum of both. Every version begins with these.
 const PREAMBLE_LEN: usize = 16;
 
-/// How the records of a segment came to be in it, and so which of them have to be there.
+/// How the records came into a segment. It decides which sequence numbers must be there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Origin {
-    /// One write after the other, none left out, beginning with the one behind `after`.
+    /// Every write after the write `after`, none left out.
     Written { after: u64 },
-    /// What compaction found alive among all writes up to `upto`. It takes the place of every
-    /// segment of a lower generation.
+    /// The writes up to `upto` that compaction found alive. The segment replaces every segment of a
+    /// lower generation.
     Compacted { upto: u64 },
 }
 
-/// An open segment. Readers share it, and can go on when its file is unlinked.
+impl Origin {
+    /// Returns whether the record `sequence` may follow the record `last`.
+    pub(crate) fn may_follow(self, last: u64, sequence: u64) -> bool {
+        match self {
+            Origin::Written { .. } => sequence == last + 1,
+            Origin::Compacted { upto } => (last + 1..=upto).contains(&sequence),
+        }
+    }
+
+    /// Returns the number of the write before the first record.
+    pub(crate) fn first_after(self) -> u64 {
+        match self {
+            Origin::Written { after } => after,
+            Origin::Compacted { .. } => 0,
+        }
+    }
+
+    pub(crate) fn is_compacted(self) -> bool {
+        matches!(self, Origin::Compacted { .. })
+    }
+}
+
+/// An open segment. Readers share it, and can still read it after its file was removed.
 #[derive(Debug)]
 pub(crate) struct Segment {
     pub(crate) generation: Generation,
     pub(crate) origin: Origin,
     pub(crate) salt: Salt,
-    /// Where the first record begins.
+    /// The offset of the first record.
     pub(crate) start: u64,
-    /// The digest in the header, as the file was found. It is that of the segment before this one
+    /// The digest in the header when the file was opened. It is that of the segment before this one
     /// or, in a compacted segment, of its own records. Format 1 has none.
     pub(crate) recorded: Option<Digest>,
-    /// Where the file is, or where it will be once it is published. For messages.
-    pub(crate) path: PathBuf,
-    pub(super) file: Arc<dyn File>,
+    file: LogFile,
+}
+
+/// A segment as it was found on the disk.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) segment: Arc<Segment>,
+    pub(crate) len: u64,
+    /// The digest that the records must have. It is in the header of the next segment, or in its
+    /// own header if the segment is a compacted one. The newest segment has none, nor has a segment
+    /// whose digest would be in a header of format 1.
+    pub(crate) proof: Option<Digest>,
 }
 
 impl Segment {
-    /// Makes a new segment under a name that means nothing yet, until it is
-    /// [published](Segment::publish).
+    /// Creates a segment, unfinished until it is [published](Segment::publish).
     pub(crate) fn create(
-        dir: &dyn Directory,
+        dir: LogDir<'_>,
         generation: Generation,
         origin: Origin,
         salt: Salt,
@@ -81,33 +103,14 @@ impl Segment {
                 reason: "no numbers are left for segments".to_owned(),
             });
         }
-        let name = names::segment(generation);
-        let path = dir.path().join(&name);
-        let file = dir
-            .create(&names::unfinished(&name))
-            .map_err(KvsError::io(format_args!("create {path:?}")))?;
         Ok(Segment {
             generation,
             origin,
             salt,
             start: HEADER_LEN,
             recorded: None,
-            path,
-            file,
+            file: dir.create(&names::segment(generation))?,
         })
-    }
-
-    /// Gives the segment the owner and the mode of the segment `like`. The segment is not published
-    /// yet.
-    pub(crate) fn copy_access(&self, dir: &dyn Directory, like: Generation) -> Result<()> {
-        dir.copy_access(
-            &names::segment(like),
-            &names::unfinished(&names::segment(self.generation)),
-        )
-        .map_err(KvsError::io(format_args!(
-            "give {:?} its owner and mode",
-            self.path
-        )))
     }
 
     /// Writes the header, which completes the segment, `len` bytes long. `digest` is that of the
@@ -116,60 +119,45 @@ impl Segment {
         self.write(&self.header(len, digest), 0)
     }
 
-    /// Makes the segment, once it is complete and on the disk, a part of the log, with a single
-    /// rename.
-    pub(crate) fn publish(&self, dir: &dyn Directory) -> Result<()> {
-        names::publish(dir, &names::segment(self.generation))
+    /// Makes the segment a part of the log, with a single rename. The segment is complete and
+    /// synced.
+    pub(crate) fn publish(&self, dir: LogDir<'_>) -> Result<()> {
+        dir.publish(&names::segment(self.generation))
     }
 
-    /// Opens the segment `generation`, which has to begin as a segment does.
-    pub(crate) fn open(dir: &dyn Directory, generation: Generation) -> Result<Segment> {
+    /// Opens the segment `generation` and reads its header.
+    pub(crate) fn open(dir: LogDir<'_>, generation: Generation) -> Result<Segment> {
         let mut segment = Segment::open_unread(dir, generation)?;
         segment.read_header()?;
         Ok(segment)
     }
 
-    /// Opens the segment `generation`, whatever is in it.
-    pub(crate) fn open_unread(dir: &dyn Directory, generation: Generation) -> Result<Segment> {
-        let name = names::segment(generation);
-        let path = dir.path().join(&name);
-        let file = dir
-            .open(&name)
-            .map_err(KvsError::io(format_args!("open {path:?}")))?;
+    /// Opens the segment `generation` without its header.
+    pub(crate) fn open_unread(dir: LogDir<'_>, generation: Generation) -> Result<Segment> {
         Ok(Segment {
             generation,
             origin: Origin::Written { after: 0 },
             salt: Salt(0),
             start: HEADER_LEN,
             recorded: None,
-            path,
-            file,
+            file: dir.open(&names::segment(generation))?,
         })
     }
 
-    /// Reads where the segment comes from. That is known then even where the file is not as long
-    /// as it should be, and something of it where the header is damaged.
+    /// Reads the header into the fields.
+    ///
+    /// # Errors
+    ///
+    /// [`KvsError::Damaged`] with an offset after the header if the header is sound and the file
+    /// does not have the length that it says. The fields are set then. If the header itself is
+    /// damaged, only the salt may be set.
     pub(crate) fn read_header(&mut self) -> Result<()> {
-        const CUT_OFF: &str = "the header is cut off";
         let end = self.len()?;
-        if end < PREAMBLE_LEN as u64 {
-            return Err(self.damaged(0, CUT_OFF));
-        }
-        let preamble = self.read(0, PREAMBLE_LEN)?;
-        let version = Cursor::new(&preamble[MAGIC.len()..]).get_u32_le();
-        if !preamble.starts_with(MAGIC) || !ends_with_checksum(&preamble) {
-            return Err(self.damaged(0, "it does not begin as a segment does"));
-        }
-        self.start = match version {
-            1 => HEADER_LEN_1,
-            VERSION => HEADER_LEN,
-            _ => {
-                return Err(KvsError::UnknownVersion {
-                    file: self.path.clone(),
-                    found: version,
-                    supported: VERSION,
-                });
-            }
+        let version = self.read_preamble(end)?;
+        self.start = if version == 1 {
+            HEADER_LEN_1
+        } else {
+            HEADER_LEN
         };
         if end < self.start {
             return Err(self.damaged(0, CUT_OFF));
@@ -180,40 +168,48 @@ impl Segment {
         let (sequence, len) = (fields.get_u64_le(), fields.get_u64_le());
         let recorded = (version == VERSION).then(|| Digest(fields.get_u32_le()));
         self.salt = Salt(salt);
-        if !ends_with_checksum(&rest) {
+        if !header::ends_with_checksum(&rest) {
             return Err(self.damaged(0, "the checksum of the header does not match"));
         }
         if generation != self.generation {
-            return Err(self.damaged(0, "it is another segment than its name says"));
+            return Err(self.damaged(0, "its name and its header have different numbers"));
         }
         if sequence > record::MAX_SEQUENCE {
             return Err(self.damaged(0, "the numbers in the header are impossible"));
         }
         self.recorded = recorded;
-        self.origin = match len {
-            0 => Origin::Written { after: sequence },
-            _ => Origin::Compacted { upto: sequence },
-        };
-        match len {
-            0 => Ok(()),
-            _ if len > end => Err(self.damaged(end, "the end of the file is missing")),
-            _ if len < end => Err(self.damaged(len, "the file goes on after its end")),
-            _ => Ok(()),
+        // Only a compacted segment is complete, and has a length, when its header is written.
+        if len == 0 {
+            self.origin = Origin::Written { after: sequence };
+            return Ok(());
         }
+        self.origin = Origin::Compacted { upto: sequence };
+        if len > end {
+            return Err(self.damaged(end, "the end of the file is missing"));
+        }
+        if len < end {
+            return Err(self.damaged(len, "there are bytes after the end of the segment"));
+        }
+        Ok(())
     }
 
-    /// Replaces the damaged header by a guess: finds out where the records begin. If no record is
-    /// sound, uses `salt` as their salt.
-    pub(crate) fn guess_header(&mut self, salt: Option<Salt>) -> Result<()> {
-        let end = self.len()?;
-        if let (None, Some(salt)) = (self.find_readable_record(HEADER_LEN_1, end), salt) {
-            self.salt = salt;
+    /// Returns the version of a segment of `end` bytes.
+    fn read_preamble(&self, end: u64) -> Result<u32> {
+        if end < PREAMBLE_LEN as u64 {
+            return Err(self.damaged(0, CUT_OFF));
         }
-        self.start = match self.find_readable_record(HEADER_LEN_1, end) {
-            Some(HEADER_LEN_1) => HEADER_LEN_1,
-            _ => HEADER_LEN,
-        };
-        Ok(())
+        let preamble = self.read(0, PREAMBLE_LEN)?;
+        if !preamble.starts_with(MAGIC) || !header::ends_with_checksum(&preamble) {
+            return Err(self.damaged(0, "it does not begin as a segment does"));
+        }
+        match Cursor::new(&preamble[MAGIC.len()..]).get_u32_le() {
+            version @ 1..=VERSION => Ok(version),
+            found => Err(KvsError::UnknownVersion {
+                file: self.path().to_owned(),
+                found,
+                supported: VERSION,
+            }),
+        }
     }
 
     fn header(&self, len: u64, digest: Digest) -> Vec<u8> {
@@ -221,9 +217,7 @@ impl Segment {
             Origin::Written { after } => (after, 0),
             Origin::Compacted { upto } => (upto, len),
         };
-        let mut preamble = MAGIC.to_vec();
-        preamble.put_u32_le(VERSION);
-        preamble.put_u32_le(crc32fast::hash(&preamble));
+        let preamble = header::encode(MAGIC, VERSION, |_| {});
         let mut rest = Vec::new();
         rest.put_u32_le(self.generation);
         rest.put_u32_le(self.salt.0);
@@ -234,55 +228,53 @@ impl Segment {
         [preamble, rest].concat()
     }
 
-    /// The length of the file, in bytes.
+    /// Returns the path of the file, for messages. An unfinished segment returns the path that it
+    /// will have.
+    pub(crate) fn path(&self) -> &Path {
+        self.file.path()
+    }
+
+    pub(super) fn file(&self) -> &LogFile {
+        &self.file
+    }
+
+    /// Returns the length of the file, in bytes.
     pub(crate) fn len(&self) -> Result<u64> {
-        self.file
-            .size()
-            .map_err(KvsError::io(format_args!("look at {:?}", self.path)))
+        self.file.len()
     }
 
-    /// Cuts the file off, or back to `len` bytes.
+    /// Cuts the file off after `len` bytes.
     pub(crate) fn truncate(&self, len: u64) -> Result<()> {
-        self.file
-            .truncate(len)
-            .map_err(KvsError::io(format_args!("cut {:?} off", self.path)))
+        self.file.truncate(len)
     }
 
-    /// Whether [`write`](Segment::write) takes no waiting for a disk.
+    /// Returns whether [`write`](Segment::write) need not wait for the disk.
     pub(crate) fn can_write_at_once(&self) -> bool {
         self.file.can_write_at_once()
     }
 
     /// Writes all of `bytes` at `offset`.
     pub(crate) fn write(&self, bytes: &[u8], offset: u64) -> Result<()> {
-        self.file
-            .write_all_at(bytes, offset)
-            .map_err(KvsError::io(format_args!("write to {:?}", self.path)))
+        self.file.write(bytes, offset)
     }
 
-    /// Waits until everything written so far is on the disk.
+    /// Waits until everything that was written so far is on the disk.
     pub(crate) fn sync(&self) -> Result<()> {
-        self.file
-            .sync()
-            .map_err(KvsError::io(format_args!("sync {:?}", self.path)))
+        self.file.sync()
     }
 
-    /// The bytes of the record at `offset`, `len` of them. [`decode`](Segment::decode) reads them.
+    /// Returns the `len` bytes at `offset`. [`decode`](Segment::decode) makes a record of them.
     pub(crate) fn read(&self, offset: u64, len: usize) -> Result<Vec<u8>> {
-        let mut bytes = vec![0; len];
-        self.file
-            .read_exact_at(&mut bytes, offset)
-            .map_err(self.read_failed(offset))?;
-        Ok(bytes)
+        self.file.read(offset, len)
     }
 
-    /// The value of `key`, whose record is at `location`.
+    /// Returns the value of `key`, whose record is at `location`.
     pub(crate) fn value(&self, location: Location, key: &str) -> Result<String> {
         let bytes = self.read(location.offset, location.len as usize)?;
         self.value_in(&bytes, location, key)
     }
 
-    /// The same, where it takes no waiting for the disk.
+    /// Returns the value of `key`, or `None` if the system would have to wait for the disk.
     pub(crate) fn value_at_once(&self, location: Location, key: &str) -> Option<Result<String>> {
         let len = location.len as usize;
         if len > MAX_AT_ONCE {
@@ -293,8 +285,8 @@ impl Segment {
                 bytes.resize(len, 0);
             }
             let bytes = &mut bytes[..len];
-            let read = self.file.read_exact_at_once(bytes, location.offset);
-            read.ok().map(|()| self.value_in(bytes, location, key))
+            self.file.read_at_once(bytes, location.offset)?;
+            Some(self.value_in(bytes, location, key))
         })
     }
 
@@ -306,21 +298,40 @@ impl Segment {
         }
     }
 
-    /// The record in the bytes that were read at `offset`.
+    /// Returns the record in the bytes that were read at `offset`.
     pub(crate) fn decode<'a>(&self, bytes: &'a [u8], offset: u64) -> Result<Record<'a>> {
         Record::decode(bytes, self.salt).map_err(|reason| self.damaged(offset, reason))
     }
 
-    /// Writes what is between `start` and `end` once more.
+    /// Writes the bytes between `start` and `end` again.
     ///
-    /// After a sync that failed, the system may hold bytes in memory that it does not mean to write
-    /// any more, and a second sync would say that all is well.
+    /// After a failed sync, the system may hold bytes in memory that it will never write, and the
+    /// next sync would succeed without them.
     pub(crate) fn rewrite(&self, start: u64, end: u64) -> Result<()> {
-        self.copy_to(self, start, end)
+        self.copy_to(&self.file, start, end)
     }
 
-    /// Copies the bytes between `start` and `end` to the same place in another segment.
-    fn copy_to(&self, other: &Segment, start: u64, end: u64) -> Result<()> {
+    /// Replaces the file by a copy of its first `len` bytes if the file has another name as well.
+    /// Returns the segment in the copy.
+    ///
+    /// A copy of the directory that is made of hard links has the same file, and must not change.
+    pub(crate) fn detach(&self, dir: LogDir<'_>, len: u64) -> Result<Option<Segment>> {
+        if !self.file.is_shared()? {
+            return Ok(None);
+        }
+        let copy = Segment {
+            file: dir.create(&names::segment(self.generation))?,
+            ..*self
+        };
+        self.copy_to(&copy.file, 0, len)?;
+        copy.sync()?;
+        copy.publish(dir)?;
+        dir.sync()?;
+        Ok(Some(copy))
+    }
+
+    /// Copies the bytes between `start` and `end` to the same place in another file.
+    fn copy_to(&self, other: &LogFile, start: u64, end: u64) -> Result<()> {
         const BLOCK: u64 = 1024 * 1024;
         let mut offset = start;
         while offset < end {
@@ -331,153 +342,14 @@ impl Segment {
         Ok(())
     }
 
-    /// The place of the first sound record that begins between `start` and `end`.
-    pub(crate) fn find_record(&self, start: u64, end: u64) -> Result<Option<u64>> {
-        self.find_record_and(start, end, Err)
-    }
-
-    /// The same, passing over what cannot be read.
-    pub(crate) fn find_readable_record(&self, start: u64, end: u64) -> Option<u64> {
-        let found = self.find_record_and(start, end, |_| Ok(()));
-        found.unwrap_or_default()
-    }
-
-    fn find_record_and(
-        &self,
-        start: u64,
-        end: u64,
-        unreadable: impl Fn(KvsError) -> Result<()>,
-    ) -> Result<Option<u64>> {
-        const SECTOR: u64 = 4096;
-        let mut block = 1024 * 1024;
-        let mut offset = start;
-        while offset + record::HEADER_LEN as u64 <= end {
-            let len = (block + record::HEADER_LEN as u64 - 1).min(end - offset);
-            let bytes = match self.read(offset, len as usize) {
-                Ok(bytes) => bytes,
-                Err(error) => {
-                    unreadable(error)?;
-                    // Sector by sector from here on, to lose no more than those that are bad.
-                    if block == SECTOR {
-                        offset = (offset / SECTOR + 1) * SECTOR;
-                    }
-                    block = SECTOR;
-                    continue;
-                }
-            };
-            for at in 0..=bytes.len() - record::HEADER_LEN {
-                let place = offset + at as u64;
-                let header = bytes[at..].first_chunk();
-                let header = header.map(|bytes| record::Header::decode(bytes, self.salt));
-                if let Some(Ok(header)) = header
-                    && place + header.record_len() as u64 <= end
-                    && let Ok(bytes) = self.read(place, header.record_len())
-                    && Record::decode(&bytes, self.salt).is_ok()
-                {
-                    return Ok(Some(place));
-                }
-            }
-            offset += (bytes.len() - record::HEADER_LEN + 1) as u64;
-        }
-        Ok(None)
-    }
-
-    /// Returns whether the file is in another directory as well.
-    pub(crate) fn is_shared(&self) -> Result<bool> {
-        self.file
-            .links()
-            .map(|links| links > 1)
-            .map_err(KvsError::io(format_args!("look at {:?}", self.path)))
-    }
-
-    /// Replaces the file by a copy of its first `len` bytes, and returns the segment in the copy.
-    pub(crate) fn detach(&self, dir: &dyn Directory, len: u64) -> Result<Segment> {
-        let name = names::segment(self.generation);
-        let file = dir
-            .create(&names::unfinished(&name))
-            .map_err(KvsError::io(format_args!("copy {:?}", self.path)))?;
-        let copy = Segment {
-            generation: self.generation,
-            origin: self.origin,
-            salt: self.salt,
-            start: self.start,
-            recorded: self.recorded,
-            path: self.path.clone(),
-            file,
-        };
-        self.copy_to(&copy, 0, len)?;
-        copy.sync()?;
-        copy.publish(dir)?;
-        names::sync_names(dir)?;
-        Ok(copy)
-    }
-
-    /// Copies what is between `start` and `end` to a file beside the log, and says where.
-    pub(crate) fn keep_aside(
-        &self,
-        dir: &dyn Directory,
-        start: u64,
-        end: u64,
-        what: &str,
-    ) -> Result<PathBuf> {
-        let taken = dir.list();
-        let taken = taken.map_err(KvsError::io(format_args!("list {:?}", dir.path())))?;
-        let mut n = 1;
-        let name = loop {
-            let name = format!("{}.{what}{n}", names::segment(self.generation));
-            if !taken.contains(&name) {
-                break name;
-            }
-            n += 1;
-        };
-        let path = dir.path().join(&name);
-        let copy = || {
-            let copy = dir.create(&names::unfinished(&name))?;
-            // While the file is empty, since until then other users may be able to read it.
-            dir.copy_access(&names::segment(self.generation), &names::unfinished(&name))?;
-            let mut offset = start;
-            while offset < end {
-                // What cannot be read is left out, as zeros.
-                let len = 4096.min(end - offset) as usize;
-                if let Ok(bytes) = self.read(offset, len) {
-                    copy.write_all_at(&bytes, offset - start)?;
-                }
-                offset += len as u64;
-            }
-            copy.sync()
-        };
-        copy().map_err(KvsError::io(format_args!("write {path:?}")))?;
-        names::publish(dir, &name)?;
-        names::sync_names(dir)?;
-        Ok(path)
-    }
-
-    pub(crate) fn damaged(&self, offset: u64, reason: &str) -> KvsError {
+    /// Returns the error for damage at `offset`.
+    pub(crate) fn damaged(&self, offset: u64, reason: impl Into<String>) -> KvsError {
         KvsError::Damaged {
-            file: self.path.clone(),
+            file: self.path().to_owned(),
             offset,
-            reason: reason.to_owned(),
+            reason: reason.into(),
         }
     }
-
-    pub(super) fn read_failed(&self, offset: u64) -> impl FnOnce(io::Error) -> KvsError {
-        move |error| KvsError::io(format_args!("read {:?} at byte {offset}", self.path))(error)
-    }
 }
 
-/// A segment as it was found.
-#[derive(Debug)]
-pub(crate) struct Opened {
-    pub(crate) segment: Arc<Segment>,
-    pub(crate) len: u64,
-    /// The digest that the records must have. It is in the header of the next segment, or in its
-    /// own header if the segment is a compacted one. The newest segment has none, nor has a segment
-    /// whose digest would be in a header of format 1.
-    pub(crate) proof: Option<Digest>,
-}
-
-fn ends_with_checksum(bytes: &[u8]) -> bool {
-    bytes
-        .split_last_chunk()
-        .is_some_and(|(bytes, checksum)| crc32fast::hash(bytes).to_le_bytes() == *checksum)
-}
+const CUT_OFF: &str = "the header is cut off";

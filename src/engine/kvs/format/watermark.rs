@@ -1,20 +1,46 @@
-//! The watermark.
+//! The watermark: a file that says how much of the log is known to be on the disk.
+//!
+//! After a crash it tells damage from writes that never reached the disk. Before the watermark,
+//! every record must be there. Behind it, every record must be there as well if only the process
+//! died. If the machine stopped, pages may be missing, and not only at the end, because the system
+//! writes them in any order.
+//!
+//! A watermark that is lost, torn, or of another history of the log does not count. An old
+//! watermark is still correct: it only covers less.
 
 use std::io::Cursor;
 
 use bytes::{Buf, BufMut};
 
+use super::dir::LogDir;
+use super::header;
 use super::names::{self, Generation, MAX_GENERATION};
 use super::record::{Digest, Salt};
 use super::segment::Segment;
-use crate::engine::files::Directory;
 
 const MAGIC: &[u8; 8] = b"kvs-syn\n";
 const VERSION: u32 = 2;
-pub(crate) const BOOT_LEN: usize = 36;
+const BOOT_LEN: usize = 36;
 const LEN: usize = 72;
 
-/// How far the log is known to be on the disk: all segments before this one, and so much of it.
+/// The id of a boot of the machine, or zeros if the system has none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Boot([u8; BOOT_LEN]);
+
+impl Boot {
+    const UNKNOWN: Boot = Boot([0; BOOT_LEN]);
+
+    /// Returns the id of the current boot.
+    pub(crate) fn current(dir: LogDir<'_>) -> Boot {
+        let mut boot = Boot::UNKNOWN;
+        for (to, from) in boot.0.iter_mut().zip(dir.boot().bytes()) {
+            *to = from;
+        }
+        boot
+    }
+}
+
+/// How much of the log is on the disk: all segments before `generation`, and `len` bytes of that one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Watermark {
     pub(crate) generation: Generation,
@@ -22,72 +48,55 @@ pub(crate) struct Watermark {
 }
 
 impl Watermark {
-    /// The bytes of the file, with what the machine calls its time since the start. The salt is
-    /// there in case the header that also contains it is damaged. `digest` is that of the segment's
-    /// records up to the watermark.
-    pub(crate) fn encode(self, boot: &[u8; BOOT_LEN], salt: Salt, digest: Digest) -> Vec<u8> {
-        let mut bytes = MAGIC.to_vec();
-        bytes.put_u32_le(VERSION);
-        bytes.put_u32_le(self.generation);
-        bytes.put_u64_le(self.len);
-        bytes.put_slice(boot);
-        bytes.put_u32_le(salt.0);
-        bytes.put_u32_le(digest.0);
-        bytes.put_u32_le(crc32fast::hash(&bytes));
-        bytes
+    /// Returns the bytes of the file. `digest` is that of the segment's records up to the watermark.
+    /// The salt is a second copy, in case the header of the segment is damaged.
+    pub(crate) fn encode(self, boot: Boot, salt: Salt, digest: Digest) -> Vec<u8> {
+        header::encode(MAGIC, VERSION, |bytes| {
+            bytes.put_u32_le(self.generation);
+            bytes.put_u64_le(self.len);
+            bytes.put_slice(&boot.0);
+            bytes.put_u32_le(salt.0);
+            bytes.put_u32_le(digest.0);
+        })
     }
-}
-
-pub(crate) fn boot(dir: &dyn Directory) -> [u8; BOOT_LEN] {
-    let mut boot = [0; BOOT_LEN];
-    for (to, from) in boot.iter_mut().zip(dir.boot().bytes()) {
-        *to = from;
-    }
-    boot
 }
 
 /// The watermark that the previous process left.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct LastRun {
     pub(crate) watermark: Watermark,
-    /// The log's salt, where there was a watermark.
+    /// The salt of the log, if there was a watermark.
     pub(crate) salt: Option<Salt>,
-    /// The digest of the records up to the watermark, until it has been compared with the log.
+    /// The digest of the records up to the watermark, until it was compared with the log.
     digest: Option<Digest>,
-    /// Whether the machine has been up ever since.
+    /// Whether the machine has not been started again since.
     same_boot: bool,
 }
 
 impl LastRun {
-    /// Reads the file. One that makes no sense counts as none.
-    pub(crate) fn of(dir: &dyn Directory) -> LastRun {
-        let mut bytes = [0; LEN];
-        let read = dir.open(names::WATERMARK);
-        if read
-            .and_then(|file| file.read_exact_at(&mut bytes, 0))
-            .is_err()
-        {
-            return LastRun::default();
-        }
-        let mut fields = Cursor::new(&bytes[12..]);
+    /// Reads the file. Returns the default if there is none, or none that makes sense.
+    pub(crate) fn of(dir: LogDir<'_>) -> LastRun {
+        LastRun::read(dir).unwrap_or_default()
+    }
+
+    fn read(dir: LogDir<'_>) -> Option<LastRun> {
+        let bytes = dir.open(names::WATERMARK).ok()?.read(0, LEN).ok()?;
+        let mut fields = Cursor::new(&bytes[header::FIELDS..]);
         let watermark = Watermark {
             generation: fields.get_u32_le(),
             len: fields.get_u64_le(),
         };
-        let mut last_boot = [0; BOOT_LEN];
-        fields.copy_to_slice(&mut last_boot);
+        let mut boot = Boot::UNKNOWN;
+        fields.copy_to_slice(&mut boot.0);
         let (salt, digest) = (Salt(fields.get_u32_le()), Digest(fields.get_u32_le()));
-        if bytes[..] != watermark.encode(&last_boot, salt, digest)
-            || watermark.generation >= MAX_GENERATION
-        {
-            return LastRun::default();
-        }
-        LastRun {
+        let is_sound =
+            bytes == watermark.encode(boot, salt, digest) && watermark.generation < MAX_GENERATION;
+        is_sound.then(|| LastRun {
             watermark,
             salt: Some(salt),
             digest: Some(digest),
-            same_boot: last_boot == boot(dir) && last_boot != [0; BOOT_LEN],
-        }
+            same_boot: boot == Boot::current(dir) && boot != Boot::UNKNOWN,
+        })
     }
 
     /// Discards the watermark unless the store has this salt.
@@ -109,7 +118,7 @@ impl LastRun {
         }
     }
 
-    /// Returns how many bytes of `segment`, the newest, were known to be on the disk.
+    /// Returns the number of bytes of `segment`, the newest, that were known to be on the disk.
     pub(crate) fn synced(&self, segment: &Segment) -> u64 {
         if self.watermark.generation == segment.generation {
             self.watermark.len

@@ -1,38 +1,38 @@
-//! A checkpoint: the index as it was when the store was closed, so that opening it need not put it
-//! together from the log. `docs/format.md` has its bytes.
+//! A checkpoint: the index as it was when the store was closed. Opening the store reads it instead of
+//! the segments that it covers.
 //!
-//! It names the segments that it covers, with their lengths and digests. If the log begins with
-//! exactly these, the checkpoint is valid, and opening the store reads only the later segments. It
-//! is never synced. If it is missing, torn, or of another log, the store reads the whole log.
+//! It names these segments, with their lengths and digests. If the log begins with exactly these, the
+//! checkpoint is valid, and opening the store reads only the later segments. It is never synced. If
+//! it is missing, torn, or of another log, the store reads the whole log.
 
 use std::collections::BTreeMap;
-use std::io::{self, Cursor, Read};
+use std::io::{Cursor, Read};
 
 use bytes::{Buf, BufMut};
 use crc32fast::Hasher;
 
-use crate::engine::files::Directory;
+use super::{Index, Seed};
+use crate::engine::kvs::format::dir::LogDir;
+use crate::engine::kvs::format::file::{FileReader, LogFile};
+use crate::engine::kvs::format::header;
 use crate::engine::kvs::format::names::{self, Generation};
-use crate::engine::kvs::format::record::Location;
-use crate::engine::kvs::format::record::{Digest, MAX_SEQUENCE, Salt};
-use crate::engine::kvs::format::scanner::FileReader;
+use crate::engine::kvs::format::record::{Digest, Location, MAX_SEQUENCE, Salt};
 use crate::engine::kvs::format::segment::Opened;
-use crate::engine::kvs::index::{Index, Seed};
-use crate::error::{KvsError, Result};
+use crate::error::Result;
 
 const MAGIC: &[u8; 8] = b"kvs-chk\n";
 const VERSION: u32 = 2;
 const START: usize = 72;
-/// Bytes of a segment in the first block.
+/// Bytes of a segment in the first block: its generation, length and digest.
 const SEGMENT: usize = 16;
-/// Bytes of a key's place and length in the other blocks.
+/// Bytes of a key's location and length in the other blocks.
 const PLACE: usize = 20;
-/// Bytes after which a block ends.
+/// A block ends with the entry that reaches this many bytes.
 const BLOCK: usize = 64 * 1024;
 
-/// The part of a log that a checkpoint is of.
+/// The part of a log that a checkpoint covers.
 #[derive(Debug)]
-pub(crate) struct Covered {
+pub(crate) struct Checkpoint {
     pub(crate) salt: Salt,
     /// The number of the last write.
     pub(crate) sequence: u64,
@@ -40,48 +40,40 @@ pub(crate) struct Covered {
     pub(crate) segments: BTreeMap<Generation, (u64, Digest)>,
 }
 
-impl Covered {
+impl Checkpoint {
+    /// Returns the number of bytes of the log that it covers.
     pub(crate) fn bytes(&self) -> u64 {
         self.segments.values().map(|(len, _)| len).sum()
     }
 
-    /// Writes a checkpoint of this part, which has come to `index`.
-    pub(crate) fn write(&self, dir: &dyn Directory, index: &Index) -> Result<()> {
-        let unfinished = names::unfinished(names::CHECKPOINT);
-        let written = self.write_to(dir, &unfinished, index);
-        match written {
-            Ok(()) => names::publish(dir, names::CHECKPOINT),
-            Err(error) => {
-                names::remove(dir, &unfinished)?;
-                Err(KvsError::io(format_args!("write {unfinished:?}"))(error))
-            }
+    /// Writes the checkpoint. `index` is that of a log which begins with the covered segments.
+    pub(crate) fn write(&self, dir: LogDir<'_>, index: &Index) -> Result<()> {
+        let file = dir.create(names::CHECKPOINT)?;
+        if let Err(error) = self.write_to(&file, index) {
+            dir.discard(names::CHECKPOINT)?;
+            return Err(error);
         }
+        dir.publish(names::CHECKPOINT)
     }
 
-    fn write_to(&self, dir: &dyn Directory, name: &str, index: &Index) -> io::Result<()> {
-        let file = dir.create(name)?;
-        // A key whose newest record is in a later segment is found there.
+    fn write_to(&self, file: &LogFile, index: &Index) -> Result<()> {
+        // The records of the other keys are in later segments, which opening the store reads.
         let is_covered =
             |(_, location): &(&str, Location)| self.segments.contains_key(&location.generation);
         let keys = index.iter().filter(is_covered).count() as u64;
         let header = self.header(keys, index.seed());
-        file.write_all_at(&header, 0)?;
+        file.write(&header, 0)?;
         let mut end = header.len() as u64;
         let mut write = |block: &mut Vec<u8>| {
             let mut bytes = Vec::with_capacity(8 + block.len());
             bytes.put_u32_le(block.len() as u32);
             bytes.put_u32_le(checksum(&header, block));
             bytes.append(block);
-            file.write_all_at(&bytes, end)?;
+            file.write(&bytes, end)?;
             end += bytes.len() as u64;
-            io::Result::Ok(())
+            Result::Ok(())
         };
-        let mut block = Vec::new();
-        for (generation, (len, digest)) in &self.segments {
-            block.put_u32_le(*generation);
-            block.put_u64_le(*len);
-            block.put_u32_le(digest.0);
-        }
+        let mut block = self.segment_block();
         write(&mut block)?;
         let (mut places, mut keys) = (Vec::new(), Vec::new());
         let mut entries = index.iter().filter(is_covered).peekable();
@@ -101,74 +93,82 @@ impl Covered {
         Ok(())
     }
 
-    fn header(&self, keys: u64, seed: Seed) -> Vec<u8> {
-        let mut header = MAGIC.to_vec();
-        header.put_u32_le(VERSION);
-        header.put_u32_le(self.salt.0);
-        header.put_u64_le(self.sequence);
-        header.put_u64_le(keys);
-        for part in seed {
-            header.put_u64_le(part);
+    /// Returns the first block, which lists the segments.
+    fn segment_block(&self) -> Vec<u8> {
+        let mut block = Vec::new();
+        for (generation, (len, digest)) in &self.segments {
+            block.put_u32_le(*generation);
+            block.put_u64_le(*len);
+            block.put_u32_le(digest.0);
         }
-        header.put_u32_le(self.segments.len() as u32);
-        header.put_u32_le(crc32fast::hash(&header));
-        header
+        block
     }
 
-    /// Reads the checkpoint in `dir`. Returns `None` if it is not valid for `segments`.
-    pub(crate) fn read(dir: &dyn Directory, segments: &[Opened]) -> Option<(Covered, Index)> {
+    fn header(&self, keys: u64, seed: Seed) -> Vec<u8> {
+        header::encode(MAGIC, VERSION, |header| {
+            header.put_u32_le(self.salt.0);
+            header.put_u64_le(self.sequence);
+            header.put_u64_le(keys);
+            for part in seed {
+                header.put_u64_le(part);
+            }
+            header.put_u32_le(self.segments.len() as u32);
+        })
+    }
+
+    /// Reads the checkpoint in `dir`, and the index in it. Returns `None` if there is none, or if it
+    /// is not valid for a log of `segments`.
+    pub(crate) fn read(dir: LogDir<'_>, segments: &[Opened]) -> Option<(Checkpoint, Index)> {
         let mut blocks = Blocks::open(dir)?;
         let header = blocks.header;
-        let mut fields = Cursor::new(&header[12..]);
+        let mut fields = Cursor::new(&header[header::FIELDS..]);
         let (salt, sequence) = (Salt(fields.get_u32_le()), fields.get_u64_le());
         let keys = fields.get_u64_le();
         let seed = [(); 4].map(|()| fields.get_u64_le());
-        let (of_segments, []) = blocks.next()?.as_chunks::<SEGMENT>() else {
-            return None;
-        };
-        let of_segments = of_segments.iter().map(|bytes| {
-            let mut fields = Cursor::new(bytes);
-            let (generation, len) = (fields.get_u32_le(), fields.get_u64_le());
-            (generation, (len, Digest(fields.get_u32_le())))
-        });
-        let covered = Covered {
+        let checkpoint = Checkpoint {
             salt,
             sequence,
-            segments: of_segments.collect(),
+            segments: read_segments(blocks.next()?)?,
         };
-        if header[..] != covered.header(keys, seed)
+        if header[..] != checkpoint.header(keys, seed)
             || sequence > MAX_SEQUENCE
             || keys > blocks.left / PLACE as u64
-            || !covered.holds_for(segments)
+            || !checkpoint.holds_for(segments)
         {
             return None;
         }
         let mut index = Index::new(seed);
         index.reserve(keys as usize, blocks.left as usize - keys as usize * PLACE);
         while blocks.left > 0 {
-            let (count, rest) = blocks.next()?.split_first_chunk()?;
-            let places = usize::try_from(u32::from_le_bytes(*count)).ok()?;
-            let (places, keys) = rest.split_at_checked(places.checked_mul(PLACE)?)?;
-            // All at once, which is faster than key by key.
-            let mut keys = str::from_utf8(keys).ok()?;
-            for place in places.as_chunks::<PLACE>().0 {
-                let mut fields = Cursor::new(place);
-                let location = Location {
-                    offset: fields.get_u64_le(),
-                    generation: fields.get_u32_le(),
-                    len: fields.get_u32_le(),
-                };
-                let (key, behind) = keys.split_at_checked(fields.get_u32_le() as usize)?;
-                let end = location.offset.checked_add(u64::from(location.len))?;
-                let (len, _) = covered.segments.get(&location.generation)?;
-                if end > *len {
-                    return None;
-                }
-                index.put(key, location, None);
-                keys = behind;
-            }
+            checkpoint.read_keys(blocks.next()?, &mut index)?;
         }
-        (index.len() as u64 == keys).then_some((covered, index))
+        (index.len() as u64 == keys).then_some((checkpoint, index))
+    }
+
+    /// Adds the keys of a block to `index`. Returns `None` if the block makes no sense.
+    fn read_keys(&self, block: &[u8], index: &mut Index) -> Option<()> {
+        let (count, rest) = block.split_first_chunk()?;
+        let places = usize::try_from(u32::from_le_bytes(*count)).ok()?;
+        let (places, keys) = rest.split_at_checked(places.checked_mul(PLACE)?)?;
+        // Checking all keys at once is faster than checking each.
+        let mut keys = str::from_utf8(keys).ok()?;
+        for place in places.as_chunks::<PLACE>().0 {
+            let mut fields = Cursor::new(place);
+            let location = Location {
+                offset: fields.get_u64_le(),
+                generation: fields.get_u32_le(),
+                len: fields.get_u32_le(),
+            };
+            let (key, behind) = keys.split_at_checked(fields.get_u32_le() as usize)?;
+            let end = location.offset.checked_add(u64::from(location.len))?;
+            let (len, _) = self.segments.get(&location.generation)?;
+            if end > *len {
+                return None;
+            }
+            index.put(key, location, None);
+            keys = behind;
+        }
+        Some(())
     }
 
     /// Returns whether the log of these segments begins with the covered ones.
@@ -187,20 +187,33 @@ impl Covered {
     }
 }
 
+/// Reads the first block, which lists the segments.
+fn read_segments(block: &[u8]) -> Option<BTreeMap<Generation, (u64, Digest)>> {
+    let (segments, []) = block.as_chunks::<SEGMENT>() else {
+        return None;
+    };
+    let segments = segments.iter().map(|bytes| {
+        let mut fields = Cursor::new(bytes);
+        let (generation, len) = (fields.get_u32_le(), fields.get_u64_le());
+        (generation, (len, Digest(fields.get_u32_le())))
+    });
+    Some(segments.collect())
+}
+
 /// The blocks of a checkpoint.
 struct Blocks {
     reader: FileReader,
     header: [u8; START],
-    /// Bytes from the next block on.
+    /// Bytes that are still to be read.
     left: u64,
     block: Vec<u8>,
 }
 
 impl Blocks {
-    fn open(dir: &dyn Directory) -> Option<Blocks> {
+    fn open(dir: LogDir<'_>) -> Option<Blocks> {
         let file = dir.open(names::CHECKPOINT).ok()?;
-        let left = file.size().ok()?.checked_sub(START as u64)?;
-        let mut reader = FileReader::new(file, 0);
+        let left = file.len().ok()?.checked_sub(START as u64)?;
+        let mut reader = file.unbuffered(0);
         let mut header = [0; START];
         reader.read_exact(&mut header).ok()?;
         Some(Blocks {
@@ -211,7 +224,7 @@ impl Blocks {
         })
     }
 
-    /// The next block, if it is sound.
+    /// Returns the next block, if it is sound.
     fn next(&mut self) -> Option<&[u8]> {
         let mut prefix = [0; 8];
         self.reader.read_exact(&mut prefix).ok()?;
@@ -224,8 +237,8 @@ impl Blocks {
     }
 }
 
-/// The checksum of a block. It is that of the header as well, so that blocks of another checkpoint
-/// count only where that was of the same writes.
+/// Returns the checksum of a block. It covers the header as well, so that a block of another
+/// checkpoint is sound only if that checkpoint has the same header.
 fn checksum(header: &[u8], block: &[u8]) -> u32 {
     let mut hasher = Hasher::new();
     hasher.update(header);

@@ -3,13 +3,13 @@
 use std::mem;
 use std::sync::Arc;
 
-use crate::engine::files::Directory;
+use crate::engine::kvs::format::dir::LogDir;
 use crate::engine::kvs::format::hints;
-use crate::engine::kvs::format::names;
+use crate::engine::kvs::format::scanner::Step;
 use crate::engine::kvs::index::Index;
 use crate::engine::kvs::journal::Journal;
 use crate::engine::kvs::log::compaction::{Compaction, Switch};
-use crate::engine::kvs::log::syncer::Unsynced;
+use crate::engine::kvs::log::syncer::Syncer;
 use crate::error::Result;
 use crate::sync::{Mutex, RwLock};
 
@@ -35,20 +35,20 @@ impl Work {
     pub(crate) fn step(
         &mut self,
         index: &RwLock<Index>,
-        unsynced: &Unsynced,
+        syncer: &Syncer,
         bytes: usize,
-    ) -> Result<bool> {
+    ) -> Result<Step> {
         match self {
-            Work::Sync => unsynced.sync().map(|()| false),
+            Work::Sync => syncer.sync().map(|()| Step::Done),
             Work::Compaction(compaction) => compaction.step(index, bytes),
             Work::Switch(switch) => switch.step(index, bytes),
             Work::Hints(writer) => writer.step(bytes),
-            Work::GivenUp => Ok(false),
+            Work::GivenUp => Ok(Step::Done),
         }
     }
 
     /// Gives the job up if it takes room on the disk, and frees that room. Returns whether it did.
-    pub(crate) fn give_up(&mut self, dir: &dyn Directory, journal: &Journal) -> bool {
+    pub(crate) fn give_up(&mut self, dir: LogDir<'_>, journal: &Journal) -> bool {
         match mem::replace(self, Work::GivenUp) {
             Work::Compaction(compaction) => compaction.abandon(dir, journal),
             Work::Hints(writer) => remove_hints(dir, &writer, journal),
@@ -62,9 +62,8 @@ impl Work {
 }
 
 /// Removes hints that are not complete.
-pub(crate) fn remove_hints(dir: &dyn Directory, writer: &hints::Writer, journal: &Journal) {
-    let name = names::unfinished(&names::hints(writer.generation()));
-    if let Err(error) = names::remove(dir, &name) {
+pub(crate) fn remove_hints(dir: LogDir<'_>, writer: &hints::Writer, journal: &Journal) {
+    if let Err(error) = writer.discard(dir) {
         journal.warn(error);
     }
 }

@@ -3,11 +3,11 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::engine::files::Directory;
+use crate::engine::kvs::format::dir::LogDir;
 use crate::engine::kvs::format::names;
 use crate::engine::kvs::format::record::Digest;
 use crate::engine::kvs::format::record::Location;
-use crate::engine::kvs::format::scanner::{Found, Scanner};
+use crate::engine::kvs::format::scanner::{Scanned, Scanner, Step};
 use crate::engine::kvs::format::segment::{self, Segment};
 use crate::engine::kvs::index::Index;
 use crate::engine::kvs::journal::Journal;
@@ -56,19 +56,19 @@ impl Compaction {
     /// there is not, the new segment is complete and on the disk.
     ///
     /// After an error the output cannot be used.
-    pub(crate) fn step(&mut self, index: &RwLock<Index>, bytes: usize) -> Result<bool> {
+    pub(crate) fn step(&mut self, index: &RwLock<Index>, bytes: usize) -> Result<Step> {
         if self.inputs.is_empty() {
             self.output.complete(self.output_len, self.digest)?;
             let synced = self.output.sync();
             // After a failed sync nobody can tell what is on the disk, and another one would not
             // either.
             synced.inspect_err(|error| self.failure.set(error))?;
-            return Ok(false);
+            return Ok(Step::Done);
         }
         let live = self.collect(index, bytes)?;
         self.output.write(&live, self.output_len)?;
         self.output_len += live.len() as u64;
-        Ok(true)
+        Ok(Step::More)
     }
 
     /// Returns the new segment, its length and its digest.
@@ -77,7 +77,7 @@ impl Compaction {
     }
 
     /// Removes an output before any attempt to publish it.
-    pub(crate) fn abandon(self, dir: &dyn Directory, journal: &Journal) {
+    pub(crate) fn abandon(self, dir: LogDir<'_>, journal: &Journal) {
         // If the file cannot be removed, at least its room is free.
         if let Err(error) = self.output.truncate(0) {
             journal.warn(error);
@@ -86,9 +86,9 @@ impl Compaction {
     }
 
     /// Removes the output unless it was published, because after an error it may have been.
-    pub(crate) fn remove_unpublished(self, dir: &dyn Directory, journal: &Journal) {
-        let name = names::unfinished(&names::segment(self.output.generation));
-        if let Err(error) = names::remove(dir, &name) {
+    pub(crate) fn remove_unpublished(self, dir: LogDir<'_>, journal: &Journal) {
+        let name = names::segment(self.output.generation);
+        if let Err(error) = dir.discard(&name) {
             let line = "an unfinished compaction leaves its file until the store is opened again";
             journal.warn(format_args!("{line}: {error}"));
         }
@@ -102,7 +102,7 @@ impl Compaction {
             let Some(input) = self.inputs.front_mut() else {
                 break;
             };
-            let Some(Found {
+            let Some(Scanned {
                 location,
                 bytes,
                 record,
@@ -142,7 +142,7 @@ impl Switch {
 
     /// Points readers at about `bytes` bytes of the new segment, and returns whether there are
     /// more. After an error, the next step tries again.
-    pub(crate) fn step(&mut self, index: &RwLock<Index>, bytes: usize) -> Result<bool> {
+    pub(crate) fn step(&mut self, index: &RwLock<Index>, bytes: usize) -> Result<Step> {
         let end = self.output.offset() + bytes as u64;
         while self.output.offset() < end {
             let mut moved = Vec::with_capacity(AT_A_TIME);
@@ -158,26 +158,26 @@ impl Switch {
                 }
             }
             drop(index);
-            if !read? {
-                return Ok(false);
+            if read? == Step::Done {
+                return Ok(Step::Done);
             }
         }
-        Ok(true)
+        Ok(Step::More)
     }
 
     /// Reads a few records, and returns whether there are more.
-    fn read(&mut self, moved: &mut Vec<(Box<str>, Location)>) -> Result<bool> {
+    fn read(&mut self, moved: &mut Vec<(Box<str>, Location)>) -> Result<Step> {
         while moved.len() < AT_A_TIME {
             match self.output.next() {
                 Ok(Some(found)) => moved.push((found.record.key.into(), found.location)),
-                Ok(None) => return Ok(false),
+                Ok(None) => return Ok(Step::Done),
                 Err(error) => {
                     self.output.skip_to(self.output.offset());
                     return Err(error);
                 }
             }
         }
-        Ok(true)
+        Ok(Step::More)
     }
 
     /// Returns the new segment, its length and its digest.

@@ -1,4 +1,5 @@
-//! The state after an error that only opening the store again can mend.
+//! The state after an error that only opening the store again can mend. Other stores call this a
+//! poisoned database.
 
 use std::sync::{Arc, OnceLock};
 
@@ -7,8 +8,10 @@ use log::Level;
 use crate::engine::kvs::journal::Journal;
 use crate::error::{KvsError, Result};
 
-/// Why nothing more may be written, once that is so: the log is in a state that only opening it
-/// again can make sure of.
+/// The reason why the log takes no more writes, once there is one.
+///
+/// After a failed sync it is unknown which bytes are on the disk, and another sync would not help:
+/// the system may have forgotten the bytes that it could not write. So there is no second try.
 #[derive(Debug, Clone)]
 pub(crate) struct Failure {
     reason: Arc<OnceLock<String>>,
@@ -24,13 +27,14 @@ impl Failure {
         }
     }
 
-    /// Stops all writing. The first reason stays.
+    /// Stops all writing. If it was stopped before, the first reason stays.
     pub(crate) fn set(&self, reason: impl ToString) {
         let reason = self.reason.get_or_init(|| reason.to_string());
         let line = format_args!("no more writes until the store is opened again: {reason}");
         self.journal.note(Level::Error, line);
     }
 
+    /// Returns an error if writing was stopped.
     pub(crate) fn check(&self) -> Result<()> {
         match self.reason.get() {
             Some(reason) => Err(KvsError::EngineStopped {

@@ -20,19 +20,20 @@ use std::time::{Duration, Instant};
 use log::Level;
 
 use crate::engine::files::Directory;
+use crate::engine::kvs::format::dir::LogDir;
 use crate::engine::kvs::format::hints;
 use crate::engine::kvs::format::names::{self, Generation};
 use crate::engine::kvs::format::record::Location;
 use crate::engine::kvs::format::record::{self, Digest, Record, Salt};
 use crate::engine::kvs::format::segment::{self, Origin, Segment};
 use crate::engine::kvs::index::Index;
-use crate::engine::kvs::index::checkpoint::Covered;
+use crate::engine::kvs::index::checkpoint::Checkpoint;
 use crate::engine::kvs::journal::Journal;
 use crate::engine::kvs::log::background::{self as work, Job, Work};
 use crate::engine::kvs::log::compaction::{Compaction, Switch};
 use crate::engine::kvs::log::failure::Failure;
 use crate::engine::kvs::log::recovery::{Recovered, Sealed};
-use crate::engine::kvs::log::syncer::Unsynced;
+use crate::engine::kvs::log::syncer::{End, Syncer};
 use crate::engine::kvs::options::KvStoreOptions;
 use crate::engine::{EngineFuture, SyncLevel};
 use crate::error::{KvsError, Result};
@@ -129,7 +130,7 @@ pub(crate) struct Log {
     options: KvStoreOptions,
     /// What readers see. Only the writer changes it, and only for what is in the log already.
     index: Arc<RwLock<Index>>,
-    unsynced: Arc<Unsynced>,
+    syncer: Arc<Syncer>,
     active: Arc<Segment>,
     active_len: u64,
     /// The digest of the active segment's records.
@@ -166,8 +167,8 @@ impl Log {
         options: KvStoreOptions,
         journal: Journal,
     ) -> Result<Log> {
-        let mut found = Recovered::read(&*dir)?;
-        found.settle(&*dir)?;
+        let mut found = Recovered::read(LogDir::new(&*dir))?;
+        found.settle(LogDir::new(&*dir))?;
         let failure = Failure::new(journal);
         let salt = found.salt.unwrap_or_else(Salt::random);
         let (active, synced, active_len) = match found.active {
@@ -176,26 +177,31 @@ impl Log {
                 let newest = found.sealed.keys().next_back();
                 let generation = newest.map_or(1, |newest| newest + 1);
                 let before = mem::take(&mut found.digest);
-                let active = create(&*dir, generation, found.sequence, salt, before, &failure)?;
+                let active = create(
+                    LogDir::new(&*dir),
+                    generation,
+                    found.sequence,
+                    salt,
+                    before,
+                    &failure,
+                )?;
                 found.index.add_segment(Arc::clone(&active));
                 (active, segment::HEADER_LEN, segment::HEADER_LEN)
             }
         };
         found.index.keep_bytes(options.cache_bytes);
         // Whoever was here before may not have synced it, and what we show must not be lost.
-        let unsynced = Unsynced::new(
-            &*dir,
-            &active,
-            synced,
-            active_len,
-            found.digest,
-            failure.clone(),
-        )?;
+        let end = End {
+            segment: Arc::clone(&active),
+            len: active_len,
+            digest: found.digest,
+        };
+        let syncer = Syncer::new(LogDir::new(&*dir), end, synced, failure.clone())?;
         Ok(Log {
             dir,
             options,
             index: Arc::new(RwLock::new(found.index)),
-            unsynced: Arc::new(unsynced),
+            syncer: Arc::new(syncer),
             active,
             active_len,
             digest: found.digest,
@@ -214,12 +220,16 @@ impl Log {
         })
     }
 
+    fn dir(&self) -> LogDir<'_> {
+        LogDir::new(&*self.dir)
+    }
+
     pub(crate) fn index(&self) -> &Arc<RwLock<Index>> {
         &self.index
     }
 
-    pub(crate) fn unsynced(&self) -> &Arc<Unsynced> {
-        &self.unsynced
+    pub(crate) fn syncer(&self) -> &Arc<Syncer> {
+        &self.syncer
     }
 
     pub(crate) fn failure(&self) -> &Failure {
@@ -231,7 +241,7 @@ impl Log {
         self.active.can_write_at_once()
             && self.options.sync != SyncLevel::Always
             && self.active_len < self.options.segment_bytes
-            && !self.unsynced.is_syncing()
+            && !self.syncer.is_syncing()
     }
 
     /// Writes all that is in `batch` at once, has it take effect in its order, and says what became
@@ -333,9 +343,13 @@ impl Log {
         if bytes.capacity() <= MAX_BUFFER {
             self.buffer = bytes;
         }
-        self.unsynced.note(&self.active, len, digest);
+        self.syncer.note(End {
+            segment: Arc::clone(&self.active),
+            len,
+            digest,
+        });
         if self.options.sync == SyncLevel::Always {
-            self.unsynced.sync()?;
+            self.syncer.sync()?;
         }
         self.active_len = len;
         (self.sequence, self.digest) = (sequence, digest);
@@ -353,7 +367,7 @@ impl Log {
             let longest = self.active.len();
             // A full disk may have taken a part of the bytes. Cut it off, since the next write must
             // not be followed by records that were refused.
-            if self.unsynced.cut(&self.active, offset).is_err() {
+            if self.syncer.cut(&self.active, offset).is_err() {
                 return Err(error);
             }
             match &error {
@@ -378,7 +392,7 @@ impl Log {
     fn give_up_job(&mut self) -> bool {
         let job = self.job.clone();
         let has_room_now =
-            job.is_some_and(|job| job.lock().give_up(&*self.dir, &self.failure.journal));
+            job.is_some_and(|job| job.lock().give_up(self.dir(), &self.failure.journal));
         if has_room_now {
             self.pause_after_failure();
         }
@@ -413,16 +427,16 @@ impl Log {
     /// Seals the active segment and goes on in a new one.
     fn roll(&mut self, generation: Generation) -> Result<()> {
         // Whatever the level: a sealed segment with a torn end would count as damage.
-        self.unsynced.sync()?;
+        self.syncer.sync()?;
         let segment = create(
-            &*self.dir,
+            self.dir(),
             generation,
             self.sequence,
             self.active.salt,
             self.digest,
             &self.failure,
         )?;
-        self.unsynced.note_new(&segment);
+        self.syncer.note_new(&segment);
         self.index.write().add_segment(Arc::clone(&segment));
         let sealed = Sealed {
             segment: mem::replace(&mut self.active, segment),
@@ -466,7 +480,7 @@ impl Log {
     /// If that is unknown, returns true.
     fn has_room_for(&self, bytes: u64) -> bool {
         let needed = bytes.saturating_add(self.options.reserved_bytes());
-        self.dir.free_bytes().map_or(true, |free| free >= needed)
+        self.dir().free_bytes().is_none_or(|free| free >= needed)
     }
 
     /// Delays the next background job, by a longer time for each failure in a row.
@@ -525,17 +539,17 @@ impl Log {
         match work {
             Work::Sync => return result.map(|()| true),
             Work::Hints(writer) => {
-                if let Err(error) = result.and_then(|()| writer.publish(&*self.dir)) {
+                if let Err(error) = result.and_then(|()| writer.publish(self.dir())) {
                     self.failure
                         .journal
                         .warn(format_args!("continuing without hints: {error}"));
-                    work::remove_hints(&*self.dir, &writer, &self.failure.journal);
+                    work::remove_hints(self.dir(), &writer, &self.failure.journal);
                 }
             }
             Work::Compaction(compaction) => match result {
                 Ok(()) => self.publish_compaction(compaction)?,
                 Err(error) => {
-                    compaction.abandon(&*self.dir, &self.failure.journal);
+                    compaction.abandon(self.dir(), &self.failure.journal);
                     return self.fail_compaction(error);
                 }
             },
@@ -574,7 +588,7 @@ impl Log {
         // The output, and the new active segment.
         if !self.has_room_for(live + 2 * segment::HEADER_LEN) {
             self.pause = Some(Pause::for_room());
-            let dir = self.dir.path();
+            let dir = self.dir().path();
             let reason = format!("{dir:?} has no room for a copy of the {live} live bytes");
             self.warn_once(&reason);
             return Ok(None);
@@ -590,7 +604,7 @@ impl Log {
         let generation = self.active.generation + 1;
         let upto = self.sequence;
         let origin = Origin::Compacted { upto };
-        let output = Segment::create(&*self.dir, generation, origin, self.active.salt)?;
+        let output = Segment::create(self.dir(), generation, origin, self.active.salt)?;
         let rolled = self.roll(generation + 1);
         let inputs = self.sealed.values();
         let inputs = inputs.map(|sealed| (Arc::clone(&sealed.segment), sealed.len));
@@ -599,7 +613,7 @@ impl Log {
         match rolled {
             Ok(()) => Ok(compaction),
             Err(error) => {
-                compaction.abandon(&*self.dir, &self.failure.journal);
+                compaction.abandon(self.dir(), &self.failure.journal);
                 Err(error)
             }
         }
@@ -611,9 +625,9 @@ impl Log {
         let (output, len, digest) = compaction.output();
         // What was left out is dead because of newer writes. A power cut that took those would
         // take the key with them.
-        let published = self.unsynced.sync();
-        if let Err(error) = published.and_then(|()| publish(&*self.dir, &output, &self.failure)) {
-            compaction.remove_unpublished(&*self.dir, &self.failure.journal);
+        let published = self.syncer.sync();
+        if let Err(error) = published.and_then(|()| publish(self.dir(), &output, &self.failure)) {
+            compaction.remove_unpublished(self.dir(), &self.failure.journal);
             return Err(error);
         }
         self.index.write().add_segment(Arc::clone(&output));
@@ -645,21 +659,23 @@ impl Log {
         self.covered = 0;
         for generation in inputs.into_keys() {
             self.index.write().remove_segment(generation);
-            let removed = names::remove(&*self.dir, &names::segment(generation))
-                .and_then(|()| names::remove(&*self.dir, &names::hints(generation)));
+            let removed = self
+                .dir()
+                .remove(&names::segment(generation))
+                .and_then(|()| self.dir().remove(&names::hints(generation)));
             if let Err(error) = removed {
                 self.failure.journal.warn(format_args!(
                     "a replaced file stays until the store is opened again: {error}"
                 ));
             }
         }
-        if let Err(error) = names::sync_names(&*self.dir) {
+        if let Err(error) = self.dir().sync() {
             self.failure.journal.warn(format_args!(
                 "replaced files may come back until the store is opened again: {error}"
             ));
         }
         let freed = before.saturating_sub(self.dead_bytes());
-        let line = format_args!("compaction of {:?} freed {freed} bytes", self.dir.path());
+        let line = format_args!("compaction of {:?} freed {freed} bytes", self.dir().path());
         self.failure.journal.note(Level::Info, line);
     }
 
@@ -675,7 +691,8 @@ impl Log {
         }
         let sealed = self.sealed.get_mut(&generation)?;
         sealed.wants_hints = false;
-        hints::Writer::new(&*self.dir, Arc::clone(&sealed.segment), sealed.len)
+        let segment = Arc::clone(&sealed.segment);
+        hints::Writer::new(self.dir(), segment, len)
             .inspect_err(|error| {
                 let line = format_args!("continuing without hints: {error}");
                 self.failure.journal.warn(line);
@@ -688,14 +705,14 @@ impl Log {
     pub(crate) fn close(&mut self) {
         if let Some(job) = self.job.take() {
             let mut work = job.lock();
-            work.give_up(&*self.dir, &self.failure.journal);
+            work.give_up(self.dir(), &self.failure.journal);
             if let Work::Switch(switch) = mem::replace(&mut *work, Work::GivenUp) {
                 self.switch = Some(switch);
             }
         }
         let result = self.seal_for_checkpoint();
         // The log lines have the failure, and there is no caller to return it to.
-        if self.unsynced.sync_with_watermark().is_err() {
+        if self.syncer.sync_with_watermark().is_err() {
             return;
         }
         let result = result.and_then(|is_sealed| match is_sealed {
@@ -738,14 +755,14 @@ impl Log {
     fn write_checkpoint(&self) -> Result<()> {
         let segments = self.sealed.iter();
         let segments = segments.map(|(n, sealed)| (*n, (sealed.len, sealed.digest)));
-        let covered = Covered {
+        let covered = Checkpoint {
             salt: self.active.salt,
             sequence: match self.active.origin {
                 Origin::Written { after } | Origin::Compacted { upto: after } => after,
             },
             segments: segments.collect(),
         };
-        covered.write(&*self.dir, &self.index.read())
+        covered.write(self.dir(), &self.index.read())
     }
 
     pub(crate) fn figures(&self) -> Figures {
@@ -798,7 +815,7 @@ impl Pause {
 /// Creates the next active segment. It follows the write `after`, and a segment whose digest is
 /// `before`.
 fn create(
-    dir: &dyn Directory,
+    dir: LogDir<'_>,
     generation: Generation,
     after: u64,
     salt: Salt,
@@ -815,14 +832,14 @@ fn create(
     if let Err(error) = begin() {
         // On a full disk even an empty file may take room. A published segment has another name, so
         // this does not remove it.
-        let _ = names::remove(dir, &names::unfinished(&names::segment(generation)));
+        let _ = dir.discard(&names::segment(generation));
         return Err(error);
     }
     Ok(Arc::new(segment))
 }
 
 /// Makes a segment that is complete and on the disk a part of the log.
-fn publish(dir: &dyn Directory, segment: &Segment, failure: &Failure) -> Result<()> {
+fn publish(dir: LogDir<'_>, segment: &Segment, failure: &Failure) -> Result<()> {
     segment.publish(dir)?;
-    names::sync_names(dir).inspect_err(|error| failure.set(error))
+    dir.sync().inspect_err(|error| failure.set(error))
 }

@@ -6,16 +6,18 @@ use std::sync::Arc;
 
 use log::{info, warn};
 
-use crate::engine::files::Directory;
+use crate::engine::kvs::format::dir::LogDir;
 use crate::engine::kvs::format::hints::Hints;
 use crate::engine::kvs::format::names::{self, Generation, Listing};
 use crate::engine::kvs::format::record::Location;
 use crate::engine::kvs::format::record::{Digest, Salt};
-use crate::engine::kvs::format::scanner::{Found, Scanner};
-use crate::engine::kvs::format::segment::{self, Opened, Origin, Segment};
+use crate::engine::kvs::format::salvage;
+use crate::engine::kvs::format::scanner::{Scanned, Scanner};
+use crate::engine::kvs::format::segment::{Opened, Origin, Segment};
+use crate::engine::kvs::format::sound;
 use crate::engine::kvs::format::watermark::LastRun;
 use crate::engine::kvs::index::Index;
-use crate::engine::kvs::index::checkpoint::Covered;
+use crate::engine::kvs::index::checkpoint::Checkpoint;
 use crate::error::{KvsError, Result};
 
 /// Another possible cause, if a log is damaged when it is opened.
@@ -61,7 +63,7 @@ pub(crate) struct Recovered {
 
 impl Recovered {
     /// Reads the log in `dir`, which may be empty, and changes nothing.
-    pub(crate) fn read(dir: &dyn Directory) -> Result<Recovered> {
+    pub(crate) fn read(dir: LogDir<'_>) -> Result<Recovered> {
         Recovered::read_whole(dir).map_err(|error| match error {
             KvsError::Damaged {
                 file,
@@ -76,7 +78,7 @@ impl Recovered {
         })
     }
 
-    fn read_whole(dir: &dyn Directory) -> Result<Recovered> {
+    fn read_whole(dir: LogDir<'_>) -> Result<Recovered> {
         let Listing {
             segments: generations,
             hints,
@@ -90,7 +92,7 @@ impl Recovered {
         let mut segments = Vec::new();
         for generation in generations.iter().rev() {
             let segment = Segment::open(dir, *generation)?;
-            let is_compacted = matches!(segment.origin, Origin::Compacted { .. });
+            let is_compacted = segment.origin.is_compacted();
             let newer = segments.last();
             segments.push(Opened {
                 len: segment.len()?,
@@ -132,11 +134,11 @@ impl Recovered {
                     .path()
                     .join(names::segment(last_run.watermark.generation)),
                 offset: 0,
-                reason: segment::MISSING.to_owned(),
+                reason: sound::MISSING.to_owned(),
             });
         }
 
-        let (log, covered) = match Covered::read(dir, &segments) {
+        let (log, covered) = match Checkpoint::read(dir, &segments) {
             Some((covered, index)) => {
                 let log = Recovered {
                     index,
@@ -168,7 +170,7 @@ impl Recovered {
         mut self,
         segments: &[Opened],
         covered: &BTreeMap<Generation, (u64, Digest)>,
-        with_hints: Option<&dyn Directory>,
+        with_hints: Option<LogDir<'_>>,
         last_run: &LastRun,
     ) -> Result<Recovered> {
         let newest = segments.last().map(|opened| opened.segment.generation);
@@ -186,7 +188,7 @@ impl Recovered {
                 ));
             }
             if self.salt.is_some_and(|salt| salt != segment.salt) {
-                return Err(segment.damaged(0, segment::FOREIGN));
+                return Err(segment.damaged(0, sound::FOREIGN));
             }
             self.index.add_segment(Arc::clone(&segment));
             self.salt = Some(segment.salt);
@@ -209,15 +211,19 @@ impl Recovered {
                 // If the hints end early, reading the segment corrects the entries made so far.
                 let last = hints.and_then(|hints| {
                     self.index.reserve(hints.about_how_many(), 0);
-                    hints.read(|key, location, _, has_value| {
-                        note(&mut self.index, key, has_value.then_some(location));
+                    hints.read(|hint| {
+                        note(
+                            &mut self.index,
+                            hint.key,
+                            hint.has_value.then_some(hint.location),
+                        );
                     })?;
                     Some((hints.header.sequence, hints.header.digest))
                 });
                 wants_hints |= last.is_none() && opened.proof.is_some();
                 let (last, digest) = last.map_or_else(|| self.replay(&segment, end), Ok)?;
                 if opened.proof.is_some_and(|proof| proof != digest) {
-                    return Err(segment.damaged(0, segment::REPLACED));
+                    return Err(segment.damaged(0, sound::REPLACED));
                 }
                 self.digest = digest;
                 self.sequence = match segment.origin {
@@ -239,15 +245,15 @@ impl Recovered {
 
     /// Removes what is left over and makes sure of the rest, so that what is read from now on
     /// cannot be lost. All is known to be sound.
-    pub(crate) fn settle(&mut self, dir: &dyn Directory) -> Result<()> {
-        names::sync_names(dir)?;
+    pub(crate) fn settle(&mut self, dir: LogDir<'_>) -> Result<()> {
+        dir.sync()?;
         if !self.leftovers.is_empty() {
             for name in self.leftovers.drain(..) {
                 info!("removing {name:?}, which means nothing any more");
-                names::remove(dir, &name)?;
+                dir.remove(&name)?;
             }
             // A checkpoint that came back might be taken for one of what is written from now on.
-            names::sync_names(dir)?;
+            dir.sync()?;
         }
         // Sealed segments were synced, but if this directory is a copy, perhaps on another disk.
         for sealed in self.sealed.values() {
@@ -257,13 +263,11 @@ impl Recovered {
             return Ok(());
         };
         if let Some(torn) = self.torn.take() {
-            let kept = segment.keep_aside(dir, torn.start, torn.end, "torn")?;
+            let kept = salvage::quarantine(dir, segment, torn.start, torn.end, "torn")?;
             warn!("the dropped bytes are kept in {kept:?}");
         }
-        if segment.is_shared()? {
-            // A copy of the directory that is made of hard links has the same file, and must not
-            // change.
-            *segment = Arc::new(segment.detach(dir, *len)?);
+        if let Some(copy) = segment.detach(dir, *len)? {
+            *segment = Arc::new(copy);
             self.index.add_segment(Arc::clone(segment));
         } else if *len < segment.len()? {
             segment.truncate(*len)?;
@@ -294,14 +298,14 @@ impl Recovered {
                 Ok(true) => {}
                 Ok(false) => break end,
                 Err(error @ KvsError::Damaged { offset, .. }) => {
-                    let any_behind = segment.find_record(offset + 1, end)?.is_some();
+                    let any_behind = salvage::find_record(&segment, offset + 1, end)?.is_some();
                     if any_behind && !last_run.may_lack_pages(segment, offset) {
                         return Err(error);
                     }
                     let lost = end - offset;
                     warn!(
                         "{:?} ends with writes that were cut short: dropping its last {lost} bytes",
-                        segment.path
+                        segment.path()
                     );
                     if any_behind || offset < last_run.synced(segment) {
                         self.torn = Some(offset..end);
@@ -317,7 +321,7 @@ impl Recovered {
             let lost = self.synced - len;
             warn!(
                 "{:?} lacks {lost} bytes that were on the disk once: is that failing?",
-                segment.path
+                segment.path()
             );
             self.synced = len;
         }
@@ -326,7 +330,7 @@ impl Recovered {
 
     /// Notes the next record in the index, where there is one.
     fn replay_next(&mut self, scanner: &mut Scanner) -> Result<bool> {
-        let Some(Found {
+        let Some(Scanned {
             location, record, ..
         }) = scanner.next()?
         else {

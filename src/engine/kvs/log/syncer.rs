@@ -1,14 +1,7 @@
-//! What was written and may not be on the disk yet, and the watermark: how far it is.
+//! Syncs the log: how much of it is written, and how much of that is on the disk.
 //!
-//! The watermark is a file of its own, `docs/format.md` has its bytes. After a crash it tells damage
-//! from what was never on the disk: before the watermark everything has to be there. Behind it,
-//! everything has to be there as well if only the process died; if the machine went down, pages may
-//! be missing, and not just at the end, since the system writes them in whatever order it likes.
-//!
-//! It is written after every sync, and synced itself when the store opens and closes, and every
-//! second by [`SyncLevel::EverySec`](crate::engine::SyncLevel::EverySec). If it is lost or torn, or
-//! if it belongs to another history of the log, it does not count. An old watermark is still
-//! correct: it only covers less.
+//! The watermark is written after every sync. It is synced itself when the store opens and closes,
+//! and every second at [`SyncLevel::EverySec`](crate::engine::SyncLevel::EverySec).
 
 use std::io;
 use std::sync::Arc;
@@ -16,196 +9,172 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crate::engine::files::{Directory, File};
-use crate::engine::kvs::format::names::{self, WATERMARK};
+use crate::engine::kvs::format::dir::LogDir;
+use crate::engine::kvs::format::file::LogFile;
+use crate::engine::kvs::format::names::WATERMARK;
 use crate::engine::kvs::format::record::Digest;
 use crate::engine::kvs::format::segment::{HEADER_LEN, Segment};
-use crate::engine::kvs::format::watermark::{self, BOOT_LEN, Watermark};
+use crate::engine::kvs::format::watermark::{Boot, Watermark};
 use crate::engine::kvs::journal::Journal;
 use crate::engine::kvs::log::failure::Failure;
 use crate::error::{KvsError, Result};
 use crate::sync::Mutex;
 
-/// The end of a segment, as it has been written so far.
-#[derive(Debug)]
-struct End {
-    segment: Arc<Segment>,
-    len: u64,
+/// The end of the active segment.
+#[derive(Debug, Clone)]
+pub(crate) struct End {
+    pub(crate) segment: Arc<Segment>,
+    pub(crate) len: u64,
     /// The digest of all its records.
-    digest: Digest,
+    pub(crate) digest: Digest,
 }
 
-/// What was written since the last sync. The writer notes it here, and whoever has to sync it
-/// takes it: the writer itself, or the thread behind
+/// Syncs the active segment, for the writer and for the thread behind
 /// [`SyncLevel::EverySec`](crate::engine::SyncLevel::EverySec).
+///
+/// There are two locks. A sync takes `watermark` first, then `dirty` for a moment. The writer takes
+/// `dirty` alone, so that it can note a write while a sync is running.
 #[derive(Debug)]
-pub(crate) struct Unsynced {
-    /// The end of the active segment, if some of it may not be on the disk.
-    written: Mutex<Option<End>>,
-    /// Held for as long as a sync takes: whoever finds nothing to sync may rely on it being done.
-    /// `None` where there is no such file and no room for one. Without it the log is as good as
-    /// before, only damage is harder to tell from a crash.
-    file: Mutex<Option<Arc<dyn File>>>,
-    boot: [u8; BOOT_LEN],
+pub(crate) struct Syncer {
+    /// The end of the active segment, if a part of it may not be on the disk.
+    dirty: Mutex<Option<End>>,
+    /// The file of the watermark, locked for as long as a sync takes. So a caller that finds nothing
+    /// to sync knows that the last sync has ended.
+    ///
+    /// `None` if the file could not be written. Without a watermark no data is lost, but a check can
+    /// tell less damage from the traces of a crash.
+    watermark: Mutex<Option<LogFile>>,
+    boot: Boot,
     failure: Failure,
 }
 
-impl Unsynced {
-    /// Begins with `segment` as the active one, of which nothing behind `synced` is known to be on
-    /// the disk, and sees to it that all its `len` bytes are.
-    pub(crate) fn new(
-        dir: &dyn Directory,
-        segment: &Arc<Segment>,
-        synced: u64,
-        len: u64,
-        digest: Digest,
-        failure: Failure,
-    ) -> Result<Unsynced> {
-        let file = open_own(dir).inspect_err(|error| {
+impl Syncer {
+    /// Syncs the active segment, of which only the first `synced` bytes are known to be on the disk,
+    /// up to `end`. Opening the store shows its contents to readers, who must not lose them.
+    pub(crate) fn new(dir: LogDir<'_>, end: End, synced: u64, failure: Failure) -> Result<Syncer> {
+        let watermark = open_watermark(dir).inspect_err(|error| {
             let line = format_args!("continuing without {WATERMARK}: {error}");
             failure.journal.warn(line);
         });
-        let unsynced = Unsynced {
-            written: Mutex::default(),
-            file: Mutex::new(file.ok()),
-            boot: watermark::boot(dir),
+        if synced < end.len {
+            end.segment.rewrite(synced, end.len)?;
+        }
+        let syncer = Syncer {
+            dirty: Mutex::new(Some(end)),
+            watermark: Mutex::new(watermark.ok()),
+            boot: Boot::current(dir),
             failure,
         };
-        if synced < len {
-            segment.rewrite(synced, len)?;
-        }
-        unsynced.note(segment, len, digest);
-        unsynced.sync_with_watermark()?;
-        Ok(unsynced)
+        syncer.sync_with_watermark()?;
+        Ok(syncer)
     }
 
-    /// Notes that `segment` is the active one and `len` bytes long, and that its records have this
-    /// digest.
-    pub(crate) fn note(&self, segment: &Arc<Segment>, len: u64, digest: Digest) {
-        let segment = Arc::clone(segment);
-        *self.written.lock() = Some(End {
-            segment,
-            len,
-            digest,
-        });
+    /// Notes that the writer has written up to `end`.
+    pub(crate) fn note(&self, end: End) {
+        *self.dirty.lock() = Some(end);
     }
 
-    /// Notes that `segment` is a new active one, and that all before it is on the disk.
-    pub(crate) fn note_new(&self, segment: &Segment) {
-        let (mut file, digest) = (self.file.lock(), Digest::default());
-        self.write_watermark(&mut file, segment, HEADER_LEN, digest);
+    /// Notes that `segment` is a new active segment, and that all before it is on the disk.
+    pub(crate) fn note_new(&self, segment: &Arc<Segment>) {
+        let end = End {
+            segment: Arc::clone(segment),
+            len: HEADER_LEN,
+            digest: Digest::default(),
+        };
+        self.write_watermark(&mut self.watermark.lock(), &end);
     }
 
-    /// Whether somebody is syncing. The system may keep a write waiting for that.
+    /// Returns whether a sync is running. The system may keep a write waiting until it ends.
     pub(crate) fn is_syncing(&self) -> bool {
-        self.file.try_lock().is_none()
+        self.watermark.try_lock().is_none()
     }
 
-    /// Waits until everything noted so far is on the disk.
+    /// Waits until everything that was noted so far is on the disk.
     pub(crate) fn sync(&self) -> Result<()> {
-        let mut file = self.file.lock();
+        let mut watermark = self.watermark.lock();
         self.failure.check()?;
-        let written = self.written.lock().take();
-        if let Some(End {
-            segment,
-            len,
-            digest,
-        }) = written
-        {
-            // After a failed sync nobody can tell what is on the disk, so there is no second try.
-            segment
-                .sync()
-                .inspect_err(|error| self.failure.set(error))?;
-            self.write_watermark(&mut file, &segment, len, digest);
+        let dirty = self.dirty.lock().take();
+        if let Some(end) = dirty {
+            let synced = end.segment.sync();
+            synced.inspect_err(|error| self.failure.set(error))?;
+            self.write_watermark(&mut watermark, &end);
         }
         Ok(())
     }
 
-    /// Cuts `segment` off after `len` bytes, for good.
+    /// Cuts `segment` off after `len` bytes, durably.
     pub(crate) fn cut(&self, segment: &Segment, len: u64) -> Result<()> {
-        // The system tells of a failed write only once: nobody else may sync meanwhile, be told that
-        // all is well, and note it.
-        let _file = self.file.lock();
+        // The system reports a failed write to one sync only. If another thread synced now, it would
+        // take that report, and this sync would succeed.
+        let _watermark = self.watermark.lock();
         let cut = segment.truncate(len).and_then(|()| segment.sync());
         cut.inspect_err(|error| self.failure.set(error))
     }
 
-    /// Syncs, and makes the watermark durable, too: the next one to come can tell damage in
-    /// all of the log.
+    /// Syncs the log, and then the watermark, so that the next process can tell damage in all of the
+    /// log.
     pub(crate) fn sync_with_watermark(&self) -> Result<()> {
         self.sync()?;
-        if let Some(file) = &*self.file.lock()
-            && let Err(error) = file.sync()
+        if let Some(watermark) = &*self.watermark.lock()
+            && let Err(error) = watermark.sync()
         {
-            self.failure
-                .journal
-                .warn(format_args!("cannot sync {WATERMARK}: {error}"));
+            self.failure.journal.warn(error);
         }
         Ok(())
     }
 
-    /// What is to be done every second, where something was written in it.
-    pub(crate) fn tick(&self) {
-        let is_idle = self.written.lock().is_none();
-        if !is_idle {
-            // A failure is in the log lines, and every write from then on will tell.
+    /// Syncs if anything was written since the last sync.
+    fn tick(&self) {
+        let is_dirty = self.dirty.lock().is_some();
+        if is_dirty {
+            // A failure has been logged, and every later write returns it.
             let _ = self.sync_with_watermark();
         }
     }
 
-    fn write_watermark(
-        &self,
-        file: &mut Option<Arc<dyn File>>,
-        segment: &Segment,
-        len: u64,
-        digest: Digest,
-    ) {
+    fn write_watermark(&self, file: &mut Option<LogFile>, end: &End) {
         let watermark = Watermark {
-            generation: segment.generation,
-            len,
+            generation: end.segment.generation,
+            len: end.len,
         };
-        let bytes = watermark.encode(&self.boot, segment.salt, digest);
-        if let Some(error) = file
-            .as_ref()
-            .and_then(|file| file.write_all_at(&bytes, 0).err())
-        {
-            self.failure
-                .journal
-                .warn(format_args!("continuing without {WATERMARK}: {error}"));
+        let bytes = watermark.encode(self.boot, end.segment.salt, end.digest);
+        if let Some(Err(error)) = file.as_ref().map(|file| file.write(&bytes, 0)) {
+            let line = format_args!("continuing without {WATERMARK}: {error}");
+            self.failure.journal.warn(line);
             *file = None;
         }
     }
 }
 
 /// Opens the file of the watermark for writing, or creates it.
-fn open_own(dir: &dyn Directory) -> io::Result<Arc<dyn File>> {
+fn open_watermark(dir: LogDir<'_>) -> Result<LogFile> {
     match dir.open(WATERMARK) {
-        Ok(file) if file.links()? <= 1 => return Ok(file),
-        // The file is also in a copy of the directory, which must not change.
-        Ok(_) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(error),
+        // A copy of the directory that is made of hard links has the same file, and must not change.
+        Ok(file) if file.is_shared()? => {}
+        Err(KvsError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
+        opened => return opened,
     }
-    let unfinished = names::unfinished(WATERMARK);
-    let file = dir.create(&unfinished)?;
-    dir.rename(&unfinished, WATERMARK)?;
+    let file = dir.create(WATERMARK)?;
+    dir.publish(WATERMARK)?;
     dir.sync()?;
     Ok(file)
 }
 
-/// The thread behind [`SyncLevel::EverySec`]. It ends when this is dropped.
+/// The thread behind [`SyncLevel::EverySec`](crate::engine::SyncLevel::EverySec). It ends when this
+/// is dropped.
 #[derive(Debug)]
 pub(crate) struct Ticker {
+    /// `Some` until the drop. The thread ends when the sender is gone.
     stop: Option<mpsc::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Ticker {
-    pub(crate) fn start(unsynced: Arc<Unsynced>, journal: Journal) -> Result<Ticker> {
+    pub(crate) fn start(syncer: Arc<Syncer>, journal: Journal) -> Result<Ticker> {
         let (stop, stopped) = mpsc::channel();
         let tick = move || {
             while stopped.recv_timeout(Duration::from_secs(1)) == Err(RecvTimeoutError::Timeout) {
-                unsynced.tick();
+                syncer.tick();
                 journal.write_out();
             }
         };
@@ -224,9 +193,9 @@ impl Drop for Ticker {
     fn drop(&mut self) {
         drop(self.stop.take());
         let is_other = |thread: &JoinHandle<()>| thread.thread().id() != thread::current().id();
-        // The logger of that very thread may have closed the store.
+        // The logger that this very thread called may have closed the store.
         if let Some(thread) = self.thread.take().filter(is_other) {
-            // It panicked only if the panic hook has said so.
+            // If the thread panicked, the panic hook has reported it.
             let _ = thread.join();
         }
     }

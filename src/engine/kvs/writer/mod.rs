@@ -13,10 +13,11 @@ use crate::engine::EngineFuture;
 use crate::engine::SyncLevel;
 use crate::engine::files::Directory;
 use crate::engine::inside::is_inside;
+use crate::engine::kvs::format::scanner::Step;
 use crate::engine::kvs::index::{Index, Place};
 use crate::engine::kvs::journal::Journal;
 use crate::engine::kvs::log::background::Job;
-use crate::engine::kvs::log::syncer::{Ticker, Unsynced};
+use crate::engine::kvs::log::syncer::{Syncer, Ticker};
 use crate::engine::kvs::log::{Figures, Log, Outcome};
 use crate::engine::kvs::pool::Pool;
 use crate::error::{KvsError, Result};
@@ -86,7 +87,7 @@ pub(crate) struct Shared<P: ThreadPool> {
     pub(crate) queue: Mutex<Queue<P>>,
     /// Notified when the log is back, when queued writes are given up, and when the store closes.
     pub(crate) log_is_back: Condvar,
-    pub(crate) unsynced: Arc<Unsynced>,
+    pub(crate) syncer: Arc<Syncer>,
     /// Bytes of old segments that are looked at in one go, in the background.
     pub(crate) step_bytes: usize,
     pub(crate) journal: Journal,
@@ -381,9 +382,9 @@ impl<P: ThreadPool> BackgroundStep<P> {
         }
         let stepped = job
             .lock()
-            .step(&shared.index, &shared.unsynced, shared.step_bytes);
+            .step(&shared.index, &shared.syncer, shared.step_bytes);
         shared.journal.write_out();
-        if let Ok(true) = stepped {
+        if let Ok(Step::More) = stepped {
             // The next step is a job of its own, so that reads that arrived meanwhile run first.
             shared.start_work(job);
             return;
