@@ -10,7 +10,8 @@ pub use self::report::{Damage, Lost, Report, Torn};
 use self::survey::Survey;
 use crate::engine::files::Directory;
 use crate::engine::kvs::format::dir::LogDir;
-use crate::engine::kvs::format::names::{self, Generation, Listing};
+use crate::engine::kvs::format::listing::Listing;
+use crate::engine::kvs::format::names::{self, Generation};
 use crate::engine::kvs::format::segment::Segment;
 use crate::error::{KvsError, Result};
 

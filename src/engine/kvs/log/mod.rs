@@ -189,7 +189,7 @@ impl Log {
                 (active, segment::HEADER_LEN, segment::HEADER_LEN)
             }
         };
-        found.index.keep_bytes(options.cache_bytes);
+        found.index.set_cache_capacity(options.cache_bytes);
         // Whoever was here before may not have synced it, and what we show must not be lost.
         let end = End {
             segment: Arc::clone(&active),

@@ -8,7 +8,8 @@ use log::{info, warn};
 
 use crate::engine::kvs::format::dir::LogDir;
 use crate::engine::kvs::format::hints::Hints;
-use crate::engine::kvs::format::names::{self, Generation, Listing};
+use crate::engine::kvs::format::listing::Listing;
+use crate::engine::kvs::format::names::{self, Generation};
 use crate::engine::kvs::format::record::Location;
 use crate::engine::kvs::format::record::{Digest, Salt};
 use crate::engine::kvs::format::salvage;
