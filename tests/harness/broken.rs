@@ -219,7 +219,7 @@ impl Fault for Forgetful {
             type Error = KvsError;
 
             fn poll(&mut self) -> Poll<T, KvsError> {
-                let future = self.0.as_mut().expect("polled after it was done");
+                let future = self.0.as_mut().expect("polled after completion");
                 let poll = future.poll();
                 if !matches!(poll, Ok(Async::NotReady)) {
                     self.0 = None;
