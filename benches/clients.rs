@@ -213,11 +213,8 @@ fn median(mut times: Vec<f64>) -> f64 {
 
 fn main() {
     // `cargo test` only checks that it runs.
-    let (gets, rounds) = match env::args().any(|arg| arg == "--bench") {
-        true => (10_000, 15),
-        false => (100, 1),
-    };
-    let per_get = |total: usize| total as f64 / gets as f64;
+    let is_bench = env::args().any(|arg| arg == "--bench");
+    let (gets, rounds) = if is_bench { (10_000, 15) } else { (100, 1) };
     let dir = tempfile::tempdir().unwrap();
     let server = ServerProcess::start(dir.path(), &[]);
     let (addr, value) = (server.addr, "v".repeat(64));
@@ -232,7 +229,7 @@ fn main() {
             (stringify!($variant), variant)
         }};
     }
-    let mut getters: [(&str, Box<dyn Getter>); 7] = [
+    let mut getters: Getters = [
         ("bare", Box::new(Bare::connect(addr, &value))),
         variant!(boxed),
         variant!(explicit),
@@ -241,6 +238,15 @@ fn main() {
         variant!(pinned),
         variant!(awaited),
     ];
+    let times = measure(&mut getters, gets, rounds);
+    println!("A get, and {IN_FLIGHT} of them in flight (medians of {rounds} rounds):\n");
+    print_table(&mut getters, &times, gets);
+}
+
+type Getters = [(&'static str, Box<dyn Getter>); 7];
+
+/// Returns the seconds of a get on its own, and the gets a second with [`IN_FLIGHT`] pending.
+fn measure(getters: &mut Getters, gets: usize, rounds: usize) -> ([f64; 7], [f64; 7]) {
     let [mut alone, mut in_flight] = [(); 2].map(|()| [const { Vec::new() }; 7]);
     // Each round runs all clients, so other work on the machine slows all of them down.
     for _ in 0..rounds {
@@ -253,10 +259,12 @@ fn main() {
             in_flight[n].push(gets as f64 / began.elapsed().as_secs_f64());
         }
     }
-    let (alone, rates) = (alone.map(median), in_flight.map(median));
-    let fastest = rates[1..].iter().copied().fold(0.0, f64::max);
+    (alone.map(median), in_flight.map(median))
+}
 
-    println!("A get, and {IN_FLIGHT} of them in flight (medians of {rounds} rounds):\n");
+fn print_table(getters: &mut Getters, (alone, rates): &([f64; 7], [f64; 7]), gets: usize) {
+    let per_get = |total: usize| total as f64 / gets as f64;
+    let fastest = rates[1..].iter().copied().fold(0.0, f64::max);
     println!(
         "                             alone     alone  in flight  in flight       of       of"
     );
