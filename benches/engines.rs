@@ -5,10 +5,9 @@
 //! it in the memory of the process. sled would do the same, so `SledKvsEngine` flushes before it
 //! answers. `cargo bench --bench engines -- flush` measures only that.
 //!
-//! kvs and sled are behind their futures, where each call of sled's is a job on a pool; redb and
-//! fjall have their own interfaces, which block. Criterion measures them one after the other. The
-//! table at the end comes from rounds in which all have their turn, so that whatever else the
-//! machine does meets all of them.
+//! kvs and sled are called through their futures. Each call of sled is a job on a pool. redb and
+//! fjall have blocking interfaces. Criterion measures one engine after the other. For the table at
+//! the end, each round measures all engines, so other work on the machine slows all of them down.
 
 use std::env;
 use std::hint::black_box;
@@ -29,7 +28,7 @@ use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use redb::{Durability, ReadableDatabase, TableDefinition};
 
-/// How to open each of them, new or not. `everysec` is the default of kvs.
+/// The engines, and how to open or create a store of each. `everysec` is the default of kvs.
 const ENGINES: [(&str, Open); 4] = [
     ("kvs", |dir| {
         Box::new(KvStore::<SharedQueueThreadPool>::open(dir, 4).unwrap())
@@ -50,10 +49,10 @@ const FLUSH: &str = "flush";
 
 type Open = fn(&Path) -> Box<dyn Engine>;
 
-/// What the engines have in common.
+/// The operations that all engines have.
 trait Engine {
     fn set(&self, key: String, value: String);
-    /// The value of a key that is there.
+    /// Returns the value of a key that exists.
     fn get(&self, key: String) -> String;
 }
 
@@ -79,7 +78,7 @@ impl Redb {
         let database = redb::Database::create(dir.join("redb")).unwrap();
         let database = Arc::new(database);
         let same = Arc::clone(&database);
-        // A commit that is durable, which is the default, makes those before it durable, too.
+        // A durable commit, which is the default, makes the commits before it durable, too.
         let sync = move || same.begin_write().unwrap().commit().unwrap();
         Redb {
             _every_sec: EverySec::start(sync),
@@ -133,7 +132,7 @@ impl Engine for Fjall {
     }
 }
 
-/// A thread that syncs once a second, as kvs and sled have. It ends when this is dropped.
+/// A thread that syncs once a second, as those of kvs and sled do. Dropping this ends the thread.
 struct EverySec(Option<(Sender<()>, JoinHandle<()>)>);
 
 impl EverySec {
@@ -166,7 +165,7 @@ fn value() -> String {
     "x".repeat(100)
 }
 
-/// Microseconds a call, not counting what it takes to make the arguments.
+/// Returns the microseconds for each call. Making the arguments does not count.
 fn time<T>(arguments: Vec<T>, call: impl FnMut(T)) -> f64 {
     let (calls, began) = (arguments.len(), Instant::now());
     arguments.into_iter().for_each(call);
@@ -182,8 +181,8 @@ fn median(mut times: Vec<f64>) -> f64 {
     times[times.len() / 2]
 }
 
-/// The microseconds that it takes another process to open a store and read a key: in this one, an
-/// engine would have to clear up the memory that the one before it has left.
+/// Returns the microseconds that another process takes to open a store and read a key. In this
+/// process, an engine would spend time on memory that the previous engine has freed.
 fn time_of_opening(engine: usize, dir: &Path, key: &str) -> f64 {
     let program = env::current_exe().unwrap();
     let mut process = Command::new(program);
@@ -193,18 +192,18 @@ fn time_of_opening(engine: usize, dir: &Path, key: &str) -> f64 {
     String::from_utf8(output.stdout).unwrap().parse().unwrap()
 }
 
-/// What that process does.
+/// Opens a store and reads a key. This is all that the process of [`time_of_opening`] does.
 fn open_and_get(mut arguments: impl Iterator<Item = String>) {
     let mut next = || arguments.next().unwrap();
     let (engine, dir, key) = (next().parse::<usize>().unwrap(), next(), next());
     let began = Instant::now();
     let engine = ENGINES[engine].1(dir.as_ref());
-    // Otherwise opening could put work off until then.
+    // Opening may defer work to the first get, so that counts as well.
     engine.get(key);
     print!("{}", micros(began));
 }
 
-/// Prints how many writes a second sled takes, by itself and in [`SledKvsEngine`].
+/// Prints the writes a second of sled by itself and of [`SledKvsEngine`].
 fn compare_flushes() {
     type Set = Box<dyn Fn(String, String) -> EngineFuture<()>>;
     const UNDER_WAY: [u32; 3] = [1, 50, 64];
@@ -265,7 +264,7 @@ fn main() {
         Some(FLUSH) => return compare_flushes(),
         _ => {}
     }
-    // Criterion tells a test from a measurement in the same way.
+    // Criterion distinguishes a test from a measurement in the same way.
     let has = |flag| env::args().any(|arg| arg == flag);
     let (keys, calls, rounds) = match has("--bench") && !has("--test") {
         true => (100_000, 20_000, 9),

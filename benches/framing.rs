@@ -16,7 +16,7 @@ fn framing(c: &mut Criterion) {
         };
         let reply = Response::Get(Some("x".repeat(len)));
 
-        // Each time from the beginning, so that what the transport sends does not pile up.
+        // Each frame overwrites the previous one, so that the output does not grow.
         let mut client = protocol::transport::<_, Response, _>(Cursor::new(Vec::new()));
         c.bench_function(&format!("client/encode set/{len}"), |b| {
             let send = |request| {
@@ -40,7 +40,7 @@ fn framing(c: &mut Criterion) {
                 protocol::write_frame(black_box(&reply), &mut output);
             });
         });
-        // Each time the same frame again.
+        // Each call reads the same frame.
         let socket = Cursor::new(output);
         let mut client = protocol::transport::<_, Response, Request>(socket);
         c.bench_function(&format!("client/decode get/{len}"), |b| {

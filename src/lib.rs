@@ -3,10 +3,10 @@
 //! # The map
 //!
 //! Dependencies point downwards only: nothing in an engine knows the network, nothing in a client
-//! knows an engine. The client is there six times, in the files of `variants/`, each behind a feature:
-//! with futures 0.1 as `client::boxed`, `client::explicit`, `client::anon` and `client::manual`, with
-//! those of the standard library as `client::pinned` and `client::awaited`. The code that they share
-//! is in [`client`]. The course in `docs/` explains each of them, beginning with
+//! knows an engine. The client is written in six ways, in the files of `variants/`, each behind a
+//! feature: four with futures 0.1 (`client::boxed`, `client::explicit`, `client::anon` and
+//! `client::manual`) and two with std futures (`client::pinned` and `client::awaited`). The code that
+//! they share is in [`client`]. The course in `docs/` explains each of them, beginning with
 //! `docs/introduction.md`.
 //!
 //! ```text

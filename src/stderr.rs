@@ -23,10 +23,10 @@ const DEFAULT_FILTER: &str = "info";
 /// The most bytes that may wait for stderr.
 const CAPACITY: usize = 1024 * 1024;
 
-/// How long the end of a process waits for stderr, and other steps that need their lines written.
+/// How long to wait for stderr before the process ends.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The same after a panic. It is shorter, because the thread may have requests to serve.
+/// How long to wait for stderr after a panic. The thread may have requests to serve.
 const PANIC_PATIENCE: Duration = Duration::from_millis(100);
 
 /// How long to wait if stderr is full, and another process has made it non-blocking.
@@ -43,6 +43,7 @@ static LINES: Lines = Lines {
     is_changed: Condvar::new(),
 };
 
+/// The queue of lines, and the signal between the threads that use it.
 struct Lines {
     queue: Mutex<Queue>,
     /// Signals that there is a line to write, or that the writer has written all of them.
@@ -84,7 +85,7 @@ impl Lines {
         self.is_changed.notify_all();
     }
 
-    /// Writes all lines that are pushed, for ever.
+    /// Writes all lines that are pushed. Never returns.
     fn write(&self) {
         let mut queue = self.queue.lock();
         loop {
