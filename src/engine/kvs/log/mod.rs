@@ -3,104 +3,43 @@
 //! Segments are read in the order of their generations, and of two records of one key the later
 //! one counts. Only the newest segment is written to; the ones before it are sealed.
 
-pub(crate) mod background;
-pub(crate) mod compaction;
+mod background;
+mod batch;
+mod close;
+mod compaction;
 pub(crate) mod failure;
-pub(crate) mod recovery;
+pub(crate) mod job;
+mod recovery;
 pub(crate) mod syncer;
 
 use std::collections::{BTreeMap, HashMap};
-use std::fmt;
 use std::io;
 use std::mem;
-use std::ops::Range;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use log::Level;
 
+use self::background::Pause;
+pub(crate) use self::batch::{Op, Outcome, Request};
+use self::compaction::Switch;
+use self::failure::Failure;
+use self::job::Job;
+use self::recovery::{Recovered, Sealed};
+use self::syncer::{End, Syncer};
+
 use crate::engine::files::Directory;
 use crate::engine::kvs::format::dir::LogDir;
-use crate::engine::kvs::format::hints;
 use crate::engine::kvs::format::names::{self, Generation};
 use crate::engine::kvs::format::record::Location;
 use crate::engine::kvs::format::record::{self, Digest, Record, Salt};
 use crate::engine::kvs::format::segment::{self, Origin, Segment};
 use crate::engine::kvs::index::Index;
-use crate::engine::kvs::index::checkpoint::Checkpoint;
 use crate::engine::kvs::journal::Journal;
-use crate::engine::kvs::log::background::{self as work, Job, Work};
-use crate::engine::kvs::log::compaction::{Compaction, Switch};
-use crate::engine::kvs::log::failure::Failure;
-use crate::engine::kvs::log::recovery::{Recovered, Sealed};
-use crate::engine::kvs::log::syncer::{End, Syncer};
 use crate::engine::kvs::options::KvStoreOptions;
 use crate::engine::{EngineFuture, SyncLevel};
 use crate::error::{KvsError, Result};
-use crate::sync::{Mutex, RwLock};
-
-/// What somebody asked for that needs the writer's turn.
-#[derive(Debug)]
-pub(crate) struct Request {
-    pub(crate) key: String,
-    pub(crate) op: Op,
-}
-
-#[derive(Debug)]
-pub(crate) enum Op {
-    Set(String),
-    Remove,
-    /// To look the key up after the writes before this one, and before those after it.
-    Find,
-}
-
-impl Op {
-    /// What the key is to have, if it is to have a value.
-    pub(crate) fn value(&self) -> Option<&str> {
-        match self {
-            Op::Set(value) => Some(value),
-            Op::Remove | Op::Find => None,
-        }
-    }
-}
-
-/// What became of a batch.
-#[derive(Debug, Default)]
-pub(crate) struct Outcome {
-    /// The errors, each with the places of the writes that failed.
-    pub(crate) errors: Vec<(Range<usize>, KvsError)>,
-    /// The places of those that wanted to remove a key that was not there, in ascending order.
-    pub(crate) missing: Vec<usize>,
-    /// What was found, with the places of those that looked for it, in ascending order.
-    pub(crate) found: Vec<(usize, EngineFuture<Option<String>>)>,
-}
-
-impl Outcome {
-    /// Returns the outcome of a batch that nobody commits.
-    pub(crate) fn given_up() -> Outcome {
-        let reason = "the thread that should have done it is gone".to_owned();
-        let error = KvsError::EngineStopped { reason };
-        Outcome {
-            errors: vec![(0..usize::MAX, error)],
-            ..Outcome::default()
-        }
-    }
-
-    pub(crate) fn error(&self, n: usize) -> Option<&KvsError> {
-        let mut errors = self.errors.iter();
-        errors.find_map(|(range, error)| range.contains(&n).then_some(error))
-    }
-
-    /// Adds the outcome of the rest of the batch, after its first `len` requests.
-    pub(crate) fn extend(&mut self, len: usize, rest: Outcome) {
-        let errors = rest.errors.into_iter();
-        self.errors
-            .extend(errors.map(|(range, error)| (range.start + len..range.end + len, error)));
-        self.missing.extend(rest.missing.iter().map(|n| n + len));
-        let found = rest.found.into_iter();
-        self.found.extend(found.map(|(n, found)| (n + len, found)));
-    }
-}
+use crate::sync::RwLock;
 
 /// What was put at the end of the log.
 struct Appended {
@@ -388,17 +327,6 @@ impl Log {
         }
     }
 
-    /// Gives up the background job if that frees room on the disk. Returns whether it did.
-    fn give_up_job(&mut self) -> bool {
-        let job = self.job.clone();
-        let has_room_now =
-            job.is_some_and(|job| job.lock().give_up(self.dir(), &self.failure.journal));
-        if has_room_now {
-            self.pause_after_failure();
-        }
-        has_room_now
-    }
-
     /// Which of the batch want to remove a key that is not there when it is their turn.
     fn find_missing(&self, batch: &[Request]) -> Vec<usize> {
         let is_remove = |request: &Request| matches!(request.op, Op::Remove);
@@ -449,31 +377,9 @@ impl Log {
         Ok(())
     }
 
-    /// Whether there is something to be done in the background.
-    pub(crate) fn is_untidy(&self) -> bool {
-        self.job.is_none()
-            && !self.is_damaged
-            && !self.is_paused()
-            && (self.switch.is_some()
-                || self.wants_compaction()
-                || self.sealed.values().any(|sealed| sealed.wants_hints))
-    }
-
-    fn wants_compaction(&self) -> bool {
-        let live = self.index.read().live_bytes();
-        // Segments of format 1 are rewritten once, so that opening need not read them each time.
-        self.dead_bytes() >= self.options.max_dead_bytes(live, self.compacted)
-            || self.has_unproven()
-    }
-
     /// Returns whether there is a segment whose records nothing proves.
     fn has_unproven(&self) -> bool {
         self.sealed.values().any(|sealed| !sealed.is_proven)
-    }
-
-    fn is_paused(&self) -> bool {
-        let is_over = |pause: &Pause| pause.commits == 0 || pause.until <= Instant::now();
-        self.pause.as_ref().is_some_and(|pause| !is_over(pause))
     }
 
     /// Returns whether the disk has room for a file of `bytes` bytes and for the writes meanwhile.
@@ -481,172 +387,6 @@ impl Log {
     fn has_room_for(&self, bytes: u64) -> bool {
         let needed = bytes.saturating_add(self.options.reserved_bytes());
         self.dir().free_bytes().is_none_or(|free| free >= needed)
-    }
-
-    /// Delays the next background job, by a longer time for each failure in a row.
-    fn pause_after_failure(&mut self) {
-        self.failed_jobs += 1;
-        self.pause = Some(Pause::of(1 << self.failed_jobs.min(16), self.failed_jobs));
-    }
-
-    /// Has what was done in the background take effect, and says what is to be done there next.
-    pub(crate) fn tidy(&mut self, done: Option<Result<()>>) -> Option<Job> {
-        let finished = match done {
-            Some(result) => self.finish(result),
-            None => Ok(false),
-        };
-        if self.failure.check().is_err() {
-            return None;
-        }
-        let is_synced = match finished {
-            Ok(is_synced) => is_synced,
-            Err(error) => {
-                self.pause_after_failure();
-                self.warn_once(&error);
-                return None;
-            }
-        };
-        if self.job.is_some() || self.is_damaged || self.is_paused() {
-            return None;
-        }
-        match self.next_work(is_synced) {
-            Ok(work) => {
-                self.job = work.map(|work| Arc::new(Mutex::new(work)));
-                self.job.clone()
-            }
-            Err(error) => {
-                self.pause_after_failure();
-                self.warn_once(&error);
-                None
-            }
-        }
-    }
-
-    fn warn_once(&mut self, reason: &dyn fmt::Display) {
-        if !mem::replace(&mut self.has_warned, true) {
-            self.failure.journal.warn(format_args!(
-                "cannot compact for now, and will try again: {reason}"
-            ));
-        }
-    }
-
-    /// Applies the result of the background job. Returns whether the job was a sync.
-    fn finish(&mut self, result: Result<()>) -> Result<bool> {
-        let Some(job) = self.job.take() else {
-            return Ok(false);
-        };
-        let work = mem::replace(&mut *job.lock(), Work::GivenUp);
-        match work {
-            Work::Sync => return result.map(|()| true),
-            Work::Hints(writer) => {
-                if let Err(error) = result.and_then(|()| writer.publish(self.dir())) {
-                    self.failure
-                        .journal
-                        .warn(format_args!("continuing without hints: {error}"));
-                    work::remove_hints(self.dir(), &writer, &self.failure.journal);
-                }
-            }
-            Work::Compaction(compaction) => match result {
-                Ok(()) => self.publish_compaction(compaction)?,
-                Err(error) => {
-                    compaction.abandon(self.dir(), &self.failure.journal);
-                    return self.fail_compaction(error);
-                }
-            },
-            Work::Switch(switch) => match result {
-                Ok(()) => self.finish_compaction(&switch),
-                Err(error) => {
-                    self.switch = Some(switch);
-                    return self.fail_compaction(error);
-                }
-            },
-            Work::GivenUp => {}
-        }
-        Ok(false)
-    }
-
-    fn fail_compaction(&mut self, error: KvsError) -> Result<bool> {
-        if let KvsError::Damaged { .. } = error {
-            self.failure.journal.warn(format_args!(
-                "no more compaction until this is repaired: {error}"
-            ));
-            self.is_damaged = true;
-            return Ok(false);
-        }
-        Err(error)
-    }
-
-    fn next_work(&mut self, is_synced: bool) -> Result<Option<Work>> {
-        self.pause = None;
-        if let Some(switch) = self.switch.take() {
-            return Ok(Some(Work::Switch(switch)));
-        }
-        if !self.wants_compaction() {
-            return Ok(self.start_hints().map(Work::Hints));
-        }
-        let live = self.index.read().live_bytes();
-        // The output, and the new active segment.
-        if !self.has_room_for(live + 2 * segment::HEADER_LEN) {
-            self.pause = Some(Pause::for_room());
-            let dir = self.dir().path();
-            let reason = format!("{dir:?} has no room for a copy of the {live} live bytes");
-            self.warn_once(&reason);
-            return Ok(None);
-        }
-        match is_synced {
-            true => self.start_compaction().map(Work::Compaction).map(Some),
-            false => Ok(Some(Work::Sync)),
-        }
-    }
-
-    fn start_compaction(&mut self) -> Result<Compaction> {
-        // The output comes between what it replaces and what is written meanwhile.
-        let generation = self.active.generation + 1;
-        let upto = self.sequence;
-        let origin = Origin::Compacted { upto };
-        let output = Segment::create(self.dir(), generation, origin, self.active.salt)?;
-        let rolled = self.roll(generation + 1);
-        let inputs = self.sealed.values();
-        let inputs = inputs.map(|sealed| (Arc::clone(&sealed.segment), sealed.len));
-        let failure = self.failure.clone();
-        let compaction = Compaction::new(inputs.collect(), Arc::new(output), failure);
-        match rolled {
-            Ok(()) => Ok(compaction),
-            Err(error) => {
-                compaction.abandon(self.dir(), &self.failure.journal);
-                Err(error)
-            }
-        }
-    }
-
-    /// Replaces everything that was sealed before a compaction by its output, on the disk. Readers
-    /// follow in the background.
-    fn publish_compaction(&mut self, compaction: Compaction) -> Result<()> {
-        let (output, len, digest) = compaction.output();
-        // What was left out is dead because of newer writes. A power cut that took those would
-        // take the key with them.
-        let published = self.syncer.sync();
-        if let Err(error) = published.and_then(|()| publish(self.dir(), &output, &self.failure)) {
-            compaction.remove_unpublished(self.dir(), &self.failure.journal);
-            return Err(error);
-        }
-        self.index.write().add_segment(Arc::clone(&output));
-        self.switch = Some(Switch::new(output, len, digest));
-        Ok(())
-    }
-
-    fn finish_compaction(&mut self, switch: &Switch) {
-        let (segment, len, digest) = switch.output();
-        self.compacted = Some(Instant::now());
-        self.failed_jobs = 0;
-        self.has_warned = false;
-        self.replace_inputs(Sealed {
-            segment,
-            len,
-            digest,
-            is_proven: true,
-            wants_hints: true,
-        });
     }
 
     /// Puts the output of a compaction in the place of everything that was sealed before it.
@@ -679,92 +419,6 @@ impl Log {
         self.failure.journal.note(Level::Info, line);
     }
 
-    /// Begins the hints of a sealed segment that has none.
-    fn start_hints(&mut self) -> Option<hints::Writer> {
-        let mut without = self.sealed.values().filter(|sealed| sealed.wants_hints);
-        let sealed = without.next()?;
-        let (generation, len) = (sealed.segment.generation, sealed.len);
-        // Hints are at most as long as their segment.
-        if !self.has_room_for(len) {
-            self.pause = Some(Pause::for_room());
-            return None;
-        }
-        let sealed = self.sealed.get_mut(&generation)?;
-        sealed.wants_hints = false;
-        let segment = Arc::clone(&sealed.segment);
-        hints::Writer::new(self.dir(), segment, len)
-            .inspect_err(|error| {
-                let line = format_args!("continuing without hints: {error}");
-                self.failure.journal.warn(line);
-            })
-            .ok()
-    }
-
-    /// Gives up the background job and syncs everything. Also writes a checkpoint for the next
-    /// opening of the log, if the log has grown enough since the last one.
-    pub(crate) fn close(&mut self) {
-        if let Some(job) = self.job.take() {
-            let mut work = job.lock();
-            work.give_up(self.dir(), &self.failure.journal);
-            if let Work::Switch(switch) = mem::replace(&mut *work, Work::GivenUp) {
-                self.switch = Some(switch);
-            }
-        }
-        let result = self.seal_for_checkpoint();
-        // The log lines have the failure, and there is no caller to return it to.
-        if self.syncer.sync_with_watermark().is_err() {
-            return;
-        }
-        let result = result.and_then(|is_sealed| match is_sealed {
-            true => self.write_checkpoint(),
-            false => Ok(()),
-        });
-        if let Err(error) = result {
-            let line = format_args!("continuing without {}: {error}", names::CHECKPOINT);
-            self.failure.journal.warn(line);
-        }
-    }
-
-    /// Returns whether a checkpoint is to be written. It covers the sealed segments, because the header
-    /// of the next segment proves what they are. So this seals the active one if it is a considerable
-    /// part of the log. A short one is not sealed: a store that is opened often would have a segment,
-    /// and a descriptor, for each time.
-    fn seal_for_checkpoint(&mut self) -> Result<bool> {
-        // No checkpoint if readers have not yet followed a compaction to its output, if a
-        // compaction has found damage, which opening the log should find as well, or if there is a
-        // segment of format 1, whose records nothing proves.
-        if self.switch.is_some() || self.is_damaged || self.has_unproven() {
-            return Ok(false);
-        }
-        let worth_it = self.options.step_bytes() as u64;
-        let sealed: u64 = self.sealed.values().map(|sealed| sealed.len).sum();
-        let written = self.active_len - self.active.start;
-        let seals = written >= worth_it.max(sealed / 16);
-        let uncovered = sealed + if seals { written } else { 0 } - self.covered;
-        // A checkpoint is shorter than the live bytes. It must not take the last room on the disk.
-        if uncovered < worth_it || !self.has_room_for(self.index.read().live_bytes()) {
-            return Ok(false);
-        }
-        if seals {
-            self.roll(self.active.generation + 1)?;
-        }
-        Ok(true)
-    }
-
-    /// Writes a checkpoint of the sealed segments.
-    fn write_checkpoint(&self) -> Result<()> {
-        let segments = self.sealed.iter();
-        let segments = segments.map(|(n, sealed)| (*n, (sealed.len, sealed.digest)));
-        let covered = Checkpoint {
-            salt: self.active.salt,
-            sequence: match self.active.origin {
-                Origin::Written { after } | Origin::Compacted { upto: after } => after,
-            },
-            segments: segments.collect(),
-        };
-        covered.write(self.dir(), &self.index.read())
-    }
-
     pub(crate) fn figures(&self) -> Figures {
         Figures {
             dead_bytes: self.dead_bytes(),
@@ -786,30 +440,6 @@ impl Log {
 /// Returns whether a write has failed because of a limit on the size of files.
 fn is_too_long(error: &KvsError) -> bool {
     matches!(error, KvsError::Io { source, .. } if source.kind() == io::ErrorKind::FileTooLarge)
-}
-
-/// How long background jobs wait before they try again: a number of commits or a time, whichever
-/// ends first. Many commits end it early, since a full disk may have room again at any moment.
-#[derive(Debug)]
-struct Pause {
-    commits: u32,
-    until: Instant,
-}
-
-impl Pause {
-    fn of(commits: u32, seconds: u32) -> Pause {
-        const LONGEST: u32 = 60;
-        let time = Duration::from_secs(seconds.min(LONGEST).into());
-        Pause {
-            commits,
-            until: Instant::now() + time,
-        }
-    }
-
-    /// Returns the pause before the next check of the free room, which costs no more than a write.
-    fn for_room() -> Pause {
-        Pause::of(64, 1)
-    }
 }
 
 /// Creates the next active segment. It follows the write `after`, and a segment whose digest is

@@ -16,7 +16,7 @@ use crate::engine::inside::is_inside;
 use crate::engine::kvs::format::scanner::Step;
 use crate::engine::kvs::index::{Index, Place};
 use crate::engine::kvs::journal::Journal;
-use crate::engine::kvs::log::background::Job;
+use crate::engine::kvs::log::job::Job;
 use crate::engine::kvs::log::syncer::{Syncer, Ticker};
 use crate::engine::kvs::log::{Figures, Log, Outcome};
 use crate::engine::kvs::pool::Pool;
