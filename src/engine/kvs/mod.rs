@@ -174,7 +174,7 @@ impl<P: ThreadPool> KvsEngine for KvStore<P> {
             drop(queue);
             return self.get(key);
         }
-        let op = Op::Find;
+        let op = Op::Get;
         let (promise, n) = queue.push(Request { key, op }, shared);
         EngineFuture::put_off(promise, n)
     }

@@ -1,11 +1,11 @@
-//! The log's input and output: requests that are committed together, and their results.
+//! The input and the output of the log: the requests of a batch, and their results.
 
 use std::ops::Range;
 
 use crate::engine::EngineFuture;
 use crate::error::KvsError;
 
-/// What somebody asked for that needs the writer's turn.
+/// A request that is committed in order with others.
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) key: String,
@@ -16,35 +16,42 @@ pub(crate) struct Request {
 pub(crate) enum Op {
     Set(String),
     Remove,
-    /// To look the key up after the writes before this one, and before those after it.
-    Find,
+    /// Reads the key after the writes that precede it in the queue and before the ones that follow.
+    Get,
 }
 
 impl Op {
-    /// What the key is to have, if it is to have a value.
+    /// Returns whether the request appends a record.
+    pub(crate) fn is_write(&self) -> bool {
+        !matches!(self, Op::Get)
+    }
+
+    /// Returns the value that the request sets, if it sets one.
     pub(crate) fn value(&self) -> Option<&str> {
         match self {
             Op::Set(value) => Some(value),
-            Op::Remove | Op::Find => None,
+            Op::Remove | Op::Get => None,
         }
     }
 }
 
-/// What became of a batch.
+/// The results of a batch. A request that is in none of the lists has succeeded.
+///
+/// Requests are named by their positions in the batch.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
-    /// The errors, each with the places of the writes that failed.
+    /// The errors, each with the positions of the writes that failed.
     pub(crate) errors: Vec<(Range<usize>, KvsError)>,
-    /// The places of those that wanted to remove a key that was not there, in ascending order.
+    /// The positions of the removals whose key did not exist, in ascending order.
     pub(crate) missing: Vec<usize>,
-    /// What was found, with the places of those that looked for it, in ascending order.
+    /// The positions of the reads with their results, in ascending order.
     pub(crate) found: Vec<(usize, EngineFuture<Option<String>>)>,
 }
 
 impl Outcome {
-    /// Returns the outcome of a batch that nobody commits.
+    /// Returns the outcome of a batch that is never committed.
     pub(crate) fn given_up() -> Outcome {
-        let reason = "the thread that should have done it is gone".to_owned();
+        let reason = "the thread that should have committed the request is gone".to_owned();
         let error = KvsError::EngineStopped { reason };
         Outcome {
             errors: vec![(0..usize::MAX, error)],
@@ -52,13 +59,14 @@ impl Outcome {
         }
     }
 
+    /// Returns the error of the write at position `n`, if it failed.
     pub(crate) fn error(&self, n: usize) -> Option<&KvsError> {
         let mut errors = self.errors.iter();
         errors.find_map(|(range, error)| range.contains(&n).then_some(error))
     }
 
-    /// Adds the outcome of the rest of the batch, after its first `len` requests.
-    pub(crate) fn extend(&mut self, len: usize, rest: Outcome) {
+    /// Appends the outcome of the rest of a batch whose first `len` requests have this outcome.
+    pub(crate) fn append(&mut self, len: usize, rest: Outcome) {
         let errors = rest.errors.into_iter();
         self.errors
             .extend(errors.map(|(range, error)| (range.start + len..range.end + len, error)));

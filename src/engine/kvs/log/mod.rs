@@ -201,7 +201,7 @@ impl Log {
                 let second = batch.split_off(batch.len() / 2);
                 let first_len = batch.len();
                 outcome = self.commit(batch, find);
-                outcome.extend(first_len, self.commit(second, find));
+                outcome.append(first_len, self.commit(second, find));
                 return outcome;
             }
             Err(error) => {
@@ -220,7 +220,7 @@ impl Log {
                 len,
             };
             match op {
-                Op::Find => {
+                Op::Get => {
                     outcome.found.push((n, find(&index, key)));
                     continue;
                 }
@@ -235,8 +235,7 @@ impl Log {
 
     /// Puts the writes of the batch at the end of the log. An error befell all of them.
     fn append(&mut self, batch: &[Request]) -> Result<Appended> {
-        let is_write = |request: &Request| !matches!(request.op, Op::Find);
-        if !batch.iter().any(is_write) {
+        if !batch.iter().any(|request| request.op.is_write()) {
             return Ok(Appended {
                 offset: 0,
                 missing: Vec::new(),
@@ -260,7 +259,7 @@ impl Log {
         bytes.clear();
         let mut sequence = self.sequence;
         for (n, Request { key, op }) in batch.iter().enumerate() {
-            if matches!(op, Op::Find) || is_missing.next_if_eq(&n).is_some() {
+            if !op.is_write() || is_missing.next_if_eq(&n).is_some() {
                 continue;
             }
             sequence += 1;
@@ -339,7 +338,7 @@ impl Log {
         let index = self.index.read();
         for (n, Request { key, op }) in batch.iter().enumerate() {
             match op {
-                Op::Find => {}
+                Op::Get => {}
                 Op::Set(_) => drop(is_there.insert(key, true)),
                 Op::Remove => {
                     let was_there = is_there.insert(key, false);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ahash::RandomState;
 
-use crate::engine::kvs::log::{Log, Op, Outcome, Request};
+use crate::engine::kvs::log::{Log, Outcome, Request};
 use crate::engine::kvs::writer::Shared;
 use crate::engine::kvs::writer::promise::{Promise, Tasks};
 use crate::error::Result;
@@ -64,7 +64,7 @@ impl<P: ThreadPool> Queue<P> {
         }
         let batch = self.waiting.back_mut().expect("one was put there");
         let n = batch.requests.len();
-        if !matches!(request.op, Op::Find) {
+        if request.op.is_write() {
             batch.bytes += request.key.len() + request.op.value().map_or(0, str::len);
             batch.keys.insert(self.hasher.hash_one(&request.key));
         }
