@@ -24,7 +24,7 @@ pub use self::check::{Damage, Lost, Progress, Report, Torn, holds_log, repair, v
 use self::format::record;
 use self::journal::Journal;
 use self::log::syncer::Ticker;
-use self::log::{Figures, Log, Op, Request};
+use self::log::{Log, LogStats, Op, Request};
 pub use self::options::KvStoreOptions;
 use self::pool::Pool;
 use self::writer::queue::Queue;
@@ -93,7 +93,7 @@ impl KvStoreOptions {
         };
         let shared = Arc::new(Shared {
             index: Arc::clone(log.index()),
-            figures: Mutex::new(log.figures()),
+            figures: Mutex::new(log.stats()),
             queue: Mutex::new(Queue::new(log)),
             syncer,
             step_bytes: self.step_bytes(),
@@ -193,7 +193,7 @@ impl<P: ThreadPool> KvsEngine for KvStore<P> {
             let index = self.handle.shared.index.read();
             (index.len(), index.live_bytes())
         };
-        let Figures {
+        let LogStats {
             dead_bytes,
             segments,
             compacted,

@@ -1,69 +1,85 @@
-//! What is done in the background while writing goes on.
+//! The background jobs: work on sealed segments that the pool does while writing continues.
 
-use std::mem;
 use std::sync::Arc;
 
+use super::compaction::{Compaction, Switch};
+use super::syncer::Syncer;
 use crate::engine::kvs::format::dir::LogDir;
 use crate::engine::kvs::format::hints;
 use crate::engine::kvs::format::scanner::Step;
 use crate::engine::kvs::index::Index;
 use crate::engine::kvs::journal::Journal;
-use crate::engine::kvs::log::compaction::{Compaction, Switch};
-use crate::engine::kvs::log::syncer::Syncer;
 use crate::error::Result;
 use crate::sync::{Mutex, RwLock};
 
-/// A background job. The thread that takes a step holds the lock meanwhile. Between two steps, the
-/// writer can give the job up to free its room on the disk.
-pub(crate) type Job = Arc<Mutex<Work>>;
-
-/// A piece of work that needs no turn of the writer until it is done.
-#[derive(Debug)]
-pub(crate) enum Work {
-    /// To have what was written on the disk. A compaction begins with that and would keep the
-    /// writers waiting for it.
-    Sync,
-    Compaction(Compaction),
-    Switch(Switch),
-    Hints(hints::Writer),
-    /// The writer has given the job up.
-    GivenUp,
+/// A handle to a running job, for the pool, which takes its steps, and for the writer, which can take
+/// the job back between two steps.
+#[derive(Debug, Clone)]
+pub(crate) struct JobHandle {
+    /// `None` after the writer has taken the job back. A step holds the lock until it ends.
+    job: Arc<Mutex<Option<Job>>>,
 }
 
-impl Work {
-    /// Goes on with it for about `bytes` bytes, and says whether there is more to do.
+impl JobHandle {
+    pub(super) fn new(job: Job) -> JobHandle {
+        JobHandle {
+            job: Arc::new(Mutex::new(Some(job))),
+        }
+    }
+
+    /// Takes the next step, of about `bytes` bytes, and returns whether there are more.
     pub(crate) fn step(
-        &mut self,
+        &self,
         index: &RwLock<Index>,
         syncer: &Syncer,
         bytes: usize,
     ) -> Result<Step> {
-        match self {
-            Work::Sync => syncer.sync().map(|()| Step::Done),
-            Work::Compaction(compaction) => compaction.step(index, bytes),
-            Work::Switch(switch) => switch.step(index, bytes),
-            Work::Hints(writer) => writer.step(bytes),
-            Work::GivenUp => Ok(Step::Done),
+        match &mut *self.job.lock() {
+            Some(Job::Sync) => syncer.sync().map(|()| Step::Done),
+            Some(Job::Compaction(compaction)) => compaction.step(index, bytes),
+            Some(Job::Switch(switch)) => switch.step(index, bytes),
+            Some(Job::Hints(writer)) => writer.step(bytes),
+            None => Ok(Step::Done),
         }
     }
 
-    /// Gives the job up if it takes room on the disk, and frees that room. Returns whether it did.
-    pub(crate) fn give_up(&mut self, dir: LogDir<'_>, journal: &Journal) -> bool {
-        match mem::replace(self, Work::GivenUp) {
-            Work::Compaction(compaction) => compaction.abandon(dir, journal),
-            Work::Hints(writer) => remove_hints(dir, &writer, journal),
-            work => {
-                *self = work;
-                return false;
-            }
-        }
-        true
+    /// Waits until no step runs and takes the job back. A later step does nothing.
+    pub(super) fn take(&self) -> Option<Job> {
+        self.job.lock().take()
+    }
+
+    /// Takes the job back, as [`take`](JobHandle::take) does, if that frees room on the disk.
+    pub(super) fn take_if_large(&self) -> Option<Job> {
+        let is_large = |job: &mut Job| matches!(job, Job::Compaction(_) | Job::Hints(_));
+        self.job.lock().take_if(is_large)
     }
 }
 
-/// Removes hints that are not complete.
-pub(crate) fn remove_hints(dir: LogDir<'_>, writer: &hints::Writer, journal: &Journal) {
-    if let Err(error) = writer.discard(dir) {
-        journal.warn(error);
+/// A background job.
+#[derive(Debug)]
+pub(super) enum Job {
+    /// Syncs the log. Starting a compaction seals the active segment, and writers wait while that
+    /// syncs. After this job, there is little left to sync.
+    Sync,
+    /// Copies the live records of the sealed segments to a new one.
+    Compaction(Compaction),
+    /// Points readers at that copy.
+    Switch(Switch),
+    /// Writes the hints of a sealed segment.
+    Hints(hints::Writer),
+}
+
+impl Job {
+    /// Removes the file that the job has written and not published, if there is one.
+    pub(super) fn discard(self, dir: LogDir<'_>, journal: &Journal) {
+        match self {
+            Job::Sync | Job::Switch(_) => {}
+            Job::Compaction(compaction) => compaction.discard(dir, journal),
+            Job::Hints(writer) => {
+                if let Err(error) = writer.discard(dir) {
+                    journal.warn(error);
+                }
+            }
+        }
     }
 }

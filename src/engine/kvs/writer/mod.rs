@@ -16,9 +16,9 @@ use crate::engine::inside::is_inside;
 use crate::engine::kvs::format::scanner::Step;
 use crate::engine::kvs::index::{Index, Place};
 use crate::engine::kvs::journal::Journal;
-use crate::engine::kvs::log::job::Job;
+use crate::engine::kvs::log::job::JobHandle;
 use crate::engine::kvs::log::syncer::{Syncer, Ticker};
-use crate::engine::kvs::log::{Figures, Log, Outcome};
+use crate::engine::kvs::log::{Log, LogStats, Outcome};
 use crate::engine::kvs::pool::Pool;
 use crate::error::{KvsError, Result};
 use crate::sync::{Condvar, Mutex, RwLock};
@@ -83,7 +83,7 @@ impl<P: ThreadPool> Drop for Handle<P> {
 pub(crate) struct Shared<P: ThreadPool> {
     pub(crate) index: Arc<RwLock<Index>>,
     /// As the last round has left them.
-    pub(crate) figures: Mutex<Figures>,
+    pub(crate) figures: Mutex<LogStats>,
     pub(crate) queue: Mutex<Queue<P>>,
     /// Notified when the log is back, when queued writes are given up, and when the store closes.
     pub(crate) log_is_back: Condvar,
@@ -117,7 +117,7 @@ impl<P: ThreadPool> Shared<P> {
     }
 
     /// Spawns the next step of a background job on the pool.
-    pub(crate) fn start_work(self: &Arc<Self>, job: Job) {
+    pub(crate) fn start_work(self: &Arc<Self>, job: JobHandle) {
         let step = BackgroundStep {
             shared: Arc::clone(self),
             job: Some(job),
@@ -247,7 +247,7 @@ struct Round<'a, P: ThreadPool> {
     /// Whether the thread has panicked before the log was touched. That is nothing to the log.
     was_panicking: bool,
     /// The next background job.
-    work: Option<Job>,
+    work: Option<JobHandle>,
 }
 
 impl<P: ThreadPool> Round<'_, P> {
@@ -277,20 +277,20 @@ impl<P: ThreadPool> Round<'_, P> {
             let outcome = log.commit(requests, &find);
             self.outcome = Some(outcome);
             self.shared.queue.lock().finish_batch();
-            *self.shared.figures.lock() = log.figures();
+            *self.shared.figures.lock() = log.stats();
         }
     }
 
     /// Leaves the scheduling of background jobs to the pool.
     fn leave_tidying(&mut self) {
-        self.is_untidy = self.log.as_ref().is_some_and(Log::is_untidy);
+        self.is_untidy = self.log.as_ref().is_some_and(Log::wants_job);
     }
 
     /// Applies the result of a background job, and schedules the next one.
     fn tidy(mut self, done: Option<Result<()>>) {
         if let Some(log) = &mut self.log {
-            self.work = log.tidy(done);
-            *self.shared.figures.lock() = log.figures();
+            self.work = log.schedule_job(done);
+            *self.shared.figures.lock() = log.stats();
         }
     }
 }
@@ -368,7 +368,7 @@ impl<P: ThreadPool> Drop for ScheduledRun<P> {
 struct BackgroundStep<P: ThreadPool> {
     shared: Arc<Shared<P>>,
     /// `Some` until it runs.
-    job: Option<Job>,
+    job: Option<JobHandle>,
 }
 
 impl<P: ThreadPool> BackgroundStep<P> {
@@ -380,9 +380,7 @@ impl<P: ThreadPool> BackgroundStep<P> {
         if shared.queue.lock().is_closing {
             return;
         }
-        let stepped = job
-            .lock()
-            .step(&shared.index, &shared.syncer, shared.step_bytes);
+        let stepped = job.step(&shared.index, &shared.syncer, shared.step_bytes);
         shared.journal.write_out();
         if let Ok(Step::More) = stepped {
             // The next step is a job of its own, so that reads that arrived meanwhile run first.
