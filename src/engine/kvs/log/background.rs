@@ -106,6 +106,7 @@ impl Background {
         match job {
             // The job was given up, and its file is removed.
             None => {}
+            // The compaction starts at once, before there is more to sync.
             Some(Job::Sync) => return result.map(|()| true),
             Some(Job::Hints(writer)) => finish_hints(segments, writer, result),
             Some(Job::Compaction(compaction)) => {
@@ -148,6 +149,7 @@ impl Background {
             return self.stop_at_damage(segments.journal(), error);
         }
         self.compacted = Some(Instant::now());
+        // Only now, since a compaction that fails at its end begins with jobs that succeed.
         self.failed_jobs = 0;
         self.has_warned = false;
         segments.replace_by(switch.into_output());
@@ -241,6 +243,7 @@ impl Background {
             return false;
         };
         job.discard(segments.dir(), segments.journal());
+        // Otherwise the job would start again at once, and take the room from the writes.
         self.pause_after_failure();
         true
     }
@@ -276,8 +279,10 @@ impl Background {
 
     /// Delays the next job, by a longer time after each failure.
     fn pause_after_failure(&mut self) {
+        const MAX_DOUBLINGS: u32 = 16;
         self.failed_jobs += 1;
-        self.pause = Some(Pause::of(1 << self.failed_jobs.min(16), self.failed_jobs));
+        let commits = 1 << self.failed_jobs.min(MAX_DOUBLINGS);
+        self.pause = Some(Pause::of(commits, self.failed_jobs));
     }
 
     fn warn_once(&mut self, journal: &Journal, reason: &dyn Display) {

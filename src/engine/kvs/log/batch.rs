@@ -53,6 +53,7 @@ impl Outcome {
     pub(crate) fn given_up() -> Outcome {
         let reason = "the thread that should have committed the request is gone".to_owned();
         let error = KvsError::EngineStopped { reason };
+        // The range has the positions of all requests, however many there are.
         Outcome {
             errors: vec![(0..usize::MAX, error)],
             ..Outcome::default()

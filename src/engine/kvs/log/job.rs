@@ -34,6 +34,7 @@ impl JobHandle {
         syncer: &Syncer,
         bytes: usize,
     ) -> Result<Step> {
+        // The lock is held for the whole step, so the writer never removes a file that is written to.
         match &mut *self.job.lock() {
             Some(Job::Sync) => syncer.sync().map(|()| Step::Done),
             Some(Job::Compaction(compaction)) => compaction.step(index, bytes),

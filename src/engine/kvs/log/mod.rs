@@ -41,6 +41,9 @@ use crate::sync::RwLock;
 /// Bytes of the longest buffer for records that is kept for the next batch.
 const MAX_BUFFER: usize = 1024 * 1024;
 
+/// Looks up a key in the index.
+type Get<'a> = dyn Fn(&Index, String) -> EngineFuture<Option<String>> + 'a;
+
 /// Statistics of the log.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct LogStats {
@@ -119,23 +122,20 @@ impl Log {
             end,
             ..
         } = &self.segments;
+        // A full segment is sealed first, which syncs it. While a sync runs, the system may keep a write
+        // to the same file waiting.
         end.segment.can_write_at_once()
             && options.sync != SyncLevel::Always
             && end.len < options.segment_bytes
             && !syncer.is_syncing()
     }
 
-    /// Commits the requests of `batch` in their order, and returns their results. `get` looks up a
-    /// key in the index.
+    /// Commits the requests of `batch` in their order, and returns their results.
     ///
     /// All writes of the batch are appended with one write to the file and, at
     /// [`SyncLevel::Always`], one sync. Only then does the index show them, so readers see nothing
     /// that a refused write or a failed sync could take back.
-    pub(crate) fn commit(
-        &mut self,
-        mut batch: Vec<Request>,
-        get: &impl Fn(&Index, String) -> EngineFuture<Option<String>>,
-    ) -> Outcome {
+    pub(crate) fn commit(&mut self, mut batch: Vec<Request>, get: &Get<'_>) -> Outcome {
         let missing = self.find_missing(&batch);
         match self.append(&batch, &missing) {
             Ok(offset) => self.apply(batch, missing, offset, get),
@@ -161,6 +161,7 @@ impl Log {
         self.background.count_commit();
         self.roll_if_full()?;
 
+        // One write for the whole batch: each system call takes longer than copying a few records.
         let mut bytes = mem::take(&mut self.buffer);
         bytes.clear();
         let sequence = self.encode(batch, missing, &mut bytes);
@@ -274,7 +275,7 @@ impl Log {
         batch: Vec<Request>,
         missing: Vec<usize>,
         mut offset: u64,
-        get: &impl Fn(&Index, String) -> EngineFuture<Option<String>>,
+        get: &Get<'_>,
     ) -> Outcome {
         let generation = self.segments.end.segment.generation;
         let mut found = Vec::new();
@@ -308,12 +309,7 @@ impl Log {
     }
 
     /// Fails the writes of a batch, and does its reads.
-    fn refuse(
-        &self,
-        batch: Vec<Request>,
-        error: KvsError,
-        get: &impl Fn(&Index, String) -> EngineFuture<Option<String>>,
-    ) -> Outcome {
+    fn refuse(&self, batch: Vec<Request>, error: KvsError, get: &Get<'_>) -> Outcome {
         let errors = vec![(0..batch.len(), error)];
         let index = self.segments.index.read();
         let requests = batch.into_iter().enumerate();

@@ -69,7 +69,7 @@ impl Segments {
                 let salt = found.salt.unwrap_or_else(Salt::random);
                 let segment =
                     Segment::create(log_dir, generation, Origin::Written { after }, salt)?;
-                let segment = begin(log_dir, segment, found.digest, &failure)?;
+                let segment = publish_empty(log_dir, segment, found.digest, &failure)?;
                 found.index.add_segment(Arc::clone(&segment));
                 (End::of_new(segment), HEADER_LEN)
             }
@@ -124,7 +124,7 @@ impl Segments {
             Origin::Written { after },
             self.salt(),
         )?;
-        let segment = begin(self.dir(), segment, self.end.digest, &self.failure)?;
+        let segment = publish_empty(self.dir(), segment, self.end.digest, &self.failure)?;
         // Readers look locations up in the index, so it has the segment before the first of them.
         self.index.write().add_segment(Arc::clone(&segment));
         let sealed = mem::replace(&mut self.end, End::of_new(segment));
@@ -225,9 +225,8 @@ impl Segments {
     }
 }
 
-/// Makes `segment`, which is new and empty, the active segment on the disk. The digest of the segment
-/// before it is `before`.
-fn begin(
+/// Publishes `segment`, which has no records yet. `before` is the digest of the segment before it.
+fn publish_empty(
     dir: LogDir<'_>,
     segment: Segment,
     before: Digest,
