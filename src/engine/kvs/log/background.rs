@@ -10,7 +10,8 @@
 //! the result and starts the next job, so only the writer changes the log.
 //!
 //! If a job fails, the next one starts after a pause: a failed switch again from `Switching`, and
-//! everything else from `Idle`. If a compaction or a switch meets damage, the state is `Off` for good.
+//! everything else from `Idle`. If a compaction or a switch meets damage, the state is `Off` for
+//! good.
 
 use std::fmt::Display;
 use std::mem;
@@ -44,8 +45,8 @@ enum State {
     /// No job runs.
     #[default]
     Idle,
-    /// A job runs. Ends when the pool reports its result, also if the job was given up meanwhile: if
-    /// another job ran by then, the result would be taken for its own.
+    /// A job runs. The state lasts until the pool reports the result, even if the job was given up:
+    /// the writer would take the result for that of the next job.
     Running(JobHandle),
     /// The output of a compaction is published, and no job runs that points readers at it. The log
     /// is sound in this state, but the old segments take room.
@@ -75,8 +76,8 @@ impl Background {
         }
     }
 
-    /// Applies the result of the job that has ended, if one has, and starts the next one. Returns the
-    /// new job.
+    /// Applies the result of the job that has ended, if one has, and starts the next one. Returns
+    /// the new job.
     pub(super) fn schedule(
         &mut self,
         segments: &mut Segments,
@@ -156,8 +157,8 @@ impl Background {
         Ok(())
     }
 
-    /// Stops all jobs if `error` is damage, and returns every other error. After damage, to remove the
-    /// old segments would be to remove the files that a repair needs.
+    /// Stops all jobs if `error` is damage, and returns every other error. A repair needs the old
+    /// segments, so no later compaction may remove them.
     fn stop_at_damage(&mut self, journal: &Journal, error: KvsError) -> Result<()> {
         let KvsError::Damaged { .. } = error else {
             return Err(error);
@@ -248,9 +249,10 @@ impl Background {
         true
     }
 
-    /// Stops all jobs for good, and gives the running one up. Returns whether the index may be written
-    /// to a checkpoint: it must have no location in a segment that a published output replaces, and
-    /// compaction must have met no damage, because the next opening should find that as well.
+    /// Stops all jobs for good, and gives the running one up. Returns whether the index may be
+    /// written to a checkpoint: it must have no location in a segment that a published output
+    /// replaces, and compaction must have met no damage, because the next opening should find that
+    /// as well.
     pub(super) fn stop(&mut self, segments: &Segments) -> bool {
         match mem::replace(&mut self.state, State::Off) {
             State::Idle => true,
@@ -326,8 +328,8 @@ fn warn_of_hints(segments: &Segments, error: &KvsError) {
     segments.journal().warn(line);
 }
 
-/// A delay of the next job: a number of commits or a time, whichever ends first. Many commits end it
-/// early, since a full disk may have room again at any moment.
+/// A delay of the next job: a number of commits or a time, whichever ends first. Many commits end
+/// it early, since a full disk may have room again at any moment.
 #[derive(Debug)]
 struct Pause {
     commits: u32,

@@ -6,16 +6,16 @@ use crate::engine::kvs::index::checkpoint::Checkpoint;
 use crate::error::Result;
 
 impl Segments {
-    /// Syncs everything. Also writes a checkpoint, if it may and if the log has grown enough since the
-    /// last one.
+    /// Syncs everything. If `may_checkpoint` and if the log has grown enough since the last
+    /// checkpoint, writes another one.
     pub(super) fn close(&mut self, may_checkpoint: bool) {
         let sealed = if may_checkpoint {
             self.seal_for_checkpoint()
         } else {
             Ok(false)
         };
-        // A failed sync is in the log lines already, and there is no caller to return it to. The files
-        // may lack records that the index has, so there is no checkpoint then.
+        // A failed sync is in the log lines already, and there is no caller to return it to. The
+        // files may lack records that the index has, so there is no checkpoint then.
         if self.syncer.sync_with_watermark().is_err() {
             return;
         }

@@ -50,8 +50,8 @@ impl Compaction {
         }
     }
 
-    /// Copies the live records among the next `bytes` bytes or so, and returns whether there is more
-    /// to copy. If there is not, the output is complete and on the disk.
+    /// Copies the live records among the next `bytes` bytes or so, and returns whether there is
+    /// more to copy. If there is not, the output is complete and on the disk.
     ///
     /// After an error, the output cannot be used.
     pub(super) fn step(&mut self, index: &RwLock<Index>, bytes: usize) -> Result<Step> {
@@ -165,15 +165,16 @@ impl Switch {
         Ok(Step::More)
     }
 
-    /// Reads a few records, without a lock on the index, and returns whether there are more. After an
-    /// error, `moved` has the records before it.
+    /// Reads a few records, without a lock on the index, and returns whether there are more. After
+    /// an error, `moved` has the records before it.
     fn read(&mut self, moved: &mut Vec<(Box<str>, Location)>) -> Result<Step> {
         while moved.len() < AT_A_TIME {
             match self.scanner.next() {
                 Ok(Some(found)) => moved.push((found.record.key.into(), found.location)),
                 Ok(None) => return Ok(Step::Done),
                 Err(error) => {
-                    // The failed read has moved the reader into the record. Go back to its beginning.
+                    // The failed read has moved the reader into the record. Go back to its
+                    // beginning.
                     self.scanner.skip_to(self.scanner.offset());
                     return Err(error);
                 }

@@ -12,8 +12,8 @@ use crate::engine::kvs::journal::Journal;
 use crate::error::Result;
 use crate::sync::{Mutex, RwLock};
 
-/// A handle to a running job, for the pool, which takes its steps, and for the writer, which can take
-/// the job back between two steps.
+/// A handle to a running job, for the pool, which takes its steps, and for the writer, which can
+/// take the job back between two steps.
 #[derive(Debug, Clone)]
 pub(crate) struct JobHandle {
     /// `None` after the writer has taken the job back. A step holds the lock until it ends.
@@ -34,7 +34,7 @@ impl JobHandle {
         syncer: &Syncer,
         bytes: usize,
     ) -> Result<Step> {
-        // The lock is held for the whole step, so the writer never removes a file that is written to.
+        // The lock is held for the whole step, so the writer never removes a file that is in use.
         match &mut *self.job.lock() {
             Some(Job::Sync) => syncer.sync().map(|()| Step::Done),
             Some(Job::Compaction(compaction)) => compaction.step(index, bytes),

@@ -3,8 +3,8 @@
 //! Segments are read in the order of their generations, and of two records of one key the later
 //! one counts. Only the newest segment is written to; the ones before it are sealed.
 //!
-//! A thread that has the [`Log`] is the only writer. It commits batches, and between them it applies
-//! the results of background jobs, which run on the pool.
+//! A thread that has the [`Log`] is the only writer. It commits batches, and between them it
+//! applies the results of background jobs, which run on the pool.
 
 mod background;
 mod batch;
@@ -101,14 +101,14 @@ impl Log {
         self.background.wants_job(&self.segments)
     }
 
-    /// Applies the result of the background job that has ended, if one has, and starts the next one.
-    /// Returns the new job, whose steps the caller takes.
+    /// Applies the result of the background job that has ended, if one has, and starts the next
+    /// one. Returns the new job, whose steps the caller takes.
     pub(crate) fn schedule_job(&mut self, ended: Option<Result<()>>) -> Option<JobHandle> {
         self.background.schedule(&mut self.segments, ended)
     }
 
-    /// Gives up the background job and syncs everything. May write a checkpoint, which makes the next
-    /// opening faster.
+    /// Gives up the background job and syncs everything. May write a checkpoint, which makes the
+    /// next opening faster.
     pub(crate) fn close(&mut self) {
         let may_checkpoint = self.background.stop(&self.segments);
         self.segments.close(may_checkpoint);
@@ -122,8 +122,8 @@ impl Log {
             end,
             ..
         } = &self.segments;
-        // A full segment is sealed first, which syncs it. While a sync runs, the system may keep a write
-        // to the same file waiting.
+        // A full segment is sealed first, which syncs it. While a sync runs, the system may keep a
+        // write to the same file waiting.
         end.segment.can_write_at_once()
             && options.sync != SyncLevel::Always
             && end.len < options.segment_bytes
@@ -227,7 +227,8 @@ impl Log {
             // before the cut.
             let longest = segment.len();
             // The file may have taken a part of the bytes. The requests fail, so their records must
-            // not be found when the store is opened, nor follow a shorter batch that is written here.
+            // not be found when the store is opened, nor follow a shorter batch that is written
+            // here.
             if self.segments.syncer.cut(segment, *len).is_err() {
                 return Err(error);
             }

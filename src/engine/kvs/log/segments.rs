@@ -136,8 +136,8 @@ impl Segments {
     /// Makes the output of a compaction a part of the log. It replaces every segment of a lower
     /// generation when the store is opened.
     pub(super) fn publish_output(&self, output: &End) -> Result<()> {
-        // A record was left out because a later write made it dead. A power cut that takes the later
-        // write must not find the record gone, so sync the later write first.
+        // A record was left out because a later write made it dead. A power cut that takes the
+        // later write must not find the record gone, so sync the later write first.
         self.syncer.sync()?;
         publish(self.dir(), &output.segment, &self.failure)?;
         let segment = Arc::clone(&output.segment);
@@ -145,8 +145,8 @@ impl Segments {
         Ok(())
     }
 
-    /// Puts the published output of a compaction in the place of all segments of a lower generation,
-    /// which no reader looks up any more.
+    /// Puts the published output of a compaction in the place of all segments of a lower
+    /// generation, which no reader looks up any more.
     pub(super) fn replace_by(&mut self, output: End) {
         let before = self.dead_bytes();
         // The segments that were sealed while the compaction ran are newer than its output.
