@@ -38,7 +38,7 @@ pub use self::check::{Damage, Lost, Progress, Report, Torn, holds_log, repair, v
 use self::format::record;
 use self::journal::Journal;
 use self::log::syncer::{Syncer, Ticker};
-use self::log::{Figures, Log, Op};
+use self::log::{Log, LogStats, Op};
 pub use self::options::KvStoreOptions;
 use self::pool::Pool;
 use self::reader::Reader;
@@ -196,7 +196,7 @@ impl<P: ThreadPool> KvsEngine for KvStore<P> {
             ..
         } = &*self.handle;
         let (keys, live_bytes) = reader.size();
-        let Figures {
+        let LogStats {
             dead_bytes,
             segments,
             compacted,

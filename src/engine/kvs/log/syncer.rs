@@ -20,13 +20,24 @@ use crate::engine::kvs::log::failure::Failure;
 use crate::error::{KvsError, Result};
 use crate::sync::Mutex;
 
-/// The end of the active segment.
+/// The end of a segment that records are appended to.
 #[derive(Debug, Clone)]
 pub(crate) struct End {
     pub(crate) segment: Arc<Segment>,
     pub(crate) len: u64,
     /// The digest of all its records.
     pub(crate) digest: Digest,
+}
+
+impl End {
+    /// Returns the end of a segment that has no records yet.
+    pub(crate) fn of_new(segment: Arc<Segment>) -> End {
+        End {
+            segment,
+            len: HEADER_LEN,
+            digest: Digest::default(),
+        }
+    }
 }
 
 /// Syncs the active segment, for the writer and for the thread behind
@@ -74,14 +85,9 @@ impl Syncer {
         *self.dirty.lock() = Some(end);
     }
 
-    /// Notes that `segment` is a new active segment, and that all before it is on the disk.
-    pub(crate) fn note_new(&self, segment: &Arc<Segment>) {
-        let end = End {
-            segment: Arc::clone(segment),
-            len: HEADER_LEN,
-            digest: Digest::default(),
-        };
-        self.write_watermark(&mut self.watermark.lock(), &end);
+    /// Notes that `end` is in a new active segment, and that everything before it is on the disk.
+    pub(crate) fn note_new(&self, end: &End) {
+        self.write_watermark(&mut self.watermark.lock(), end);
     }
 
     /// Returns whether a sync is running. The system may keep a write waiting until it ends.

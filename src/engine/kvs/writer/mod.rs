@@ -45,10 +45,10 @@ use crate::engine::EngineFuture;
 use crate::engine::kvs::format::scanner::Step;
 use crate::engine::kvs::index::Index;
 use crate::engine::kvs::journal::Journal;
-use crate::engine::kvs::log::background::Job;
 use crate::engine::kvs::log::failure::Failure;
+use crate::engine::kvs::log::job::JobHandle;
 use crate::engine::kvs::log::syncer::Syncer;
-use crate::engine::kvs::log::{Figures, Log, Op, Outcome, Request};
+use crate::engine::kvs::log::{Log, LogStats, Op, Outcome, Request};
 use crate::engine::kvs::pool::Pool;
 use crate::engine::kvs::reader::Reader;
 use crate::error::{KvsError, Result};
@@ -67,7 +67,7 @@ pub(crate) struct Writer<P: ThreadPool> {
     /// closes.
     turn_is_free: Condvar,
     /// As the last commit left them.
-    stats: Mutex<Figures>,
+    stats: Mutex<LogStats>,
     reader: Arc<Reader<P>>,
     syncer: Arc<Syncer>,
     failure: Failure,
@@ -87,7 +87,7 @@ impl<P: ThreadPool> Writer<P> {
     ) -> Writer<P> {
         Writer {
             turn_is_free: Condvar::new(),
-            stats: Mutex::new(log.figures()),
+            stats: Mutex::new(log.stats()),
             reader,
             syncer: Arc::clone(log.syncer()),
             failure: log.failure().clone(),
@@ -114,12 +114,12 @@ impl<P: ThreadPool> Writer<P> {
         if !queue.may_write(&key) {
             return Err(key);
         }
-        let op = Op::Find;
+        let op = Op::Get;
         let (promise, n) = queue.push(Request { key, op }, self);
         Ok(EngineFuture::put_off(promise, n))
     }
 
-    pub(crate) fn stats(&self) -> Figures {
+    pub(crate) fn stats(&self) -> LogStats {
         *self.stats.lock()
     }
 
@@ -174,9 +174,9 @@ impl<P: ThreadPool> Writer<P> {
     }
 
     /// Spawns the next step of a background job.
-    fn spawn_step(self: &Arc<Self>, job: Job) {
-        let step = |(writer, job): (Arc<Self>, Job)| writer.step(job);
-        let dropped = |(writer, _): (Arc<Self>, Job)| {
+    fn spawn_step(self: &Arc<Self>, job: JobHandle) {
+        let step = |(writer, job): (Arc<Self>, JobHandle)| writer.step(job);
+        let dropped = |(writer, _): (Arc<Self>, JobHandle)| {
             let reason = "the pool has dropped the job".to_owned();
             let error = KvsError::EngineStopped { reason };
             // The next commit applies it, and schedules another job.
@@ -187,13 +187,11 @@ impl<P: ThreadPool> Writer<P> {
 
     /// Takes one step of a background job. The step after it is a job of its own for the pool, so
     /// that reads that arrived meanwhile run first.
-    fn step(self: &Arc<Self>, job: Job) {
+    fn step(self: &Arc<Self>, job: JobHandle) {
         if self.queue.lock().is_closing() {
             return;
         }
-        let stepped = job
-            .lock()
-            .step(&self.reader.index, &self.syncer, self.step_bytes);
+        let stepped = job.step(&self.reader.index, &self.syncer, self.step_bytes);
         self.journal.write_out();
         let result = match stepped {
             Ok(Step::More) => return self.spawn_step(job),
@@ -309,7 +307,7 @@ struct WriteTurn<'a, P: ThreadPool> {
 #[derive(Default)]
 struct AfterTurn {
     tasks: Option<Tasks>,
-    job: Option<Job>,
+    job: Option<JobHandle>,
 }
 
 impl<P: ThreadPool> WriteTurn<'_, P> {
@@ -324,13 +322,13 @@ impl<P: ThreadPool> WriteTurn<'_, P> {
             // the promise is kept.
             after.tasks = Some(batch.promise.keep(outcome));
         }
-        let has_jobs = self.log.is_untidy();
+        let has_jobs = self.log.wants_job();
         self.give_back(has_jobs, after);
     }
 
     /// Applies the result of a background job, and starts the next one.
     fn schedule_job(mut self, job_result: Option<Result<()>>) {
-        let scheduled = self.writer.guarded(|| self.log.tidy(job_result));
+        let scheduled = self.writer.guarded(|| self.log.schedule_job(job_result));
         let job = scheduled.flatten();
         self.give_back(false, AfterTurn { tasks: None, job });
     }
@@ -338,7 +336,7 @@ impl<P: ThreadPool> WriteTurn<'_, P> {
     /// Gives the log back, spawns a run if there is more to do, and then calls the user's code.
     fn give_back(self, has_jobs: bool, after: AfterTurn) {
         let WriteTurn { writer, log } = self;
-        *writer.stats.lock() = log.figures();
+        *writer.stats.lock() = log.stats();
         let mut queue = writer.queue.lock();
         queue.give_back(log);
         let needs_run = queue.schedule(has_jobs);

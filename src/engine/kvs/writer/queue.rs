@@ -7,7 +7,7 @@ use std::sync::Arc;
 use ahash::RandomState;
 
 use super::promise::{Commit, Promise, Tasks};
-use crate::engine::kvs::log::{Log, Op, Outcome, Request};
+use crate::engine::kvs::log::{Log, Outcome, Request};
 use crate::error::Result;
 
 /// A batch of this many bytes takes no further write.
@@ -69,7 +69,7 @@ impl Queue {
         }
         let batch = self.waiting.back_mut().expect("there is one with room");
         let n = batch.requests.len();
-        if !matches!(request.op, Op::Find) {
+        if request.op.is_write() {
             batch.bytes += request.key.len() + request.op.value().map_or(0, str::len);
             batch.keys.insert(self.hasher.hash_one(&request.key));
         }
