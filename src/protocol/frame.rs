@@ -1,7 +1,4 @@
-//! The protocol: requests, replies, and the frames of JSON that carry them.
-//!
-//! A frame is a 4-byte big-endian length and that many bytes of JSON. `docs/protocol.md` has the
-//! whole of it, with the bytes.
+//! Requests, replies, and the frames of JSON that carry them.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
