@@ -2,11 +2,18 @@
 //!
 //! A frame is a 4-byte big-endian length and that many bytes of JSON. `docs/protocol.md` has the
 //! whole of it, with the bytes.
+//!
+//! The files build on each other, each on those before it: `kind`, `message`, `json`, `frame`.
 
 mod frame;
+mod json;
+mod kind;
+mod message;
 
 pub use self::frame::{
-    ErrorCode, FrameCodec, Kind, MAX_FRAME_LEN, MAX_TOKEN_FRAME, Request, Response, Stats,
-    Transport, read_plain_reply, read_request, transport, write_frame,
+    FrameCodec, MAX_FRAME_LEN, MAX_TOKEN_FRAME, Transport, transport, write_frame,
 };
 pub(crate) use self::frame::{PREFIX_LEN, encode, frame_len, prefix};
+pub use self::json::{read_plain_reply, read_request};
+pub use self::kind::{ErrorCode, Kind};
+pub use self::message::{Request, Response, Stats};

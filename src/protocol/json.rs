@@ -1,0 +1,180 @@
+//! The JSON of a message, which mostly needs no parser.
+
+use serde::Serialize;
+use serde::de::Error;
+
+use super::message::{Request, Response};
+use crate::error::ConnectionError;
+
+/// The request in a frame, its length prefix not among the bytes, as the server reads it.
+///
+/// # Errors
+///
+/// [`ConnectionError::BadFrame`] where the frame holds no request.
+pub fn read_request(frame: &[u8]) -> Result<Request, ConnectionError> {
+    // All at once, which is faster than string by string.
+    let json = str::from_utf8(frame).map_err(serde_json::Error::custom)?;
+    match Request::read_plain(json) {
+        Some(request) => Ok(request),
+        None => Ok(serde_json::from_str(json)?),
+    }
+}
+
+/// The reply in a frame, its length prefix not among the bytes, where it takes no parser to read it.
+/// Any other frame is `None`, whether or not there is a reply in it.
+#[must_use]
+pub fn read_plain_reply(frame: &[u8]) -> Option<Response> {
+    Response::read_plain(str::from_utf8(frame).ok()?)
+}
+/// Appends the JSON of `message` to `out`.
+pub(super) fn write_json<M: Plain>(message: &M, out: &mut Vec<u8>) {
+    if !message.write_plain(out) {
+        serde_json::to_writer(out, message).expect("strings are always JSON");
+    }
+}
+
+/// A message that may be plain: as short as it can be in JSON, with nothing escaped. Most are, and half
+/// of the time of a request would go into reading and writing them character by character.
+pub(super) trait Plain: Serialize + Sized {
+    /// The message in this JSON, where that is plain.
+    fn read_plain(json: &str) -> Option<Self>;
+
+    /// Appends its JSON to `out` where that is plain, and says whether it is.
+    fn write_plain(&self, out: &mut Vec<u8>) -> bool;
+}
+
+impl Plain for Request {
+    fn read_plain(json: &str) -> Option<Request> {
+        let request = json.strip_suffix(r#""}}"#)?;
+        if let Some(key) = request.strip_prefix(r#"{"Get":{"key":""#) {
+            let key = is_plain(key).then(|| key.to_owned())?;
+            return Some(Request::Get { key });
+        }
+        let set = request.strip_prefix(r#"{"Set":{"key":""#)?;
+        let (key, rest) = set.split_once('"')?;
+        let value = rest.strip_prefix(r#","value":""#)?;
+        let is_plain = is_plain(key) && is_plain(value);
+        is_plain.then(|| Request::Set {
+            key: key.to_owned(),
+            value: value.to_owned(),
+        })
+    }
+
+    fn write_plain(&self, out: &mut Vec<u8>) -> bool {
+        match self {
+            Request::Get { key } if is_plain(key) => {
+                append(out, [r#"{"Get":{"key":""#, key, r#""}}"#]);
+            }
+            Request::Set { key, value } if is_plain(key) && is_plain(value) => {
+                let between = r#"","value":""#;
+                append(out, [r#"{"Set":{"key":""#, key, between, value, r#""}}"#]);
+            }
+            _ => return false,
+        }
+        true
+    }
+}
+
+impl Plain for Response {
+    fn read_plain(json: &str) -> Option<Response> {
+        if json == r#""Set""# {
+            return Some(Response::Set);
+        }
+        let value = json.strip_prefix(r#"{"Get":""#)?.strip_suffix(r#""}"#)?;
+        is_plain(value).then(|| Response::Get(Some(value.to_owned())))
+    }
+
+    fn write_plain(&self, out: &mut Vec<u8>) -> bool {
+        match self {
+            Response::Get(Some(value)) if is_plain(value) => {
+                append(out, [r#"{"Get":""#, value, r#""}"#]);
+            }
+            Response::Set => append(out, [r#""Set""#]),
+            _ => return false,
+        }
+        true
+    }
+}
+
+/// Appends `pieces` to `out`, which grows once.
+fn append<const N: usize>(out: &mut Vec<u8>, pieces: [&str; N]) {
+    out.reserve(pieces.iter().map(|piece| piece.len()).sum());
+    for piece in pieces {
+        out.extend_from_slice(piece.as_bytes());
+    }
+}
+
+/// Whether a string is the same in JSON.
+fn is_plain(value: &str) -> bool {
+    let is_escaped = |byte: &u8| matches!(byte, ..b' ' | b'"' | b'\\');
+    // To its end, since the compiler makes a few instructions of a loop that does not stop early.
+    !value
+        .as_bytes()
+        .iter()
+        .fold(false, |any, byte| any | is_escaped(byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::frame::{PREFIX_LEN, encode, write_frame};
+    use super::*;
+
+    /// Each character of interest alone, all together, none, and a long string.
+    fn strings() -> impl Iterator<Item = String> {
+        let all: String = (0..0x300).filter_map(char::from_u32).collect();
+        let each: Vec<_> = all.chars().map(String::from).collect();
+        let others = [all, String::new(), "plain".repeat(100)];
+        each.into_iter().chain(others)
+    }
+
+    #[test]
+    fn every_value_is_sent_as_json_that_means_it() {
+        for value in strings() {
+            let reply = Response::Get(Some(value));
+            let mut out = Vec::new();
+            write_frame(&reply, &mut out);
+            assert_eq!(out[PREFIX_LEN..], serde_json::to_vec(&reply).unwrap());
+            let len = u32::from_be_bytes(*out.first_chunk().unwrap());
+            assert_eq!(len as usize, out.len() - PREFIX_LEN);
+        }
+    }
+
+    #[test]
+    fn every_key_and_value_is_asked_for_in_json_that_means_it() {
+        for string in strings() {
+            let [key, value] = [(); 2].map(|()| string.clone());
+            let plain = || "plain".to_owned();
+            let requests = [
+                Request::Get { key: key.clone() },
+                Request::Set {
+                    key,
+                    value: plain(),
+                },
+                Request::Set {
+                    key: plain(),
+                    value,
+                },
+            ];
+            for request in requests {
+                let body = encode(&request).unwrap();
+                assert_eq!(body, serde_json::to_vec(&request).unwrap());
+            }
+        }
+    }
+
+    #[test]
+    fn a_plain_reply_is_what_a_parser_makes_of_it() {
+        let values = strings().map(|value| Response::Get(Some(value)));
+        for reply in values.chain([Response::Get(None), Response::Set, Response::Remove]) {
+            let json = serde_json::to_vec(&reply).unwrap();
+            if let Some(plain) = read_plain_reply(&json) {
+                assert_eq!(plain, reply);
+            }
+        }
+        let is_plain = |json: &[u8]| read_plain_reply(json).is_some();
+        assert!(is_plain(br#"{"Get":"value"}"#));
+        assert!(is_plain(br#""Set""#));
+        assert!(!is_plain(br#"{"Get":"}"#));
+        assert!(!is_plain(b"{\"Get\":\"\xff\"}"));
+    }
+}
