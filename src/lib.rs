@@ -30,7 +30,7 @@
 //! ```text
 //!  server           accept, network                take connections, and the threads that serve them
 //!                   connection, input, limits      one connection, its buffer, what it may use
-//!                   refusal, stats, quiet_log      errors for peers, counters, a limit on log lines
+//!                   refusal, counters, quiet_log   errors for peers, statistics, a limit on log lines
 //!                   shutdown, signals              the shutdown, and the signals that start it
 //!  client           connection, driver, queue      handle and driver, and the requests between them
 //!                   background, blocking           a thread for callers without a runtime; no futures
@@ -100,6 +100,7 @@ mod error;
 mod guarded;
 pub mod protocol;
 pub mod server;
+mod stats;
 mod stderr;
 mod sync;
 mod tcp;

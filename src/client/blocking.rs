@@ -152,8 +152,8 @@ impl KvsClient {
             Err(error) if error.kind() != ErrorKind::WouldBlock => Err(error.into()),
             Err(_) if self.received.is_empty() => Ok(()),
             _ => {
-                let reply = serde_json::from_slice(&self.receive()?)?;
-                Err(ConnectionError::unexpected(reply))
+                let reply: Response = serde_json::from_slice(&self.receive()?)?;
+                Err(reply.into_unexpected())
             }
         }
     }

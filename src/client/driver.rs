@@ -173,7 +173,7 @@ impl Link {
         while let Async::Ready(reply) = self.next_reply()? {
             let reply = reply.ok_or(ConnectionError::Closed)?;
             let Some(&(expected, _)) = self.in_flight.front() else {
-                return Err(ConnectionError::unexpected(reply));
+                return Err(reply.into_unexpected());
             };
             if let Some(got) = reply.kind()
                 && got != expected

@@ -7,7 +7,7 @@
 
 mod frame;
 mod json;
-mod kind;
+pub(crate) mod kind;
 mod message;
 
 pub use self::frame::{
@@ -16,4 +16,5 @@ pub use self::frame::{
 pub(crate) use self::frame::{PREFIX_LEN, encode, frame_len, prefix};
 pub use self::json::{read_plain_reply, read_request};
 pub use self::kind::{ErrorCode, Kind};
-pub use self::message::{Request, Response, Stats};
+pub use self::message::{Request, Response};
+pub use crate::stats::Stats;

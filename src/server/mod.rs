@@ -6,6 +6,7 @@
 
 mod accept;
 mod connection;
+mod counters;
 mod input;
 mod limits;
 mod network;
@@ -13,7 +14,6 @@ mod quiet_log;
 mod refusal;
 mod shutdown;
 mod signals;
-mod stats;
 
 use std::convert::Infallible;
 use std::net::{self, SocketAddr};
@@ -29,6 +29,7 @@ use tokio::reactor::Handle;
 
 use self::accept::Accept;
 use self::connection::Connection;
+use self::counters::Counters;
 use self::limits::Budget;
 pub use self::limits::Limits;
 use self::network::Network;
@@ -36,7 +37,6 @@ use self::quiet_log::QuietLog;
 pub use self::shutdown::ShutdownHandle;
 use self::shutdown::Signal;
 pub use self::signals::Signals;
-use self::stats::Counters;
 use crate::engine::{EngineStats, KvsEngine};
 use crate::error::{KvsError, Result};
 use crate::protocol::Stats;

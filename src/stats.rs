@@ -1,0 +1,89 @@
+//! The statistics of a server and of its engine, as plain data.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// How a server is doing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stats {
+    /// Of the server.
+    pub version: String,
+    /// The time since it was started.
+    pub uptime_seconds: u64,
+    /// How many connections there are.
+    pub connections: u64,
+    /// How many there have been, those included.
+    pub connections_accepted: u64,
+    /// How often a wrong token was shown.
+    pub wrong_tokens: u64,
+    /// Bytes that connections hold.
+    pub connection_bytes: u64,
+    /// How many requests there were of each kind.
+    pub requests: BTreeMap<String, u64>,
+    /// How many errors there were of each code.
+    pub errors: BTreeMap<String, u64>,
+    /// The engine's own.
+    pub engine: EngineStats,
+}
+
+impl fmt::Display for Stats {
+    /// As lines for people.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let engine = &self.engine;
+        let text = |text: &Option<String>| text.clone().unwrap_or_else(|| "unknown".to_owned());
+        let number = |number: Option<u64>| number.map_or("unknown".to_owned(), |n| n.to_string());
+        writeln!(f, "version: {}", self.version)?;
+        writeln!(f, "uptime: {} s", self.uptime_seconds)?;
+        writeln!(
+            f,
+            "connections: {} now, {} in all, {} bytes, {} wrong tokens",
+            self.connections, self.connections_accepted, self.connection_bytes, self.wrong_tokens
+        )?;
+        for (what, counts) in [("requests", &self.requests), ("errors", &self.errors)] {
+            let counts: Vec<_> = counts
+                .iter()
+                .map(|(name, n)| format!("{name} {n}"))
+                .collect();
+            writeln!(f, "{what}: {}", counts.join(", "))?;
+        }
+        writeln!(
+            f,
+            "engine: {}, sync {}",
+            text(&engine.engine),
+            text(&engine.sync)
+        )?;
+        writeln!(f, "keys: {}", number(engine.keys))?;
+        writeln!(
+            f,
+            "bytes: {} live, {} dead, in {} segments",
+            number(engine.live_bytes),
+            number(engine.dead_bytes),
+            number(engine.segments)
+        )?;
+        match engine.seconds_since_compaction {
+            Some(seconds) => write!(f, "last compaction: {seconds} s ago"),
+            None => write!(f, "last compaction: none"),
+        }
+    }
+}
+
+/// How an engine is doing. What an engine does not know is `None`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EngineStats {
+    /// Its name, as `--engine` takes it.
+    pub engine: Option<String>,
+    /// When a write is done, as `--sync` takes it.
+    pub sync: Option<String>,
+    /// The number of keys.
+    pub keys: Option<u64>,
+    /// Bytes on disk that keys need.
+    pub live_bytes: Option<u64>,
+    /// Bytes on disk that nobody needs any more.
+    pub dead_bytes: Option<u64>,
+    /// The number of files that hold records.
+    pub segments: Option<u64>,
+    /// The time since the last compaction ended, if there was one.
+    pub seconds_since_compaction: Option<u64>,
+}
