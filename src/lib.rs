@@ -32,7 +32,8 @@
 //!                   connection, input, limits      one connection, its buffer, what it may use
 //!                   refusal, counters, quiet_log   errors for peers, statistics, a limit on log lines
 //!                   shutdown, signals              the shutdown, and the signals that start it
-//!  client           connection, driver, queue      handle and driver, and the requests between them
+//!  client           connection, driver             a handle, and the task that owns the socket
+//!                   call, queue                    the requests between them
 //!                   background, blocking           a thread for callers without a runtime; no futures
 //!  engine           data_dir, open_dir, files      a claimed directory, held open, and its files
 //!                   future                         the future that every engine returns

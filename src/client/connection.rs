@@ -12,31 +12,18 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use futures::sync::oneshot;
 use futures::{Async, AsyncSink, Future, Poll, future, try_ready};
 use tokio::net::TcpStream;
 use tokio::net::tcp::ConnectFuture;
 
 use super::background;
+use super::call::{Call, abandoned};
 use super::driver::Driver;
 use super::queue::{self, Entry};
-use crate::error::{ConnectionError, KvsError, Result};
-use crate::protocol::{self, Kind, Request, Response};
+use crate::error::{KvsError, Result};
+use crate::protocol::{self, Request, Response};
 use crate::tcp;
-
-/// Requests that wait in the queue before a further one has to wait for room.
-pub const QUEUE: usize = 64;
-
-/// A request on its way to the driver.
-#[derive(Debug)]
-pub(super) struct Call {
-    /// The request as JSON.
-    pub(super) body: Bytes,
-    /// The kind of reply that is due.
-    pub(super) kind: Kind,
-    pub(super) reply: oneshot::Sender<Result<Response>>,
-}
 
 /// A handle to a connection. Clones share it, and it closes when the last of them is gone and
 /// the last of their futures.
@@ -233,14 +220,6 @@ impl Future for Receiving {
             Ok(Async::NotReady) => Ok(Async::NotReady),
             Err(oneshot::Canceled) => Err(abandoned(self.addr)),
         }
-    }
-}
-
-/// What those get who wait for a driver that is gone.
-pub(super) fn abandoned(addr: SocketAddr) -> KvsError {
-    KvsError::Connection {
-        addr,
-        cause: ConnectionError::Abandoned,
     }
 }
 

@@ -19,7 +19,7 @@ use tokio::net::TcpStream;
 use tokio::timer::Delay;
 use tokio_serde_json::ReadJson;
 
-use super::connection::abandoned;
+use super::call::abandoned;
 use super::queue::{Receiver, answer};
 use crate::error::{ConnectionError, KvsError};
 use crate::protocol::{self, FrameCodec, Kind, Response};

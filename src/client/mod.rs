@@ -7,6 +7,7 @@
 
 mod background;
 pub mod blocking;
+mod call;
 pub mod connection;
 mod driver;
 mod queue;
@@ -38,8 +39,8 @@ use futures::Future;
 #[cfg(any(feature = "awaited", feature = "pinned"))]
 use futures03::compat::Compat;
 
-pub use self::connection::QUEUE;
 pub use self::driver::IN_FLIGHT;
+pub use self::queue::QUEUE;
 use crate::error::KvsError;
 use crate::token::Token;
 

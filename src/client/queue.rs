@@ -19,8 +19,11 @@ use futures::sync::oneshot;
 use futures::task::{self, Task};
 use parking_lot::Mutex;
 
-use super::connection::{Call, QUEUE};
+use super::call::Call;
 use crate::error::{KvsError, Result};
+
+/// Requests that wait in the queue before a further one has to wait for room.
+pub const QUEUE: usize = 64;
 
 /// Creates a queue for [`QUEUE`] requests.
 pub(super) fn queue() -> (Sender, Receiver) {
