@@ -10,7 +10,6 @@ use std::collections::VecDeque;
 use std::io;
 use std::mem;
 use std::net::Shutdown;
-use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -21,13 +20,14 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::timer::Delay;
 
-use super::Shared;
 use super::input::Input;
 use super::limits::Share;
+use super::pipeline::{InFlight, Pending, guarded, known};
 use super::refusal::Refusal;
+use super::shared::Shared;
 use super::shutdown::Signal;
-use crate::engine::{EngineFuture, KvsEngine};
-use crate::error::{ConnectionError, KvsError, Result};
+use crate::engine::KvsEngine;
+use crate::error::ConnectionError;
 use crate::protocol::{self, Kind, MAX_TOKEN_FRAME, Request, Response};
 
 /// After this time a connection lets the others have their turn. It is short because a busy runtime
@@ -129,23 +129,6 @@ enum Stage {
     Lingering(Clock),
     /// Nothing reaches the peer any more. What is in flight takes memory until the engine is done.
     Broken,
-}
-
-/// A request that is under way.
-struct InFlight {
-    reply: Pending,
-    /// Bytes that it takes until it is answered, here or in the engine.
-    size: usize,
-    /// Whether it is a write, or behind one. A read that comes next has to wait for that.
-    is_behind_writes: bool,
-}
-
-enum Pending {
-    Get(EngineFuture<Option<String>>),
-    Write(Kind, EngineFuture<()>),
-    /// `None` once it is sent.
-    Known(Option<Response>),
-    Later(Delay, Option<Response>),
 }
 
 impl<E: KvsEngine> Connection<E> {
@@ -648,49 +631,4 @@ impl<E: KvsEngine> Future for Connection<E> {
         }
         Ok(Async::Ready(()))
     }
-}
-
-impl Pending {
-    /// Bytes of the value that is being read, as far as the engine knows.
-    fn value_size(&self) -> usize {
-        match self {
-            Pending::Get(value) => value.size(),
-            _ => 0,
-        }
-    }
-
-    /// The reply, when it is there. Every request gets one.
-    fn poll(&mut self) -> Async<Response> {
-        let polled = match self {
-            Pending::Get(value) => poll_guarded(value).map(|value| value.map(Response::Get)),
-            Pending::Write(kind, done) => poll_guarded(done).map(|done| {
-                done.map(|()| match kind {
-                    Kind::Remove => Response::Remove,
-                    _ => Response::Set,
-                })
-            }),
-            Pending::Known(reply) => Ok(reply.take().map_or(Async::NotReady, Async::Ready)),
-            Pending::Later(delay, reply) => match delay.poll() {
-                Ok(Async::NotReady) => Ok(Async::NotReady),
-                _ => Ok(reply.take().map_or(Async::NotReady, Async::Ready)),
-            },
-        };
-        polled.unwrap_or_else(|error| Async::Ready(error.into()))
-    }
-}
-
-fn known(reply: Response) -> Pending {
-    Pending::Known(Some(reply))
-}
-
-fn poll_guarded<T>(future: &mut EngineFuture<T>) -> Poll<T, KvsError> {
-    guarded(|| future.poll()).and_then(|polled| polled)
-}
-
-/// Calls into the engine. A panic there costs the request an error, and nobody else anything.
-fn guarded<T>(call: impl FnOnce() -> T) -> Result<T> {
-    // What it was about is not looked at again: a future that panicked is dropped.
-    panic::catch_unwind(AssertUnwindSafe(call)).map_err(|_| KvsError::EngineStopped {
-        reason: "it panicked".to_owned(),
-    })
 }

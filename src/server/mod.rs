@@ -10,8 +10,10 @@ mod counters;
 mod input;
 mod limits;
 mod network;
+mod pipeline;
 mod quiet_log;
 mod refusal;
+mod shared;
 mod shutdown;
 mod signals;
 
@@ -29,17 +31,14 @@ use tokio::reactor::Handle;
 
 use self::accept::Accept;
 use self::connection::Connection;
-use self::counters::Counters;
-use self::limits::Budget;
 pub use self::limits::Limits;
 use self::network::Network;
-use self::quiet_log::QuietLog;
+use self::shared::Shared;
 pub use self::shutdown::ShutdownHandle;
 use self::shutdown::Signal;
 pub use self::signals::Signals;
-use crate::engine::{EngineStats, KvsEngine};
+use crate::engine::KvsEngine;
 use crate::error::{KvsError, Result};
-use crate::protocol::Stats;
 use crate::tcp;
 use crate::token::Token;
 
@@ -155,48 +154,6 @@ fn wait_for_end(other_end: &mpsc::Receiver<Infallible>, time: Duration) -> bool 
             Err(RecvTimeoutError::Disconnected) => return true,
             _ if left == step => return false,
             _ => left -= step,
-        }
-    }
-}
-
-/// What all connections of a server have in common.
-#[derive(Debug)]
-struct Shared {
-    limits: Limits,
-    token: Option<Token>,
-    memory: Arc<Budget>,
-    places: Arc<Budget>,
-    /// For those who are only told that there are too many.
-    refusals: Arc<Budget>,
-    counters: Counters,
-    log: QuietLog,
-}
-
-impl Shared {
-    fn new(limits: Limits, token: Option<Token>) -> Shared {
-        Shared {
-            limits,
-            token,
-            memory: Budget::new(limits.memory_bytes),
-            places: Budget::new(limits.connections),
-            refusals: Budget::new(limits.refusals()),
-            counters: Counters::default(),
-            log: QuietLog::default(),
-        }
-    }
-
-    fn stats(&self, engine: EngineStats) -> Stats {
-        let counters = &self.counters;
-        Stats {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            uptime_seconds: counters.started.elapsed().as_secs(),
-            connections: self.places.taken() as u64,
-            connections_accepted: counters.accepted.load(Ordering::Relaxed),
-            wrong_tokens: counters.wrong_tokens.load(Ordering::Relaxed),
-            connection_bytes: self.memory.taken() as u64,
-            requests: counters.requests(),
-            errors: counters.errors(),
-            engine,
         }
     }
 }

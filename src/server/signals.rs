@@ -12,7 +12,7 @@ use log::{debug, info, warn};
 use nix::sys::signal::{SigSet, Signal};
 use parking_lot::Mutex;
 
-use super::ShutdownHandle;
+use super::shutdown::ShutdownHandle;
 use crate::error::{KvsError, Result};
 use crate::stderr;
 
