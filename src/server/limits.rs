@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::error::{KvsError, Result};
-use crate::protocol::MAX_FRAME_LEN;
+use crate::protocol::{MAX_FRAME_LEN, MAX_TOKEN_FRAME};
 
 /// Descriptors for whatever is no connection: a store of 25 GB, and a few for the server.
 const MAX_FILES: usize = 512;
@@ -55,6 +55,15 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// Returns the length in bytes of the longest frame that a peer may send now.
+    pub(super) fn max_frame(&self, has_token: bool) -> usize {
+        if has_token {
+            self.frame_bytes
+        } else {
+            self.frame_bytes.min(MAX_TOKEN_FRAME)
+        }
+    }
+
     /// How many connections too many there may be for as long as it takes to tell them.
     pub(super) fn refusals(&self) -> usize {
         (self.connections / 8).clamp(1, 100)

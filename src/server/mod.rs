@@ -5,17 +5,22 @@
 //! works.
 
 mod accept;
+mod clocks;
 mod connection;
 mod counters;
 mod input;
 mod limits;
 mod network;
+mod output;
+mod peer;
 mod pipeline;
+mod progress;
 mod quiet_log;
 mod refusal;
 mod shared;
 mod shutdown;
 mod signals;
+mod stage;
 
 use std::convert::Infallible;
 use std::net::{self, SocketAddr};

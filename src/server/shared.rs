@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::counters::Counters;
-use super::limits::{Budget, Limits};
+use super::limits::{Budget, Limits, Share};
 use super::quiet_log::QuietLog;
 use crate::stats::{EngineStats, Stats};
 use crate::token::Token;
@@ -22,6 +22,14 @@ pub(super) struct Shared {
     pub(super) log: QuietLog,
 }
 
+/// The place of a connection, which is free again when this is dropped.
+#[derive(Debug)]
+pub(super) struct Place {
+    _share: Share,
+    /// Whether the connection is only there to tell its peer that there are too many.
+    pub(super) is_refusal: bool,
+}
+
 impl Shared {
     pub(super) fn new(limits: Limits, token: Option<Token>) -> Shared {
         Shared {
@@ -35,6 +43,21 @@ impl Shared {
         }
     }
 
+    /// Takes a place for a connection, or else a place to refuse one. If there is neither, returns
+    /// `None`.
+    pub(super) fn take_place(&self) -> Option<Place> {
+        let take = |budget: &Arc<Budget>, is_refusal| {
+            let mut share = budget.share();
+            let is_taken = share.resize(1);
+            is_taken.then_some(Place {
+                _share: share,
+                is_refusal,
+            })
+        };
+        take(&self.places, false).or_else(|| take(&self.refusals, true))
+    }
+
+    /// Returns the statistics of the server, with those of the engine.
     pub(super) fn stats(&self, engine: EngineStats) -> Stats {
         let counters = &self.counters;
         Stats {
