@@ -5,31 +5,31 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// How a server is doing.
+/// The statistics of a server since it was started.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stats {
-    /// Of the server.
+    /// The version of the server.
     pub version: String,
-    /// The time since it was started.
+    /// The time since the server was started.
     pub uptime_seconds: u64,
-    /// How many connections there are.
+    /// The number of connections now.
     pub connections: u64,
-    /// How many there have been, those included.
+    /// The number of connections so far.
     pub connections_accepted: u64,
-    /// How often a wrong token was shown.
+    /// The number of requests with a wrong token.
     pub wrong_tokens: u64,
-    /// Bytes that connections hold.
+    /// The memory in bytes that connections use.
     pub connection_bytes: u64,
-    /// How many requests there were of each kind.
+    /// The number of requests of each kind.
     pub requests: BTreeMap<String, u64>,
-    /// How many errors there were of each code.
+    /// The number of errors of each code.
     pub errors: BTreeMap<String, u64>,
-    /// The engine's own.
+    /// The statistics of the engine.
     pub engine: EngineStats,
 }
 
 impl fmt::Display for Stats {
-    /// As lines for people.
+    /// Writes lines for people.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let engine = &self.engine;
         let text = |text: &Option<String>| text.clone().unwrap_or_else(|| "unknown".to_owned());
@@ -41,12 +41,12 @@ impl fmt::Display for Stats {
             "connections: {} now, {} in all, {} bytes, {} wrong tokens",
             self.connections, self.connections_accepted, self.connection_bytes, self.wrong_tokens
         )?;
-        for (what, counts) in [("requests", &self.requests), ("errors", &self.errors)] {
+        for (title, counts) in [("requests", &self.requests), ("errors", &self.errors)] {
             let counts: Vec<_> = counts
                 .iter()
                 .map(|(name, n)| format!("{name} {n}"))
                 .collect();
-            writeln!(f, "{what}: {}", counts.join(", "))?;
+            writeln!(f, "{title}: {}", counts.join(", "))?;
         }
         writeln!(
             f,
@@ -69,18 +69,18 @@ impl fmt::Display for Stats {
     }
 }
 
-/// How an engine is doing. What an engine does not know is `None`.
+/// The statistics of an engine. A number that the engine does not know is `None`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EngineStats {
-    /// Its name, as `--engine` takes it.
+    /// The name of the engine, as `--engine` takes it.
     pub engine: Option<String>,
-    /// When a write is done, as `--sync` takes it.
+    /// The sync level, as `--sync` takes it.
     pub sync: Option<String>,
     /// The number of keys.
     pub keys: Option<u64>,
-    /// Bytes on disk that keys need.
+    /// The bytes on disk that the keys and their values need.
     pub live_bytes: Option<u64>,
-    /// Bytes on disk that nobody needs any more.
+    /// The bytes on disk that a compaction would free.
     pub dead_bytes: Option<u64>,
     /// The number of files that hold records.
     pub segments: Option<u64>,

@@ -15,10 +15,11 @@ pub(super) struct Call {
     pub(super) body: Bytes,
     /// The kind of reply that is due.
     pub(super) kind: Kind,
+    /// Sends the reply to the future of the request.
     pub(super) reply: oneshot::Sender<Result<Response>>,
 }
 
-/// What those get who wait for a driver that is gone.
+/// Returns the error for requests whose driver is gone.
 pub(super) fn abandoned(addr: SocketAddr) -> KvsError {
     KvsError::Connection {
         addr,

@@ -22,7 +22,7 @@ use parking_lot::Mutex;
 use super::call::Call;
 use crate::error::{KvsError, Result};
 
-/// Requests that wait in the queue before a further one has to wait for room.
+/// The number of requests for which the queue has room. Further requests wait.
 pub const QUEUE: usize = 64;
 
 /// Creates a queue for [`QUEUE`] requests.
@@ -31,7 +31,7 @@ pub(super) fn queue() -> (Sender, Receiver) {
     (Sender(Arc::clone(&state)), Receiver(state))
 }
 
-/// The end that the handles and futures share. When it is dropped, the driver is woken.
+/// The end that the handles and futures share. Dropping it wakes the driver.
 #[derive(Debug)]
 pub(super) struct Sender(Arc<Mutex<State>>);
 
@@ -127,10 +127,8 @@ impl Entry {
                 }
             }
             state.calls.push_back(call);
-            let driver = match mem::take(&mut state.is_found_empty) {
-                true => state.driver.take(),
-                false => None,
-            };
+            let was_found_empty = mem::take(&mut state.is_found_empty);
+            let driver = state.driver.take_if(|_| was_found_empty);
             drop(state);
             wake(driver);
             return Ok(AsyncSink::Ready);

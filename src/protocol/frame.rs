@@ -1,4 +1,4 @@
-//! The frames that carry the JSON.
+//! The frames: a length prefix, and the JSON of one message.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
@@ -10,20 +10,21 @@ use super::json::write_json;
 use super::message::{Request, Response};
 use crate::error::{ConnectionError, KvsError};
 
-/// The longest frame that either side takes or sends, in bytes, its length prefix not counted.
+/// The length in bytes of the longest frame, without its length prefix.
 pub const MAX_FRAME_LEN: usize = 16 * 1024 * 1024;
 
-/// The longest frame that a server takes before a client has shown its token.
+/// The length in bytes of the longest frame that a server accepts before a client has shown its
+/// token.
 pub const MAX_TOKEN_FRAME: usize = 4096;
 
-/// Bytes of the length prefix.
+/// The length in bytes of the length prefix.
 pub(crate) const PREFIX_LEN: usize = size_of::<u32>();
 
-/// Cuts a stream of bytes into frames, and back.
+/// A codec that decodes frames from a stream of bytes, and encodes them.
 ///
-/// tokio's own `LengthDelimitedCodec` would do but for one thing: it reserves the length that a
-/// prefix announces before the bytes are there, so that four bytes from a stranger cost us
-/// [`MAX_FRAME_LEN`]. This one lets the buffer grow with what has really arrived.
+/// tokio's `LengthDelimitedCodec` has the same format. But as soon as it has read a length prefix,
+/// it reserves that many bytes, so that four bytes from a stranger would cost us [`MAX_FRAME_LEN`].
+/// With this codec, the buffer grows only with the bytes that have arrived.
 #[derive(Debug, Default)]
 pub struct FrameCodec;
 
@@ -71,8 +72,12 @@ fn check_len(len: usize) -> Result<u32, ConnectionError> {
     }
 }
 
-/// The length of the frame that `bytes` begin with, its prefix not counted, where that much has
-/// arrived. No more than `max` is allowed.
+/// Returns the length of the frame at the beginning of `bytes`, without its prefix. If the prefix has
+/// not arrived, returns `None`.
+///
+/// # Errors
+///
+/// [`ConnectionError::FrameTooLong`] if the frame is longer than `max`.
 pub(crate) fn frame_len(bytes: &[u8], max: usize) -> Result<Option<usize>, ConnectionError> {
     let max = max.min(MAX_FRAME_LEN);
     let len = bytes
@@ -84,8 +89,9 @@ pub(crate) fn frame_len(bytes: &[u8], max: usize) -> Result<Option<usize>, Conne
     }
 }
 
-/// Appends `reply` to `out` as a frame with its length prefix, as the server sends it. Where it would
-/// be longer than [`MAX_FRAME_LEN`], the frame is an error of [`ErrorCode::TooLarge`] instead.
+/// Appends `reply` to `out` as a frame with its length prefix. If the frame would be longer than
+/// [`MAX_FRAME_LEN`], appends an error with [`ErrorCode::TooLarge`](super::ErrorCode::TooLarge)
+/// instead.
 pub fn write_frame(reply: &Response, out: &mut Vec<u8>) {
     let start = out.len();
     out.extend_from_slice(&[0; PREFIX_LEN]);
@@ -106,7 +112,11 @@ pub fn write_frame(reply: &Response, out: &mut Vec<u8>) {
     }
 }
 
-/// A request as JSON, short enough for a frame.
+/// Encodes a request as JSON.
+///
+/// # Errors
+///
+/// [`KvsError::TooLarge`] if the JSON is too long for a frame.
 pub(crate) fn encode(request: &Request) -> crate::Result<Bytes> {
     let mut body = Vec::new();
     write_json(request, &mut body);
@@ -121,19 +131,23 @@ pub(crate) fn encode(request: &Request) -> crate::Result<Bytes> {
 }
 
 /// Returns the length prefix of a frame.
+///
+/// # Errors
+///
+/// [`ConnectionError::FrameTooLong`] if the frame is longer than [`MAX_FRAME_LEN`].
 pub(crate) fn prefix(frame: &[u8]) -> Result<Bytes, ConnectionError> {
     Ok(check_len(frame.len())?.to_be_bytes()[..].into())
 }
 
 /// A socket as a stream of `In` and a sink of `Out`, each a frame of JSON.
 ///
-/// After [`ConnectionError::BadFrame`] the stream goes on with the next frame; every other error
-/// is its end. A sink that refuses an item with [`ConnectionError::FrameTooLong`] has written
-/// nothing of it and can go on as well.
+/// After [`ConnectionError::BadFrame`] the stream continues with the next frame. Every other error
+/// ends it. If the sink refuses an item with [`ConnectionError::FrameTooLong`], it has written nothing
+/// of it, and takes further items.
 pub type Transport<S, In, Out> = WriteJson<ReadJson<Framed<S, FrameCodec>, In>, Out>;
 
-/// Lays the protocol over a socket: the client's side is `transport::<_, Response, Request>`, the
-/// server's the other way round.
+/// Makes a [`Transport`] of a socket. A client calls `transport::<_, Response, Request>`, and a server
+/// `transport::<_, Request, Response>`.
 pub fn transport<S, In, Out>(socket: S) -> Transport<S, In, Out>
 where
     S: AsyncRead + AsyncWrite,

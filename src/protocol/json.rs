@@ -1,4 +1,4 @@
-//! The JSON of a message, which mostly needs no parser.
+//! The JSON of a message, most of which is read and written without a parser.
 
 use serde::Serialize;
 use serde::de::Error;
@@ -6,13 +6,13 @@ use serde::de::Error;
 use super::message::{Request, Response};
 use crate::error::ConnectionError;
 
-/// The request in a frame, its length prefix not among the bytes, as the server reads it.
+/// Returns the request in a frame without its length prefix.
 ///
 /// # Errors
 ///
-/// [`ConnectionError::BadFrame`] where the frame holds no request.
+/// [`ConnectionError::BadFrame`] if the frame holds no request.
 pub fn read_request(frame: &[u8]) -> Result<Request, ConnectionError> {
-    // All at once, which is faster than string by string.
+    // Checking all bytes at once is faster than checking each string.
     let json = str::from_utf8(frame).map_err(serde_json::Error::custom)?;
     match Request::read_plain(json) {
         Some(request) => Ok(request),
@@ -20,8 +20,8 @@ pub fn read_request(frame: &[u8]) -> Result<Request, ConnectionError> {
     }
 }
 
-/// The reply in a frame, its length prefix not among the bytes, where it takes no parser to read it.
-/// Any other frame is `None`, whether or not there is a reply in it.
+/// Returns the reply in a frame without its length prefix, if it can be read without a parser. `None`
+/// says nothing about whether the frame holds a reply.
 #[must_use]
 pub fn read_plain_reply(frame: &[u8]) -> Option<Response> {
     Response::read_plain(str::from_utf8(frame).ok()?)
@@ -33,13 +33,13 @@ pub(super) fn write_json<M: Plain>(message: &M, out: &mut Vec<u8>) {
     }
 }
 
-/// A message that may be plain: as short as it can be in JSON, with nothing escaped. Most are, and half
-/// of the time of a request would go into reading and writing them character by character.
+/// A message that may be plain JSON: no spaces, and no character escaped. Most messages are plain. A
+/// parser would read them character by character, which would be half of the time of a request.
 pub(super) trait Plain: Serialize + Sized {
-    /// The message in this JSON, where that is plain.
+    /// Returns the message in this JSON, if it is plain.
     fn read_plain(json: &str) -> Option<Self>;
 
-    /// Appends its JSON to `out` where that is plain, and says whether it is.
+    /// If the message is plain, appends its JSON to `out` and returns `true`.
     fn write_plain(&self, out: &mut Vec<u8>) -> bool;
 }
 
@@ -96,7 +96,7 @@ impl Plain for Response {
     }
 }
 
-/// Appends `pieces` to `out`, which grows once.
+/// Appends `pieces` to `out`, which grows at most once.
 fn append<const N: usize>(out: &mut Vec<u8>, pieces: [&str; N]) {
     out.reserve(pieces.iter().map(|piece| piece.len()).sum());
     for piece in pieces {
@@ -104,10 +104,10 @@ fn append<const N: usize>(out: &mut Vec<u8>, pieces: [&str; N]) {
     }
 }
 
-/// Whether a string is the same in JSON.
+/// Returns whether a string is the same in JSON.
 fn is_plain(value: &str) -> bool {
     let is_escaped = |byte: &u8| matches!(byte, ..b' ' | b'"' | b'\\');
-    // To its end, since the compiler makes a few instructions of a loop that does not stop early.
+    // The loop never stops early, so the compiler can check many bytes with one instruction.
     !value
         .as_bytes()
         .iter()
@@ -119,7 +119,7 @@ mod tests {
     use super::super::frame::{PREFIX_LEN, encode, write_frame};
     use super::*;
 
-    /// Each character of interest alone, all together, none, and a long string.
+    /// Returns each interesting character alone, all together, none, and a long string.
     fn strings() -> impl Iterator<Item = String> {
         let all: String = (0..0x300).filter_map(char::from_u32).collect();
         let each: Vec<_> = all.chars().map(String::from).collect();

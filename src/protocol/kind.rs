@@ -1,4 +1,4 @@
-//! The kinds of requests and the codes of errors: what a reply has in common with its request.
+//! The kinds of requests and replies, and the codes of errors.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -6,23 +6,23 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize, Serializer};
 
-/// What a request asks for, and so what its reply has to be, unless that is an error.
+/// The kind of a request, and so of its reply, unless that is an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// [`Request::Get`] and [`Response::Get`].
+    /// Getting the value of a key.
     Get,
-    /// [`Request::Set`] and [`Response::Set`].
+    /// Setting the value of a key.
     Set,
-    /// [`Request::Remove`] and [`Response::Remove`].
+    /// Removing a key.
     Remove,
-    /// [`Request::Auth`] and [`Response::Auth`].
+    /// Showing a token.
     Auth,
-    /// [`Request::Stats`] and [`Response::Stats`].
+    /// Asking for statistics.
     Stats,
 }
 
 impl Kind {
-    /// All of them, in their order.
+    /// Every kind, in the order of the variants.
     pub const ALL: [Kind; 5] = [Kind::Get, Kind::Set, Kind::Remove, Kind::Auth, Kind::Stats];
 }
 
@@ -31,8 +31,8 @@ impl fmt::Display for Kind {
         fmt::Debug::fmt(self, f)
     }
 }
-/// The reason why the server refuses a request or a connection. `docs/protocol.md` explains what
-/// each code means for the client.
+/// The reason why the server refuses a request or a connection. `docs/protocol.md` explains each
+/// code.
 ///
 /// In JSON it is a string, such as `"key_not_found"`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]

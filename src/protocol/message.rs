@@ -8,49 +8,49 @@ use super::kind::{ErrorCode, Kind};
 use crate::error::{ConnectionError, KvsError};
 use crate::stats::Stats;
 
-/// What a client asks for.
+/// A request, which a client sends to a server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Request {
-    /// The value of a key.
+    /// Asks for the value of a key.
     Get {
         /// The key.
         key: String,
     },
-    /// A new value for a key, whether or not it had one.
+    /// Stores a value under a key, and replaces the value that the key had.
     Set {
         /// The key.
         key: String,
         /// The value.
         value: String,
     },
-    /// No value for a key that has one.
+    /// Removes a key and its value.
     Remove {
         /// The key.
         key: String,
     },
-    /// Leave to send requests, where the server wants a token for that.
+    /// Shows a token. If the server wants one, this has to be the first request.
     Auth {
-        /// What the server knows as well.
+        /// The token.
         token: String,
     },
-    /// How the server is doing.
+    /// Asks for the statistics of the server.
     Stats {},
 }
 
-/// What the server answers, in the order of the requests.
+/// A reply, which a server sends for each request, in the order of the requests.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Response {
-    /// To [`Request::Get`]: the value, or `None` where the key is not there.
+    /// Answers [`Request::Get`]: the value, or `None` if the key does not exist.
     Get(Option<String>),
-    /// To [`Request::Set`]: it is done.
+    /// Answers [`Request::Set`]: the value is stored.
     Set,
-    /// To [`Request::Remove`]: it is done.
+    /// Answers [`Request::Remove`]: the key is removed.
     Remove,
-    /// To [`Request::Auth`]: requests are welcome.
+    /// Answers [`Request::Auth`]: the server accepts requests.
     Auth,
-    /// To [`Request::Stats`].
+    /// Answers [`Request::Stats`].
     Stats(Box<Stats>),
-    /// To any request that failed.
+    /// Answers any request that failed.
     Err {
         /// The reason, for programs.
         code: ErrorCode,
@@ -60,7 +60,7 @@ pub enum Response {
 }
 
 impl Request {
-    /// The kind of reply that is due.
+    /// Returns the kind of this request, and so of its reply.
     #[must_use]
     pub fn kind(&self) -> Kind {
         match self {
@@ -74,7 +74,8 @@ impl Request {
 }
 
 impl Response {
-    /// The kind of request that this answers, or `None` for an error, which may answer any.
+    /// Returns the kind of request that this reply answers, or `None` for an error, which may answer
+    /// any.
     #[must_use]
     pub fn kind(&self) -> Option<Kind> {
         match self {
@@ -87,11 +88,11 @@ impl Response {
         }
     }
 
-    /// What a client's `get` comes to, where this is the reply to its request.
+    /// Returns the result of a client's `get` whose request got this reply.
     ///
     /// # Errors
     ///
-    /// [`KvsError::KeyNotFound`] or [`KvsError::Server`], as the reply says.
+    /// [`KvsError::KeyNotFound`] or [`KvsError::Server`] if the reply is an error.
     pub fn into_value(self) -> crate::Result<Option<String>> {
         match self {
             Response::Get(value) => Ok(value),
@@ -99,11 +100,11 @@ impl Response {
         }
     }
 
-    /// What a client's `stats` comes to, where this is the reply to its request.
+    /// Returns the result of a client's `stats` whose request got this reply.
     ///
     /// # Errors
     ///
-    /// [`KvsError::Server`], as the reply says.
+    /// [`KvsError::KeyNotFound`] or [`KvsError::Server`] if the reply is an error.
     pub fn into_stats(self) -> crate::Result<Stats> {
         match self {
             Response::Stats(stats) => Ok(*stats),
@@ -111,11 +112,11 @@ impl Response {
         }
     }
 
-    /// What a client's `set`, `remove` or `auth` comes to, where this is the reply to its request.
+    /// Returns the result of a client's `set`, `remove` or `auth` whose request got this reply.
     ///
     /// # Errors
     ///
-    /// [`KvsError::KeyNotFound`] or [`KvsError::Server`], as the reply says.
+    /// [`KvsError::KeyNotFound`] or [`KvsError::Server`] if the reply is an error.
     pub fn into_done(self) -> crate::Result<()> {
         match self {
             Response::Err { code, message } => Err(match code {
@@ -126,7 +127,7 @@ impl Response {
         }
     }
 
-    /// Returns the error that this reply is if it arrived when none was due.
+    /// Returns the error for a connection on which this reply arrived when none was due.
     pub(crate) fn into_unexpected(self) -> ConnectionError {
         match self {
             Response::Err { code, message } => ConnectionError::Dismissed { code, message },

@@ -1,9 +1,9 @@
 //! The protocol: requests, replies, and the frames of JSON that carry them.
 //!
-//! A frame is a 4-byte big-endian length and that many bytes of JSON. `docs/protocol.md` has the
-//! whole of it, with the bytes.
+//! A frame is a 4-byte big-endian length and that many bytes of JSON. `docs/protocol.md` defines the
+//! protocol, byte by byte.
 //!
-//! The files build on each other, each on those before it: `kind`, `message`, `json`, `frame`.
+//! The files, each of which builds only on those before it: `kind`, `message`, `json`, `frame`.
 
 mod frame;
 mod json;
