@@ -29,8 +29,10 @@
 //!
 //! ```text
 //!  server           accept, network                take connections, and the threads that serve them
-//!                   connection, input, limits      one connection, its buffer, what it may use
-//!                   refusal, counters, quiet_log   errors for peers, statistics, a limit on log lines
+//!                   connection, pipeline, peer     one connection, its requests, and its peer
+//!                   input, output, clocks, limits  the buffers and deadlines of a peer, its limits
+//!                   shared, counters, quiet_log    the state of all connections, statistics, log lines
+//!                   refusal                        errors for peers
 //!                   shutdown, signals              the shutdown, and the signals that start it
 //!  client           connection, driver             a handle, and the task that owns the socket
 //!                   call, queue                    the requests between them

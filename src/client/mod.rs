@@ -78,8 +78,8 @@ pub trait Client: Clone + Send + 'static {
     ) -> impl Future<Item = (), Error = KvsError> + Send + 'static + use<Self>;
 }
 
-/// Implements [`Client`] for a variant whose methods return what the trait wants, or return it after
-/// a conversion.
+/// Implements [`Client`] for a variant. `$into_01` converts its futures to futures 0.1, if they are
+/// not.
 #[allow(unused_macros, reason = "without a feature there is no variant")]
 macro_rules! impl_client {
     ($variant:ident) => {

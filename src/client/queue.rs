@@ -3,7 +3,7 @@
 //! The channels of tokio 0.1 and futures 0.1 have a bound as well, but neither fits here. Both keep
 //! memory for every request that was given up while it waited for room, so a client whose server
 //! hangs grows without end. And a request that is sent while the receiver goes away can stay in the
-//! channel, where nothing answers it. In this queue one lock covers everything, and closing it is
+//! channel without ever being answered. In this queue one lock covers everything, and closing it is
 //! one step.
 //!
 //! An executor may run any code when a task is cloned, woken or dropped, and that code may use this

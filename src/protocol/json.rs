@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn every_value_is_sent_as_json_that_means_it() {
+    fn every_value_is_sent_as_the_json_of_a_serializer() {
         for value in strings() {
             let reply = Response::Get(Some(value));
             let mut out = Vec::new();
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn every_key_and_value_is_asked_for_in_json_that_means_it() {
+    fn every_key_and_value_is_sent_as_the_json_of_a_serializer() {
         for string in strings() {
             let [key, value] = [(); 2].map(|()| string.clone());
             let plain = || "plain".to_owned();
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plain_reply_is_what_a_parser_makes_of_it() {
+    fn a_plain_reply_reads_as_with_a_parser() {
         let values = strings().map(|value| Response::Get(Some(value)));
         for reply in values.chain([Response::Get(None), Response::Set, Response::Remove]) {
             let json = serde_json::to_vec(&reply).unwrap();

@@ -1,6 +1,6 @@
 //! One connection: requests in, replies out, in the same order.
 //!
-//! It is a future written by hand, since it waits for four things at once: requests from the peer,
+//! It is a future written by hand, because it waits for four things at once: requests from the peer,
 //! answers from the engine, room in the socket's buffer, and the clocks. One poll is one *turn*, and
 //! a turn repeats three steps as long as any of them makes progress:
 //!
@@ -355,7 +355,7 @@ impl<E: KvsEngine> Connection<E> {
         }
     }
 
-    /// Resizes the connection's share of the memory to what it uses and is about to read. Returns
+    /// Resizes the connection's share of the memory to its need, including the next read. Returns
     /// whether there is enough.
     fn reserve_memory(&mut self) -> bool {
         let waiting = self.waiting.as_ref().map_or(0, |(_, size)| *size);

@@ -1,4 +1,4 @@
-//! Why the server refuses a request or a connection.
+//! The reasons why a server refuses a request or a connection.
 
 use std::fmt;
 

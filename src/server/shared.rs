@@ -1,4 +1,4 @@
-//! The state that all connections of a server share.
+//! The state of a server that all its connections share: limits, budgets, statistics and log.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -9,14 +9,14 @@ use super::quiet_log::QuietLog;
 use crate::stats::{EngineStats, Stats};
 use crate::token::Token;
 
-/// What all connections of a server have in common.
+/// The state that all connections of a server share.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) limits: Limits,
     pub(super) token: Option<Token>,
     pub(super) memory: Arc<Budget>,
     pub(super) places: Arc<Budget>,
-    /// For those who are only told that there are too many.
+    /// For connections that only tell their peers that there are too many.
     pub(super) refusals: Arc<Budget>,
     pub(super) counters: Counters,
     pub(super) log: QuietLog,
@@ -26,7 +26,7 @@ pub(super) struct Shared {
 #[derive(Debug)]
 pub(super) struct Place {
     _share: Share,
-    /// Whether the connection is only there to tell its peer that there are too many.
+    /// Whether the connection only tells its peer that there are too many.
     pub(super) is_refusal: bool,
 }
 

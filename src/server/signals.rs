@@ -83,7 +83,7 @@ pub struct Signals {
     stage: Arc<Mutex<Stage>>,
 }
 
-/// The stage of the process, which decides what a signal does.
+/// The stage of the process, which decides the effect of a signal.
 #[derive(Debug)]
 enum Stage {
     /// The server is starting, which may be interrupted at any moment, as by a kill.
