@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// The statistics of a server since it was started.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Stats {
     /// The version of the server.
     pub version: String,

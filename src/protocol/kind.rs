@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 /// The kind of a request, and so of its reply, unless that is an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Kind {
     /// Getting the value of a key.
     Get,

@@ -10,6 +10,7 @@ use crate::stats::Stats;
 
 /// A request, which a client sends to a server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub enum Request {
     /// Asks for the value of a key.
     Get {
@@ -39,6 +40,7 @@ pub enum Request {
 
 /// A reply, which a server sends for each request, in the order of the requests.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub enum Response {
     /// Answers [`Request::Get`]: the value, or `None` if the key does not exist.
     Get(Option<String>),
