@@ -1,8 +1,8 @@
 //! The connection behind every client but the blocking one.
 //!
-//! One task, the driver, owns the socket. Handles send their requests to the driver through a bounded
-//! queue, each with a oneshot for the reply. So a request is two futures, one after the other, and
-//! the variants of the client show how to combine two futures:
+//! One task, the driver, owns the socket. Handles send their requests to the driver through a
+//! bounded queue, each with a oneshot for the reply. So a request is two futures, one after the
+//! other, and the variants of the client show how to combine two futures:
 //!
 //! - [`Sending`] waits for room in the queue. That is the back-pressure: if the server does not
 //!   answer, the queue fills up, and the client sends no more requests.
@@ -37,9 +37,9 @@ pub struct Connection {
 impl Connection {
     /// Returns a future that connects to the server at `addr` when it is polled.
     ///
-    /// The driver runs on the runtime that polls this future. That runtime has to keep running until
-    /// the last reply has arrived. If no runtime polls the future, the driver runs on a thread of the
-    /// library.
+    /// The driver runs on the runtime that polls this future. That runtime has to keep running
+    /// until the last reply has arrived. If no runtime polls the future, the driver runs on a
+    /// thread of the library.
     pub fn open(addr: SocketAddr) -> Opening {
         Opening {
             addr,
@@ -171,8 +171,8 @@ impl fmt::Debug for Opening {
 
 /// The first half of a request. It completes when the queue has taken the request.
 ///
-/// After the first poll it may have a place in the queue. So poll it again when it is woken, or drop
-/// it. Otherwise it keeps that place from other requests.
+/// After the first poll it may have a place in the queue. So poll it again when it is woken, or
+/// drop it. Otherwise it keeps that place from other requests.
 ///
 /// Fails with [`KvsError::TooLarge`] if the request is longer than a frame can be.
 #[derive(Debug)]

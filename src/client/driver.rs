@@ -124,9 +124,9 @@ impl Link {
             self.receive_replies()?;
             let is_flushed = sent?.is_ready();
 
-            // The queue wakes this task only after the task has found it empty, and the task does not
-            // look at it while too many requests are in flight. So if the replies have made room, the
-            // task has to look now.
+            // The queue wakes this task only after the task has found it empty, and the task does
+            // not look at it while too many requests are in flight. So if the replies have made
+            // room, the task has to look now.
             let has_room = match self.unsent {
                 Some(_) => is_flushed,
                 None => self.in_flight.len() < IN_FLIGHT,
@@ -187,8 +187,8 @@ impl Link {
         Ok(())
     }
 
-    /// Returns the next reply that has arrived. `ReadJson` would read it byte by byte, which would be
-    /// more than half of the client's work. So this reads a plain reply without it.
+    /// Returns the next reply that has arrived. `ReadJson` would read it byte by byte, which would
+    /// be more than half of the client's work. So this reads a plain reply without it.
     fn next_reply(&mut self) -> Poll<Option<Response>, ConnectionError> {
         let frames = self.socket.get_mut();
         let frame = try_ready!(frames.peek());

@@ -1,9 +1,10 @@
 //! The client of a server, written in several ways.
 //!
 //! The course begins with the [`blocking`] client, which has no futures. The other clients are
-//! handles to one shared [`connection`]. They differ only in how they combine its two futures, and in
-//! the type of the result. Each is a file in `variants/`, behind a feature of the same name. `pinned`
-//! and `awaited` return futures of the standard library, and the others futures of futures 0.1.
+//! handles to one shared [`connection`]. They differ only in how they combine its two futures, and
+//! in the type of the result. Each is a file in `variants/`, behind a feature of the same name.
+//! `pinned` and `awaited` return futures of the standard library, and the others futures of futures
+//! 0.1.
 
 mod background;
 pub mod blocking;
@@ -134,8 +135,8 @@ impl_client!(manual);
 #[cfg(feature = "pinned")]
 impl_client!(pinned, into_01);
 
-/// The methods borrow the handle, and the futures of the trait borrow nothing. So each future owns a
-/// clone of the handle.
+/// The methods borrow the handle, and the futures of the trait borrow nothing. So each future owns
+/// a clone of the handle.
 #[cfg(feature = "awaited")]
 impl Client for awaited::KvsClient {
     fn connect(addr: SocketAddr) -> impl Future<Item = Self, Error = KvsError> + Send {

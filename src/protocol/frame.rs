@@ -72,8 +72,8 @@ fn check_len(len: usize) -> Result<u32, ConnectionError> {
     }
 }
 
-/// Returns the length of the frame at the beginning of `bytes`, without its prefix. If the prefix has
-/// not arrived, returns `None`.
+/// Returns the length of the frame at the beginning of `bytes`, without its prefix. If the prefix
+/// has not arrived, returns `None`.
 ///
 /// # Errors
 ///
@@ -142,12 +142,12 @@ pub(crate) fn prefix(frame: &[u8]) -> Result<Bytes, ConnectionError> {
 /// A socket as a stream of `In` and a sink of `Out`, each a frame of JSON.
 ///
 /// After [`ConnectionError::BadFrame`] the stream continues with the next frame. Every other error
-/// ends it. If the sink refuses an item with [`ConnectionError::FrameTooLong`], it has written nothing
-/// of it, and takes further items.
+/// ends it. If the sink refuses an item with [`ConnectionError::FrameTooLong`], it has written
+/// nothing of it, and takes further items.
 pub type Transport<S, In, Out> = WriteJson<ReadJson<Framed<S, FrameCodec>, In>, Out>;
 
-/// Makes a [`Transport`] of a socket. A client calls `transport::<_, Response, Request>`, and a server
-/// `transport::<_, Request, Response>`.
+/// Makes a [`Transport`] of a socket. A client calls `transport::<_, Response, Request>`, and a
+/// server `transport::<_, Request, Response>`.
 pub fn transport<S, In, Out>(socket: S) -> Transport<S, In, Out>
 where
     S: AsyncRead + AsyncWrite,

@@ -20,8 +20,8 @@ pub fn read_request(frame: &[u8]) -> Result<Request, ConnectionError> {
     }
 }
 
-/// Returns the reply in a frame without its length prefix, if it can be read without a parser. `None`
-/// says nothing about whether the frame holds a reply.
+/// Returns the reply in a frame without its length prefix, if it can be read without a parser.
+/// `None` says nothing about whether the frame holds a reply.
 #[must_use]
 pub fn read_plain_reply(frame: &[u8]) -> Option<Response> {
     Response::read_plain(str::from_utf8(frame).ok()?)
@@ -33,8 +33,8 @@ pub(super) fn write_json<M: Plain>(message: &M, out: &mut Vec<u8>) {
     }
 }
 
-/// A message that may be plain JSON: no spaces, and no character escaped. Most messages are plain. A
-/// parser would read them character by character, which would be half of the time of a request.
+/// A message that may be plain JSON: no spaces, and no character escaped. Most messages are plain.
+/// A parser would read them character by character, which would be half of the time of a request.
 pub(super) trait Plain: Serialize + Sized {
     /// Returns the message in this JSON, if it is plain.
     fn read_plain(json: &str) -> Option<Self>;

@@ -76,8 +76,8 @@ impl Request {
 }
 
 impl Response {
-    /// Returns the kind of request that this reply answers, or `None` for an error, which may answer
-    /// any.
+    /// Returns the kind of request that this reply answers, or `None` for an error, which may
+    /// answer any.
     #[must_use]
     pub fn kind(&self) -> Option<Kind> {
         match self {

@@ -1,7 +1,7 @@
 //! The protocol: requests, replies, and the frames of JSON that carry them.
 //!
-//! A frame is a 4-byte big-endian length and that many bytes of JSON. `docs/protocol.md` defines the
-//! protocol, byte by byte.
+//! A frame is a 4-byte big-endian length and that many bytes of JSON. `docs/protocol.md` defines
+//! the protocol, byte by byte.
 //!
 //! The files, each of which builds only on those before it: `kind`, `message`, `json`, `frame`.
 

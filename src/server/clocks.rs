@@ -48,13 +48,13 @@ impl Clocks {
     /// woken at the next one.
     ///
     /// The peer does not pay for delays of this side. The connection reads the bytes that have
-    /// arrived before it checks the clocks, and if it has made progress, it checks again in its next
-    /// turn. If the process was stopped meanwhile, the clock starts again. Both happen only
+    /// arrived before it checks the clocks, and if it has made progress, it checks again in its
+    /// next turn. If the process was stopped meanwhile, the clock starts again. Both happen only
     /// once for each frame, and for each time that the output waits. Otherwise a peer that keeps
     /// the server busy would have no limit.
     pub(super) fn is_overdue(&mut self, limits: &Limits, progress: Progress) -> bool {
-        // A clock that starts again leaves the next deadline to another clock, which may be overdue,
-        // too. No clock starts again twice.
+        // A clock that starts again leaves the next deadline to another clock, which may be
+        // overdue, too. No clock starts again twice.
         loop {
             let is_lingering = self.linger.is_some();
             let clocks = [

@@ -1,8 +1,8 @@
 //! One connection: requests in, replies out, in the same order.
 //!
-//! It is a future written by hand, because it waits for four things at once: requests from the peer,
-//! answers from the engine, room in the socket's buffer, and the clocks. One poll is one *turn*, and
-//! a turn repeats three steps as long as any of them makes progress:
+//! It is a future written by hand, because it waits for four things at once: requests from the
+//! peer, answers from the engine, room in the socket's buffer, and the clocks. One poll is one
+//! *turn*, and a turn repeats three steps as long as any of them makes progress:
 //!
 //! ```text
 //!  read    socket -> Input
@@ -98,7 +98,8 @@ impl<E: KvsEngine> Connection<E> {
         Some(connection)
     }
 
-    /// Does everything that can be done now, for a limited time. Ready at the end of the connection.
+    /// Does everything that can be done now, for a limited time. Ready at the end of the
+    /// connection.
     fn turn(&mut self) -> Poll<(), io::Error> {
         let start = Instant::now();
         loop {
@@ -210,8 +211,8 @@ impl<E: KvsEngine> Connection<E> {
             }
             progress = Progress::Made;
         }
-        // The rest of the input is the beginning of a frame. While there is no room, the frame may be
-        // late because of this side, and its clock does not start.
+        // The rest of the input is the beginning of a frame. While there is no room, the frame may
+        // be late because of this side, and its clock does not start.
         let is_cut = self.waiting.is_none() && !self.peer.input.is_empty() && self.has_room();
         if is_cut && self.stage == Stage::Serving {
             self.peer.clocks.frame.get_or_insert_with(Clock::start);

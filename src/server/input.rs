@@ -18,13 +18,14 @@ const SHORT: usize = CHUNK / 2;
 
 thread_local! {
     /// The buffer into which the connections of this thread read, one after the other. Most frames
-    /// are short and arrive whole, so connections that wait for a frame need no memory of their own.
+    /// are short and arrive whole, so connections that wait for a frame need no memory of their
+    /// own.
     static ARRIVALS: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 /// A buffer for bytes that arrive at its end, and leave it at its beginning as frames. Between the
-/// turns of its connection, it takes at most a [`CHUNK`] more than twice the bytes that have arrived.
-/// If there are none, it takes no memory.
+/// turns of its connection, it takes at most a [`CHUNK`] more than twice the bytes that have
+/// arrived. If there are none, it takes no memory.
 #[derive(Debug, Default)]
 pub(super) struct Input {
     /// The bytes from `start` to `end` have arrived.
@@ -48,12 +49,13 @@ impl Input {
     pub(super) fn size_to_read(&self) -> usize {
         let len = self.len();
         if len <= SHORT {
+            // The buffer of the thread has room for the bytes and for a read.
             CHUNK
         } else if !self.is_lent && len + CHUNK <= self.bytes.capacity() {
             self.bytes.capacity()
         } else {
-            // Twice as much, so that moving the bytes costs no more than their arrival did, but no more
-            // than the frame needs.
+            // Twice as much, so that moving the bytes costs no more than their arrival did, but no
+            // more than the frame needs.
             (2 * len).min(self.frame_end()).max(len + CHUNK)
         }
     }
@@ -77,6 +79,7 @@ impl Input {
     /// Moves the bytes to the buffer of the thread.
     fn borrow(&mut self) {
         if !self.is_lent {
+            // Only a new buffer is filled with zeros, so this costs nothing for most reads.
             let mut bytes = ARRIVALS.take();
             bytes.resize(CHUNK, 0);
             bytes[..self.len()].copy_from_slice(&self.bytes[self.start..self.end]);
@@ -91,6 +94,7 @@ impl Input {
     /// Moves the bytes to a buffer of its own. If there are none, frees that buffer.
     pub(super) fn give_back(&mut self) {
         if self.is_lent {
+            // Between two frames there is nothing to copy, and an empty vector has no memory.
             let rest = self.bytes[self.start..self.end].to_vec();
             ARRIVALS.set(mem::replace(&mut self.bytes, rest));
             (self.start, self.end) = (0, self.len());
@@ -103,6 +107,7 @@ impl Input {
     /// Makes room after the bytes.
     fn grow(&mut self) {
         let size = self.size_to_read();
+        // Moving the bytes to the front may make enough room without more memory.
         if self.start > 0 && self.bytes.len() - self.end < CHUNK {
             self.bytes.copy_within(self.start..self.end, 0);
             (self.start, self.end) = (0, self.len());
@@ -121,6 +126,7 @@ impl Input {
 
     /// Frees the memory of a long frame that has been taken out.
     pub(super) fn trim(&mut self) {
+        // Without this, a connection would keep the memory of its longest frame.
         if !self.is_lent && self.len() <= SHORT && self.bytes.capacity() > CHUNK {
             let rest = self.bytes[self.start..self.end].to_vec();
             (self.start, self.end) = (0, rest.len());

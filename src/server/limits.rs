@@ -18,15 +18,15 @@ const MAX_FILES: usize = 512;
 pub struct Limits {
     /// The length in bytes of the longest frame that the server reads, at most [`MAX_FRAME_LEN`].
     pub frame_bytes: usize,
-    /// The number of requests of one connection in flight, at least one. Further requests stay in the
-    /// socket.
+    /// The number of requests of one connection in flight, at least one. Further requests stay in
+    /// the socket.
     pub in_flight: usize,
     /// The number of connections at a time. The server tells further peers so and closes their
     /// connections. If these are many, it only closes them.
     pub connections: usize,
-    /// The memory in bytes for all connections together: requests that have arrived, requests in the
-    /// engine, and replies to be sent. If a connection needs more, the server tells its peer so and
-    /// closes it.
+    /// The memory in bytes for all connections together: requests that have arrived, requests in
+    /// the engine, and replies to be sent. If a connection needs more, the server tells its peer so
+    /// and closes it.
     pub memory_bytes: usize,
     /// The number of network threads, at least one, and so of cores that connections may keep busy.
     /// The other cores are for the engine, for the system's part of the network, and for other
@@ -71,8 +71,8 @@ impl Limits {
         (self.connections / 8).clamp(1, 100)
     }
 
-    /// Asks the system for enough descriptors for all connections and for the files of an engine. If
-    /// the system gives fewer, lowers the number of connections. Returns that number.
+    /// Asks the system for enough descriptors for all connections and for the files of an engine.
+    /// If the system gives fewer, lowers the number of connections. Returns that number.
     ///
     /// # Errors
     ///
@@ -131,8 +131,8 @@ impl Share {
         if size < self.taken {
             taken.fetch_sub(self.taken - size, Ordering::Relaxed);
         } else if size > self.taken {
-            // One atomic step: if this added first and checked later, a large request that fails could
-            // make a small one of another connection fail.
+            // One atomic step: if this added first and checked later, a large request that fails
+            // could make a small one of another connection fail.
             let grown = taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |taken| {
                 let grown = taken.checked_add(size - self.taken)?;
                 (grown <= self.budget.max).then_some(grown)

@@ -113,8 +113,8 @@ impl<E: KvsEngine> KvsServer<E> {
         self.bind(addr)?.run()
     }
 
-    /// Listens on `addr`, as [`listen`] does. From now on clients can connect. They get replies when
-    /// the server [runs](BoundServer::run).
+    /// Listens on `addr`, as [`listen`] does. From now on clients can connect. They get replies
+    /// when the server [runs](BoundServer::run).
     ///
     /// # Errors
     ///
@@ -215,9 +215,9 @@ impl<E: KvsEngine> BoundServer<E> {
         self.shutdown.clone()
     }
 
-    /// Serves on threads of its own, and returns after a shutdown. By then every peer has received the
-    /// replies to its requests in flight, unless it took longer than [`Limits::shutdown_time`], and
-    /// the server has dropped its handle to the engine.
+    /// Serves on threads of its own, and returns after a shutdown. By then every peer has received
+    /// the replies to its requests in flight, unless it took longer than [`Limits::shutdown_time`],
+    /// and the server has dropped its handle to the engine.
     ///
     /// # Errors
     ///

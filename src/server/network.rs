@@ -1,8 +1,8 @@
 //! The network threads.
 //!
-//! Each thread has a reactor and an executor of its own, and a task stays on its thread. So no thread
-//! wakes another one for a request, and none steals tasks. tokio's multi-threaded runtime does both,
-//! which is worth its cost if some tasks are long. Here every poll is short.
+//! Each thread has a reactor and an executor of its own, and a task stays on its thread. So no
+//! thread wakes another one for a request, and none steals tasks. tokio's multi-threaded runtime
+//! does both, which is worth its cost if some tasks are long. Here every poll is short.
 
 use std::convert::Infallible;
 use std::io;

@@ -49,6 +49,7 @@ impl Output {
 
     /// Appends a reply.
     pub(super) fn push(&mut self, reply: &Response) {
+        // With the spare buffer, most replies allocate nothing.
         if self.bytes.capacity() == 0 {
             self.bytes = SPARE.take();
         }
@@ -74,6 +75,7 @@ impl Output {
         let before = self.sent;
         while self.sent < self.bytes.len() {
             match write(&self.bytes[self.sent..])? {
+                // Without this, a writer that takes nothing would keep the loop running for ever.
                 Async::Ready(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Async::Ready(n) => self.sent += n,
                 Async::NotReady => return Ok(self.sent - before),
@@ -88,6 +90,7 @@ impl Output {
     fn give_back(&mut self) {
         self.sent = 0;
         let mut bytes = mem::take(&mut self.bytes);
+        // A longer buffer is freed, so that a thread does not keep the memory of its longest reply.
         if (1..=MAX_SPARE).contains(&bytes.capacity()) {
             bytes.clear();
             SPARE.set(bytes);

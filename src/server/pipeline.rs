@@ -96,19 +96,22 @@ impl Pipeline {
         last.is_some_and(|last| last.is_behind_writes)
     }
 
-    /// Adds a request, which takes `size` bytes besides its reply. If its reply is already there and
-    /// no other is due before it, returns the reply instead.
+    /// Adds a request, which takes `size` bytes besides its reply. If its reply is already there
+    /// and no other is due before it, returns the reply instead.
     pub(super) fn push(&mut self, mut pending: Pending, size: usize) -> Option<Response> {
         let is_write = matches!(pending, Pending::Write(..));
         if is_write {
+            // Polling the write would commit its batch. See the top of this file.
             self.has_new_writes = true;
         } else if self.in_flight.is_empty()
             && let Async::Ready(reply) = pending.poll()
         {
+            // Most reads end here, and never enter the queue.
             return Some(reply);
         }
         let size = size + pending.reply_size() + OVERHEAD;
         self.held += size;
+        // A request behind this one is behind its writes, too.
         let is_behind_writes = is_write || self.is_behind_writes();
         self.in_flight.push_back(InFlight {
             pending,
@@ -126,6 +129,7 @@ impl Pipeline {
         if self.has_new_writes {
             return Oldest::Waiting;
         }
+        // Later requests may be done already, but replies keep the order of the requests.
         let reply_size = oldest.pending.reply_size();
         if let Async::Ready(reply) = oldest.pending.poll() {
             self.remove_oldest();

@@ -7,8 +7,8 @@ use futures::future::{Future, Shared};
 use futures::sync::oneshot;
 use parking_lot::Mutex;
 
-/// A handle that stops a server: it accepts no more connections and no more requests, and replies to
-/// the requests in flight.
+/// A handle that stops a server: it accepts no more connections and no more requests, and replies
+/// to the requests in flight.
 ///
 /// Dropping the handle does not stop the server.
 #[derive(Debug, Clone)]

@@ -60,8 +60,8 @@ const IGNORED: &[Signal] = &[
 /// The signals of this process.
 ///
 /// SIGTERM, SIGINT and SIGHUP ask a server to stop, as does SIGXCPU; `docs/command-line.md` has all
-/// of them. The first signal [shuts the server down](Signals::shut_down), and one that comes more than
-/// a second later ends the process at once.
+/// of them. The first signal [shuts the server down](Signals::shut_down), and one that comes more
+/// than a second later ends the process at once.
 ///
 /// ```no_run
 /// use kvs::server::Signals;
