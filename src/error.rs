@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::engine::EngineKind;
-use crate::protocol::{ErrorCode, Kind, Response};
+use crate::protocol::kind::{ErrorCode, Kind};
 
 /// The result of everything in this crate that can fail.
 pub type Result<T> = std::result::Result<T, KvsError>;
@@ -326,16 +326,6 @@ pub enum ConnectionError {
 
     /// Nobody drives the connection any more: the runtime that did has shut down.
     Abandoned,
-}
-
-impl ConnectionError {
-    /// What it means that a reply arrived when none was due.
-    pub(crate) fn unexpected(reply: Response) -> ConnectionError {
-        match reply {
-            Response::Err { code, message } => ConnectionError::Dismissed { code, message },
-            _ => ConnectionError::UnexpectedReply,
-        }
-    }
 }
 
 impl fmt::Display for ConnectionError {

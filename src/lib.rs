@@ -29,10 +29,13 @@
 //!
 //! ```text
 //!  server           accept, network                take connections, and the threads that serve them
-//!                   connection, input, limits      one connection, its buffer, what it may use
-//!                   refusal, stats, quiet_log      errors for peers, counters, a limit on log lines
+//!                   connection, pipeline, peer     one connection, its requests, and its peer
+//!                   input, output, clocks, limits  the buffers and deadlines of a peer, its limits
+//!                   shared, counters, quiet_log    the state of all connections, statistics, log lines
+//!                   refusal                        errors for peers
 //!                   shutdown, signals              the shutdown, and the signals that start it
-//!  client           connection, driver, queue      handle and driver, and the requests between them
+//!  client           connection, driver             a handle, and the task that owns the socket
+//!                   call, queue                    the requests between them
 //!                   background, blocking           a thread for callers without a runtime; no futures
 //!  engine           data_dir, open_dir, files      a claimed directory, held open, and its files
 //!                   future                         the future that every engine returns
@@ -100,6 +103,7 @@ mod error;
 mod guarded;
 pub mod protocol;
 pub mod server;
+mod stats;
 mod stderr;
 mod sync;
 mod tcp;

@@ -17,8 +17,6 @@ mod tokio_fs;
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
-
 pub use self::data_dir::{DataDir, ReadOnlyDir};
 pub use self::future::{EngineFuture, Together};
 pub use self::kvs::{
@@ -26,6 +24,7 @@ pub use self::kvs::{
 };
 pub use self::sled::SledKvsEngine;
 pub use self::tokio_fs::TokioFsEngine;
+pub use crate::stats::EngineStats;
 
 /// A store of strings under strings.
 ///
@@ -73,25 +72,6 @@ pub trait KvsEngine: Clone + Send + 'static {
     fn stats(&self) -> EngineStats {
         EngineStats::default()
     }
-}
-
-/// How an engine is doing. What an engine does not know is `None`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EngineStats {
-    /// Its name, as `--engine` takes it.
-    pub engine: Option<String>,
-    /// When a write is done, as `--sync` takes it.
-    pub sync: Option<String>,
-    /// The number of keys.
-    pub keys: Option<u64>,
-    /// Bytes on disk that keys need.
-    pub live_bytes: Option<u64>,
-    /// Bytes on disk that nobody needs any more.
-    pub dead_bytes: Option<u64>,
-    /// The number of files that hold records.
-    pub segments: Option<u64>,
-    /// The time since the last compaction ended, if there was one.
-    pub seconds_since_compaction: Option<u64>,
 }
 
 /// The engines by name, as `--engine` takes it.

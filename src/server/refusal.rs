@@ -1,4 +1,4 @@
-//! Why the server refuses a request or a connection.
+//! The reasons why a server refuses a request or a connection.
 
 use std::fmt;
 
@@ -23,6 +23,12 @@ pub(super) enum Refusal {
 }
 
 impl Refusal {
+    /// Returns whether the server closes the connection after it. After a whole frame that holds no
+    /// request, the connection continues with the next frame.
+    pub(super) fn ends_connection(&self) -> bool {
+        self.code() != ErrorCode::BadRequest
+    }
+
     fn code(&self) -> ErrorCode {
         match self {
             Refusal::Protocol(ConnectionError::FrameTooLong { .. }) => ErrorCode::FrameTooLong,

@@ -1,4 +1,4 @@
-//! What the server counts.
+//! The counters of a server.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,14 +8,14 @@ use parking_lot::Mutex;
 
 use crate::protocol::{ErrorCode, Kind, Response};
 
-/// Counted since the server was started.
+/// The counters since the server was started.
 #[derive(Debug)]
 pub(super) struct Counters {
     pub(super) started: Instant,
     pub(super) accepted: AtomicU64,
     pub(super) wrong_tokens: AtomicU64,
     requests: [AtomicU64; Kind::ALL.len()],
-    /// There are few, so a lock will do.
+    /// Errors are rare, so a lock costs little.
     errors: Mutex<HashMap<ErrorCode, u64>>,
 }
 
@@ -42,7 +42,7 @@ impl Counters {
         }
     }
 
-    /// How many requests there were of each kind.
+    /// Returns the number of requests of each kind.
     pub(super) fn requests(&self) -> BTreeMap<String, u64> {
         let counted = Kind::ALL.iter().zip(&self.requests);
         counted
@@ -50,7 +50,7 @@ impl Counters {
             .collect()
     }
 
-    /// How many errors there were of each code.
+    /// Returns the number of errors of each code.
     pub(super) fn errors(&self) -> BTreeMap<String, u64> {
         let counted = self.errors.lock();
         counted
