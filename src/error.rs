@@ -121,7 +121,10 @@ pub enum KvsError {
     },
 
     /// sled failed.
-    Sled(sled::Error),
+    Sled {
+        /// The error of sled, a `sled::Error`.
+        source: Arc<dyn Error + Send + Sync>,
+    },
 
     /// A value in the sled database is not UTF-8, so this crate did not write it.
     NotUtf8 {
@@ -167,6 +170,13 @@ impl KvsError {
                 }
                 _ => KvsError::Io { action, source },
             }
+        }
+    }
+
+    /// The error of a request whose job panicked.
+    pub(crate) fn job_panicked() -> KvsError {
+        KvsError::EngineStopped {
+            reason: "its job panicked".to_owned(),
         }
     }
 }
@@ -231,7 +241,7 @@ impl fmt::Display for KvsError {
                     "the engine stopped before this request was done: {reason}"
                 )
             }
-            KvsError::Sled(source) => write!(f, "sled: {source}"),
+            KvsError::Sled { source } => write!(f, "sled: {source}"),
             KvsError::NotUtf8 { key } => {
                 write!(
                     f,
@@ -260,7 +270,7 @@ impl Error for KvsError {
             KvsError::Io { source, .. }
             | KvsError::StorageFull { source, .. }
             | KvsError::Connect { source, .. } => Some(&**source),
-            KvsError::Sled(source) => Some(source),
+            KvsError::Sled { source } => Some(&**source),
             KvsError::Connection { cause, .. } => Some(cause),
             _ => None,
         }
@@ -272,12 +282,6 @@ impl Error for KvsError {
 impl From<io::Error> for KvsError {
     fn from(error: io::Error) -> KvsError {
         KvsError::io("complete an I/O operation")(error)
-    }
-}
-
-impl From<sled::Error> for KvsError {
-    fn from(error: sled::Error) -> KvsError {
-        KvsError::Sled(error)
     }
 }
 

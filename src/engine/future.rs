@@ -172,11 +172,8 @@ impl<T> Future for EngineFuture<T> {
                 return result.map(Async::Ready);
             }
             State::Waiting(next) => {
-                let next = next.poll().map_err(|oneshot::Canceled| {
-                    let reason = "its job panicked".to_owned();
-                    KvsError::EngineStopped { reason }
-                });
-                try_ready!(next)
+                let next = next.poll();
+                try_ready!(next.map_err(|oneshot::Canceled| KvsError::job_panicked()))
             }
             State::PutOff(put_off) => try_ready!(put_off.poll()),
             State::Lazy(begin) => begin.take().expect(TOO_LATE)(),
