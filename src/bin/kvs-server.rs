@@ -13,9 +13,7 @@ use std::time::{Duration, Instant};
 
 use failure::{Error, format_err};
 use indicatif::{ProgressBar, ProgressStyle};
-use kvs::engine::{
-    self, DataDir, EngineKind, KvStoreOptions, Progress, ReadOnlyDir, Report, SyncLevel,
-};
+use kvs::engine::{self, DataDir, EngineKind, KvStoreOptions, Progress, Report, SyncLevel};
 use kvs::server::{self, Limits, Signals};
 use kvs::thread_pool::SharedQueueThreadPool;
 use kvs::{KvStore, KvsEngine, KvsError, KvsServer, SledKvsEngine, Token, TokioFsEngine, cli};
@@ -201,11 +199,14 @@ fn give_back_memory() {
 
 /// Adds to an error of the library the arguments that help. The library does not know them.
 fn with_hint(error: Error) -> Error {
-    match error.downcast_ref() {
-        Some(KvsError::WrongEngine { found, .. }) => format_err!("{error} (--engine {found})"),
-        Some(KvsError::Unprotected { .. }) => format_err!("{error} (--auth-token-file)"),
-        _ => error,
-    }
+    let hint = match error.downcast_ref() {
+        Some(KvsError::WrongEngine { found, .. }) => &format!("--engine {found}"),
+        Some(KvsError::Unprotected { .. }) => "--auth-token-file",
+        Some(KvsError::NoLog { .. }) => "--data-dir chooses the directory",
+        Some(KvsError::Damaged { .. }) => "--verify shows all damage, --repair repairs it",
+        _ => return error,
+    };
+    format_err!("{error} ({hint})")
 }
 
 fn run(opt: Opt, signals: &Signals) -> Result<()> {
@@ -324,7 +325,7 @@ impl Patience {
     /// error.
     fn retry<T, E: Into<Error>>(
         &self,
-        attempt: impl Fn() -> std::result::Result<T, E>,
+        mut attempt: impl FnMut() -> std::result::Result<T, E>,
     ) -> Result<T> {
         let mut waited_for = None;
         loop {
@@ -382,14 +383,8 @@ impl Print {
 }
 
 fn verify(path: &Path, print: Print) -> Result<()> {
-    let Some(EngineKind::Kvs) = DataDir::engine_of(path)? else {
-        return Err(no_log(path));
-    };
-    let dir = Patience::default().retry(|| ReadOnlyDir::open(path))?;
-    let report = with_progress(|progress| engine::verify(&dir, progress));
-    // A store that has started meanwhile looks like damage.
-    dir.check_unused()?;
-    let report = report?;
+    let patience = Patience::default();
+    let report = with_progress(|progress| patience.retry(|| engine::verify_dir(path, progress)))?;
     print.report(&report)?;
     if report.is_sound() {
         return print.note("sound");
@@ -401,35 +396,18 @@ fn verify(path: &Path, print: Print) -> Result<()> {
 }
 
 fn repair(path: &Path, print: Print) -> Result<()> {
-    let dir = Patience::default().retry(|| claim(path, print))?;
-    let report = with_progress(|progress| engine::repair(&dir, progress))?;
+    let patience = Patience::default();
+    let repaired = with_progress(|progress| patience.retry(|| engine::repair_dir(path, progress)))?;
+    if repaired.has_new_marker {
+        print.note("the file that names the engine was damaged, and has been written again")?;
+    }
+    let report = repaired.report;
     print.report(&report)?;
     print.note(if report.kept.is_empty() && report.is_sound() {
         "nothing to repair"
     } else {
         "repaired, the server can be started"
     })
-}
-
-/// Claims the data directory that is to be repaired.
-fn claim(path: &Path, print: Print) -> Result<DataDir> {
-    match DataDir::engine_of(path) {
-        Ok(Some(EngineKind::Kvs)) => Ok(DataDir::claim(path, EngineKind::Kvs)?),
-        Err(KvsError::Damaged { .. }) if engine::holds_log(path)? => {
-            let dir = DataDir::claim_anew(path, EngineKind::Kvs)?;
-            print.note("the file that names the engine was damaged, and has been written again")?;
-            Ok(dir)
-        }
-        Err(error) => Err(error.into()),
-        Ok(_) => Err(no_log(path)),
-    }
-}
-
-fn no_log(path: &Path) -> Error {
-    format_err!(
-        "{path:?} is not a data directory of the engine kvs, and --verify and --repair need one: choose it \
-         with --data-dir"
-    )
 }
 
 /// Shows the progress of the work on a terminal.

@@ -11,6 +11,7 @@ mod future;
 mod inside;
 mod kvs;
 mod open_dir;
+mod repair;
 mod sled;
 mod tokio_fs;
 
@@ -22,8 +23,9 @@ use serde::{Deserialize, Serialize};
 pub use self::data_dir::{DataDir, ReadOnlyDir};
 pub use self::future::{EngineFuture, Together};
 pub use self::kvs::{
-    Damage, KvStore, KvStoreOptions, Lost, Progress, Report, Torn, holds_log, repair, verify,
+    Damage, KvStore, KvStoreOptions, Lost, Progress, Report, Torn, repair, verify,
 };
+pub use self::repair::{Repaired, repair_dir, verify_dir};
 pub use self::sled::SledKvsEngine;
 pub use self::tokio_fs::TokioFsEngine;
 

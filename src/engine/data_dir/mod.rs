@@ -1,23 +1,27 @@
 //! One directory, one engine, one process: the claim on a data directory.
 
+mod access;
+mod marker;
+mod read_only;
+#[cfg(test)]
+mod tests;
+
 use std::fs::{self, TryLockError};
-use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::MetadataExt;
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use log::warn;
-use rustix::fs::{Gid, OFlags, Uid};
+use rustix::fs::OFlags;
 
+use self::access::{Owner, give, is_shared, owner_of, part};
+pub use self::read_only::ReadOnlyDir;
 use super::EngineKind;
 use super::files::{Directory, File};
-use super::open_dir::{OpenDir, if_allowed, try_lock};
+use super::open_dir::{OpenDir, try_lock};
 use crate::error::{KvsError, Result};
 
-/// The file that remembers which engine wrote a directory.
-const MARKER: &str = "kvs-engine";
-
-/// A data directory that nobody else can claim until this is dropped, or the process ends.
+/// A data directory that no other store can claim until this is dropped or the process ends.
 ///
 /// The claim is on the directory and not on its path. If the directory is moved, or another one
 /// takes its place, the claim and all files opened through it stay with the claimed directory.
@@ -28,7 +32,7 @@ pub struct DataDir {
     /// Locked as well, because older versions check only this lock.
     marker: fs::File,
     /// The owner of the files. If root creates one, this user must be able to open it.
-    owner: (Uid, Gid),
+    owner: Owner,
 }
 
 impl DataDir {
@@ -40,7 +44,7 @@ impl DataDir {
     /// another engine wrote it, [`KvsError::Io`] if it cannot be created or written.
     pub fn claim(path: impl Into<PathBuf>, engine: EngineKind) -> Result<DataDir> {
         let mut dir = DataDir::lock(&path.into())?;
-        match engine_in(&dir.dir, &dir.marker)? {
+        match marker::engine_in(&dir.dir, &dir.marker)? {
             Some(found) if found != engine.format() => {
                 return Err(KvsError::WrongEngine {
                     dir: dir.dir.path().to_owned(),
@@ -58,7 +62,7 @@ impl DataDir {
     /// # Errors
     ///
     /// Those of [`claim`](DataDir::claim).
-    pub fn claim_anew(path: &Path, engine: EngineKind) -> Result<DataDir> {
+    pub(super) fn claim_anew(path: &Path, engine: EngineKind) -> Result<DataDir> {
         let mut dir = DataDir::lock(path)?;
         dir.marker.set_len(0).map_err(dir.cannot("write"))?;
         dir.mark(engine)?;
@@ -73,15 +77,26 @@ impl DataDir {
     /// [`KvsError::Io`] if the directory cannot be read, [`KvsError::Damaged`] if the marker names
     /// no engine.
     pub fn engine_of(path: &Path) -> Result<Option<EngineKind>> {
-        let failed = |error| KvsError::io(format_args!("open {path:?}"))(error);
-        let dir = match OpenDir::open(path, false) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            opened => opened.map_err(failed)?,
-        };
-        match dir.open_file(MARKER, OFlags::RDONLY) {
-            Ok(marker) => engine_in(&dir, &marker),
-            Err(error) if error.kind() == ErrorKind::NotFound => engine_of_files(&dir),
-            Err(error) => Err(cannot("open", &dir)(error)),
+        DataDir::engine_by(path, marker::engine_of)
+    }
+
+    /// Returns the engine whose files are in the directory `path`, without asking the marker.
+    ///
+    /// # Errors
+    ///
+    /// [`KvsError::Io`] if the directory cannot be read.
+    pub(super) fn engine_of_files(path: &Path) -> Result<Option<EngineKind>> {
+        DataDir::engine_by(path, marker::engine_of_files)
+    }
+
+    fn engine_by(
+        path: &Path,
+        engine: impl FnOnce(&OpenDir) -> Result<Option<EngineKind>>,
+    ) -> Result<Option<EngineKind>> {
+        match OpenDir::open(path, false) {
+            Ok(dir) => engine(&dir),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(KvsError::io(format_args!("open {path:?}"))(error)),
         }
     }
 
@@ -98,25 +113,18 @@ impl DataDir {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(locked(&dir)),
             Err(TryLockError::Error(error)) => warn!(
-                "the file system cannot lock {:?}: {error}; the lock on {MARKER:?} keeps a second server out, so do not remove or replace that file",
-                dir.path()
+                "the file system cannot lock {:?}: {error}; the lock on {:?} keeps a second server out, so do not remove or replace that file",
+                dir.path(),
+                marker::NAME
             ),
         }
-        let flags = OFlags::RDWR | OFlags::APPEND | OFlags::CREATE | OFlags::NOFOLLOW;
-        let open = || dir.open_file(MARKER, flags);
-        let mut marker = open().map_err(cannot("open", &dir))?;
-        if is_shared(&marker) {
-            // If the directory is a copy made of hard links, it shares the marker and its lock with
-            // the original.
-            part(&dir, MARKER, &marker).map_err(cannot("write", &dir))?;
-            marker = open().map_err(cannot("open", &dir))?;
-        }
+        let marker = marker::open(&dir)?;
         match try_lock(&marker) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(locked(&dir)),
-            Err(TryLockError::Error(error)) => return Err(cannot("lock", &dir)(error)),
+            Err(TryLockError::Error(error)) => return Err(marker::cannot("lock", &dir)(error)),
         }
-        let owner = owner_of(&marker).map_err(cannot("look at", &dir))?;
+        let owner = owner_of(&marker).map_err(marker::cannot("look at", &dir))?;
         Ok(DataDir { dir, marker, owner })
     }
 
@@ -127,6 +135,7 @@ impl DataDir {
             return Ok(());
         }
         let write = || {
+            // The owner of the directory, so that root does not take the files from them.
             let owner = owner_of(self.dir.names())?;
             give(&self.marker, owner)?;
             writeln!(&self.marker, "{}", engine.format())?;
@@ -143,7 +152,7 @@ impl DataDir {
     }
 
     fn cannot(&self, act: &str) -> impl FnOnce(io::Error) -> KvsError + use<> {
-        cannot(act, &self.dir)
+        marker::cannot(act, &self.dir)
     }
 
     /// Returns a path for code that takes no descriptor. The path leads to this directory until
@@ -153,8 +162,8 @@ impl DataDir {
         self.dir.path_of_descriptor()
     }
 
-    /// Replaces each file that has other names, which may be in a copy of the directory, by a copy. For
-    /// code that writes to files without looking.
+    /// Replaces each file that has other names, such as in a copy of the directory, by a copy. For
+    /// an engine that writes to existing files and does not check their names.
     pub(super) fn part_files(&self) -> io::Result<()> {
         for name in self.dir.list()? {
             let file = self.dir.open_file(&name, OFlags::RDONLY)?;
@@ -233,80 +242,6 @@ impl Directory for DataDir {
     }
 }
 
-/// A data directory that is opened for reading only, and not claimed.
-///
-/// It can belong to another user, or be on a file system that is mounted read-only.
-#[derive(Debug)]
-pub struct ReadOnlyDir(OpenDir);
-
-impl ReadOnlyDir {
-    /// Opens the directory `path`.
-    ///
-    /// # Errors
-    ///
-    /// [`KvsError::Locked`] if a store uses it, [`KvsError::Io`] if it cannot be opened.
-    pub fn open(path: &Path) -> Result<ReadOnlyDir> {
-        let dir = OpenDir::open(path, false);
-        let dir = ReadOnlyDir(dir.map_err(KvsError::io(format_args!("open {path:?}")))?);
-        dir.check_unused()?;
-        Ok(dir)
-    }
-
-    /// Checks that no store has claimed the directory meanwhile.
-    ///
-    /// # Errors
-    ///
-    /// [`KvsError::Locked`] if a store has.
-    pub fn check_unused(&self) -> Result<()> {
-        let is_used = is_locked(self.0.names())
-            // An older version locks only the marker.
-            || self
-                .0
-                .open_file(MARKER, OFlags::RDONLY)
-                .is_ok_and(|marker| !is_shared(&marker) && is_locked(&marker));
-        if is_used {
-            Err(locked(&self.0))
-        } else {
-            Ok(())
-        }
-    }
-}
-
-impl Directory for ReadOnlyDir {
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-
-    fn list(&self) -> io::Result<Vec<String>> {
-        self.0.list()
-    }
-
-    /// Opens a file for reading only.
-    fn open(&self, name: &str) -> io::Result<Arc<dyn File>> {
-        Ok(Arc::new(self.0.open_file(name, OFlags::RDONLY)?))
-    }
-
-    fn create(&self, _: &str) -> io::Result<Arc<dyn File>> {
-        Err(ErrorKind::ReadOnlyFilesystem.into())
-    }
-
-    fn rename(&self, _: &str, _: &str) -> io::Result<()> {
-        Err(ErrorKind::ReadOnlyFilesystem.into())
-    }
-
-    fn remove(&self, _: &str) -> io::Result<()> {
-        Err(ErrorKind::ReadOnlyFilesystem.into())
-    }
-
-    fn sync(&self) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn boot(&self) -> String {
-        boot()
-    }
-}
-
 /// Returns the identifier of the current boot on Linux, and an empty string elsewhere.
 fn boot() -> String {
     let id = fs::read_to_string("/proc/sys/kernel/random/boot_id");
@@ -316,180 +251,5 @@ fn boot() -> String {
 fn locked(dir: &OpenDir) -> KvsError {
     KvsError::Locked {
         dir: dir.path().to_owned(),
-    }
-}
-
-/// Makes a function for `map_err`, for when the program cannot `act` on the marker.
-fn cannot(act: &str, dir: &OpenDir) -> impl FnOnce(io::Error) -> KvsError + use<> {
-    let marker = dir.path().join(MARKER);
-    KvsError::io(format!("{act} {marker:?}"))
-}
-
-/// Returns whether another process or another store holds the lock of `file`. Tries to take the
-/// lock, shared, so that two processes that check at the same time do not take each other for a
-/// store.
-fn is_locked(file: &fs::File) -> bool {
-    let locked = file.try_lock_shared();
-    let _ = file.unlock();
-    matches!(locked, Err(TryLockError::WouldBlock))
-}
-
-/// Returns whether a file has other names, such as in a copy of the directory.
-fn is_shared(file: &fs::File) -> bool {
-    file.metadata().is_ok_and(|metadata| metadata.nlink() > 1)
-}
-
-/// Replaces the file `name`, which has other names, by a copy that has only this name.
-fn part(dir: &OpenDir, name: &str, mut file: &fs::File) -> io::Result<()> {
-    let unfinished = format!("{name}.unfinished");
-    let mut copy = dir.create_file(&unfinished)?;
-    io::copy(&mut file, &mut copy)?;
-    copy.sync_all()?;
-    dir.copy_access(name, &unfinished)?;
-    dir.rename(&unfinished, name)
-}
-
-fn owner_of(file: &fs::File) -> io::Result<(Uid, Gid)> {
-    let metadata = file.metadata()?;
-    Ok((Uid::from_raw(metadata.uid()), Gid::from_raw(metadata.gid())))
-}
-
-/// Makes `owner` the owner of a new file. Only root can do that, and only root has to.
-fn give(file: &fs::File, owner: (Uid, Gid)) -> io::Result<()> {
-    let (user, group) = owner;
-    if owner_of(file)?.0 == user {
-        return Ok(());
-    }
-    if_allowed(rustix::fs::fchown(file, Some(user), Some(group)))
-}
-
-/// Returns the engine that the marker names. If the marker is empty, recognizes the engine by its
-/// files.
-fn engine_in(dir: &OpenDir, marker: &fs::File) -> Result<Option<EngineKind>> {
-    let mut name = Vec::new();
-    // A longer one is none of ours.
-    marker
-        .take(100)
-        .read_to_end(&mut name)
-        .map_err(cannot("read", dir))?;
-    if name.is_empty() {
-        return engine_of_files(dir);
-    }
-    let name = String::from_utf8_lossy(&name);
-    match name.trim_end().parse::<EngineKind>() {
-        Ok(engine) => Ok(Some(engine.format())),
-        Err(error) => Err(KvsError::Damaged {
-            file: dir.path().join(MARKER),
-            offset: 0,
-            reason: error.to_string(),
-        }),
-    }
-}
-
-/// Returns the engine whose files are in a directory. A directory that has lost its marker must not
-/// count as new, because another engine would not find the data.
-fn engine_of_files(dir: &OpenDir) -> Result<Option<EngineKind>> {
-    let names = dir.list();
-    let names = names.map_err(KvsError::io(format_args!("list {:?}", dir.path())))?;
-    let has = |name: &str| names.iter().any(|found| found == name);
-    if names.iter().any(|name| name.ends_with(".segment")) {
-        Ok(Some(EngineKind::Kvs))
-    } else if has("db") && has("conf") {
-        Ok(Some(EngineKind::Sled))
-    } else {
-        Ok(None)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_directory_remembers_its_engine() {
-        let dir = tempfile::tempdir().unwrap();
-        assert_eq!(DataDir::engine_of(dir.path()).unwrap(), None);
-        drop(DataDir::claim(dir.path(), EngineKind::Sled).unwrap());
-        let found = DataDir::engine_of(dir.path()).unwrap();
-        assert_eq!(found, Some(EngineKind::Sled));
-        let claim = DataDir::claim(dir.path(), EngineKind::Kvs);
-        assert!(matches!(claim, Err(KvsError::WrongEngine { .. })));
-        DataDir::claim(dir.path(), EngineKind::Sled).unwrap();
-    }
-
-    #[test]
-    fn a_directory_of_kvs_is_one_of_tokio_fs_whichever_name_is_in_it() {
-        let dir = tempfile::tempdir().unwrap();
-        for name in ["kvs", "tokio-fs"] {
-            fs::write(dir.path().join(MARKER), name).unwrap();
-            let found = DataDir::engine_of(dir.path()).unwrap();
-            assert_eq!(found, Some(EngineKind::Kvs));
-            drop(DataDir::claim(dir.path(), EngineKind::TokioFs).unwrap());
-            drop(DataDir::claim(dir.path(), EngineKind::Kvs).unwrap());
-        }
-    }
-
-    #[test]
-    fn a_claimed_directory_is_refused_until_it_is_let_go() {
-        let dir = tempfile::tempdir().unwrap();
-        let first = DataDir::claim(dir.path(), EngineKind::Kvs).unwrap();
-        let second = DataDir::claim(dir.path(), EngineKind::Kvs);
-        assert!(matches!(second, Err(KvsError::Locked { .. })));
-        drop(first);
-        DataDir::claim(dir.path(), EngineKind::Kvs).unwrap();
-    }
-
-    #[test]
-    fn an_earlier_version_which_locks_the_marker_alone_is_refused_and_noticed() {
-        let path = tempfile::tempdir().unwrap();
-        drop(DataDir::claim(path.path(), EngineKind::Kvs).unwrap());
-        let marker = fs::File::open(path.path().join(MARKER)).unwrap();
-        marker.try_lock().unwrap();
-        let claim = DataDir::claim(path.path(), EngineKind::Kvs);
-        assert!(matches!(claim, Err(KvsError::Locked { .. })));
-        let read = ReadOnlyDir::open(path.path());
-        assert!(matches!(read, Err(KvsError::Locked { .. })));
-        marker.unlock().unwrap();
-        let _claim = DataDir::claim(path.path(), EngineKind::Kvs).unwrap();
-        assert!(matches!(marker.try_lock(), Err(TryLockError::WouldBlock)));
-    }
-
-    #[test]
-    #[cfg(target_os = "linux")]
-    fn a_directory_that_cannot_be_locked_has_the_lock_of_its_marker() {
-        let path = tempfile::tempdir().unwrap();
-        drop(DataDir::claim(path.path(), EngineKind::Kvs).unwrap());
-        let lock = || DataDir::lock_opened(OpenDir::open_unlockable(path.path()).unwrap());
-        let first = lock().unwrap();
-        assert!(matches!(lock(), Err(KvsError::Locked { .. })));
-        drop(first);
-        lock().unwrap();
-    }
-
-    /// Until it execs, a child process has such a copy of every descriptor.
-    #[test]
-    fn a_lock_ends_with_its_claim_although_others_have_copies_of_its_descriptors() {
-        let path = tempfile::tempdir().unwrap();
-        let claim = DataDir::claim(path.path(), EngineKind::Kvs).unwrap();
-        let names = claim.dir.names().try_clone().unwrap();
-        let marker = claim.marker.try_clone().unwrap();
-        drop(claim);
-        drop(DataDir::claim(path.path(), EngineKind::Kvs).unwrap());
-        drop((names, marker));
-    }
-
-    #[test]
-    fn a_marker_that_names_no_engine_is_damage() {
-        let dir = tempfile::tempdir().unwrap();
-        fs::write(dir.path().join(MARKER), "kv\n").unwrap();
-        let claim = DataDir::claim(dir.path(), EngineKind::Kvs);
-        assert!(matches!(claim, Err(KvsError::Damaged { .. })));
-    }
-
-    #[test]
-    fn a_marker_cut_off_before_its_first_byte_claims_nothing() {
-        let dir = tempfile::tempdir().unwrap();
-        fs::write(dir.path().join(MARKER), "").unwrap();
-        DataDir::claim(dir.path(), EngineKind::Sled).unwrap();
     }
 }

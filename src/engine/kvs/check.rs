@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::{fmt, fs, mem};
+use std::{fmt, mem};
 
 use serde::{Serialize, Serializer};
 
@@ -258,19 +258,6 @@ fn paths<S: Serializer>(paths: &[PathBuf], to: S) -> std::result::Result<S::Ok, 
 
 /// Hears how far the work has come: bytes done, and bytes in all.
 pub type Progress<'a> = &'a mut dyn FnMut(u64, u64);
-
-/// Whether there are segments of a log in the directory `path`.
-///
-/// # Errors
-///
-/// [`KvsError::Io`] where it cannot be listed.
-pub fn holds_log(path: &Path) -> Result<bool> {
-    let failed = |error| KvsError::io(format_args!("list {path:?}"))(error);
-    let mut names = fs::read_dir(path).map_err(failed)?;
-    Ok(names.any(|entry| {
-        entry.is_ok_and(|entry| entry.path().extension() == Some(segment::EXTENSION.as_ref()))
-    }))
-}
 
 /// Reads every byte of the log in `dir` and changes nothing. What a crash may leave, and opening
 /// the store would clear away, is no damage.

@@ -31,7 +31,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-pub use self::check::{Damage, Lost, Progress, Report, Torn, holds_log, repair, verify};
+pub use self::check::{Damage, Lost, Progress, Report, Torn, repair, verify};
 use self::index::{Index, Place};
 use self::journal::Journal;
 use self::log::{Figures, Log};
