@@ -187,10 +187,10 @@ pub fn check_sync(dir: &dyn Directory, sync: SyncLevel) -> Result<()> {
             Err(KvsError::io(format_args!("sync {path:?}"))(error))
         }
         Err(_) if sync == SyncLevel::Always => {
-            let reason = "its file system cannot sync directories; use another directory, or another --sync level";
+            let reason = "its file system cannot sync directories; use another directory, or another sync level";
             let error = io::Error::new(io::ErrorKind::Unsupported, reason);
             Err(KvsError::io(format_args!(
-                "keep the promise of --sync always in {path:?}"
+                "open {path:?} with the sync level {sync}"
             ))(error))
         }
         Err(_) => {
