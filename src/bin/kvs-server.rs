@@ -22,7 +22,7 @@ use structopt::StructOpt;
 
 type Result<T> = std::result::Result<T, Error>;
 
-/// The arguments that mean something to a serving server only.
+/// The arguments that only a serving server takes.
 const SERVING: &[&str] = &[
     "addr",
     "engine",
@@ -52,7 +52,7 @@ struct Opt {
 
     /// Which engine keeps the data; kvs and tokio-fs can open each other's directories [default:
     /// sled for a directory of sled, kvs for any other]
-    #[structopt(long, value_name = "ENGINE", possible_values = &EngineKind::NAMES)]
+    #[structopt(long, value_name = "ENGINE", possible_values = &EngineKind::ALL.map(EngineKind::as_str))]
     engine: Option<EngineKind>,
 
     /// Where the data is [default: the current directory]
@@ -61,7 +61,7 @@ struct Opt {
 
     /// When a write is on the disk: before it is acknowledged, about a second later, or when the
     /// system likes; a kill of the server loses no acknowledged write [default: everysec]
-    #[structopt(long, value_name = "LEVEL", possible_values = &SyncLevel::NAMES)]
+    #[structopt(long, value_name = "LEVEL", possible_values = &SyncLevel::ALL.map(SyncLevel::as_str))]
     sync: Option<SyncLevel>,
 
     /// Dead bytes (of older values and removed keys) at which the engines kvs and tokio-fs begin to
@@ -98,7 +98,17 @@ struct Opt {
     json: bool,
 }
 
-/// What peers may ask for.
+impl Opt {
+    fn print(&self) -> Print {
+        match (self.json, self.all) {
+            (true, _) => Print::Json,
+            (false, true) => Print::Lines(usize::MAX),
+            (false, false) => Print::Lines(10),
+        }
+    }
+}
+
+/// The limits for peers.
 #[derive(Debug, StructOpt)]
 struct LimitOpts {
     /// The longest frame, in bytes [default: 16777216]
@@ -211,18 +221,12 @@ fn with_hint(error: Error) -> Error {
 
 fn run(opt: Opt, signals: &Signals) -> Result<()> {
     let addr = opt.addr.unwrap_or(cli::DEFAULT_ADDR);
-    let dir = opt.data_dir.unwrap_or_else(|| ".".into());
-    if opt.verify || opt.repair {
-        let print = match (opt.json, opt.all) {
-            (true, _) => Print::Json,
-            (false, true) => Print::Lines(usize::MAX),
-            (false, false) => Print::Lines(10),
-        };
-        return if opt.repair {
-            repair(&dir, print)
-        } else {
-            verify(&dir, print)
-        };
+    let dir = opt.data_dir.clone().unwrap_or_else(|| ".".into());
+    if opt.verify {
+        return verify(&dir, opt.print());
+    }
+    if opt.repair {
+        return repair(&dir, opt.print());
     }
     if opt.all || opt.json {
         return Err(format_err!("--all and --json need --verify or --repair"));
@@ -270,6 +274,7 @@ fn run(opt: Opt, signals: &Signals) -> Result<()> {
                 signals,
             )
         }
+        other => Err(format_err!("this program has no engine {other}")),
     }
 }
 
