@@ -24,7 +24,9 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 pub use self::data_dir::{DataDir, ReadOnlyDir};
-pub use self::future::{EngineFuture, Together};
+#[doc(hidden)]
+pub use self::future::Deferred;
+pub use self::future::EngineFuture;
 pub use self::kvs::{
     Damage, KvStore, KvStoreOptions, Lost, Progress, Report, Torn, repair, verify,
 };

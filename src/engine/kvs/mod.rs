@@ -244,7 +244,7 @@ impl<P: ThreadPool> KvStore<P> {
         }
         let shared = &self.handle.shared;
         let (promise, n) = shared.queue.lock().push(Request { key, op }, shared);
-        EngineFuture::put_off(promise, n)
+        EngineFuture::deferred(promise, n)
     }
 }
 
@@ -274,7 +274,7 @@ impl<P: ThreadPool> KvsEngine for KvStore<P> {
         }
         let op = Op::Find;
         let (promise, n) = queue.push(Request { key, op }, shared);
-        EngineFuture::put_off(promise, n)
+        EngineFuture::deferred(promise, n)
     }
 
     fn remove(&self, key: String) -> EngineFuture<()> {

@@ -14,7 +14,7 @@ use futures::{Async, Poll};
 use super::Shared;
 use super::log::Log;
 use crate::engine::inside::is_inside;
-use crate::engine::{EngineFuture, Together};
+use crate::engine::{Deferred, EngineFuture};
 use crate::error::{KvsError, Result};
 use crate::thread_pool::ThreadPool;
 
@@ -293,8 +293,8 @@ impl<P: ThreadPool> Promise<P> {
     }
 }
 
-impl<P: ThreadPool> Together<()> for Promise<P> {
-    fn begin(&self) {
+impl<P: ThreadPool> Deferred<()> for Promise<P> {
+    fn start(&self) {
         self.begin();
     }
 
@@ -307,8 +307,8 @@ impl<P: ThreadPool> Together<()> for Promise<P> {
     }
 }
 
-impl<P: ThreadPool> Together<Option<String>> for Promise<P> {
-    fn begin(&self) {
+impl<P: ThreadPool> Deferred<Option<String>> for Promise<P> {
+    fn start(&self) {
         self.begin();
     }
 
