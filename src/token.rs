@@ -51,6 +51,7 @@ impl Token {
     pub fn from_file(path: &Path) -> Result<Token> {
         let failed = |error| KvsError::io(format_args!("read the token in {path:?}"))(error);
         let file = File::open(path).map_err(failed)?;
+        // Of the open file, because another file may take the path at any time.
         let metadata = file.metadata().map_err(failed)?;
         // A shell passes a pipe for `<(command)`.
         if !metadata.is_file() && !metadata.file_type().is_fifo() {
@@ -63,6 +64,7 @@ impl Token {
             )));
         }
         let mut token = Vec::new();
+        // One byte more than allowed, to tell a file that is too long.
         let len = file.take(MAX_FILE + 1).read_to_end(&mut token);
         if len.map_err(failed)? as u64 > MAX_FILE {
             return Err(bad(format_args!(

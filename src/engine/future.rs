@@ -76,6 +76,7 @@ impl<T: fmt::Debug> fmt::Debug for State<T> {
 
 impl<T> InBatch<T> {
     fn start(&mut self) {
+        // Every poll and the drop come here.
         if !mem::replace(&mut self.has_started, true) {
             self.batch.start();
         }
@@ -143,6 +144,8 @@ impl<T> EngineFuture<T> {
     {
         let (sender, future) = EngineFuture::pending();
         let job = move || {
+            // The call consumes the job and its values. They go before the caller continues, since
+            // the caller may close the engine and open it again.
             let result = job();
             // If the caller has dropped the future, the result has no receiver.
             let _ = sender.send(EngineFuture::done(result));
@@ -190,6 +193,7 @@ impl<T> Future for EngineFuture<T> {
             State::Lazy(start) => start.take().expect(TOO_LATE)(),
         };
         *self = next;
+        // Without this poll, the new state would not know the task that it has to wake.
         self.poll()
     }
 }

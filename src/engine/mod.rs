@@ -131,6 +131,7 @@ impl EngineKind {
     /// Returns the engine that defines the format. A data directory remembers that one.
     pub(crate) fn format(self) -> EngineKind {
         match self {
+            // The two engines open each other's directories.
             EngineKind::TokioFs => EngineKind::Kvs,
             itself => itself,
         }

@@ -23,6 +23,7 @@ pub(super) fn give(file: &fs::File, owner: Owner) -> io::Result<()> {
     if owner_of(file)?.0 == user {
         return Ok(());
     }
+    // Some file systems have no owners.
     if_allowed(rustix::fs::fchown(file, Some(user), Some(group)))
 }
 
@@ -33,6 +34,7 @@ pub(super) fn is_shared(file: &fs::File) -> bool {
 
 /// Replaces the file `name`, which has other names, by a copy that has only this name.
 pub(super) fn part(dir: &OpenDir, name: &str, mut file: &fs::File) -> io::Result<()> {
+    // A crash leaves the old file or the whole copy under the name.
     let unfinished = format!("{name}.unfinished");
     let mut copy = dir.create_file(&unfinished)?;
     io::copy(&mut file, &mut copy)?;

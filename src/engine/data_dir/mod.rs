@@ -52,6 +52,7 @@ impl DataDir {
                     asked: engine,
                 });
             }
+            // The directory is new, or a crash has left the marker empty.
             _ => dir.mark(engine)?,
         }
         Ok(dir)
@@ -64,6 +65,7 @@ impl DataDir {
     /// Those of [`claim`](DataDir::claim).
     pub(super) fn claim_anew(path: &Path, engine: EngineKind) -> Result<DataDir> {
         let mut dir = DataDir::lock(path)?;
+        // After a crash at this point, the engine is recognized by its files.
         dir.marker.set_len(0).map_err(dir.cannot("write"))?;
         dir.mark(engine)?;
         Ok(dir)
@@ -119,6 +121,7 @@ impl DataDir {
             ),
         }
         let marker = marker::open(&dir)?;
+        // An older version may hold only this lock.
         match try_lock(&marker) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(locked(&dir)),
@@ -135,7 +138,7 @@ impl DataDir {
             return Ok(());
         }
         let write = || {
-            // The owner of the directory, so that root does not take the files from them.
+            // Root may create the marker for a user that owns the directory.
             let owner = owner_of(self.dir.names())?;
             give(&self.marker, owner)?;
             writeln!(&self.marker, "{}", engine.format())?;
@@ -233,6 +236,7 @@ impl Directory for DataDir {
     fn free_bytes(&self) -> io::Result<u64> {
         let stats = rustix::fs::fstatvfs(self.dir.names())?;
         let free = stats.f_bavail.saturating_mul(stats.f_frsize);
+        // The system refuses to extend a file beyond this limit (`ulimit -f`).
         let longest_file = rustix::process::getrlimit(rustix::process::Resource::Fsize).current;
         Ok(longest_file.map_or(free, |longest| free.min(longest)))
     }

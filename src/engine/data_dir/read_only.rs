@@ -79,6 +79,7 @@ impl Directory for ReadOnlyDir {
     }
 
     fn sync(&self) -> io::Result<()> {
+        // This directory has changed nothing.
         Ok(())
     }
 
@@ -92,6 +93,7 @@ impl Directory for ReadOnlyDir {
 /// store.
 fn is_locked(file: &fs::File) -> bool {
     let locked = file.try_lock_shared();
+    // At once, because a store that starts waits for readers only briefly.
     let _ = file.unlock();
     matches!(locked, Err(TryLockError::WouldBlock))
 }

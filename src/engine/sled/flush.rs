@@ -107,6 +107,7 @@ impl Shared {
     }
 
     fn next_job(&self, db: &sled::Db) -> Option<Done> {
+        // The lock ends with this line, because a request takes it again.
         let job = self.state.lock().jobs.pop_front()?;
         Some(match job {
             Job::Request(request) => request(self, db),
@@ -117,6 +118,7 @@ impl Shared {
     /// Takes the database when no other thread works on it, and runs the jobs that are left. Returns
     /// `None` if the engine is closed already.
     pub(super) fn close(&self) -> Option<(sled::Db, Vec<Done>)> {
+        // This waits for the jobs that other threads run: they hold the lock for reading.
         let mut open = self.db.write();
         let db = open.take()?;
         let mut done = Vec::new();
@@ -177,6 +179,7 @@ impl Shared {
     /// Answers a request that sled has done: at once, or after a flush if its key needs one.
     pub(super) fn end(&self, key: String, wrote: bool, answer: Answer) -> Done {
         let mut state = self.state.lock();
+        // A read needs a flush, too, if it may have met a write that no flush covers.
         if !state.unflushed.contains_key(&key) {
             return Done::now(answer, Ok(()));
         }
@@ -210,6 +213,7 @@ impl Shared {
         let answers = waiting.into_iter().map(|waiting| waiting.answer);
         Done {
             answers: answers.map(|answer| (answer, flushed.clone())).collect(),
+            // Requests may have joined during the sync.
             needs_flush: !state.waiting.is_empty() && state.request_flush(),
         }
     }
@@ -217,6 +221,7 @@ impl Shared {
     /// Flushes all writes that sled has. After a failure, stops the engine.
     fn sync(&self, db: &sled::Db) -> Result<()> {
         let _alone = self.syncing.lock();
+        // The sync of another thread may have failed while this one waited.
         self.state.lock().check()?;
         let flushed = catch(|| {
             db.flush()?;

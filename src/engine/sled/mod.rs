@@ -56,6 +56,7 @@ impl<P: ThreadPool> SledKvsEngine<P> {
         Ok(SledKvsEngine {
             handle: Arc::new(Handle {
                 shared: Arc::new(Shared::new(db, None)),
+                // The settings of the database decide when a write reaches the disk.
                 sync: SyncLevel::Never,
                 dir: None,
             }),
@@ -106,6 +107,7 @@ impl<P: ThreadPool> SledKvsEngine<P> {
         T: Send + 'static,
     {
         if is_inside() {
+            // The pool may have no other thread for the job.
             let result = self.handle.shared.run_at_once(access, &key, request);
             return EngineFuture::done(result);
         }

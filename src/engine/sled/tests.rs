@@ -81,8 +81,8 @@ fn what_is_not_flushed_is_not_visible() {
     let mut other = executor::spawn(engine.get("other".to_owned()));
     requests.push(executor::spawn(engine.remove(key())));
     let mut gone = executor::spawn(engine.remove(key()));
-    // The flush is in the queue behind the write, and the others are behind the flush. What
-    // they meet is what the removal has left.
+    // The flush is in the queue behind the write, and the others are behind the flush. They meet
+    // the state that the removal has left.
     let flush = engine.handle.shared.state.lock().jobs.pop_front().unwrap();
     while !engine.handle.shared.state.lock().jobs.is_empty() {
         assert!(engine.pool.run_next());
