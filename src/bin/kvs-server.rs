@@ -374,7 +374,7 @@ enum Print {
 impl Print {
     fn report(self, report: &Report) -> Result<()> {
         match self {
-            Print::Lines(most) => cli::print(report.first(most)),
+            Print::Lines(most) => cli::print(report.first(most, " (--all shows them)")),
             Print::Json => cli::print(serde_json::to_string(report)?),
         }
     }
