@@ -187,6 +187,7 @@ pub trait File: Debug + Send + Sync {
 ///
 /// [`KvsError::Io`] if `sync` needs a sync that the file system does not have, or if the sync
 /// fails.
+#[doc(hidden)]
 pub fn check_sync(dir: &dyn Directory, sync: SyncLevel) -> Result<()> {
     let path = dir.path();
     match dir.sync() {
