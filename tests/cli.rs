@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 use assert_cmd::assert::Assert;
 use assert_cmd::cargo::{cargo_bin, cargo_bin_cmd};
 use common::{NOBODY, ServerProcess, Wire};
+use kvs::engine::SyncLevel;
+use kvs::server::Limits;
 use predicates::prelude::*;
 use predicates::str::{contains, is_empty, is_match};
 
@@ -138,6 +140,35 @@ fn both_programs_explain_themselves() {
     let mut assert = server.arg("--help").assert().success();
     for flag in flags {
         assert = assert.stdout(contains(flag));
+    }
+}
+
+#[test]
+fn the_help_shows_the_defaults_of_the_library() {
+    let limits = Limits::default();
+    let defaults = [
+        ("--sync", SyncLevel::default().to_string()),
+        ("--max-frame", limits.frame_bytes.to_string()),
+        ("--max-in-flight", limits.in_flight.to_string()),
+        ("--max-connections", limits.connections.to_string()),
+        ("--max-memory", limits.memory_bytes.to_string()),
+        ("--frame-time", limits.frame_time.as_secs().to_string()),
+        ("--reply-time", limits.reply_time.as_secs().to_string()),
+        (
+            "--shutdown-time",
+            limits.shutdown_time.as_secs().to_string(),
+        ),
+    ];
+    let help = cargo_bin_cmd!("kvs-server").arg("--help").assert();
+    let help = String::from_utf8(help.success().get_output().stdout.clone()).unwrap();
+    let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    for (flag, default) in defaults {
+        let (_, text) = help.split_once(&format!(" {flag} <")).unwrap();
+        let (text, _) = text.split_once(" --").unwrap_or((text, ""));
+        assert!(
+            text.contains(&format!("[default: {default}]")),
+            "{flag} {text}"
+        );
     }
 }
 

@@ -119,7 +119,7 @@ mod thread_pool {
 #[path = "."]
 mod engine {
     pub(crate) use ::kvs::engine::{
-        DataDir, EngineFuture, EngineKind, EngineStats, KvsEngine, SyncLevel, Together, files,
+        DataDir, Deferred, EngineFuture, EngineKind, EngineStats, KvsEngine, SyncLevel, files,
     };
 
     #[path = "../src/engine/inside.rs"]
@@ -157,7 +157,7 @@ fn wait<T>(mut future: EngineFuture<T>) -> Result<T> {
     let this = Arc::new(Unpark(thread::current()));
     // Not in a poll: which task that belongs to is known to the thread underneath, and all of
     // shuttle's threads run on one.
-    future.begin();
+    future.start();
     let mut task = executor::spawn(future);
     loop {
         match task.poll_future_notify(&this, 0)? {

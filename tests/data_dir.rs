@@ -20,7 +20,9 @@ use assert_cmd::assert::{Assert, OutputAssertExt};
 use assert_cmd::cargo::cargo_bin;
 use common::{ServerProcess, Wire};
 use futures::Future;
-use kvs::engine::{DataDir, EngineKind, KvStoreOptions, ReadOnlyDir, SyncLevel, verify};
+use kvs::engine::{
+    DataDir, EngineKind, KvStoreOptions, ReadOnlyDir, SyncLevel, repair_dir, verify,
+};
 use kvs::thread_pool::SharedQueueThreadPool;
 use kvs::{KvStore, KvsEngine, KvsError, Result, SledKvsEngine, TokioFsEngine};
 use predicates::prelude::*;
@@ -176,8 +178,8 @@ fn whatever_becomes_of_the_marker_a_second_store_is_refused() {
     let is_refused = || {
         let claim = DataDir::claim(dir.path(), EngineKind::Kvs);
         assert!(matches!(claim, Err(KvsError::Locked { .. })));
-        let claim = DataDir::claim_anew(dir.path(), EngineKind::Kvs);
-        assert!(matches!(claim, Err(KvsError::Locked { .. })));
+        let repair = repair_dir(dir.path(), &mut |_, _| {});
+        assert!(matches!(repair, Err(KvsError::Locked { .. })));
     };
     is_refused();
     fs::remove_file(&marker).unwrap();
@@ -207,20 +209,6 @@ fn without_its_marker_a_directory_is_still_that_of_its_engine() {
     }
     check(kvs, EngineKind::Kvs, EngineKind::Sled);
     check(sled, EngineKind::Sled, EngineKind::TokioFs);
-}
-
-#[test]
-fn a_copy_by_hard_links_has_a_lock_of_its_own() {
-    let root = tempfile::tempdir().unwrap();
-    let (path, copy) = (root.path().join("data"), root.path().join("copy"));
-    let original = DataDir::claim(&path, EngineKind::Kvs).unwrap();
-    fs::create_dir(&copy).unwrap();
-    let marker = |dir: &Path| dir.join("kvs-engine");
-    fs::hard_link(marker(&path), marker(&copy)).unwrap();
-    let other = DataDir::claim_anew(&copy, EngineKind::Sled).unwrap();
-    assert_eq!(fs::read_to_string(marker(&path)).unwrap(), "kvs\n");
-    assert_eq!(fs::read_to_string(marker(&copy)).unwrap(), "sled\n");
-    drop((original, other));
 }
 
 /// Until it execs, a child process has a copy of every descriptor.

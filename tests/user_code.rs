@@ -199,7 +199,7 @@ fn a_woken_task_may_wait_for_a_write_that_another_thread_has_begun() {
         begun.recv().unwrap();
         // The pool's only thread is in the hook.
         let mut write = set(&store, "inner", "1");
-        write.begin();
+        write.start();
         passes.send(write).unwrap();
         is_done.recv().unwrap();
         assert_eq!(get(&store, "inner").as_deref(), Some("1"));

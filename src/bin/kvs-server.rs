@@ -13,9 +13,7 @@ use std::time::{Duration, Instant};
 
 use failure::{Error, format_err};
 use indicatif::{ProgressBar, ProgressStyle};
-use kvs::engine::{
-    self, DataDir, EngineKind, KvStoreOptions, Progress, ReadOnlyDir, Report, SyncLevel,
-};
+use kvs::engine::{self, DataDir, EngineKind, KvStoreOptions, Progress, Report, SyncLevel};
 use kvs::server::{self, Limits, Signals};
 use kvs::thread_pool::SharedQueueThreadPool;
 use kvs::{KvStore, KvsEngine, KvsError, KvsServer, SledKvsEngine, Token, TokioFsEngine, cli};
@@ -24,7 +22,7 @@ use structopt::StructOpt;
 
 type Result<T> = std::result::Result<T, Error>;
 
-/// The arguments that mean something to a serving server only.
+/// The arguments that only a serving server takes.
 const SERVING: &[&str] = &[
     "addr",
     "engine",
@@ -54,7 +52,7 @@ struct Opt {
 
     /// Which engine keeps the data; kvs and tokio-fs can open each other's directories [default:
     /// sled for a directory of sled, kvs for any other]
-    #[structopt(long, value_name = "ENGINE", possible_values = &EngineKind::NAMES)]
+    #[structopt(long, value_name = "ENGINE", possible_values = &EngineKind::ALL.map(EngineKind::as_str))]
     engine: Option<EngineKind>,
 
     /// Where the data is [default: the current directory]
@@ -63,7 +61,7 @@ struct Opt {
 
     /// When a write is on the disk: before it is acknowledged, about a second later, or when the
     /// system likes; a kill of the server loses no acknowledged write [default: everysec]
-    #[structopt(long, value_name = "LEVEL", possible_values = &SyncLevel::NAMES)]
+    #[structopt(long, value_name = "LEVEL", possible_values = &SyncLevel::ALL.map(SyncLevel::as_str))]
     sync: Option<SyncLevel>,
 
     /// Dead bytes (of older values and removed keys) at which the engines kvs and tokio-fs begin to
@@ -100,7 +98,17 @@ struct Opt {
     json: bool,
 }
 
-/// What peers may ask for.
+impl Opt {
+    fn print(&self) -> Print {
+        match (self.json, self.all) {
+            (true, _) => Print::Json,
+            (false, true) => Print::Lines(usize::MAX),
+            (false, false) => Print::Lines(10),
+        }
+    }
+}
+
+/// The limits for peers.
 #[derive(Debug, StructOpt)]
 struct LimitOpts {
     /// The longest frame, in bytes [default: 16777216]
@@ -201,27 +209,24 @@ fn give_back_memory() {
 
 /// Adds to an error of the library the arguments that help. The library does not know them.
 fn with_hint(error: Error) -> Error {
-    match error.downcast_ref() {
-        Some(KvsError::WrongEngine { found, .. }) => format_err!("{error} (--engine {found})"),
-        Some(KvsError::Unprotected { .. }) => format_err!("{error} (--auth-token-file)"),
-        _ => error,
-    }
+    let hint = match error.downcast_ref() {
+        Some(KvsError::WrongEngine { found, .. }) => &format!("--engine {found}"),
+        Some(KvsError::Unprotected { .. }) => "--auth-token-file",
+        Some(KvsError::NoLog { .. }) => "--data-dir chooses the directory",
+        Some(KvsError::Damaged { .. }) => "--verify shows all damage, --repair repairs it",
+        _ => return error,
+    };
+    format_err!("{error} ({hint})")
 }
 
 fn run(opt: Opt, signals: &Signals) -> Result<()> {
     let addr = opt.addr.unwrap_or(cli::DEFAULT_ADDR);
-    let dir = opt.data_dir.unwrap_or_else(|| ".".into());
-    if opt.verify || opt.repair {
-        let print = match (opt.json, opt.all) {
-            (true, _) => Print::Json,
-            (false, true) => Print::Lines(usize::MAX),
-            (false, false) => Print::Lines(10),
-        };
-        return if opt.repair {
-            repair(&dir, print)
-        } else {
-            verify(&dir, print)
-        };
+    let dir = opt.data_dir.clone().unwrap_or_else(|| ".".into());
+    if opt.verify {
+        return verify(&dir, opt.print());
+    }
+    if opt.repair {
+        return repair(&dir, opt.print());
     }
     if opt.all || opt.json {
         return Err(format_err!("--all and --json need --verify or --repair"));
@@ -269,6 +274,7 @@ fn run(opt: Opt, signals: &Signals) -> Result<()> {
                 signals,
             )
         }
+        other => Err(format_err!("this program has no engine {other}")),
     }
 }
 
@@ -324,7 +330,7 @@ impl Patience {
     /// error.
     fn retry<T, E: Into<Error>>(
         &self,
-        attempt: impl Fn() -> std::result::Result<T, E>,
+        mut attempt: impl FnMut() -> std::result::Result<T, E>,
     ) -> Result<T> {
         let mut waited_for = None;
         loop {
@@ -368,7 +374,7 @@ enum Print {
 impl Print {
     fn report(self, report: &Report) -> Result<()> {
         match self {
-            Print::Lines(most) => cli::print(report.first(most)),
+            Print::Lines(most) => cli::print(report.first(most, " (--all shows them)")),
             Print::Json => cli::print(serde_json::to_string(report)?),
         }
     }
@@ -382,14 +388,8 @@ impl Print {
 }
 
 fn verify(path: &Path, print: Print) -> Result<()> {
-    let Some(EngineKind::Kvs) = DataDir::engine_of(path)? else {
-        return Err(no_log(path));
-    };
-    let dir = Patience::default().retry(|| ReadOnlyDir::open(path))?;
-    let report = with_progress(|progress| engine::verify(&dir, progress));
-    // A store that has started meanwhile looks like damage.
-    dir.check_unused()?;
-    let report = report?;
+    let patience = Patience::default();
+    let report = with_progress(|progress| patience.retry(|| engine::verify_dir(path, progress)))?;
     print.report(&report)?;
     if report.is_sound() {
         return print.note("sound");
@@ -401,35 +401,18 @@ fn verify(path: &Path, print: Print) -> Result<()> {
 }
 
 fn repair(path: &Path, print: Print) -> Result<()> {
-    let dir = Patience::default().retry(|| claim(path, print))?;
-    let report = with_progress(|progress| engine::repair(&dir, progress))?;
+    let patience = Patience::default();
+    let repaired = with_progress(|progress| patience.retry(|| engine::repair_dir(path, progress)))?;
+    if repaired.has_new_marker {
+        print.note("the file that names the engine was damaged, and has been written again")?;
+    }
+    let report = repaired.report;
     print.report(&report)?;
     print.note(if report.kept.is_empty() && report.is_sound() {
         "nothing to repair"
     } else {
         "repaired, the server can be started"
     })
-}
-
-/// Claims the data directory that is to be repaired.
-fn claim(path: &Path, print: Print) -> Result<DataDir> {
-    match DataDir::engine_of(path) {
-        Ok(Some(EngineKind::Kvs)) => Ok(DataDir::claim(path, EngineKind::Kvs)?),
-        Err(KvsError::Damaged { .. }) if engine::holds_log(path)? => {
-            let dir = DataDir::claim_anew(path, EngineKind::Kvs)?;
-            print.note("the file that names the engine was damaged, and has been written again")?;
-            Ok(dir)
-        }
-        Err(error) => Err(error.into()),
-        Ok(_) => Err(no_log(path)),
-    }
-}
-
-fn no_log(path: &Path) -> Error {
-    format_err!(
-        "{path:?} is not a data directory of the engine kvs, and --verify and --repair need one: choose it \
-         with --data-dir"
-    )
 }
 
 /// Shows the progress of the work on a terminal.

@@ -1,9 +1,12 @@
 //! Storage engines, each behind one interface of futures.
 //!
-//! An engine knows nothing of the network, and its futures know nothing of tokio: they can be
-//! waited for on any thread, with `store.get(key).wait()`, or chained into a task of any executor.
-//! Inside, an engine is ordinary blocking code that runs on the threads of a
+//! An engine knows nothing of the network, and its futures know nothing of tokio. A caller can wait
+//! for such a future on any thread, with `store.get(key).wait()`, or chain it into a task of any
+//! executor. Inside, an engine is ordinary blocking code that runs on the threads of a
 //! [`ThreadPool`](crate::thread_pool::ThreadPool).
+//!
+//! Hidden items of this module are for the programs, tests and benchmarks of this crate. They are
+//! not covered by semantic versioning.
 
 mod data_dir;
 pub mod files;
@@ -11,6 +14,7 @@ mod future;
 mod inside;
 mod kvs;
 mod open_dir;
+mod repair;
 mod sled;
 mod tokio_fs;
 
@@ -18,64 +22,68 @@ use std::fmt;
 use std::str::FromStr;
 
 pub use self::data_dir::{DataDir, ReadOnlyDir};
-pub use self::future::{EngineFuture, Together};
+#[doc(hidden)]
+pub use self::future::Deferred;
+pub use self::future::EngineFuture;
 pub use self::kvs::{
-    Damage, KvStore, KvStoreOptions, Lost, Progress, Report, Torn, holds_log, repair, verify,
+    Damage, KvStore, KvStoreOptions, Lost, Progress, Report, Torn, repair, verify,
 };
+pub use self::repair::{Repaired, repair_dir, verify_dir};
 pub use self::sled::SledKvsEngine;
 pub use self::tokio_fs::TokioFsEngine;
 pub use crate::stats::EngineStats;
 
 /// A store of strings under strings.
 ///
-/// A clone is another handle to the same store; the store closes with its last handle, and can
-/// then be opened again at once.
+/// A clone is another handle to the same store. The store closes with its last handle, and can then
+/// be opened again at once.
 ///
-/// Dropping a future does not take the request back: it is a receipt, as a thread's `JoinHandle`
-/// is. The work starts at the call, or at the latest with the first poll or the drop: an engine may
-/// put it off so long, to do all that was asked for meanwhile together. Requests that are under way
-/// together may take effect in any order, so whoever needs an order waits for one future before
-/// making the next call.
+/// Dropping a future does not cancel its request. An engine may defer the start of a request until
+/// the first poll or the drop of its future, so that it can commit many requests together.
+/// Concurrent requests may take effect in any order. A caller that needs an order waits for one
+/// future before it makes the next call.
 pub trait KvsEngine: Clone + Send + 'static {
-    /// Stores `value` under `key`, in place of what was there.
+    /// Stores `value` under `key`, and replaces an existing value.
     ///
-    /// Fails with [`KvsError::TooLarge`](crate::KvsError::TooLarge) where the engine cannot hold
-    /// a key or a value of that length, and with what the disk reports.
+    /// Fails with [`KvsError::TooLarge`](crate::KvsError::TooLarge) if the engine cannot hold a key
+    /// or a value of that length, and with the errors of the disk.
     fn set(&self, key: String, value: String) -> EngineFuture<()>;
 
-    /// Comes out as the value of `key`, or as `None` where the key is not there.
+    /// Returns the value of `key`, or `None` if the key does not exist.
     ///
-    /// Fails with [`KvsError::Damaged`](crate::KvsError::Damaged) where what is on disk is not
-    /// what was written, and with what the disk reports.
+    /// Fails with [`KvsError::Damaged`](crate::KvsError::Damaged) if the value on the disk is not as
+    /// it was written, and with the errors of the disk.
     fn get(&self, key: String) -> EngineFuture<Option<String>>;
 
     /// Removes `key` and its value.
     ///
-    /// Fails with [`KvsError::KeyNotFound`](crate::KvsError::KeyNotFound) where the key is not
-    /// there, and with what the disk reports.
+    /// Fails with [`KvsError::KeyNotFound`](crate::KvsError::KeyNotFound) if the key does not exist,
+    /// and with the errors of the disk.
     fn remove(&self, key: String) -> EngineFuture<()>;
 
-    /// Whether requests take effect in the order of the calls although nobody waits in between:
-    /// `get` with its call, and the others later. Then a connection may have several under way.
+    /// Returns whether requests take effect in the order of the calls, even if the caller does not
+    /// wait in between: a `get` with its call, and a write later. A server may then start several
+    /// requests of one connection at once.
     fn keeps_order(&self) -> bool {
         false
     }
 
-    /// The same as [`get`](KvsEngine::get), but behind the writes that are under way. It is there
-    /// for engines that [keep an order](KvsEngine::keeps_order), and for whoever has writes of his
-    /// own under way: otherwise it only waits for those of others.
+    /// Returns the value of `key` after all pending writes, like [`get`](KvsEngine::get) for an
+    /// engine that [keeps an order](KvsEngine::keeps_order). A caller needs it only if some of the
+    /// pending writes are its own.
     fn get_in_order(&self, key: String) -> EngineFuture<Option<String>> {
         self.get(key)
     }
 
-    /// How the engine is doing, as far as it knows without work.
+    /// Returns the statistics that the engine has at hand.
     fn stats(&self) -> EngineStats {
         EngineStats::default()
     }
 }
 
-/// The engines by name, as `--engine` takes it.
+/// A storage engine, by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum EngineKind {
     /// [`KvStore`], the log-structured engine of this crate.
     Kvs,
@@ -86,12 +94,24 @@ pub enum EngineKind {
 }
 
 impl EngineKind {
-    /// Every engine's name.
-    pub const NAMES: [&'static str; 3] = ["kvs", "sled", "tokio-fs"];
+    /// Every engine.
+    #[doc(hidden)]
+    pub const ALL: [EngineKind; 3] = [EngineKind::Kvs, EngineKind::Sled, EngineKind::TokioFs];
 
-    /// The engine whose format it is: what a data directory remembers.
+    /// Returns the name of the engine, which [`parse`](str::parse) accepts.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            EngineKind::Kvs => "kvs",
+            EngineKind::Sled => "sled",
+            EngineKind::TokioFs => "tokio-fs",
+        }
+    }
+
+    /// Returns the engine that defines the format. A data directory remembers that one.
     pub(crate) fn format(self) -> EngineKind {
         match self {
+            // The two engines open each other's directories.
             EngineKind::TokioFs => EngineKind::Kvs,
             itself => itself,
         }
@@ -100,11 +120,7 @@ impl EngineKind {
 
 impl fmt::Display for EngineKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            EngineKind::Kvs => "kvs",
-            EngineKind::Sled => "sled",
-            EngineKind::TokioFs => "tokio-fs",
-        })
+        f.write_str(self.as_str())
     }
 }
 
@@ -112,47 +128,47 @@ impl FromStr for EngineKind {
     type Err = UnknownName;
 
     fn from_str(name: &str) -> Result<EngineKind, UnknownName> {
-        match name {
-            "kvs" => Ok(EngineKind::Kvs),
-            "sled" => Ok(EngineKind::Sled),
-            "tokio-fs" => Ok(EngineKind::TokioFs),
-            _ => Err(UnknownName {
-                name: name.to_owned(),
-                kind: "engines",
-                known: &EngineKind::NAMES,
-            }),
-        }
+        find(name, "engines", &EngineKind::ALL, EngineKind::as_str)
     }
 }
 
-/// When a write is safe from what: the process dying, or the power failing.
+/// The moment at which a write completes, and so the failures that an acknowledged write survives:
+/// the death of the process, or a power cut.
 ///
 /// [`SledKvsEngine`] promises the same, except that with [`SyncLevel::Always`] a power cut may lose
 /// values of more than about 128 KiB, which sled keeps in files that it does not sync.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum SyncLevel {
-    /// A write is done when it is on the disk. Nothing that was acknowledged can be lost.
+    /// A write completes when it is on the disk. No failure loses an acknowledged write.
     Always,
-    /// A write is done when the operating system has it, and is on the disk about a second later.
-    /// Killing the process loses nothing; losing power loses at most that second.
+    /// A write completes when the operating system has it, and is on the disk about a second later.
+    /// A kill of the process loses nothing. A power cut loses at most that second.
     #[default]
     EverySec,
-    /// A write is done when the operating system has it, which decides when it goes to the disk.
+    /// A write completes when the operating system has it. The system decides when it writes to the
+    /// disk.
     Never,
 }
 
 impl SyncLevel {
-    /// Every level's name, as `--sync` takes it.
-    pub const NAMES: [&'static str; 3] = ["always", "everysec", "never"];
+    /// Every level.
+    #[doc(hidden)]
+    pub const ALL: [SyncLevel; 3] = [SyncLevel::Always, SyncLevel::EverySec, SyncLevel::Never];
+
+    /// Returns the name of the level, which [`parse`](str::parse) accepts.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            SyncLevel::Always => "always",
+            SyncLevel::EverySec => "everysec",
+            SyncLevel::Never => "never",
+        }
+    }
 }
 
 impl fmt::Display for SyncLevel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            SyncLevel::Always => "always",
-            SyncLevel::EverySec => "everysec",
-            SyncLevel::Never => "never",
-        })
+        f.write_str(self.as_str())
     }
 }
 
@@ -160,17 +176,24 @@ impl FromStr for SyncLevel {
     type Err = UnknownName;
 
     fn from_str(name: &str) -> Result<SyncLevel, UnknownName> {
-        match name {
-            "always" => Ok(SyncLevel::Always),
-            "everysec" => Ok(SyncLevel::EverySec),
-            "never" => Ok(SyncLevel::Never),
-            _ => Err(UnknownName {
-                name: name.to_owned(),
-                kind: "levels",
-                known: &SyncLevel::NAMES,
-            }),
-        }
+        find(name, "levels", &SyncLevel::ALL, SyncLevel::as_str)
     }
+}
+
+/// Returns the item of `all` that is called `name`. `kind` names the items in the error.
+fn find<T: Copy>(
+    name: &str,
+    kind: &'static str,
+    all: &[T],
+    as_str: fn(T) -> &'static str,
+) -> Result<T, UnknownName> {
+    let all = || all.iter().copied();
+    let found = all().find(|item| as_str(*item) == name);
+    found.ok_or_else(|| UnknownName {
+        name: name.to_owned(),
+        kind,
+        known: all().map(as_str).collect(),
+    })
 }
 
 /// The error for a text that names no [`EngineKind`], or no [`SyncLevel`].
@@ -178,7 +201,7 @@ impl FromStr for SyncLevel {
 pub struct UnknownName {
     name: String,
     kind: &'static str,
-    known: &'static [&'static str],
+    known: Vec<&'static str>,
 }
 
 impl fmt::Display for UnknownName {

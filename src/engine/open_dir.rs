@@ -1,5 +1,6 @@
-//! A directory that is held open. Every name is resolved against it, and not against a path. A path
-//! leads to another directory once the working directory changes or a part of the path is renamed.
+//! A directory that stays open, so that names are resolved against it and not against a path. A path
+//! leads to another directory after a change of the working directory or a rename of one of its
+//! parts.
 
 use std::fs::{self, TryLockError};
 use std::io::{self, ErrorKind};
@@ -158,7 +159,7 @@ impl OpenDir {
     /// files, and the system reports for each of them that it does not exist.
     fn explain(&self, error: io::Error) -> io::Error {
         if error.kind() == ErrorKind::NotFound && self.is_removed() {
-            let words = "the data directory has been removed, and what is written there is lost";
+            let words = "the data directory has been removed, and its data is lost";
             io::Error::new(ErrorKind::NotFound, words)
         } else {
             error

@@ -48,10 +48,7 @@ impl fmt::Display for Refusal {
             Refusal::TooManyConnections => "too many connections, try again later",
             Refusal::Overloaded => "the server has no memory to spare, try again later",
             Refusal::TooSlow => "a frame took too long to arrive",
-            Refusal::NoToken => {
-                "the server wants a token before any other request (kvs-client takes it from \
-                 --auth-token-file or KVS_AUTH_TOKEN)"
-            }
+            Refusal::NoToken => "the server wants a token before any other request",
             Refusal::WrongToken => "the token is wrong",
         })
     }

@@ -34,7 +34,7 @@ mod writer;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-pub use self::check::{Damage, Lost, Progress, Report, Torn, holds_log, repair, verify};
+pub use self::check::{Damage, Lost, Progress, Report, Torn, repair, verify};
 use self::format::record;
 use self::journal::Journal;
 use self::log::syncer::{Syncer, Ticker};

@@ -3,33 +3,17 @@
 mod report;
 mod survey;
 
-use std::fs;
-use std::path::Path;
-
 pub use self::report::{Damage, Lost, Report, Torn};
 use self::survey::Survey;
 use crate::engine::files::Directory;
 use crate::engine::kvs::format::dir::LogDir;
 use crate::engine::kvs::format::listing::Listing;
-use crate::engine::kvs::format::names::{self, Generation};
+use crate::engine::kvs::format::names::Generation;
 use crate::engine::kvs::format::segment::Segment;
 use crate::error::{KvsError, Result};
 
 /// Hears how far the work has come: bytes done, and bytes in all.
 pub type Progress<'a> = &'a mut dyn FnMut(u64, u64);
-
-/// Whether there are segments of a log in the directory `path`.
-///
-/// # Errors
-///
-/// [`KvsError::Io`] where it cannot be listed.
-pub fn holds_log(path: &Path) -> Result<bool> {
-    let failed = |error| KvsError::io(format_args!("list {path:?}"))(error);
-    let mut names = fs::read_dir(path).map_err(failed)?;
-    Ok(names.any(|entry| {
-        entry.is_ok_and(|entry| entry.path().extension() == Some(names::SEGMENT.as_ref()))
-    }))
-}
 
 /// Reads every byte of the log in `dir` and changes nothing. What a crash may leave, and opening
 /// the store would clear away, is no damage.

@@ -8,6 +8,7 @@ use serde::{Serialize, Serializer};
 /// A report on the contents of a log and its damage. It prints as lines for people, and serializes
 /// as the object that `docs/command-line.md` describes.
 #[derive(Debug, Default, Serialize)]
+#[non_exhaustive]
 pub struct Report {
     /// The number of files that hold records.
     pub segments: usize,
@@ -30,6 +31,7 @@ pub struct Report {
 
 /// A place in a file where something is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Damage {
     /// The damaged file.
     #[serde(serialize_with = "path")]
@@ -44,6 +46,7 @@ pub struct Damage {
 
 /// The end of a log that has not come to the disk whole.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Torn {
     /// The newest segment.
     #[serde(serialize_with = "path")]
@@ -60,6 +63,7 @@ pub struct Torn {
 /// Something that was written once and cannot be read any more.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Lost {
     /// The newest value of a key.
     Value {
@@ -90,12 +94,13 @@ impl Report {
     }
 
     /// Returns a display of the report with at most `lines` damaged places, `lines` losses and
-    /// `lines` kept files. It only counts the others.
+    /// `lines` kept files. It only counts the others, and adds `hint` to their number.
     #[must_use]
-    pub fn first(&self, lines: usize) -> impl fmt::Display {
+    pub fn first<'a>(&'a self, lines: usize, hint: &'a str) -> impl fmt::Display + 'a {
         First {
             report: self,
             lines,
+            hint,
         }
     }
 
@@ -170,7 +175,7 @@ impl fmt::Display for Damage {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.first(usize::MAX).fmt(f)
+        self.first(usize::MAX, "").fmt(f)
     }
 }
 
@@ -178,6 +183,7 @@ impl fmt::Display for Report {
 struct First<'a> {
     report: &'a Report,
     lines: usize,
+    hint: &'a str,
 }
 
 impl First<'_> {
@@ -194,7 +200,7 @@ impl First<'_> {
         }
         match all.len().saturating_sub(self.lines) {
             0 => Ok(()),
-            more => writeln!(f, "and {more} more {kind} (--all shows them)"),
+            more => writeln!(f, "and {more} more {kind}{}", self.hint),
         }
     }
 }

@@ -101,7 +101,7 @@ impl<P: ThreadPool> Writer<P> {
     /// Queues a write. It is committed when its future is polled or dropped.
     pub(crate) fn write(self: &Arc<Self>, key: String, op: Op) -> EngineFuture<()> {
         let (promise, n) = self.queue.lock().push(Request { key, op }, self);
-        EngineFuture::put_off(promise, n)
+        EngineFuture::deferred(promise, n)
     }
 
     /// Queues a read of `key` behind the writes that are queued, or returns the key if none of them
@@ -116,7 +116,7 @@ impl<P: ThreadPool> Writer<P> {
         }
         let op = Op::Get;
         let (promise, n) = queue.push(Request { key, op }, self);
-        Ok(EngineFuture::put_off(promise, n))
+        Ok(EngineFuture::deferred(promise, n))
     }
 
     pub(crate) fn stats(&self) -> LogStats {

@@ -11,7 +11,7 @@ use futures::{Async, Poll};
 
 use crate::engine::inside::is_inside;
 use crate::engine::kvs::log::Outcome;
-use crate::engine::{EngineFuture, Together};
+use crate::engine::{Deferred, EngineFuture};
 use crate::error::{KvsError, Result};
 
 /// The writer, as a promise needs it. With this trait, promises and queue are the same types for
@@ -111,8 +111,8 @@ impl Promise {
     }
 }
 
-impl Together<()> for Promise {
-    fn begin(&self) {
+impl Deferred<()> for Promise {
+    fn start(&self) {
         self.start();
     }
 
@@ -125,8 +125,8 @@ impl Together<()> for Promise {
     }
 }
 
-impl Together<Option<String>> for Promise {
-    fn begin(&self) {
+impl Deferred<Option<String>> for Promise {
+    fn start(&self) {
         self.start();
     }
 
