@@ -10,7 +10,7 @@
 //! `docs/introduction.md`.
 //!
 //! ```text
-//!   bin/kvs-server        bin/kvs-client          the two programs, and cli, which they share
+//!   bin/kvs-server        bin/kvs-client          the two programs, and bin/cli, which they share
 //!         |                     |
 //!       server                client              connections, seen from either end
 //!         |    \                |
@@ -93,14 +93,14 @@
 #![warn(clippy::unwrap_used)]
 #![warn(unreachable_pub)]
 
-pub mod cli;
 pub mod client;
 pub mod engine;
 mod error;
 mod guarded;
 pub mod protocol;
 pub mod server;
-mod stderr;
+#[doc(hidden)]
+pub mod stderr;
 mod sync;
 mod tcp;
 pub mod thread_pool;

@@ -1,5 +1,7 @@
 //! The client as a program: one request, one answer.
 
+mod cli;
+
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -10,7 +12,7 @@ use failure::{Error, format_err};
 use futures::Future;
 use futures::future::{self, Either};
 use kvs::client::{Client, blocking};
-use kvs::{KvsError, Result, Token, cli};
+use kvs::{KvsError, Result, Token};
 use structopt::StructOpt;
 use tokio::runtime::current_thread::Runtime;
 

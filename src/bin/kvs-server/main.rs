@@ -1,5 +1,9 @@
 //! The server as a program.
 
+#[path = "../cli/mod.rs"]
+mod cli;
+mod logger;
+
 use std::env;
 use std::ffi::OsStr;
 use std::io::ErrorKind;
@@ -18,7 +22,7 @@ use kvs::engine::{
 };
 use kvs::server::{self, Limits, Signals};
 use kvs::thread_pool::SharedQueueThreadPool;
-use kvs::{KvStore, KvsEngine, KvsError, KvsServer, SledKvsEngine, Token, TokioFsEngine, cli};
+use kvs::{KvStore, KvsEngine, KvsError, KvsServer, SledKvsEngine, Token, TokioFsEngine};
 use log::{debug, info, warn};
 use structopt::StructOpt;
 
@@ -163,7 +167,7 @@ fn main() -> ExitCode {
     let signals = Signals::block();
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     give_back_memory();
-    cli::log_to_stderr();
+    logger::log_to_stderr();
     let signals = signals.and_then(|signals| {
         // This cannot wait until the arguments are parsed, because a signal may come earlier.
         if env::args_os().any(|arg| is_check(&arg)) {
