@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::engine::EngineKind;
+use crate::names::EngineKind;
 use crate::protocol::{ErrorCode, Kind, Response};
 
 /// The result of everything in this crate that can fail.
@@ -121,6 +121,7 @@ pub enum KvsError {
     },
 
     /// sled failed.
+    #[cfg(feature = "sled")]
     Sled(sled::Error),
 
     /// A value in the sled database is not UTF-8, so this crate did not write it.
@@ -231,6 +232,7 @@ impl fmt::Display for KvsError {
                     "the engine stopped before this request was done: {reason}"
                 )
             }
+            #[cfg(feature = "sled")]
             KvsError::Sled(source) => write!(f, "sled: {source}"),
             KvsError::NotUtf8 { key } => {
                 write!(
@@ -260,6 +262,7 @@ impl Error for KvsError {
             KvsError::Io { source, .. }
             | KvsError::StorageFull { source, .. }
             | KvsError::Connect { source, .. } => Some(&**source),
+            #[cfg(feature = "sled")]
             KvsError::Sled(source) => Some(source),
             KvsError::Connection { cause, .. } => Some(cause),
             _ => None,
@@ -275,6 +278,7 @@ impl From<io::Error> for KvsError {
     }
 }
 
+#[cfg(feature = "sled")]
 impl From<sled::Error> for KvsError {
     fn from(error: sled::Error) -> KvsError {
         KvsError::Sled(error)

@@ -94,20 +94,31 @@
 #![warn(unreachable_pub)]
 
 pub mod client;
+#[cfg(feature = "server")]
 pub mod engine;
 mod error;
 mod guarded;
+mod names;
 pub mod protocol;
+#[cfg(feature = "server")]
 pub mod server;
+#[cfg(any(feature = "server", feature = "cli"))]
 #[doc(hidden)]
 pub mod stderr;
+#[cfg(feature = "server")]
 mod sync;
 mod tcp;
+#[cfg(feature = "server")]
 pub mod thread_pool;
 mod token;
 
-pub use self::engine::{KvStore, KvsEngine, SledKvsEngine, TokioFsEngine};
+#[cfg(feature = "sled")]
+pub use self::engine::SledKvsEngine;
+#[cfg(feature = "server")]
+pub use self::engine::{KvStore, KvsEngine, TokioFsEngine};
 pub use self::error::{ConnectionError, KvsError, Result};
+pub use self::names::{EngineKind, UnknownName};
+#[cfg(feature = "server")]
 pub use self::server::KvsServer;
 pub use self::token::{TOKEN_VARIABLE, Token};
 

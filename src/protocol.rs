@@ -15,8 +15,8 @@ use tokio::codec::{Decoder, Encoder, Framed};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_serde_json::{ReadJson, WriteJson};
 
-use crate::engine::EngineStats;
 use crate::error::{ConnectionError, KvsError};
+pub use crate::names::EngineStats;
 
 /// The longest frame that either side takes or sends, in bytes, its length prefix not counted.
 pub const MAX_FRAME_LEN: usize = 16 * 1024 * 1024;

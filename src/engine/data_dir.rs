@@ -149,12 +149,14 @@ impl DataDir {
     /// Returns a path for code that takes no descriptor. The path leads to this directory until
     /// `self` is dropped, even if the directory is moved. Only Linux has such a path. Elsewhere,
     /// returns the path that the directory had when it was claimed.
+    #[cfg(feature = "sled")]
     pub(super) fn path_of_descriptor(&self) -> PathBuf {
         self.dir.path_of_descriptor()
     }
 
     /// Replaces each file that has other names, which may be in a copy of the directory, by a copy. For
     /// code that writes to files without looking.
+    #[cfg(feature = "sled")]
     pub(super) fn part_files(&self) -> io::Result<()> {
         for name in self.dir.list()? {
             let file = self.dir.open_file(&name, OFlags::RDONLY)?;

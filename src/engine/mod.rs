@@ -11,21 +11,22 @@ mod future;
 mod inside;
 mod kvs;
 mod open_dir;
+#[cfg(feature = "sled")]
 mod sled;
 mod tokio_fs;
 
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
-
 pub use self::data_dir::{DataDir, ReadOnlyDir};
 pub use self::future::{EngineFuture, Together};
 pub use self::kvs::{
     Damage, KvStore, KvStoreOptions, Lost, Progress, Report, Torn, holds_log, repair, verify,
 };
+#[cfg(feature = "sled")]
 pub use self::sled::SledKvsEngine;
 pub use self::tokio_fs::TokioFsEngine;
+pub use crate::names::{EngineKind, EngineStats, UnknownName};
 
 /// A store of strings under strings.
 ///
@@ -72,76 +73,6 @@ pub trait KvsEngine: Clone + Send + 'static {
     /// How the engine is doing, as far as it knows without work.
     fn stats(&self) -> EngineStats {
         EngineStats::default()
-    }
-}
-
-/// How an engine is doing. What an engine does not know is `None`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EngineStats {
-    /// Its name, as `--engine` takes it.
-    pub engine: Option<String>,
-    /// When a write is done, as `--sync` takes it.
-    pub sync: Option<String>,
-    /// The number of keys.
-    pub keys: Option<u64>,
-    /// Bytes on disk that keys need.
-    pub live_bytes: Option<u64>,
-    /// Bytes on disk that nobody needs any more.
-    pub dead_bytes: Option<u64>,
-    /// The number of files that hold records.
-    pub segments: Option<u64>,
-    /// The time since the last compaction ended, if there was one.
-    pub seconds_since_compaction: Option<u64>,
-}
-
-/// The engines by name, as `--engine` takes it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EngineKind {
-    /// [`KvStore`], the log-structured engine of this crate.
-    Kvs,
-    /// [`SledKvsEngine`].
-    Sled,
-    /// [`TokioFsEngine`].
-    TokioFs,
-}
-
-impl EngineKind {
-    /// Every engine's name.
-    pub const NAMES: [&'static str; 3] = ["kvs", "sled", "tokio-fs"];
-
-    /// The engine whose format it is: what a data directory remembers.
-    pub(crate) fn format(self) -> EngineKind {
-        match self {
-            EngineKind::TokioFs => EngineKind::Kvs,
-            itself => itself,
-        }
-    }
-}
-
-impl fmt::Display for EngineKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            EngineKind::Kvs => "kvs",
-            EngineKind::Sled => "sled",
-            EngineKind::TokioFs => "tokio-fs",
-        })
-    }
-}
-
-impl FromStr for EngineKind {
-    type Err = UnknownName;
-
-    fn from_str(name: &str) -> Result<EngineKind, UnknownName> {
-        match name {
-            "kvs" => Ok(EngineKind::Kvs),
-            "sled" => Ok(EngineKind::Sled),
-            "tokio-fs" => Ok(EngineKind::TokioFs),
-            _ => Err(UnknownName {
-                name: name.to_owned(),
-                kind: "engines",
-                known: &EngineKind::NAMES,
-            }),
-        }
     }
 }
 
@@ -192,20 +123,3 @@ impl FromStr for SyncLevel {
         }
     }
 }
-
-/// The error for a text that names no [`EngineKind`], or no [`SyncLevel`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnknownName {
-    name: String,
-    kind: &'static str,
-    known: &'static [&'static str],
-}
-
-impl fmt::Display for UnknownName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let UnknownName { name, kind, known } = self;
-        write!(f, "{name:?} is none of the {kind}: {}", known.join(", "))
-    }
-}
-
-impl std::error::Error for UnknownName {}

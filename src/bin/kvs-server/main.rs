@@ -22,7 +22,7 @@ use kvs::engine::{
 };
 use kvs::server::{self, Limits, Signals};
 use kvs::thread_pool::SharedQueueThreadPool;
-use kvs::{KvStore, KvsEngine, KvsError, KvsServer, SledKvsEngine, Token, TokioFsEngine};
+use kvs::{KvStore, KvsEngine, KvsError, KvsServer, Token, TokioFsEngine};
 use log::{debug, info, warn};
 use structopt::StructOpt;
 
@@ -262,17 +262,17 @@ fn run(opt: Opt, signals: &Signals) -> Result<()> {
             let store = patience.retry(|| TokioFsEngine::open_with(&options, &dir, threads))?;
             serve(store, engine, listener, protection, &dir, signals)
         }
+        #[cfg(feature = "sled")]
         EngineKind::Sled => {
-            let open = || SledKvsEngine::<SharedQueueThreadPool>::open(&dir, sync, threads);
-            serve(
-                patience.retry(open)?,
-                engine,
-                listener,
-                protection,
-                &dir,
-                signals,
-            )
+            let open = || kvs::SledKvsEngine::<SharedQueueThreadPool>::open(&dir, sync, threads);
+            let store = patience.retry(open)?;
+            serve(store, engine, listener, protection, &dir, signals)
         }
+        #[cfg(not(feature = "sled"))]
+        EngineKind::Sled => Err(format_err!(
+            "sled is not compiled in; build kvs-server with its feature, as in \
+             `cargo build --features sled`"
+        )),
     }
 }
 
