@@ -28,11 +28,11 @@ pub struct EngineStats {
 /// The engines by name, as `--engine` takes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EngineKind {
-    /// [`KvStore`], the log-structured engine of this crate.
+    /// The log-structured engine of this crate, `KvStore`.
     Kvs,
-    /// [`SledKvsEngine`].
+    /// The engine on sled, `SledKvsEngine`.
     Sled,
-    /// [`TokioFsEngine`].
+    /// The engine of this crate on `tokio::fs`, `TokioFsEngine`.
     TokioFs,
 }
 
@@ -77,7 +77,7 @@ impl FromStr for EngineKind {
     }
 }
 
-/// The error for a text that names no [`EngineKind`], or no [`SyncLevel`].
+/// The error for a text that names no [`EngineKind`], or no level of sync.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnknownName {
     pub(crate) name: String,

@@ -78,7 +78,7 @@ pub trait KvsEngine: Clone + Send + 'static {
 
 /// When a write is safe from what: the process dying, or the power failing.
 ///
-/// [`SledKvsEngine`] promises the same, except that with [`SyncLevel::Always`] a power cut may lose
+/// `SledKvsEngine` promises the same, except that with [`SyncLevel::Always`] a power cut may lose
 /// values of more than about 128 KiB, which sled keeps in files that it does not sync.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum SyncLevel {
