@@ -1,5 +1,52 @@
 //! A persistent key/value store with asynchronous networking, and a place to learn Rust futures.
 //!
+//! # Examples
+//!
+//! A store in this process. Its futures are those of futures 0.1, and any thread can wait for them:
+//!
+#![cfg_attr(feature = "server", doc = "```")]
+#![cfg_attr(not(feature = "server"), doc = "```ignore")]
+//! use futures::Future;
+//! use kvs::thread_pool::SharedQueueThreadPool;
+//! use kvs::{KvStore, KvsEngine};
+//!
+//! # let scratch = tempfile::tempdir().unwrap();
+//! # let dir = scratch.path();
+//! let store = KvStore::<SharedQueueThreadPool>::open(dir, 4)?;
+//! store.set("key".to_owned(), "value".to_owned()).wait()?;
+//! assert_eq!(store.get("key".to_owned()).wait()?, Some("value".to_owned()));
+//! # Ok::<(), kvs::KvsError>(())
+//! ```
+//!
+//! A client of the server at `addr`. This is the one of the feature `awaited`, whose futures are those
+//! of the standard library:
+//!
+#![cfg_attr(all(feature = "server", feature = "awaited"), doc = "```")]
+#![cfg_attr(not(all(feature = "server", feature = "awaited")), doc = "```ignore")]
+//! use kvs::client::awaited::KvsClient;
+//!
+//! # let (addr, _server) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/common/doctest.rs"));
+//! # futures03::executor::block_on(async {
+//! let mut client = KvsClient::connect(addr).await?;
+//! client.set("key".to_owned(), "value".to_owned()).await?;
+//! assert_eq!(client.get("key".to_owned()).await?, Some("value".to_owned()));
+//! # Ok::<(), kvs::KvsError>(())
+//! # }).unwrap();
+//! ```
+//!
+//! # Features
+//!
+//! | feature | default | adds |
+//! |---|---|---|
+//! | `server` | yes | the engines `KvStore` and `TokioFsEngine`, the thread pools and `KvsServer` |
+//! | `sled` | yes | the engine `SledKvsEngine`; enables `server` |
+//! | `cli` | yes | the program `kvs-client`, and with `server` the program `kvs-server` |
+//! | `boxed`, `explicit`, `anon`, `manual` | no | a client each, with futures 0.1 |
+//! | `pinned`, `awaited` | no | a client each, with the futures of the standard library |
+//!
+//! Without the default features, the crate is a library of clients. The blocking client needs no
+//! feature.
+//!
 //! # The map
 //!
 //! Dependencies point downwards only: nothing in an engine knows the network, nothing in a client
@@ -92,6 +139,8 @@
 // What the outside world decides must not panic.
 #![warn(clippy::unwrap_used)]
 #![warn(unreachable_pub)]
+// docs.rs shows at each item which feature it needs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod client;
 #[cfg(feature = "server")]
