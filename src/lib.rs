@@ -68,9 +68,10 @@
 //! ```
 //!
 //! Smaller modules serve several of these. Server and client both use `token`, `tcp`, which sets the
-//! options of sockets, and `guarded`, which keeps a panic of one task away from the others. The
-//! programs and the server log through `stderr`, which never makes a request wait. The engines take
-//! their locks from `sync`, so that a test can replace them.
+//! options of sockets, and `guarded`, which keeps a panic of one task away from the others. `names` has
+//! the parts of an engine that a client sees, its name and its statistics. The programs and the server
+//! log through `stderr`, which never makes a request wait. The engines take their locks from `sync`, so
+//! that a test can replace them.
 //!
 //! Within the larger modules:
 //!
