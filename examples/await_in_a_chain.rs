@@ -9,12 +9,13 @@ use futures::Future;
 use futures03::compat::Future01CompatExt;
 use futures03::{FutureExt, TryFutureExt};
 use kvs::client::anon::KvsClient;
-use kvs::{KvsError, Result, cli};
+use kvs::{KvsError, Result};
 use tokio::runtime::Runtime;
 
 fn main() -> Result<()> {
     let mut runtime = Runtime::new().map_err(KvsError::io("start the runtime"))?;
-    let number = runtime.block_on(take_note(cli::DEFAULT_ADDR, "remember the milk"))?;
+    let addr = ([127, 0, 0, 1], 4000).into();
+    let number = runtime.block_on(take_note(addr, "remember the milk"))?;
     println!("stored as note {number}");
     Ok(())
 }

@@ -10,12 +10,12 @@
 use std::net::SocketAddr;
 
 use futures03::compat::Future01CompatExt;
+use kvs::Result;
 use kvs::client::{anon, awaited, pinned};
-use kvs::{Result, cli};
 
 #[tokio1::main(crate = "tokio1")]
 async fn main() -> Result<()> {
-    for value in run(cli::DEFAULT_ADDR).await? {
+    for value in run(([127, 0, 0, 1], 4000).into()).await? {
         println!("{value}");
     }
     Ok(())

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::engine::EngineKind;
+use crate::names::EngineKind;
 use crate::protocol::kind::{ErrorCode, Kind};
 
 /// The result of a function of this crate that can fail.
@@ -184,6 +184,7 @@ impl KvsError {
     }
 
     /// The error of a request whose job panicked.
+    #[cfg(feature = "server")]
     pub(crate) fn job_panicked() -> KvsError {
         KvsError::EngineStopped {
             reason: "its job panicked".to_owned(),

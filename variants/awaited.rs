@@ -36,6 +36,20 @@ use crate::token::Token;
 /// that is polled once and then left alone may delay other requests.
 ///
 /// The connection closes when the last clone is gone and the last of their futures.
+///
+/// # Examples
+///
+/// ```
+/// use kvs::client::awaited::KvsClient;
+///
+/// # let (addr, _server) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/common/doctest.rs"));
+/// # futures03::executor::block_on(async {
+/// let mut client = KvsClient::connect(addr).await?;
+/// client.set("key".to_owned(), "value".to_owned()).await?;
+/// assert_eq!(client.get("key".to_owned()).await?, Some("value".to_owned()));
+/// # Ok::<(), kvs::KvsError>(())
+/// # }).unwrap();
+/// ```
 #[derive(Debug, Clone)]
 pub struct KvsClient {
     connection: Connection,

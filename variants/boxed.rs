@@ -34,6 +34,21 @@ use crate::token::Token;
 /// that is polled once and then left alone may delay other requests.
 ///
 /// The connection closes when the last clone is gone and the last of their futures.
+///
+/// # Examples
+///
+/// ```
+/// use futures::Future;
+/// use kvs::client::boxed::KvsClient;
+///
+/// # let (addr, _server) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/common/doctest.rs"));
+/// let value = KvsClient::connect(addr).and_then(|mut client| {
+///     let set = client.set("key".to_owned(), "value".to_owned());
+///     set.and_then(move |()| client.get("key".to_owned()))
+/// });
+/// assert_eq!(value.wait()?, Some("value".to_owned()));
+/// # Ok::<(), kvs::KvsError>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct KvsClient {
     connection: Connection,

@@ -14,7 +14,7 @@ use std::thread::{self, JoinHandle};
 
 use kvs::server::ShutdownHandle;
 use kvs::thread_pool::SharedQueueThreadPool;
-use kvs::{KvStore, KvsError, KvsServer, Result, cli};
+use kvs::{KvStore, KvsError, KvsServer, Result};
 use structopt::StructOpt;
 
 /// Stores the packages of Cargo.lock in a server with every client, and measures the clients.
@@ -35,10 +35,16 @@ docs/pin.md             why std futures are pinned, with variants/pinned.rs and 
 docs/command-line.md    the store itself: server and client as programs";
 
 fn main() -> ExitCode {
-    cli::main(|opt| Ok(run(opt)?))
+    match run(&Opt::from_args()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
-fn run(opt: Opt) -> Result<()> {
+fn run(opt: &Opt) -> Result<()> {
     let scratch = tempfile::tempdir().map_err(KvsError::io("make a temporary directory"))?;
     let dir = opt.dir.as_deref().unwrap_or(scratch.path());
     job::run(dir)?;

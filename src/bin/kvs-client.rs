@@ -1,5 +1,7 @@
 //! The client as a program: one request, one answer.
 
+mod cli;
+
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -11,7 +13,7 @@ use futures::Future;
 use futures::future::{self, Either};
 use kvs::client::{Client, blocking};
 use kvs::protocol::ErrorCode;
-use kvs::{ConnectionError, KvsError, Result, TOKEN_VARIABLE, Token, cli};
+use kvs::{ConnectionError, KvsError, Result, TOKEN_VARIABLE, Token};
 use structopt::StructOpt;
 use tokio::runtime::current_thread::Runtime;
 

@@ -20,15 +20,16 @@ const LONG: usize = 256 * 1024;
 
 /// A connection to a server.
 ///
-/// ```no_run
+/// # Examples
+///
+/// ```
 /// use kvs::client::blocking::KvsClient;
 ///
-/// # fn main() -> kvs::Result<()> {
-/// let mut client = KvsClient::connect(([127, 0, 0, 1], 4000).into())?;
+/// # let (addr, _server) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/common/doctest.rs"));
+/// let mut client = KvsClient::connect(addr)?;
 /// client.set("key".to_owned(), "value".to_owned())?;
 /// assert_eq!(client.get("key".to_owned())?, Some("value".to_owned()));
-/// # Ok(())
-/// # }
+/// # Ok::<(), kvs::KvsError>(())
 /// ```
 #[derive(Debug)]
 pub struct KvsClient {

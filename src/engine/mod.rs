@@ -15,11 +15,10 @@ mod inside;
 mod kvs;
 mod open_dir;
 mod repair;
+#[cfg(feature = "sled")]
 mod sled;
+mod sync_level;
 mod tokio_fs;
-
-use std::fmt;
-use std::str::FromStr;
 
 pub use self::data_dir::{DataDir, ReadOnlyDir};
 #[doc(hidden)]
@@ -29,8 +28,11 @@ pub use self::kvs::{
     Damage, KvStore, KvStoreOptions, Lost, Progress, Report, Torn, repair, verify,
 };
 pub use self::repair::{Repaired, repair_dir, verify_dir};
+#[cfg(feature = "sled")]
 pub use self::sled::SledKvsEngine;
 pub use self::tokio_fs::TokioFsEngine;
+pub use self::sync_level::SyncLevel;
+pub use crate::names::{EngineKind, UnknownName};
 pub use crate::stats::EngineStats;
 
 /// A store of strings under strings.
@@ -80,135 +82,3 @@ pub trait KvsEngine: Clone + Send + 'static {
         EngineStats::default()
     }
 }
-
-/// A storage engine, by name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum EngineKind {
-    /// [`KvStore`], the log-structured engine of this crate.
-    Kvs,
-    /// [`SledKvsEngine`].
-    Sled,
-    /// [`TokioFsEngine`].
-    TokioFs,
-}
-
-impl EngineKind {
-    /// Every engine.
-    #[doc(hidden)]
-    pub const ALL: [EngineKind; 3] = [EngineKind::Kvs, EngineKind::Sled, EngineKind::TokioFs];
-
-    /// Returns the name of the engine, which [`parse`](str::parse) accepts.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            EngineKind::Kvs => "kvs",
-            EngineKind::Sled => "sled",
-            EngineKind::TokioFs => "tokio-fs",
-        }
-    }
-
-    /// Returns the engine that defines the format. A data directory remembers that one.
-    pub(crate) fn format(self) -> EngineKind {
-        match self {
-            // The two engines open each other's directories.
-            EngineKind::TokioFs => EngineKind::Kvs,
-            itself => itself,
-        }
-    }
-}
-
-impl fmt::Display for EngineKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for EngineKind {
-    type Err = UnknownName;
-
-    fn from_str(name: &str) -> Result<EngineKind, UnknownName> {
-        find(name, "engines", &EngineKind::ALL, EngineKind::as_str)
-    }
-}
-
-/// The moment at which a write completes, and so the failures that an acknowledged write survives:
-/// the death of the process, or a power cut.
-///
-/// [`SledKvsEngine`] promises the same, except that with [`SyncLevel::Always`] a power cut may lose
-/// values of more than about 128 KiB, which sled keeps in files that it does not sync.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum SyncLevel {
-    /// A write completes when it is on the disk. No failure loses an acknowledged write.
-    Always,
-    /// A write completes when the operating system has it, and is on the disk about a second later.
-    /// A kill of the process loses nothing. A power cut loses at most that second.
-    #[default]
-    EverySec,
-    /// A write completes when the operating system has it. The system decides when it writes to the
-    /// disk.
-    Never,
-}
-
-impl SyncLevel {
-    /// Every level.
-    #[doc(hidden)]
-    pub const ALL: [SyncLevel; 3] = [SyncLevel::Always, SyncLevel::EverySec, SyncLevel::Never];
-
-    /// Returns the name of the level, which [`parse`](str::parse) accepts.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            SyncLevel::Always => "always",
-            SyncLevel::EverySec => "everysec",
-            SyncLevel::Never => "never",
-        }
-    }
-}
-
-impl fmt::Display for SyncLevel {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for SyncLevel {
-    type Err = UnknownName;
-
-    fn from_str(name: &str) -> Result<SyncLevel, UnknownName> {
-        find(name, "levels", &SyncLevel::ALL, SyncLevel::as_str)
-    }
-}
-
-/// Returns the item of `all` that is called `name`. `kind` names the items in the error.
-fn find<T: Copy>(
-    name: &str,
-    kind: &'static str,
-    all: &[T],
-    as_str: fn(T) -> &'static str,
-) -> Result<T, UnknownName> {
-    let all = || all.iter().copied();
-    let found = all().find(|item| as_str(*item) == name);
-    found.ok_or_else(|| UnknownName {
-        name: name.to_owned(),
-        kind,
-        known: all().map(as_str).collect(),
-    })
-}
-
-/// The error for a text that names no [`EngineKind`], or no [`SyncLevel`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnknownName {
-    name: String,
-    kind: &'static str,
-    known: Vec<&'static str>,
-}
-
-impl fmt::Display for UnknownName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let UnknownName { name, kind, known } = self;
-        write!(f, "{name:?} is none of the {kind}: {}", known.join(", "))
-    }
-}
-
-impl std::error::Error for UnknownName {}

@@ -4,8 +4,6 @@
 
 use std::fs::{self, TryLockError};
 use std::io::{self, ErrorKind};
-use std::os::fd::AsRawFd;
-use std::os::unix::fs::MetadataExt;
 use std::path::{self, Path, PathBuf};
 use std::thread;
 use std::time::Duration;
@@ -131,7 +129,11 @@ impl OpenDir {
     /// Returns a path that always leads to this directory, within this process, for code that takes
     /// only paths. Only Linux has such a path. Elsewhere, returns the path that the directory had
     /// when it was opened.
+    #[cfg(feature = "sled")]
     pub(super) fn path_of_descriptor(&self) -> PathBuf {
+        use std::os::fd::AsRawFd;
+        use std::os::unix::fs::MetadataExt;
+
         let by_descriptor = PathBuf::from(format!("/proc/self/fd/{}", self.names.as_raw_fd()));
         let is_here = || {
             let (found, here) = (

@@ -13,7 +13,9 @@ mod message;
 pub use self::frame::{
     FrameCodec, MAX_FRAME_LEN, MAX_TOKEN_FRAME, Transport, transport, write_frame,
 };
-pub(crate) use self::frame::{PREFIX_LEN, encode, frame_len, prefix};
+#[cfg(feature = "server")]
+pub(crate) use self::frame::{PREFIX_LEN, frame_len};
+pub(crate) use self::frame::{encode, prefix};
 pub use self::json::{read_plain_reply, read_request};
 pub use self::kind::{ErrorCode, Kind};
 pub use self::message::{Request, Response};

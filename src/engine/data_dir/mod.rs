@@ -14,7 +14,7 @@ use std::sync::Arc;
 use log::warn;
 use rustix::fs::OFlags;
 
-use self::access::{Owner, give, is_shared, owner_of, part};
+use self::access::{Owner, give, owner_of};
 pub use self::read_only::ReadOnlyDir;
 use super::EngineKind;
 use super::files::{Directory, File};
@@ -161,17 +161,19 @@ impl DataDir {
     /// Returns a path for code that takes no descriptor. The path leads to this directory until
     /// `self` is dropped, even if the directory is moved. Only Linux has such a path. Elsewhere,
     /// returns the path that the directory had when it was claimed.
+    #[cfg(feature = "sled")]
     pub(super) fn path_of_descriptor(&self) -> PathBuf {
         self.dir.path_of_descriptor()
     }
 
     /// Replaces each file that has other names, such as in a copy of the directory, by a copy. For
     /// an engine that writes to existing files and does not check their names.
+    #[cfg(feature = "sled")]
     pub(super) fn part_files(&self) -> io::Result<()> {
         for name in self.dir.list()? {
             let file = self.dir.open_file(&name, OFlags::RDONLY)?;
-            if file.metadata()?.is_file() && is_shared(&file) {
-                part(&self.dir, &name, &file)?;
+            if file.metadata()?.is_file() && access::is_shared(&file) {
+                access::part(&self.dir, &name, &file)?;
             }
         }
         Ok(())

@@ -1,5 +1,9 @@
 //! The server as a program.
 
+#[path = "../cli/mod.rs"]
+mod cli;
+mod logger;
+
 use std::env;
 use std::ffi::OsStr;
 use std::io::ErrorKind;
@@ -16,7 +20,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use kvs::engine::{self, DataDir, EngineKind, KvStoreOptions, Progress, Report, SyncLevel};
 use kvs::server::{self, Limits, Signals};
 use kvs::thread_pool::SharedQueueThreadPool;
-use kvs::{KvStore, KvsEngine, KvsError, KvsServer, SledKvsEngine, Token, TokioFsEngine, cli};
+use kvs::{KvStore, KvsEngine, KvsError, KvsServer, Token, TokioFsEngine};
 use log::{debug, info, warn};
 use structopt::StructOpt;
 
@@ -171,7 +175,7 @@ fn main() -> ExitCode {
     let signals = Signals::block();
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     give_back_memory();
-    cli::log_to_stderr();
+    logger::log_to_stderr();
     let signals = signals.and_then(|signals| {
         // This cannot wait until the arguments are parsed, because a signal may come earlier.
         if env::args_os().any(|arg| is_check(&arg)) {
@@ -263,17 +267,17 @@ fn run(opt: Opt, signals: &Signals) -> Result<()> {
             let store = patience.retry(|| TokioFsEngine::open_with(&options, &dir, threads))?;
             serve(store, engine, listener, protection, &dir, signals)
         }
+        #[cfg(feature = "sled")]
         EngineKind::Sled => {
-            let open = || SledKvsEngine::<SharedQueueThreadPool>::open(&dir, sync, threads);
-            serve(
-                patience.retry(open)?,
-                engine,
-                listener,
-                protection,
-                &dir,
-                signals,
-            )
+            let open = || kvs::SledKvsEngine::<SharedQueueThreadPool>::open(&dir, sync, threads);
+            let store = patience.retry(open)?;
+            serve(store, engine, listener, protection, &dir, signals)
         }
+        #[cfg(not(feature = "sled"))]
+        EngineKind::Sled => Err(format_err!(
+            "sled is not compiled in; build kvs-server with its feature, as in \
+             `cargo build --features sled`"
+        )),
         other => Err(format_err!("this program has no engine {other}")),
     }
 }

@@ -1,5 +1,5 @@
-//! What the protocol costs without a network: `cargo bench --bench framing`. A set request goes
-//! from the client's transport to the server, and a get reply back.
+//! The cost of the protocol without a network: `cargo bench -p kvs-bench-compare --bench framing`.
+//! A set request goes from the client's transport to the server, and a get reply back.
 
 use std::hint::black_box;
 use std::io::Cursor;

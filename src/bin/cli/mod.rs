@@ -9,16 +9,14 @@ use std::os::unix::ffi::OsStrExt;
 use std::process::ExitCode;
 
 use failure::{Error, ResultExt};
+use kvs::stderr;
 use structopt::StructOpt;
 use structopt::clap::{self, App, AppSettings};
-
-use crate::stderr;
-pub use crate::stderr::log_to_stderr;
 
 /// The address that both programs use where none is given.
 ///
 /// It is not clap's `default_value`: with one, clap 2 takes a flag without a value for no flag.
-pub const DEFAULT_ADDR: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 4000);
+pub(crate) const DEFAULT_ADDR: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 4000);
 
 /// The flags whose value is a path, and so need not be UTF-8.
 const PATH_FLAGS: [&str; 2] = ["--data-dir", "--auth-token-file"];
@@ -48,7 +46,7 @@ fn find_bad_text(args: &[OsString]) -> Option<&OsString> {
 ///
 /// The exit code is the same if stderr is closed or full, or is a pipe without a reader. If the
 /// reader of stdout has gone, the program ends without an error line, as other programs do.
-pub fn main<T: StructOpt>(run: impl FnOnce(T) -> Result<(), Error>) -> ExitCode {
+pub(crate) fn main<T: StructOpt>(run: impl FnOnce(T) -> Result<(), Error>) -> ExitCode {
     let _flush = stderr::FlushOnDrop;
     stderr::report_panics();
     let args: Vec<_> = env::args_os().collect();
@@ -101,7 +99,7 @@ fn print_version(clap: &App<'_, '_>) -> Result<(), Error> {
 /// # Errors
 ///
 /// If stdout is closed or full, such as a pipe whose reader has gone.
-pub fn print(line: impl Display) -> Result<(), Error> {
+pub(crate) fn print(line: impl Display) -> Result<(), Error> {
     let mut stdout = io::stdout().lock();
     writeln!(stdout, "{line}")
         .and_then(|()| stdout.flush())
