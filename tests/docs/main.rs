@@ -6,6 +6,7 @@
 //! such a block that is no more than `// ...` stands for lines that are left out. What stands in a
 //! table of old and new is shown from a pair of tests.
 
+#[path = "../common/mod.rs"]
 mod common;
 
 use std::collections::{BTreeSet, HashMap};
@@ -16,6 +17,7 @@ use std::path::{Component, Path, PathBuf};
 use assert_cmd::cargo::cargo_bin_cmd;
 use common::ServerProcess;
 use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag, TagEnd};
+use walkdir::WalkDir;
 
 const LEAVING: &str = "docs/leaving-futures-0.1.md";
 const SECURITY: &str = "docs/security.md";
@@ -488,18 +490,17 @@ fn the_security_page_explains_every_advisory_that_is_ignored() {
     }
 }
 
-/// A promise names the test that shows it, as `file.rs` and then its tests, of which the last part
-/// may be left out with an ellipsis.
+/// A promise names the target of the test that shows it, as `file.rs` or `folder/`, and then the
+/// tests of that target. An ellipsis stands for the end of a name.
 #[test]
 fn the_tests_that_pages_name_are_there() {
     for page in ["docs/guarantees.md", "docs/security.md"] {
         let text = fs::read_to_string(page).unwrap();
-        let (mut file, mut tests, mut found) = (String::new(), String::new(), 0);
+        let (mut target, mut tests, mut found) = ("", String::new(), 0);
         for code in text.split('`').skip(1).step_by(2) {
-            if code.ends_with(".rs") && !code.contains('/') {
-                file = format!("tests/{code}");
-                tests = fs::read_to_string(&file)
-                    .unwrap_or_else(|error| panic!("{page} names {file}: {error}"));
+            if is_target(code) {
+                target = code;
+                tests = source(&format!("tests/{code}"));
                 if code == "clients.rs" {
                     tests += &fs::read_to_string("tests/harness/mod.rs").unwrap();
                 }
@@ -507,11 +508,31 @@ fn the_tests_that_pages_name_are_there() {
                 let name = code.trim_end_matches('…');
                 assert!(
                     tests.contains(name),
-                    "{page} names the test {code}, and {file} does not have it"
+                    "{page} names the test {code}, and tests/{target} does not have it"
                 );
                 found += 1;
             }
         }
         assert!(found > 0, "{page} names no test");
     }
+}
+
+/// Returns whether this is the name of a test target.
+fn is_target(code: &str) -> bool {
+    match code.strip_suffix('/') {
+        Some(folder) => Path::new("tests").join(folder).join("main.rs").exists(),
+        None => code.ends_with(".rs") && !code.contains('/'),
+    }
+}
+
+/// Returns the code of a file, or of all files in a folder.
+fn source(path: &str) -> String {
+    let files = WalkDir::new(path).into_iter().map(|entry| {
+        let entry = entry.unwrap_or_else(|error| panic!("a page names {path}: {error}"));
+        entry.into_path()
+    });
+    files
+        .filter(|path| path.is_file())
+        .map(|path| fs::read_to_string(path).unwrap())
+        .collect()
 }

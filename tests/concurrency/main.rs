@@ -5,6 +5,7 @@
 //! test tries: `KVS_SCHEDULES=10000 cargo test --release --test concurrency`. An order that fails
 //! is printed, and `shuttle::replay` takes it again.
 
+#[path = "../common/mod.rs"]
 mod common;
 
 use std::env;
@@ -122,10 +123,10 @@ mod engine {
         DataDir, EngineFuture, EngineKind, EngineStats, KvsEngine, SyncLevel, Together, files,
     };
 
-    #[path = "../src/engine/inside.rs"]
+    #[path = "../../src/engine/inside.rs"]
     mod inside;
 
-    #[path = "../src/engine/kvs/mod.rs"]
+    #[path = "../../src/engine/kvs/mod.rs"]
     #[allow(dead_code, unused_imports, reason = "the tests use a part of it")]
     pub(crate) mod kvs;
 }

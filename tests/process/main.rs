@@ -1,5 +1,6 @@
 //! The two programs as processes: signals, limits, and streams that are full, closed or unread.
 
+#[path = "../common/mod.rs"]
 mod common;
 
 use std::env;

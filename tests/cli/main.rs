@@ -1,5 +1,6 @@
 //! The two programs, as somebody at a terminal meets them.
 
+#[path = "../common/mod.rs"]
 mod common;
 
 use std::ffi::OsStr;

@@ -1,6 +1,7 @@
 //! A store and its directory. A store stays in one directory even if names change, one directory
 //! has one store, and files keep their owner.
 
+#[path = "../common/mod.rs"]
 mod common;
 
 use std::collections::BTreeMap;

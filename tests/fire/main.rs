@@ -1,5 +1,6 @@
 //! The server among peers that are slow, broken, hostile or many.
 
+#[path = "../common/mod.rs"]
 mod common;
 
 use std::fs;

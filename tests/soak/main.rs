@@ -6,6 +6,7 @@
 // It looks at the server's process through /proc.
 #![cfg(target_os = "linux")]
 
+#[path = "../common/mod.rs"]
 mod common;
 
 use std::collections::{BTreeMap, VecDeque};

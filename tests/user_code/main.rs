@@ -1,6 +1,7 @@
 //! The user's code runs without a lock and without the writer's turn. The tasks that a store wakes,
 //! its pool and the logger may call the store, wait for it, and close it.
 
+#[path = "../common/mod.rs"]
 mod common;
 
 use std::cell::Cell;

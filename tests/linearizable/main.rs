@@ -9,7 +9,9 @@
 //! `KVS_HISTORIES=100 cargo test --all-features --test linearizable`. What the clients ask for
 //! follows from the seed; how their requests meet is what no seed brings back.
 
+#[path = "../common/mod.rs"]
 mod common;
+#[path = "../harness/mod.rs"]
 mod harness;
 
 use std::path::Path;

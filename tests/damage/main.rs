@@ -1,6 +1,7 @@
 //! What becomes of a store when its files are not what was written: every byte flipped, every end
 //! cut off, every file gone. Never a wrong value, never a panic, never a silent hole.
 
+#[path = "../common/mod.rs"]
 mod common;
 
 use std::collections::BTreeMap;

@@ -1,5 +1,6 @@
 //! What a store does when its disk is full, cannot sync or cannot read.
 
+#[path = "../common/mod.rs"]
 mod common;
 
 use std::collections::BTreeMap;
