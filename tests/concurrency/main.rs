@@ -7,107 +7,25 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod slow_disk;
+mod sync;
 
 use std::env;
-use std::io;
-use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use ::kvs::engine::files::{Directory, File};
 use ::kvs::engine::{EngineFuture, KvsEngine, SyncLevel};
 use ::kvs::thread_pool::ThreadPool;
 use ::kvs::{KvsError, Result};
-use common::disk::Disk;
-use common::later::{self, Later};
+use common::later;
 use futures::executor::{self, Notify};
 use futures::{Async, Future};
 use shuttle::scheduler::{PctScheduler, RandomScheduler};
 use shuttle::thread::{self, Thread};
 use shuttle::{Config, Runner};
 
-use self::engine::kvs::{KvStore, KvStoreOptions};
-
-/// The locks of `src/sync.rs`, as that names them.
-mod sync {
-    use std::fmt::Debug;
-    use std::ops::{Deref, DerefMut};
-
-    use shuttle::sync;
-    pub(crate) use shuttle::thread_local;
-
-    #[derive(Debug, Default)]
-    pub(crate) struct Mutex<T>(sync::Mutex<T>);
-
-    /// `None` while it waits.
-    pub(crate) struct MutexGuard<'a, T>(Option<sync::MutexGuard<'a, T>>);
-
-    impl<T> Mutex<T> {
-        pub(crate) fn new(value: T) -> Mutex<T> {
-            Mutex(sync::Mutex::new(value))
-        }
-
-        pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
-            MutexGuard(Some(self.0.lock().unwrap()))
-        }
-
-        pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
-            self.0.try_lock().ok().map(|guard| MutexGuard(Some(guard)))
-        }
-    }
-
-    impl<T> Deref for MutexGuard<'_, T> {
-        type Target = T;
-
-        fn deref(&self) -> &T {
-            self.0.as_ref().unwrap()
-        }
-    }
-
-    impl<T> DerefMut for MutexGuard<'_, T> {
-        fn deref_mut(&mut self) -> &mut T {
-            self.0.as_mut().unwrap()
-        }
-    }
-
-    #[derive(Debug, Default)]
-    pub(crate) struct Condvar(sync::Condvar);
-
-    impl Condvar {
-        pub(crate) fn new() -> Condvar {
-            Condvar::default()
-        }
-
-        pub(crate) fn wait<T>(&self, guard: &mut MutexGuard<'_, T>) {
-            guard.0 = guard.0.take().map(|guard| self.0.wait(guard).unwrap());
-        }
-
-        pub(crate) fn notify_one(&self) {
-            self.0.notify_one();
-        }
-
-        pub(crate) fn notify_all(&self) {
-            self.0.notify_all();
-        }
-    }
-
-    #[derive(Debug, Default)]
-    pub(crate) struct RwLock<T>(sync::RwLock<T>);
-
-    impl<T> RwLock<T> {
-        pub(crate) fn new(value: T) -> RwLock<T> {
-            RwLock(sync::RwLock::new(value))
-        }
-
-        pub(crate) fn read(&self) -> sync::RwLockReadGuard<'_, T> {
-            self.0.read().unwrap()
-        }
-
-        pub(crate) fn write(&self) -> sync::RwLockWriteGuard<'_, T> {
-            self.0.write().unwrap()
-        }
-    }
-}
+use self::engine::kvs::KvStore;
+use self::slow_disk::Machine;
 
 mod error {
     pub(crate) use ::kvs::{KvsError, Result};
@@ -171,132 +89,6 @@ fn wait<T>(mut future: EngineFuture<T>) -> Result<T> {
 /// Lets another thread have its turn, or not. Unlike a yield it does not ask for that.
 fn pause() {
     shuttle::sync::atomic::AtomicBool::new(false).load(Ordering::SeqCst);
-}
-
-/// A disk on which everything takes its time.
-#[derive(Debug)]
-struct Slow {
-    disk: Disk,
-    /// Whether a store has it.
-    is_in_use: Arc<AtomicBool>,
-}
-
-impl Drop for Slow {
-    fn drop(&mut self) {
-        self.is_in_use.store(false, Ordering::SeqCst);
-    }
-}
-
-#[derive(Debug)]
-struct SlowFile(Arc<dyn File>);
-
-impl Slow {
-    fn opened(opened: io::Result<Arc<dyn File>>) -> io::Result<Arc<dyn File>> {
-        opened.map(|file| Arc::new(SlowFile(file)) as Arc<dyn File>)
-    }
-}
-
-impl Directory for Slow {
-    fn path(&self) -> &Path {
-        self.disk.path()
-    }
-
-    fn list(&self) -> io::Result<Vec<String>> {
-        pause();
-        self.disk.list()
-    }
-
-    fn open(&self, name: &str) -> io::Result<Arc<dyn File>> {
-        pause();
-        Slow::opened(self.disk.open(name))
-    }
-
-    fn create(&self, name: &str) -> io::Result<Arc<dyn File>> {
-        pause();
-        Slow::opened(self.disk.create(name))
-    }
-
-    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        pause();
-        self.disk.rename(from, to)
-    }
-
-    fn remove(&self, name: &str) -> io::Result<()> {
-        pause();
-        self.disk.remove(name)
-    }
-
-    fn sync(&self) -> io::Result<()> {
-        pause();
-        self.disk.sync()
-    }
-
-    fn free_bytes(&self) -> io::Result<u64> {
-        self.disk.free_bytes()
-    }
-
-    fn boot(&self) -> String {
-        self.disk.boot()
-    }
-}
-
-impl File for SlowFile {
-    fn size(&self) -> io::Result<u64> {
-        pause();
-        self.0.size()
-    }
-
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        pause();
-        self.0.read_at(buffer, offset)
-    }
-
-    fn can_write_at_once(&self) -> bool {
-        self.0.can_write_at_once()
-    }
-
-    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        pause();
-        self.0.write_all_at(bytes, offset)
-    }
-
-    fn truncate(&self, len: u64) -> io::Result<()> {
-        pause();
-        self.0.truncate(len)
-    }
-
-    fn sync(&self) -> io::Result<()> {
-        pause();
-        self.0.sync()
-    }
-}
-
-/// A disk, and who may open a store on it.
-#[derive(Debug, Clone, Default)]
-struct Machine {
-    disk: Disk,
-    is_in_use: Arc<AtomicBool>,
-}
-
-impl Machine {
-    /// Opens a store that rolls and compacts all the time.
-    fn open(&self, level: SyncLevel) -> Store {
-        let was_in_use = self.is_in_use.swap(true, Ordering::SeqCst);
-        assert!(!was_in_use, "the last one still has the directory");
-        let disk = Slow {
-            disk: self.disk.clone(),
-            is_in_use: Arc::clone(&self.is_in_use),
-        };
-        let options = KvStoreOptions::default().sync(level);
-        let options = options.segment_bytes(100).dead_bytes(60);
-        options.open_in(disk, 1).unwrap()
-    }
-
-    /// What would be there after a power cut that took all it could.
-    fn after_power_cut(&self) -> ::kvs::KvStore<Later> {
-        let options = ::kvs::KvStore::<Later>::options().sync(SyncLevel::Never);
-        options.open_in(self.disk.durable(), 1).unwrap()
-    }
 }
 
 /// A key with one writer, which says what may be read there.
