@@ -14,7 +14,7 @@
     reason = "every fuzz target uses a part of this"
 )]
 
-#[path = "../common/disk.rs"]
+#[path = "../common/disk/mod.rs"]
 mod disk;
 mod frame;
 #[path = "../common/later.rs"]

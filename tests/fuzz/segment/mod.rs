@@ -7,8 +7,8 @@ use kvs::engine::files::Directory;
 use kvs::engine::{self, KvStoreOptions, SyncLevel};
 use kvs::{KvStore, KvsEngine, KvsError};
 
-use super::disk::Disk;
-use super::later::{Later, done, run_job};
+use crate::fuzz::disk::Disk;
+use crate::fuzz::later::{Later, done, run_job};
 
 /// The files that an input can hold.
 const NAMES: [&str; 9] = [
