@@ -32,7 +32,8 @@ pub fn digest(segment: &[u8], end: usize) -> u32 {
     crc32fast::hash(&sums.collect::<Vec<_>>())
 }
 
-/// Where the records are, by what they say of their lengths, or the hints, which have no values.
+/// Returns the ranges of the records, as their headers give the lengths. Hints are records without
+/// values.
 pub fn spans(bytes: &[u8], mut at: usize, have_values: bool) -> Vec<Range<usize>> {
     let mut spans = Vec::new();
     while at + RECORD_START <= bytes.len() {
@@ -50,14 +51,14 @@ pub fn spans(bytes: &[u8], mut at: usize, have_values: bool) -> Vec<Range<usize>
     spans
 }
 
-/// A record as the format describes it.
+/// A record of a segment.
 pub struct Record<'a> {
     pub sequence: u64,
     pub key: &'a str,
     pub value: Option<&'a str>,
 }
 
-/// The sound record in `bytes`, all of them, in a segment of that salt.
+/// Returns the record that takes all of `bytes`, if it is sound in a segment with this salt.
 pub fn record(bytes: &[u8], salt: u32) -> Option<Record<'_>> {
     let value_at = RECORD_START + u32_at(bytes, 8) as usize;
     let value = match u32_at(bytes, 12) {
@@ -73,7 +74,7 @@ pub fn record(bytes: &[u8], salt: u32) -> Option<Record<'_>> {
     })
 }
 
-/// Writes what all the files begin with, and a checksum of all up to `end` behind that.
+/// Writes the beginning that all files have in common, and at `end` the checksum of all before it.
 pub fn begin(bytes: &mut [u8], magic: &[u8; 8], version: u32, end: usize) {
     put(bytes, 0, magic);
     put(bytes, 8, &version.to_le_bytes());

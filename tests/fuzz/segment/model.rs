@@ -8,7 +8,8 @@ use super::format::{
 use super::{Contents, Files};
 use crate::fuzz::disk::Disk;
 
-/// Every value that a sound record anywhere gives to a key, and the keys that are only in hints.
+/// Returns every value that a sound record anywhere gives to a key. A key that only hints have gets
+/// no values.
 pub fn all_records(files: &Files) -> BTreeMap<String, BTreeSet<String>> {
     let mut all = BTreeMap::<String, BTreeSet<String>>::new();
     for (name, bytes) in files {
@@ -32,8 +33,8 @@ pub fn all_records(files: &Files) -> BTreeMap<String, BTreeSet<String>> {
     all
 }
 
-/// The segments that have a header. Those that have none are older than a compacted one, or the
-/// store would not have opened.
+/// Returns the segments that have a header. If a store has opened, a segment without one is older
+/// than a compacted one.
 fn segments(files: &Files) -> impl Iterator<Item = &Vec<u8>> {
     let segments = files.iter().filter(|(name, _)| name.ends_with(".segment"));
     segments
@@ -41,7 +42,7 @@ fn segments(files: &Files) -> impl Iterator<Item = &Vec<u8>> {
         .filter(|bytes| bytes.len() >= segment_start(bytes))
 }
 
-/// What is in a log that a store has opened, without hints.
+/// Returns the contents of a log that a store has opened, from the segments alone.
 pub fn replay(files: &Files) -> Contents {
     let mut contents = Contents::new();
     for bytes in segments(files) {
@@ -75,17 +76,17 @@ pub fn replay(files: &Files) -> Contents {
     contents
 }
 
-/// Whether so many writes are claimed that those to come would soon have impossible numbers.
+/// Returns whether sequence numbers are about to run out.
 pub fn has_nearly_counted_to_the_end(files: &Files) -> bool {
     segments(files).any(|bytes| u64_at(bytes, 24) > u64::MAX / 4)
 }
 
-/// Whether there is a checkpoint that the store has believed: it would have removed another one.
+/// Returns whether the store has used a checkpoint. It would have removed an invalid one.
 pub fn has_checkpoint(disk: &Disk) -> bool {
     disk.names().contains(&"kvs-checkpoint".to_owned())
 }
 
-/// Whether hints that look right are not those of their segment.
+/// Returns whether there are hints with a valid checksum that are not those of their segment.
 pub fn have_false_hints(files: &Files) -> bool {
     files.iter().any(|(name, hints)| {
         let Some(segment) = name.strip_suffix(".hints") else {
