@@ -9,9 +9,10 @@ use super::Page;
 
 const LEAVING: &str = "docs/leaving-futures-0.1.md";
 
-/// The tests of a file, as their names and bodies.
-fn tests_of(path: &str) -> Vec<(String, String)> {
-    let text = fs::read_to_string(path).unwrap();
+/// Returns the names and bodies of the tests of a module and of its `running.rs`.
+fn tests_of(module: &str) -> Vec<(String, String)> {
+    let files = [format!("{module}.rs"), format!("{module}/running.rs")];
+    let text = files.map(|file| fs::read_to_string(file).unwrap()).concat();
     let tests = text.split("test]\n").skip(1).map(|test| {
         let (head, body) = test.split_once('\n').unwrap();
         let name = head.trim_start_matches("async ").trim_start_matches("fn ");
@@ -46,18 +47,22 @@ fn the_table_of_old_and_new_is_that_of_the_tests() {
         .map(|[name, ..]| name.0.replace(' ', "_"))
         .collect();
 
-    for (column, file) in [(1, "old"), (2, "new")] {
-        let file = format!("tests/old_and_new/{file}.rs");
-        let tests = tests_of(&file);
+    for (column, module) in [(1, "old"), (2, "new")] {
+        let module = format!("tests/old_and_new/{module}");
+        let tests = tests_of(&module);
         let names: Vec<&String> = tests.iter().map(|(name, _)| name).collect();
-        assert_eq!(named.iter().collect::<Vec<_>>(), names, "{LEAVING}, {file}");
+        assert_eq!(
+            named.iter().collect::<Vec<_>>(),
+            names,
+            "{LEAVING}, {module}"
+        );
         for (row, (name, body)) in rows.iter().zip(&tests) {
             let shown = &row[column].1;
             assert!(!shown.is_empty(), "{LEAVING} shows nothing of {name}");
             for code in shown {
                 assert!(
                     body.lines().any(|line| line.contains(code)),
-                    "{LEAVING} shows `{code}`, which is not in {name} of {file}: mend the page"
+                    "{LEAVING} shows `{code}`, which is not in {name} of {module}: mend the page"
                 );
             }
         }
