@@ -44,9 +44,13 @@ const MIXED: Workload = Workload {
     kills: 6,
     args: &[],
     keys_per_client: 16,
-    value_len: |rng| match rng.random_ratio(1, 16) {
-        true => rng.random_range(0..100_000),
-        false => rng.random_range(0..100),
+    value_len: |rng| {
+        let max = if rng.random_ratio(1, 16) {
+            100_000
+        } else {
+            100
+        };
+        rng.random_range(0..max)
     },
     acknowledgements: 0..400,
     is_moment: |_| true,

@@ -1,23 +1,22 @@
-//! The orders in which threads may come to the engine's locks and to the disk, chosen at random.
+//! Random orders in which threads reach the engine's locks and the disk.
 //!
-//! The engine is compiled here a second time, with other locks: at each of them, and before each
-//! call to the disk, another thread may have its turn. `KVS_SCHEDULES` sets how many orders each
-//! test tries: `KVS_SCHEDULES=10000 cargo test --release --test concurrency`. An order that fails
-//! is printed, and `shuttle::replay` takes it again.
+//! The engine is compiled here a second time, with other locks: at each lock, and before each call
+//! to the disk, another thread may run. `KVS_SCHEDULES` sets the number of orders that each test
+//! tries: `KVS_SCHEDULES=10000 cargo test --release --test concurrency`. The test prints an order
+//! that fails, and `shuttle::replay` runs it again.
 
 #[path = "../common/mod.rs"]
 mod common;
 mod slow_disk;
 mod sync;
 
-use std::env;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use ::kvs::engine::{EngineFuture, KvsEngine, SyncLevel};
 use ::kvs::thread_pool::ThreadPool;
 use ::kvs::{KvsError, Result};
-use common::later;
+use common::{later, number};
 use futures::executor::{self, Notify};
 use futures::{Async, Future};
 use shuttle::scheduler::{PctScheduler, RandomScheduler};
@@ -49,7 +48,7 @@ mod engine {
     pub(crate) mod kvs;
 }
 
-/// A thread for every job.
+/// A pool that starts a thread for every job.
 #[derive(Debug, Clone)]
 struct Threads;
 
@@ -65,7 +64,7 @@ impl ThreadPool for Threads {
 
 type Store = KvStore<Threads>;
 
-/// Waits as a thread does: where nobody wakes it up, the schedule ends there and the test fails.
+/// Waits for a future. If no thread wakes this one, the schedule ends and the test fails.
 fn wait<T>(mut future: EngineFuture<T>) -> Result<T> {
     struct Unpark(Thread);
     impl Notify for Unpark {
@@ -74,8 +73,8 @@ fn wait<T>(mut future: EngineFuture<T>) -> Result<T> {
         }
     }
     let this = Arc::new(Unpark(thread::current()));
-    // Not in a poll: which task that belongs to is known to the thread underneath, and all of
-    // shuttle's threads run on one.
+    // Not inside a poll: futures keeps the current task in a thread-local of the system's thread,
+    // and all threads of shuttle run on one.
     future.begin();
     let mut task = executor::spawn(future);
     loop {
@@ -86,16 +85,16 @@ fn wait<T>(mut future: EngineFuture<T>) -> Result<T> {
     }
 }
 
-/// Lets another thread have its turn, or not. Unlike a yield it does not ask for that.
+/// Lets the scheduler run another thread. Unlike a yield, it does not ask for one.
 fn pause() {
     shuttle::sync::atomic::AtomicBool::new(false).load(Ordering::SeqCst);
 }
 
-/// A key with one writer, which says what may be read there.
+/// A key with one writer, which knows the values that a reader may see.
 #[derive(Debug)]
 struct Key {
     name: &'static str,
-    /// How many writes have begun, and how many of them are done.
+    /// The number of writes that have begun, and of those that have completed.
     begun: AtomicU64,
     done: AtomicU64,
 }
@@ -109,7 +108,7 @@ impl Key {
         })
     }
 
-    /// What is there after the `n`th write.
+    /// Returns the value after the `n`th write.
     fn version(&self, n: u64) -> Option<String> {
         let is_there = n > 0 && n % 4 != 3;
         is_there.then(|| format!("{} {n}", self.name))
@@ -123,7 +122,7 @@ impl Key {
         }
     }
 
-    /// After which write `value` was there, from the `first` one on.
+    /// Returns the number of the first write, from `first` on, that set `value`.
     fn written(&self, value: Option<&str>, first: u64) -> u64 {
         let begun = self.begun.load(Ordering::SeqCst);
         let mut writes = first..=begun;
@@ -133,7 +132,8 @@ impl Key {
         n
     }
 
-    /// Reads the key, and says after which write that was its value, none before `seen`.
+    /// Reads the key, and returns the number of the write that set its value, which is at least
+    /// `seen`.
     fn read(&self, store: &Store, seen: u64) -> u64 {
         let first = self.done.load(Ordering::SeqCst).max(seen);
         let value = wait(store.get(self.name.to_owned())).unwrap();
@@ -146,7 +146,7 @@ impl Key {
         assert_eq!(value, self.version(n));
     }
 
-    /// Checks that a power cut would not take away what was there after the `n`th write.
+    /// Checks that a power cut would keep the value of the `n`th write or a later one.
     fn check_is_durable(&self, machine: &Machine, n: u64) {
         let store = machine.after_power_cut();
         let value = later::done(store.get(self.name.to_owned())).unwrap();
@@ -154,19 +154,16 @@ impl Key {
     }
 }
 
-/// Tries `test` in many orders, half of which change threads seldom.
+/// Runs `test` in many orders, half of which change threads seldom.
 fn check(test: fn()) {
-    let schedules = match env::var("KVS_SCHEDULES") {
-        Ok(number) => number.parse().unwrap(),
-        Err(_) => 20,
-    };
+    let schedules = number("KVS_SCHEDULES", 20) as usize;
     let mut config = Config::new();
     config.stack_size = 256 * 1024;
     Runner::new(RandomScheduler::new(schedules), config.clone()).run(test);
     Runner::new(PctScheduler::new(3, schedules), config).run(test);
 }
 
-/// Two threads write two keys each while two others read all four.
+/// Two threads write two keys each while two others read all four keys.
 fn write_and_read(level: SyncLevel) {
     let machine = Machine::default();
     let store = machine.open(level);
@@ -235,7 +232,7 @@ fn closing_waits_for_what_is_under_way() {
                 let (key, store) = (Arc::clone(key), store.clone());
                 thread::spawn(move || {
                     let writes = [key.write(&store), store.set(key.name.repeat(2), "x".into())];
-                    // What is left behind unread is nobody's concern.
+                    // Drops the future of a read.
                     let _ = store.get(key.name.to_owned());
                     writes
                 })
@@ -253,7 +250,7 @@ fn closing_waits_for_what_is_under_way() {
             for _ in 0..5 {
                 thread::yield_now();
             }
-            assert_eq!(machine.disk.steps(), steps, "closed, and goes on");
+            assert_eq!(machine.disk.steps(), steps, "the closed store still writes");
         }
         let store = machine.open(SyncLevel::Never);
         for key in keys {

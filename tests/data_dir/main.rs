@@ -1,4 +1,4 @@
-//! A store and its directory. A store stays in one directory even if names change, one directory
+//! A store and its directory: a store stays in one directory even if names change, one directory
 //! has one store, and files keep their owner.
 
 #[path = "../common/mod.rs"]
@@ -92,25 +92,25 @@ fn files(dir: &Path) -> BTreeMap<PathBuf, (Vec<u8>, SystemTime)> {
 }
 
 /// A user other than root, with a directory and programs that this user can reach.
-struct Somebody {
+struct OtherUser {
     home: TempDir,
     id: Option<u32>,
 }
 
-impl Somebody {
+impl OtherUser {
     const ID: u32 = 65534;
 
-    fn new() -> Somebody {
+    fn new() -> OtherUser {
         let home = tempfile::tempdir().unwrap();
         let is_root = fs::metadata("/proc/self").unwrap().uid() == 0;
         fs::set_permissions(home.path(), Permissions::from_mode(0o755)).unwrap();
-        // Another process makes the copies. Otherwise a child that another test is starting would
-        // have them open for writing, and the system runs no program that is open for writing.
+        // Another process makes the copies. Otherwise a child that another test starts could
+        // inherit the open files, and the system does not run a program that is open for writing.
         let mut copy = Command::new("cp");
         copy.arg(cargo_bin!("kvs-server")).arg(home.path());
         assert!(copy.status().unwrap().success());
-        let id = is_root.then_some(Somebody::ID);
-        Somebody { home, id }
+        let id = is_root.then_some(OtherUser::ID);
+        OtherUser { home, id }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -132,7 +132,7 @@ impl Somebody {
     }
 }
 
-/// Runs `kvs-server` on a data directory, without serving it.
+/// Runs `kvs-server` on a data directory, with flags that do not serve it.
 fn check(mut command: Command, how: &[&str], dir: &Path) -> Assert {
     command.args(how).arg("--data-dir").arg(dir).assert()
 }

@@ -68,7 +68,7 @@ fn a_copy_by_hard_links_has_a_lock_of_its_own() {
     drop((original, other));
 }
 
-/// Until it execs, a child process has a copy of every descriptor.
+/// A child process has a copy of every descriptor until it calls `exec`.
 #[test]
 fn a_closed_store_is_free_at_once_while_processes_are_started() {
     fn check<E: KvsEngine + Sync>(open: fn(&Path) -> Result<E>) {

@@ -9,7 +9,7 @@ use std::process::Command;
 use assert_cmd::cargo::cargo_bin;
 use predicates::str::contains;
 
-use super::{Somebody, check, damage, files, kvs, newest_segment, write};
+use super::{OtherUser, check, damage, files, kvs, newest_segment, write};
 use crate::common::{ServerProcess, Wire};
 
 pub fn chmod(path: &Path, mode: u32) {
@@ -18,7 +18,7 @@ pub fn chmod(path: &Path, mode: u32) {
 
 #[test]
 fn verify_needs_no_more_than_to_read_and_changes_nothing() {
-    let user = Somebody::new();
+    let user = OtherUser::new();
     let data = user.path("data");
     write(&kvs(&data).unwrap(), "it");
     for is_damaged in [false, true] {
@@ -68,7 +68,7 @@ fn verify_refuses_a_directory_in_use() {
 
 #[test]
 fn a_repair_leaves_files_with_the_owner_and_the_mode_of_those_that_they_replace() {
-    let user = Somebody::new();
+    let user = OtherUser::new();
     let data = user.path("data");
     write(&kvs(&data).unwrap(), "it");
     let damaged = newest_segment(&data);
@@ -105,13 +105,13 @@ fn a_repair_leaves_files_with_the_owner_and_the_mode_of_those_that_they_replace(
 
 #[test]
 fn a_server_of_root_leaves_files_to_the_owner_of_the_others() {
-    let user = Somebody::new();
+    let user = OtherUser::new();
     let data = user.path("data");
     fs::create_dir(&data).unwrap();
     user.own(&data);
     let owner = fs::metadata(&data).unwrap().uid();
     for n in 0..2 {
-        // The second time there is a marker. Its owner counts, and not that of the directory.
+        // The second server finds a marker, and takes its owner, not that of the directory.
         write(&kvs(&data).unwrap(), "it");
         for file in files(&data).keys() {
             assert_eq!(file.metadata().unwrap().uid(), owner, "{file:?}, {n}");

@@ -14,11 +14,11 @@ use futures::Future;
 use kvs::{KvsEngine, KvsError, Result};
 
 use super::owners::chmod;
-use super::{Somebody, expect_written, files, key, kvs, sled, tokio_fs, value, write};
+use super::{OtherUser, expect_written, files, key, kvs, sled, tokio_fs, value, write};
 use crate::common::{ServerProcess, Wire};
 
-/// The whole process has one working directory, so this is one test for all engines. The other
-/// tests use absolute paths.
+/// A process has only one working directory, so this is one test for all engines. The other tests
+/// use absolute paths.
 #[test]
 fn a_store_with_a_relative_path_stays_in_its_directory() {
     fn check<E: KvsEngine + Sync>(open: fn(&Path) -> Result<E>) {
@@ -65,7 +65,7 @@ fn a_store_stays_in_its_directory_when_that_is_moved_and_another_takes_its_place
     }
     check(kvs);
     check(tokio_fs);
-    // Other systems have no path that stays with a directory.
+    // sled opens its files by path, and only Linux has a path that follows a directory.
     if cfg!(target_os = "linux") {
         check(sled);
     }
@@ -81,7 +81,7 @@ fn a_store_whose_directory_was_removed_says_so_at_the_next_segment() {
         fs::remove_dir_all(&path).unwrap();
         // A new directory at the same path is not the same directory.
         fs::create_dir(&path).unwrap();
-        // Ten of them fill a segment.
+        // Ten of these values fill a segment.
         let refused = (0..20).find_map(|n| store.set(key(n), value("it", n)).wait().err());
         let error = refused.expect("no write was refused").to_string();
         assert!(error.contains("has been removed"), "{error}");
@@ -94,7 +94,7 @@ fn a_store_whose_directory_was_removed_says_so_at_the_next_segment() {
 
 #[test]
 fn a_new_directory_below_one_that_cannot_be_read_works() {
-    let user = Somebody::new();
+    let user = OtherUser::new();
     let drop_box = user.path("drop");
     fs::create_dir(&drop_box).unwrap();
     user.own(&drop_box);

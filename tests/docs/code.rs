@@ -6,36 +6,24 @@ use std::path::Path;
 
 use super::{Block, Page, pages};
 
-/// What stands for lines that are left out.
+/// The line that stands for omitted lines.
 const LEFT_OUT: &str = "// ...";
 
-/// Says which line of `shown` is not in `file`, behind those before it.
+/// Returns the first line of `shown` that `file` does not have in this place.
 fn missing_line<'a>(shown: &'a str, file: &str) -> Option<&'a str> {
     let lines: Vec<_> = file.lines().map(str::trim_end).collect();
     let mut from = 0;
     let mut parts = vec![Vec::new()];
     for line in shown.lines() {
-        match line.trim() == LEFT_OUT {
-            true => parts.push(Vec::new()),
-            false => parts.last_mut().unwrap().push(line.trim_end()),
+        if line.trim() == LEFT_OUT {
+            parts.push(Vec::new());
+        } else {
+            parts.last_mut().unwrap().push(line.trim_end());
         }
     }
     for part in parts.iter().filter(|part| !part.is_empty()) {
-        // The one place of all where most of it stands.
-        let matching = |at: usize| {
-            let pairs = part.iter().zip(&lines[at..]);
-            let indent = |line: &str| line.len() - line.trim_start().len();
-            let shift = indent(lines[at]).saturating_sub(indent(part[0]));
-            pairs
-                .take_while(|(shown, line)| match shown.is_empty() {
-                    true => line.is_empty(),
-                    false => line
-                        .split_at_checked(shift)
-                        .is_some_and(|(indent, rest)| indent.trim().is_empty() && rest == **shown),
-                })
-                .count()
-        };
-        let best = (from..lines.len()).map(|at| (matching(at), at));
+        // Among all places, the one where most lines of the part match.
+        let best = (from..lines.len()).map(|at| (matching_lines(part, &lines[at..]), at));
         let best = best.max_by_key(|(len, at)| (*len, usize::MAX - at));
         let (len, at) = best.unwrap_or((0, lines.len()));
         if len < part.len() {
@@ -44,6 +32,22 @@ fn missing_line<'a>(shown: &'a str, file: &str) -> Option<&'a str> {
         from = at + len;
     }
     None
+}
+
+/// Returns how many lines of `shown` `lines` begins with. A page may indent them less.
+fn matching_lines(shown: &[&str], lines: &[&str]) -> usize {
+    let indent = |line: &str| line.len() - line.trim_start().len();
+    let shift = indent(lines[0]).saturating_sub(indent(shown[0]));
+    let is_shown = |shown: &str, line: &str| {
+        let rest = line.split_at_checked(shift);
+        let is_indented =
+            rest.is_some_and(|(indent, rest)| indent.trim().is_empty() && rest == shown);
+        is_indented || shown.is_empty() && line.is_empty()
+    };
+    let pairs = shown.iter().zip(lines);
+    pairs
+        .take_while(|(shown, line)| is_shown(shown, line))
+        .count()
 }
 
 #[test]
@@ -85,7 +89,7 @@ fn a_line_that_has_changed_is_noticed() {
     );
 }
 
-/// Where a page shows what `diff` prints of two variants.
+/// The introduction shows lines of a `diff` between two variants.
 #[test]
 fn the_diff_in_the_introduction_is_that_of_the_files() {
     let [boxed, anon] = ["boxed", "anon"].map(|name| {

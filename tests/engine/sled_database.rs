@@ -1,4 +1,4 @@
-//! The engine on a sled database of the caller's own.
+//! The engine on a sled database that the caller has opened.
 
 use futures::future::{self, Future};
 use kvs::thread_pool::SharedQueueThreadPool;
@@ -21,7 +21,7 @@ fn a_sled_database_can_be_the_callers_own() {
     assert!(matches!(got, Err(KvsError::NotUtf8 { .. })));
 }
 
-/// The test opens the files as they would be after a kill.
+/// The test copies the files while the database is open, as a kill would leave them.
 #[test]
 fn what_was_acknowledged_is_in_the_files_of_the_callers_own_sled_database() {
     let [dir, copy] = [(); 2].map(|()| tempfile::tempdir().unwrap());
@@ -33,9 +33,10 @@ fn what_was_acknowledged_is_in_the_files_of_the_callers_own_sled_database() {
     for entry in WalkDir::new(dir.path()).min_depth(1) {
         let entry = entry.unwrap();
         let to = copy.path().join(entry.path().strip_prefix(&dir).unwrap());
-        match entry.file_type().is_dir() {
-            true => std::fs::create_dir(to).unwrap(),
-            false => drop(std::fs::copy(entry.path(), to).unwrap()),
+        if entry.file_type().is_dir() {
+            std::fs::create_dir(to).unwrap();
+        } else {
+            std::fs::copy(entry.path(), to).unwrap();
         }
     }
     let db = sled::Config::new().path(copy.path()).open().unwrap();

@@ -11,8 +11,8 @@ use super::{LEVELS, close, get, key, open, options, set};
 use crate::common::disk::{Disk, Faults};
 use crate::common::later::{Later, done, run_job, run_jobs};
 
-/// The disk fills up anywhere: in a write, at the start of a segment, in a
-/// compaction, in hints.
+/// The disk is full at any moment: in a write, at the start of a segment, in a compaction, in
+/// hints.
 #[test]
 fn a_full_disk_fails_that_write_and_nothing_else() {
     for level in LEVELS {
@@ -22,7 +22,7 @@ fn a_full_disk_fails_that_write_and_nothing_else() {
             let store = open(&disk, level);
             let mut contents = BTreeMap::new();
             for n in 0..40 {
-                // Now and then there is room for a while.
+                // Now and then the disk has room for a while.
                 let room = (n % 20 < 15).then_some(room);
                 disk.set_faults(Faults {
                     room,
@@ -63,7 +63,7 @@ fn a_compaction_that_met_a_full_disk_goes_on_when_there_is_room() {
     }
     let mut n = 100;
     while disk.names().contains(&"0000000001.segment".to_owned()) {
-        // Once it has begun there is room for the next write, and not for what it writes itself.
+        // After compaction has begun, there is room for the next write, but not for its own output.
         let names = disk.names();
         let has_begun = names.iter().any(|name| name.ends_with("unfinished"));
         disk.set_faults(Faults {
@@ -71,9 +71,10 @@ fn a_compaction_that_met_a_full_disk_goes_on_when_there_is_room() {
             ..Faults::default()
         });
         done(store.set("key4".to_owned(), n.to_string())).unwrap();
-        match has_begun {
-            true => run_jobs(),
-            false => drop(run_job()),
+        if has_begun {
+            run_jobs();
+        } else {
+            run_job();
         }
         n += 1;
         assert!(n < 300, "compaction never came to its end");
@@ -88,8 +89,8 @@ fn a_compaction_that_met_a_full_disk_goes_on_when_there_is_room() {
     close(store);
 }
 
-/// Opens a store with `keys` keys of 50 bytes in one segment. It compacts when as many bytes are
-/// dead.
+/// Opens a store with `keys` keys of 50 bytes in one segment. It compacts when it has as many dead
+/// bytes as live ones.
 fn open_for_compaction(disk: &Disk, keys: usize) -> KvStore<Later> {
     let options = options().segment_bytes(4096).dead_bytes(1000);
     let store: KvStore<Later> = options.open_in(disk.clone(), 1).unwrap();
@@ -248,13 +249,13 @@ fn where_there_is_no_room_for_a_new_segment_the_last_one_goes_on() {
         set(&store, "key", "refused"),
         Err(KvsError::StorageFull { .. })
     ));
-    assert_eq!(disk.names(), segments, "what has no room leaves nothing");
+    assert_eq!(disk.names(), segments, "a refused write leaves no file");
     disk.set_faults(Faults::default());
     assert_eq!(get(&store, "key").as_deref(), Some("last"));
     close(store);
 }
 
-/// Only the log may take the last room.
+/// Only the log may use the last room.
 #[test]
 fn hints_and_the_checkpoint_leave_the_last_room_to_writes() {
     for (room, are_there) in [(30, false), (100_000, true)] {

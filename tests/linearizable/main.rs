@@ -1,13 +1,14 @@
-//! Linearizability: whatever many clients do at once, what they see is what they would have seen
-//! had the server done one request after the other, each at some moment while its client waited.
+//! Linearizability: however the requests of many clients overlap, the replies are those of a server
+//! that executes one request after the other, each at some moment while its client waits.
 //!
-//! Clients of all kinds fight for a few keys, with several requests under way on each connection.
-//! Some futures are dropped in flight, some connections with all that is under way on them, and in
-//! the middle the server is stopped and the store opened again. What they saw is then put in order.
+//! Clients of all kinds use the same few keys, with several pending requests on each connection.
+//! Some futures are dropped while they are pending, some connections with all their requests, and
+//! half-way the server stops and the store is opened again. Then the checker looks for an order of
+//! all requests.
 //!
-//! `KVS_HISTORIES` sets how many histories there are for each test, and `KVS_SEED` the first seed:
-//! `KVS_HISTORIES=100 cargo test --all-features --test linearizable`. What the clients ask for
-//! follows from the seed; how their requests meet is what no seed brings back.
+//! `KVS_HISTORIES` sets the number of histories for each test, and `KVS_SEED` the first seed:
+//! `KVS_HISTORIES=100 cargo test --all-features --test linearizable`. The seed decides the requests
+//! of the clients, but not how they overlap.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -35,10 +36,10 @@ use rand::{RngExt, SeedableRng};
 
 const KEYS: usize = 6;
 const CLIENTS: usize = 10;
-/// For each client.
+/// The number of requests of each client.
 const REQUESTS: usize = 120;
 
-/// Where clients meet, and what they have done there.
+/// The server that all clients use, and the history of their requests.
 struct Arena {
     server: RwLock<TestServer>,
     clock: AtomicU64,
@@ -51,14 +52,14 @@ impl Arena {
         self.clock.fetch_add(1, Ordering::SeqCst)
     }
 
-    /// A random request, which is recorded.
+    /// Returns a random request, which records itself in the history.
     fn request<C: Client>(&self, client: &mut C, rng: &mut SmallRng) -> Recorded<'_> {
         let key = rng.random_range(0..KEYS);
         let name = format!("key{key}");
         let (unanswered, answer): (_, Answer) = match rng.random_range(0..8) {
             0..4 => (None, Box::new(client.get(name).map(Effect::Got))),
             4..6 => {
-                // No two are the same.
+                // Every value is different.
                 let n = self.values.fetch_add(1, Ordering::Relaxed);
                 let value = format!("{n:.<len$}", len = rng.random_range(0..100));
                 let effect = Effect::Set(value.clone());
@@ -87,15 +88,15 @@ impl Arena {
 
 type Answer = Box<dyn Future<Item = Effect, Error = KvsError>>;
 
-/// A request that goes into the history, however it ends.
+/// A request that enters the history, even if it gets no answer.
 struct Recorded<'a> {
     arena: &'a Arena,
     key: usize,
     answer: Answer,
-    /// What it may have done where nobody hears of it.
+    /// The effect that it may have had if it gets no answer.
     unanswered: Option<Effect>,
     began: Option<u64>,
-    /// Whether it is given up as soon as it is on its way.
+    /// Whether it is dropped as soon as it is pending.
     is_impatient: bool,
 }
 
@@ -137,7 +138,7 @@ impl Drop for Recorded<'_> {
     }
 }
 
-/// One connection after the other.
+/// Sends the requests of a client, on one connection after the other.
 fn work<C: Client>(arena: &Arena, rng: &mut SmallRng, progress: &Sender<()>) {
     let mut left = REQUESTS;
     let mut was_stopped = false;
@@ -148,7 +149,8 @@ fn work<C: Client>(arena: &Arena, rng: &mut SmallRng, progress: &Sender<()>) {
         let requests = (0..count).map(|_| arena.request(&mut client, rng));
         let requests: Vec<_> = requests.collect();
         drop(client);
-        // Whatever is under way after the last answer is dropped, and the connection with it.
+        // The requests that are still pending after the last answer are dropped, together with the
+        // connection.
         let answers = count.saturating_sub(rng.random_range(0..4));
         let answered = stream::iter_ok(requests)
             .buffer_unordered(rng.random_range(1..4))
@@ -179,7 +181,8 @@ const KINDS: &[Work] = &[
     work::<kvs::client::manual::KvsClient>,
 ];
 
-/// Lets all the clients loose on one engine, which is opened twice.
+/// Runs all clients on one engine, which is closed and opened again half-way. Returns the history
+/// of each key.
 fn play<E: KvsEngine + Sync>(seed: u64, open: impl Fn() -> E) -> Vec<Vec<Operation>> {
     let arena = Arena {
         server: RwLock::new(TestServer::start(open())),
@@ -203,7 +206,7 @@ fn play<E: KvsEngine + Sync>(seed: u64, open: impl Fn() -> E) -> Vec<Vec<Operati
     arena.history.into_iter().map(Mutex::into_inner).collect()
 }
 
-/// Plays histories with stores in directories that are new each time.
+/// Plays histories, each with a store in a new directory.
 fn is_linearizable<E: KvsEngine + Sync>(open: impl Fn(&Path) -> E) {
     let first = number("KVS_SEED", 1);
     for seed in first..first + number("KVS_HISTORIES", 3) {
@@ -220,7 +223,7 @@ fn check(seed: u64, histories: &[Vec<Operation>]) {
     }
 }
 
-/// A store whose log is compacted all the time.
+/// Opens a store that compacts its log all the time.
 fn open_kvs<P: ThreadPool + Sync>(path: &Path, level: SyncLevel) -> KvStore<P> {
     let options = KvStore::<P>::options().sync(level);
     let options = options.segment_bytes(4096).dead_bytes(4096);

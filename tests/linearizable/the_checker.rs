@@ -1,5 +1,5 @@
-//! The checker itself, with histories that are drawn: each line has what was seen, and from when
-//! until when the client waited; one that got no answer waits for ever.
+//! Tests of the checker, with drawn histories. Each line has the effect of a request, and `[` and
+//! `]` mark when its client began and ended to wait. A request without an answer has no `]`.
 
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
@@ -255,9 +255,10 @@ fn operation(n: u32, rng: &mut SmallRng) -> Operation {
     };
     let began = rng.random_range(0..8);
     let is_write = matches!(effect, Effect::Set(_) | Effect::Removed);
-    let ended = match is_write && rng.random_bool(0.3) {
-        true => NEVER,
-        false => began + rng.random_range(1..6),
+    let ended = if is_write && rng.random_bool(0.3) {
+        NEVER
+    } else {
+        began + rng.random_range(1..6)
     };
     Operation {
         effect,
@@ -266,7 +267,7 @@ fn operation(n: u32, rng: &mut SmallRng) -> Operation {
     }
 }
 
-/// What [`linearize`] finds out, by trying all orders.
+/// Returns whether a history has an order, by trying all orders.
 fn has_an_order(left: &[Operation], value: Option<&str>) -> bool {
     let can_be_first = |n: usize| {
         let mut others = left.to_vec();

@@ -1,4 +1,4 @@
-//! The histories themselves: an engine that is broken is found out.
+//! Tests of the histories: they expose an engine with a mistake.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ enum Mistake {
     BlindRemoval,
 }
 
-/// A map that makes a mistake now and then.
+/// A map that makes a mistake in every fourth request.
 #[derive(Clone)]
 struct Broken {
     mistake: Mistake,
@@ -27,7 +27,7 @@ struct Broken {
 
 #[derive(Default)]
 struct Shelf {
-    /// All that each key has been.
+    /// All states of each key.
     states: BTreeMap<String, Vec<Option<String>>>,
     requests: u32,
 }
@@ -40,9 +40,10 @@ impl Broken {
     ) -> EngineFuture<T> {
         let shelf = &mut *self.shelf.lock();
         shelf.requests += 1;
-        let mistake = match shelf.requests.is_multiple_of(4) {
-            true => self.mistake,
-            false => Mistake::None,
+        let mistake = if shelf.requests.is_multiple_of(4) {
+            self.mistake
+        } else {
+            Mistake::None
         };
         let states = shelf.states.entry(key).or_insert_with(|| vec![None]);
         EngineFuture::done(work(states, mistake))

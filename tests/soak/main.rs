@@ -1,8 +1,10 @@
-//! The real server among hundreds of peers, most of them hostile, and what they leave behind.
+//! The real server with hundreds of peers, most of them hostile, and the resources that they leave
+//! in use.
 //!
-//! `KVS_SOAK_SECONDS=600 KVS_SEED=1 cargo test --test soak -- --nocapture` goes on for longer, with
-//! other peers. What each of them sends follows from the seed; how they meet does not.
-// It looks at the server's process through /proc.
+//! `KVS_SOAK_SECONDS=600 KVS_SEED=1 cargo test --test soak -- --nocapture` runs for longer, with
+//! other peers. The seed decides the bytes that each peer sends, but not the order in which peers
+//! meet.
+// The tests read `/proc` about the server's process.
 #![cfg(target_os = "linux")]
 
 #[path = "../common/mod.rs"]
@@ -11,12 +13,12 @@ mod leftovers;
 mod memory_limit;
 mod peers;
 
-use std::env;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
-use common::{ServerProcess, Wire, memory};
+use common::{ServerProcess, Wire, memory, number};
 use kvs::client::blocking::KvsClient;
 use kvs::protocol::Stats;
 use rand::SeedableRng;
@@ -24,7 +26,7 @@ use rand::rngs::SmallRng;
 
 use self::peers::{Good, Hostile};
 
-/// How long a good client waits for a reply at most, whatever the others do.
+/// The longest time that a good client waits for a reply.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 const GOOD: u64 = 4;
@@ -38,10 +40,6 @@ const MAX_FRAME: usize = 256 * 1024;
 const MAX_CONNECTIONS: usize = 250;
 
 const SHUTDOWN_TIME: Duration = Duration::from_secs(5);
-
-fn number(name: &str, default: u64) -> u64 {
-    env::var(name).map_or(default, |number| number.parse().unwrap())
-}
 
 fn set(key: &str, value: &str) -> String {
     format!(r#"{{"Set":{{"key":"{key}","value":"{value}"}}}}"#)
@@ -79,31 +77,50 @@ fn good_clients_are_served_among_hundreds_of_hostile_ones() {
     let before = memory(server.id(), "VmRSS");
     let mut good: Vec<_> = (0..GOOD).map(|name| Good::connect(addr, name)).collect();
     for good in &mut good {
-        // It has its place now.
+        // After this, the server has accepted the connection.
         good.check_all();
     }
 
-    let deadline = Instant::now() + Duration::from_secs(seconds);
+    let duration = Duration::from_secs(seconds);
+    let (exchanges, peers) = mix(addr, &mut good, duration, seed);
+    let slowest = good.iter().map(|good| good.slowest).max().unwrap();
+    println!("{exchanges} exchanges, the slowest took {slowest:?}; {peers} hostile peers");
+    wait_for(&mut watcher, |stats| stats.connections == 1 + GOOD);
+    exceed_the_limit_on_connections(addr);
+    let stats = wait_for(&mut watcher, |stats| stats.connections == 1 + GOOD);
+    println!("{stats}");
+    let highest = memory(server.id(), "VmHWM") - before;
+    println!("memory: {} KiB more at most", highest / 1024);
+    assert!(highest < memory_bound(1024 * 1024, MAX_CONNECTIONS));
+    // Some peer has exceeded each limit.
+    for code in [
+        "bad_request",
+        "frame_too_long",
+        "overloaded",
+        "too_large",
+        "too_many_connections",
+        "too_slow",
+    ] {
+        assert!(stats.errors.contains_key(code), "no peer met {code}");
+    }
+    for good in &mut good {
+        good.check_all();
+    }
+    let start = Instant::now();
+    assert_eq!(server.stop("TERM"), Some(0));
+    assert!(start.elapsed() < 2 * SHUTDOWN_TIME);
+}
+
+/// Lets the good clients exchange requests for `duration` among hostile peers. Returns the number
+/// of exchanges and of hostile peers.
+fn mix(addr: SocketAddr, good: &mut [Good], duration: Duration, seed: u64) -> (u64, u64) {
+    let deadline = Instant::now() + duration;
     let is_over = AtomicBool::new(false);
-    let (exchanges, peers) = thread::scope(|scope| {
+    thread::scope(|scope| {
         let hostile: Vec<_> = (0..HOSTILE_THREADS)
             .map(|n| {
-                let mut rng = SmallRng::seed_from_u64(seed * 1000 + n);
-                let is_over = &is_over;
-                scope.spawn(move || {
-                    let mut peers = Vec::new();
-                    let mut connected = 0;
-                    while !is_over.load(Ordering::Relaxed) {
-                        if peers.len() < HOSTILE_PER_THREAD {
-                            peers.push(Hostile::connect(addr, &mut rng));
-                            connected += 1;
-                        }
-                        peers.retain_mut(Hostile::act);
-                        // They are hostile to the server, and not to this machine.
-                        thread::sleep(Duration::from_millis(2));
-                    }
-                    connected
-                })
+                let rng = SmallRng::seed_from_u64(seed * 1000 + n);
+                scope.spawn(|| attack(addr, rng, &is_over))
             })
             .collect();
         let good: Vec<_> = good
@@ -121,47 +138,40 @@ fn good_clients_are_served_among_hundreds_of_hostile_ones() {
             })
             .collect();
         let exchanges: Vec<_> = good.into_iter().map(ScopedJoinHandle::join).collect();
+        // The hostile threads end even if a good client has panicked.
         is_over.store(true, Ordering::Relaxed);
         let exchanges: u64 = exchanges.into_iter().map(Result::unwrap).sum();
         let peers: u64 = hostile.into_iter().map(|n| n.join().unwrap()).sum();
         (exchanges, peers)
-    });
+    })
+}
 
-    let slowest = good.iter().map(|good| good.slowest).max().unwrap();
-    println!("{exchanges} exchanges, the slowest took {slowest:?}; {peers} hostile peers");
-    wait_for(&mut watcher, |stats| stats.connections == 1 + GOOD);
-    // How many there were at a time was up to the machine. Now it is one too many.
+/// Keeps hostile peers connected until `is_over`, and returns their number.
+fn attack(addr: SocketAddr, mut rng: SmallRng, is_over: &AtomicBool) -> u64 {
+    let mut peers = Vec::new();
+    let mut connected = 0;
+    while !is_over.load(Ordering::Relaxed) {
+        if peers.len() < HOSTILE_PER_THREAD {
+            peers.push(Hostile::connect(addr, &mut rng));
+            connected += 1;
+        }
+        peers.retain_mut(Hostile::act);
+        // The peers are hostile to the server, not to this machine.
+        thread::sleep(Duration::from_millis(2));
+    }
+    connected
+}
+
+/// Connects one peer more than the server accepts.
+fn exceed_the_limit_on_connections(addr: SocketAddr) {
     let mut crowd: Vec<_> = (0..MAX_CONNECTIONS - GOOD as usize)
         .map(|_| Wire::connect(addr))
         .collect();
     let told = crowd.last_mut().unwrap().receive();
     assert!(told.contains("too_many_connections"), "{told}");
-    drop(crowd);
-    let stats = wait_for(&mut watcher, |stats| stats.connections == 1 + GOOD);
-    println!("{stats}");
-    let highest = memory(server.id(), "VmHWM") - before;
-    println!("memory: {} KiB more at most", highest / 1024);
-    assert!(highest < memory_bound(1024 * 1024, MAX_CONNECTIONS));
-    // All limits were met.
-    for code in [
-        "bad_request",
-        "frame_too_long",
-        "overloaded",
-        "too_large",
-        "too_many_connections",
-        "too_slow",
-    ] {
-        assert!(stats.errors.contains_key(code), "nobody met {code}");
-    }
-    for good in &mut good {
-        good.check_all();
-    }
-    let start = Instant::now();
-    assert_eq!(server.stop("TERM"), Some(0));
-    assert!(start.elapsed() < 2 * SHUTDOWN_TIME);
 }
 
-/// Waits until the server is as it should be.
+/// Waits until `is_so` accepts the server's statistics.
 fn wait_for(client: &mut KvsClient, is_so: impl Fn(&Stats) -> bool) -> Stats {
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {
@@ -173,9 +183,9 @@ fn wait_for(client: &mut KvsClient, is_so: impl Fn(&Stats) -> bool) -> Stats {
     }
 }
 
-/// How much memory connections may cost a server.
+/// Returns the memory in bytes that connections may cost a server.
 fn memory_bound(max_memory: usize, connections: usize) -> u64 {
-    // Each core has three threads with a value or two in hand.
+    // Each core has three threads, which hold a value or two.
     let cores = thread::available_parallelism().map_or(1, usize::from);
     (max_memory + connections * 32 * 1024 + cores * 8 * 1024 * 1024) as u64
 }

@@ -1,4 +1,4 @@
-//! A power cut, which takes some of what was not synced.
+//! A power cut, which loses some of the bytes that were not synced.
 
 use rand::RngExt;
 use rand::rngs::SmallRng;
@@ -7,10 +7,10 @@ use super::Disk;
 use super::state::Change;
 
 impl Disk {
-    /// The machine is gone, and with it some of what was not synced.
+    /// Restarts the machine. A random part of the changes that were not synced is lost.
     pub fn cut_power(&self, rng: &mut SmallRng) {
         let mut state = self.state();
-        // From losing all to losing nothing.
+        // From the loss of everything to the loss of nothing.
         let kept = *choose(rng, &[0.0, 0.3, 0.7, 1.0]);
         let names_kept = *choose(rng, &[0.0, 0.5, 1.0]);
         let sector = *choose(rng, &[1, 8, 64, 512]);
@@ -24,9 +24,10 @@ impl Disk {
         }
         for inode in &mut state.inodes {
             let unsynced = std::mem::take(&mut inode.unsynced);
-            match in_order {
-                true => keep_a_beginning(rng, unsynced, &mut inode.durable),
-                false => keep_some_sectors(rng, unsynced, &mut inode.durable, kept, sector),
+            if in_order {
+                keep_a_beginning(rng, unsynced, &mut inode.durable);
+            } else {
+                keep_some_sectors(rng, unsynced, &mut inode.durable, kept, sector);
             }
             inode.seen.clone_from(&inode.durable);
         }
@@ -41,7 +42,7 @@ fn choose<'a, T>(rng: &mut SmallRng, choices: &'a [T]) -> &'a T {
     &choices[rng.random_range(0..choices.len())]
 }
 
-/// The changes up to some moment, and a part of the one at that moment.
+/// Keeps the changes before a random one, and a part of that one.
 fn keep_a_beginning(rng: &mut SmallRng, changes: Vec<Change>, bytes: &mut Vec<u8>) {
     let whole = rng.random_range(0..=changes.len());
     for change in &changes[..whole] {
@@ -53,7 +54,7 @@ fn keep_a_beginning(rng: &mut SmallRng, changes: Vec<Change>, bytes: &mut Vec<u8
     }
 }
 
-/// Each sector with some probability, whatever came before it.
+/// Keeps each sector with the probability `kept`, independent of earlier changes.
 fn keep_some_sectors(
     rng: &mut SmallRng,
     changes: Vec<Change>,

@@ -8,21 +8,21 @@ use super::Faults;
 #[derive(Debug, Default)]
 pub struct State {
     pub inodes: Vec<Inode>,
-    /// As programs see it.
+    /// The names that programs see.
     pub names: BTreeMap<String, usize>,
-    /// As it is on the disk.
+    /// The names that are synced.
     pub durable_names: BTreeMap<String, usize>,
     pub unsynced_names: Vec<NameChange>,
-    /// How often the machine was started.
+    /// The number of restarts of the machine.
     pub boot: u32,
-    /// How often it was started or the process killed: files that were open before are no more.
+    /// The number of restarts of the machine or the process. A handle of an earlier life fails.
     pub life: u32,
-    /// Changes and syncs so far.
+    /// The number of changes and syncs so far.
     pub steps: u64,
     pub stop_at: Option<u64>,
     pub has_stopped: bool,
     pub faults: Faults,
-    /// How many files are synced before one is not.
+    /// The number of syncs of files that succeed before one fails.
     pub syncs_left: Option<u32>,
     pub writes_wait: bool,
 }
@@ -32,8 +32,7 @@ pub struct Inode {
     pub seen: Vec<u8>,
     pub durable: Vec<u8>,
     pub unsynced: Vec<Change>,
-    /// The number of open handles. The bytes take room until the file has neither a name nor a
-    /// handle.
+    /// The number of open handles. The bytes take room as long as the file has a name or a handle.
     pub handles: usize,
 }
 
@@ -100,7 +99,7 @@ impl State {
         self.has_stopped = false;
     }
 
-    /// Counts a step and does it. Where the machine stops at it, it is done and not reported.
+    /// Counts a step and runs it. If the machine stops at this step, it has run and fails.
     pub fn step<T>(&mut self, run: impl FnOnce(&mut State) -> io::Result<T>) -> io::Result<T> {
         self.check()?;
         self.steps += 1;
@@ -110,10 +109,10 @@ impl State {
     }
 
     pub fn check(&self) -> io::Result<()> {
-        match self.has_stopped {
-            true => Err(io::Error::other("the machine has stopped")),
-            false => Ok(()),
+        if self.has_stopped {
+            return Err(io::Error::other("the machine has stopped"));
         }
+        Ok(())
     }
 
     pub fn find(&self, name: &str) -> io::Result<usize> {
@@ -127,9 +126,10 @@ impl State {
     }
 }
 
+/// Returns an error if the disk has this fault.
 pub fn fails(fault: bool) -> io::Result<()> {
-    match fault {
-        true => Err(io::Error::other("the disk fails")),
-        false => Ok(()),
+    if fault {
+        return Err(io::Error::other("the disk fails"));
     }
+    Ok(())
 }
