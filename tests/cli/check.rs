@@ -11,7 +11,7 @@ use predicates::str::{contains, is_empty};
 use super::{client, path, refused, server};
 use crate::common::ServerProcess;
 
-/// Runs `kvs-server` on a data directory, without serving it.
+/// Runs `kvs-server` on a data directory, with a flag that does not serve it.
 fn look_over(dir: &Path, how: &str) -> Assert {
     let mut command = cargo_bin_cmd!("kvs-server");
     command.args([how, "--data-dir"]).arg(dir).assert()

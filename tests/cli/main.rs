@@ -1,4 +1,4 @@
-//! The two programs, as somebody at a terminal meets them.
+//! The two programs on the command line.
 
 mod check;
 mod commands;
@@ -14,7 +14,7 @@ use assert_cmd::cargo::cargo_bin_cmd;
 use predicates::prelude::*;
 use predicates::str::{contains, is_empty, is_match};
 
-/// Runs `kvs-client`, words split at spaces.
+/// Runs `kvs-client` with arguments that are separated by spaces.
 fn client(args: &str) -> Assert {
     let mut command = cargo_bin_cmd!("kvs-client");
     command.args(args.split_whitespace()).assert()
@@ -27,7 +27,7 @@ fn server(args: &str) -> Assert {
     refused(assert)
 }
 
-/// An error is one line on stderr and nothing on stdout.
+/// Checks that an error is one line on stderr, with nothing on stdout.
 fn refused(assert: Assert) -> Assert {
     let one_line = is_match("^[^\n]+\n$").unwrap();
     assert.failure().stdout(is_empty()).stderr(one_line)
@@ -37,7 +37,7 @@ fn path(dir: &Path) -> &str {
     dir.to_str().unwrap()
 }
 
-/// The clients that these tests were compiled with, and so the programs too.
+/// The clients, and whether each one is compiled into the tests, and so into the programs.
 const VARIANTS: &[(&str, bool)] = &[
     ("anon", cfg!(feature = "anon")),
     ("awaited", cfg!(feature = "awaited")),

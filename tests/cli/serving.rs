@@ -1,4 +1,4 @@
-//! A server: its flags, its directory, its log and its end.
+//! A server: its flags, its directory, its log and how it stops.
 
 use std::fs;
 use std::io::Read;
@@ -114,7 +114,7 @@ fn the_server_logs_its_version_engine_address_and_data_directory() {
 fn a_second_signal_stops_the_server_at_once() {
     let dir = tempfile::tempdir().unwrap();
     let mut server = ServerProcess::start(dir.path(), &["--shutdown-time", "1000"]);
-    // It takes none of its replies, and so is what the first signal waits for.
+    // This peer does not read its replies, so the first signal waits for it.
     let mut deaf = Wire::connect(server.addr);
     let value = "x".repeat(8 * 1024 * 1024);
     deaf.send(&format!(r#"{{"Set":{{"key":"k","value":"{value}"}}}}"#));

@@ -70,7 +70,7 @@ fn a_token_means_the_same_in_a_file_and_in_the_environment() {
             let token = format!("secret{end}");
             get(&addr, &token, &[]).success();
             let file = token_file(dir.path(), &token);
-            // If there are both, the file counts.
+            // If both are set, the file counts.
             get(&addr, "guess", &["--auth-token-file", path(&file)]).success();
         }
         // An empty variable counts as not set.
@@ -86,7 +86,8 @@ fn a_token_means_the_same_in_a_file_and_in_the_environment() {
     server(&with_file).stderr(contains("4097 bytes").and(contains(path(&file))));
 }
 
-/// Containers and systemd mount secrets in this way for programs that do not run as root.
+/// Containers and systemd mount secrets with this owner and mode for programs that do not run as
+/// root.
 #[test]
 fn a_token_that_belongs_to_root_may_be_read_by_a_group() {
     if !rustix::process::geteuid().is_root() {
@@ -98,8 +99,8 @@ fn a_token_that_belongs_to_root_may_be_read_by_a_group() {
     let mode = |path: &Path, mode| fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
     mode(dir.path(), 0o755);
     let program = dir.path().join("kvs-client");
-    // Another process makes the copy: while a thread of this one has a program open for writing,
-    // the system does not run it.
+    // Another process makes the copy. The system does not run a program while a thread of this
+    // process has it open for writing.
     let copied = Command::new("cp")
         .arg(cargo_bin!("kvs-client"))
         .arg(&program)
@@ -115,7 +116,7 @@ fn a_token_that_belongs_to_root_may_be_read_by_a_group() {
     };
     chown(&file, Some(0), Some(USER)).unwrap();
     mode(&file, 0o440);
-    // The token is accepted, so the client connects, and finds no server.
+    // The client accepts the token, so it connects, and finds no server.
     refused(get(USER)).stderr(contains("cannot connect"));
     refused(get(0)).stderr(contains("chmod 600"));
     mode(&file, 0o444);

@@ -1,4 +1,4 @@
-//! A disk that lets other threads run before each call, and a machine that it is in.
+//! A disk that lets other threads run before each call, and the machine around it.
 
 use std::io;
 use std::path::Path;
@@ -13,11 +13,11 @@ use crate::common::disk::Disk;
 use crate::common::later::Later;
 use crate::engine::kvs::KvStoreOptions;
 
-/// A disk on which everything takes its time.
+/// A disk in use by one store. Each call lets other threads run first.
 #[derive(Debug)]
 struct Slow {
     disk: Disk,
-    /// Whether a store has it.
+    /// Whether a store uses the disk.
     is_in_use: Arc<AtomicBool>,
 }
 
@@ -111,7 +111,7 @@ impl File for SlowFile {
     }
 }
 
-/// A disk, and who may open a store on it.
+/// A disk that one store at a time may use.
 #[derive(Debug, Clone, Default)]
 pub struct Machine {
     pub disk: Disk,
@@ -119,7 +119,7 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// Opens a store that rolls and compacts all the time.
+    /// Opens a store with tiny segments that compacts all the time.
     pub fn open(&self, level: SyncLevel) -> Store {
         let was_in_use = self.is_in_use.swap(true, Ordering::SeqCst);
         assert!(!was_in_use, "the last one still has the directory");
@@ -132,7 +132,7 @@ impl Machine {
         options.open_in(disk, 1).unwrap()
     }
 
-    /// What would be there after a power cut that took all it could.
+    /// Opens a store on the bytes that a power cut would certainly leave.
     pub fn after_power_cut(&self) -> ::kvs::KvStore<Later> {
         let options = ::kvs::KvStore::<Later>::options().sync(SyncLevel::Never);
         options.open_in(self.disk.durable(), 1).unwrap()

@@ -1,4 +1,4 @@
-//! The locks of `src/sync.rs`, as that names them.
+//! The locks of `src/sync.rs`, under the same names.
 
 use std::fmt::Debug;
 use std::ops::{Deref, DerefMut};
@@ -9,7 +9,7 @@ pub(crate) use shuttle::thread_local;
 #[derive(Debug, Default)]
 pub(crate) struct Mutex<T>(sync::Mutex<T>);
 
-/// `None` while it waits.
+/// `None` during a wait.
 pub(crate) struct MutexGuard<'a, T>(Option<sync::MutexGuard<'a, T>>);
 
 impl<T> Mutex<T> {

@@ -1,4 +1,4 @@
-//! Hints and the checkpoint: they save reads, and a store opens without them.
+//! Hints and the checkpoint. They save reads, and a store opens without them.
 
 use kvs::{KvStore, KvsEngine, KvsError, Result};
 
@@ -32,8 +32,8 @@ fn opening_does_not_read_values_where_there_are_hints() {
     }
 }
 
-/// A store that was closed, and has been written to since by somebody who was killed. Comes with
-/// what is in it.
+/// Returns the disk of a store that was closed, opened again, written to and then killed, and its
+/// contents.
 fn store_ahead_of_its_checkpoint() -> (Disk, Contents) {
     let (disk, history) = some_store();
     let mut contents = history.last().unwrap().clone();

@@ -1,5 +1,5 @@
-//! What becomes of a store when its files are not what was written: every byte flipped, every end
-//! cut off, every file gone. Never a wrong value, never a panic, never a silent hole.
+//! A store with damaged files: every byte flipped, every end cut off, every file removed. The store
+//! never returns a wrong value, never panics, and never hides a gap.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -26,8 +26,8 @@ fn open(disk: &Disk) -> Result<KvStore<Later>> {
     options().open_in(disk.clone(), 1)
 }
 
-/// A closed store with a compacted segment, others that are sealed, hints, and an active segment
-/// of several records. Comes with what was in it after each write.
+/// Returns a closed store with a compacted segment, other sealed segments, hints, and an active
+/// segment of several records, and its contents after each write.
 fn some_store() -> (Disk, Vec<Contents>) {
     let disk = Disk::default();
     let mut history = vec![Contents::new()];
@@ -51,7 +51,7 @@ fn some_store() -> (Disk, Vec<Contents>) {
     };
     let old = (0..14).map(|n| (format!("k{}", n % 4), Some(format!("old {n}"))));
     write(options(), &old.collect::<Vec<_>>());
-    // Compaction would leave next to nothing in the other segments.
+    // Compaction would leave almost nothing in the other segments.
     let only = (0..5).map(|n| (format!("only {n}"), Some(n.to_string())));
     write(options().dead_bytes(u64::MAX), &only.collect::<Vec<_>>());
     let new = (0..3).map(|n| (format!("k{n}"), Some(format!("new {n}"))));
@@ -81,7 +81,7 @@ fn segments(disk: &Disk) -> Vec<String> {
     names
 }
 
-/// Every key that is in any of these contents, with what the store says of it.
+/// Returns the store's answer for every key of the history.
 fn read_all(store: &KvStore<Later>, history: &[Contents]) -> BTreeMap<String, Result<String>> {
     let keys: Contents = history.iter().flat_map(Contents::clone).collect();
     keys.into_keys()
@@ -92,7 +92,7 @@ fn read_all(store: &KvStore<Later>, history: &[Contents]) -> BTreeMap<String, Re
         .collect()
 }
 
-/// All of it, where nothing of it is an error.
+/// Returns the contents of a store that has no damage.
 fn contents(store: &KvStore<Later>, history: &[Contents]) -> Contents {
     let all = read_all(store, history).into_iter();
     all.map(|(key, got)| (key, got.unwrap())).collect()

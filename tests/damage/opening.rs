@@ -105,7 +105,10 @@ fn a_missing_segment_is_refused_and_other_missing_files_are_not_needed() {
         let disk = Disk::with(others.map(|(name, bytes)| (name.as_str(), bytes.as_slice())));
         match open(&disk) {
             Ok(store) => {
-                assert!(!missing.ends_with(".segment"), "nobody misses {missing}");
+                assert!(
+                    !missing.ends_with(".segment"),
+                    "the store does not miss {missing}"
+                );
                 assert_eq!(&contents(&store, &history), history.last().unwrap());
             }
             Err(KvsError::Damaged { .. }) => {

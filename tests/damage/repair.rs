@@ -45,8 +45,8 @@ fn a_flipped_byte_is_found_by_verify_and_repair_says_what_it_cost() {
     }
 }
 
-/// Every key has its last value, or somebody has said that it has not; and never one that it has
-/// not had at some time.
+/// Checks that every key has its last value, or that the report names its loss, and that no key has
+/// a value that it never had.
 fn check_what_is_told(report: &Report, got: &Contents, history: &[Contents]) {
     let expected = history.last().unwrap();
     for (key, value) in got {
@@ -64,7 +64,7 @@ fn check_what_is_told(report: &Report, got: &Contents, history: &[Contents]) {
     for key in expected.keys().chain(got.keys()) {
         assert!(
             expected.get(key) == got.get(key) || is_told(key),
-            "nobody said that {key:?} is lost: {report}"
+            "the report does not say that {key:?} is lost: {report}"
         );
     }
 }
@@ -88,7 +88,7 @@ fn what_is_lost_with_a_missing_end_or_a_missing_segment_is_told() {
     }
 }
 
-/// Whatever is left can be repaired, and nothing that was sound is lost on the way.
+/// A second repair completes the first one, and loses nothing that was sound.
 #[test]
 fn a_repair_that_is_cut_short_can_be_done_again() {
     let (whole, history) = some_store();
@@ -118,7 +118,8 @@ fn a_repair_that_is_cut_short_can_be_done_again() {
     }
 }
 
-/// A crash came before compaction removed what its output replaces, and then the output is bad.
+/// A crash prevented compaction from removing the segments that its output replaces, and then the
+/// output is damaged.
 #[test]
 fn what_a_damaged_output_of_a_compaction_has_replaced_is_saved() {
     let disk = Disk::default();
@@ -139,7 +140,7 @@ fn what_a_damaged_output_of_a_compaction_has_replaced_is_saved() {
         }
     }
     close(store);
-    // Without hints and checkpoint, by which the store would open.
+    // Without hints and checkpoint, with which the store would open.
     let mut all = files(&before);
     all.extend(files(&disk));
     all.retain(|name, _| name.ends_with("segment") || name == "kvs-synced");

@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 
 use super::{Page, SUMMARY, pages};
 
-/// What a heading is called in links, as GitHub makes it.
+/// Returns the anchor that GitHub gives a heading.
 pub fn anchor(heading: &str) -> String {
     let kept = |c: &char| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_');
     let heading = heading.to_lowercase();
@@ -48,7 +48,7 @@ fn links_lead_somewhere() {
     }
 }
 
-/// The path without `..` in it.
+/// Returns the path without `..` in it.
 fn normal(path: &Path) -> PathBuf {
     let mut normal = PathBuf::new();
     for component in path.components() {

@@ -1,10 +1,10 @@
-//! What the pages say is true: of the code that they show, of the files that they link to, of what
-//! the client prints, of packages and of tests.
+//! Checks the pages: the code that they show, their links, the output of the client, and the names
+//! of packages and tests.
 //!
-//! Rust in the pages is either compiled, as a doctest (see the end of `src/lib.rs`), or shown from a
-//! file, whose name is in a comment before the block: `<!-- from variants/boxed.rs -->`. A line of
-//! such a block that is no more than `// ...` stands for lines that are left out. What stands in a
-//! table of old and new is shown from a pair of tests.
+//! Rust in the pages is either compiled, as a doctest (see the end of `src/lib.rs`), or copied from
+//! a file. Then a comment before the block names the file: `<!-- from variants/boxed.rs -->`. In
+//! such a block, a line `// ...` stands for omitted lines. The table of old and new shows code of
+//! pairs of tests.
 
 mod code;
 #[path = "../common/mod.rs"]
@@ -26,16 +26,16 @@ use self::links::anchor;
 
 const SUMMARY: &str = "docs/SUMMARY.md";
 
-/// A page, as its source.
+/// A page in Markdown.
 struct Page {
     path: String,
     text: String,
 }
 
 struct Block<'a> {
-    /// What is behind the opening fence.
+    /// The words after the opening fence.
     info: String,
-    /// The file that it is shown from, where the line before says so.
+    /// The file that the line before the block names, if any.
     source: Option<&'a str>,
     text: String,
 }
@@ -86,7 +86,7 @@ impl Page {
         self.events().filter_map(dest).collect()
     }
 
-    /// The names under which its headings can be linked to.
+    /// Returns the anchors of the headings.
     fn anchors(&self) -> BTreeSet<String> {
         let mut anchors = BTreeSet::new();
         let mut heading = None;
@@ -124,7 +124,7 @@ fn pages() -> Vec<Page> {
 
 #[test]
 fn nothing_is_left_unfinished() {
-    // Put together here, so that a search for them finds only what is meant.
+    // Concatenated, so that a search for these markers does not find this line.
     let markers = [["TO", "DO"], ["FIX", "ME"], ["TB", "D"], ["XX", "X"]].map(|word| word.concat());
     for page in pages() {
         for word in page.text.split(|c: char| !c.is_alphanumeric()) {

@@ -23,7 +23,7 @@ fn tests_of(module: &str) -> Vec<(String, String)> {
     tests.collect()
 }
 
-/// A row names a test of each file, by its first cell, and shows parts of the two in the others.
+/// The first cell of a row names a test of each module, and the others show parts of the two tests.
 #[test]
 fn the_table_of_old_and_new_is_that_of_the_tests() {
     let page = Page::read(Path::new(LEAVING));
@@ -40,7 +40,7 @@ fn the_table_of_old_and_new_is_that_of_the_tests() {
             _ => {}
         }
     }
-    // Other tables have code in their first cells, or text in the others.
+    // Rows of other tables have code in the first cell, or text in the others.
     rows.retain(|[name, old, new]| name.1.is_empty() && old.0.is_empty() && new.0.is_empty());
     let named: Vec<String> = rows
         .iter()

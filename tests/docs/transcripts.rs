@@ -5,7 +5,7 @@ use assert_cmd::cargo::cargo_bin_cmd;
 use super::pages;
 use crate::common::ServerProcess;
 
-/// What a transcript shows is what the programs print. All of a page talk to one server.
+/// Runs the commands of every transcript. All transcripts of a page use one server.
 #[test]
 fn transcripts_are_what_the_client_prints() {
     let mut commands = 0;

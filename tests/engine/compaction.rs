@@ -1,4 +1,4 @@
-//! Compaction gives space back and keeps the live records.
+//! Compaction frees space and keeps the live records.
 
 use std::collections::HashMap;
 use std::os::unix::fs::FileExt;
@@ -12,7 +12,7 @@ use walkdir::WalkDir;
 use super::{get, open, set, uncached};
 
 fn dir_size(dir: &TempDir) -> u64 {
-    // A file may be unlinked while we look; then it takes no space.
+    // The store may unlink a file during the walk. Then the file takes no space.
     let entries = WalkDir::new(dir.path()).into_iter();
     let metadata = entries.filter_map(|entry| entry.ok()?.metadata().ok());
     metadata.map(|metadata| metadata.len()).sum()
@@ -71,7 +71,7 @@ fn short_values_set_over_and_over_make_the_directory_smaller_at_the_default_sett
     }
 }
 
-/// Removed keys stay away, values stay right and readers go on while the log is rewritten.
+/// While the log is rewritten, removed keys stay removed, values stay right, and readers continue.
 #[test]
 fn compaction_keeps_what_is_alive_and_nothing_else() {
     let dir = tempfile::tempdir().unwrap();
@@ -111,7 +111,7 @@ fn compaction_keeps_what_is_alive_and_nothing_else() {
     }
 }
 
-/// With small segments the log rolls over many times while one compaction runs.
+/// With small segments the log starts many new ones while one compaction runs.
 #[test]
 fn segments_sealed_during_a_compaction_keep_what_is_in_them() {
     let dir = tempfile::tempdir().unwrap();
@@ -138,7 +138,7 @@ fn segments_sealed_during_a_compaction_keep_what_is_in_them() {
     check(&options.open(dir.path(), 2).unwrap());
 }
 
-/// What a compaction cannot read stays where it is.
+/// A record that compaction cannot read stays in its segment.
 #[test]
 fn a_record_damaged_before_a_compaction_is_an_error_after_it_too() {
     let dir = tempfile::tempdir().unwrap();
@@ -167,11 +167,11 @@ fn what_an_interrupted_compaction_left_is_cleared_away() {
     set(&store, "key", "value");
     drop(store);
     let path = |name: &str| dir.path().join(name);
-    // Not published: means nothing, whatever is in it.
+    // An unpublished segment is ignored, whatever its bytes are.
     std::fs::write(path("0000000002.segment.unfinished"), "half a segment").unwrap();
-    // Named almost as ours are: none of our business.
+    // A name that is only similar does not belong to the store.
     std::fs::write(path("+000000003.segment"), "a stranger's").unwrap();
-    // Published, and in the place of the first, which is still there.
+    // A published output of compaction, beside the segment that it replaces.
     let mut bytes = std::fs::read(path("0000000001.segment")).unwrap();
     let len = bytes.len() as u64;
     bytes[16] = 4;
@@ -182,7 +182,7 @@ fn what_an_interrupted_compaction_left_is_cleared_away() {
     let checksum = crc32fast::hash(&bytes[16..44]).to_le_bytes();
     bytes[44..48].copy_from_slice(&checksum);
     std::fs::write(path("0000000004.segment"), bytes).unwrap();
-    // Hints of nothing.
+    // Hints without a segment.
     std::fs::write(path("0000000001.hints"), "hints").unwrap();
 
     let store = KvStore::<SharedQueueThreadPool>::open(dir.path(), 1).unwrap();

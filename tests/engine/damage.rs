@@ -6,12 +6,12 @@ use kvs::{KvStore, KvsEngine, KvsError};
 
 use super::{get, open, set, uncached};
 
-/// Bytes that a client has chosen are never taken for a record: a header goes with a salt.
+/// A value cannot imitate a record, because the checksum of a header includes a salt.
 #[test]
 fn a_torn_value_that_looks_like_records_is_still_a_torn_tail() {
     let (dir, store) = open::<KvStore<SharedQueueThreadPool>>(1);
     let segment = dir.path().join("0000000001.segment");
-    // Thousands of headers without a salt, each of a long record.
+    // Thousands of headers without the salt, each of a long record.
     let mut forged = Vec::new();
     forged.extend(crc32fast::hash(b"body").to_le_bytes());
     forged.extend([[0, 0, 0, 0], [0, 0, 1, 0], [20, 0, 0, 0], [0, 0, 0, 0]].concat());
@@ -91,7 +91,7 @@ fn a_newer_format_is_refused_by_its_version() {
     bytes[8] = 3;
     let checksum = crc32fast::hash(&bytes[..12]);
     bytes[12..16].copy_from_slice(&checksum.to_le_bytes());
-    // Whatever comes behind is that version's business.
+    // The rest of the header depends on the version.
     bytes.truncate(16);
     std::fs::write(&segment, &bytes).unwrap();
     let error = KvStore::<SharedQueueThreadPool>::open(dir.path(), 1)

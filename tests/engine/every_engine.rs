@@ -48,7 +48,7 @@ pub fn any_string_is_a_key_and_a_value<E: Open>(concurrency: u32) {
     let long = "long ".repeat(50_000);
     let strings = ["", " ", "\0", "näive ключ 鍵 🔑", "\"quoted\"\n", &long];
     for string in strings {
-        // sled has a limit of its own to the length of a key, and kvs one that is lower.
+        // sled limits the length of a key, and the limit of kvs is lower.
         let key = &string[..string.len().min(1000)];
         set(&engine, key, string);
     }
@@ -84,7 +84,8 @@ pub fn a_store_can_be_opened_again_right_after_its_drop<E: Open>(concurrency: u3
             assert_eq!(get(&engine, "round"), Some((round - 1).to_string()));
         }
         set(&engine, "round", &round.to_string());
-        // The future that nobody waits for is the one whose job may still run at the drop.
+        // The job of this future may still run when the store is dropped, because nothing waits for
+        // it.
         drop(engine.set(round.to_string(), "x".repeat(10_000)));
         drop(engine.get("round".to_owned()));
     }

@@ -1,4 +1,4 @@
-//! What every engine promises on every thread pool.
+//! The promises of every engine, and those of `KvStore` alone.
 
 mod compaction;
 mod damage;
@@ -14,7 +14,7 @@ use kvs::thread_pool::{NaiveThreadPool, RayonThreadPool, SharedQueueThreadPool, 
 use kvs::{KvStore, KvsEngine, Result, SledKvsEngine, TokioFsEngine};
 use tempfile::TempDir;
 
-/// An engine that can be opened, so that a test need not know which.
+/// An engine that a generic test can open.
 trait Open: KvsEngine {
     fn open(dir: &Path, concurrency: u32) -> Result<Self>;
 }
@@ -37,8 +37,8 @@ impl<P: ThreadPool> Open for SledKvsEngine<P> {
     }
 }
 
-/// Calls each of these generic functions as a test: every engine on every pool, of one thread and
-/// of eight.
+/// Calls each of these generic functions as a test for every engine on every pool, with one thread
+/// and with eight.
 macro_rules! for_every_engine {
     ($tests:tt) => {
         for_every_engine!(@engine kv_store KvStore $tests);
@@ -101,7 +101,7 @@ fn open<E: Open>(concurrency: u32) -> (TempDir, E) {
     (dir, engine)
 }
 
-/// A store that reads from its segments only, and compacts them soon.
+/// Opens a store that caches no values and compacts its segments soon.
 fn uncached(dir: &TempDir, concurrency: u32) -> KvStore<SharedQueueThreadPool> {
     let options = KvStore::<SharedQueueThreadPool>::options()
         .cache_bytes(0)

@@ -24,7 +24,7 @@ fn a_panic_beside_a_write_stops_nobody() {
     assert_eq!(get(&store, "key2").as_deref(), Some("value2"));
 }
 
-/// A pool that drops its jobs leaves nobody waiting and the store fit to be closed.
+/// A pool that drops its jobs does not leave a future pending, and the store can still be closed.
 #[test]
 fn a_job_that_never_runs_is_an_error_of_its_future() {
     #[derive(Clone)]

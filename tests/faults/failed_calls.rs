@@ -11,7 +11,7 @@ use super::{LEVELS, close, get, key, open, options, set};
 use crate::common::disk::{Disk, Faults};
 use crate::common::later::{Later, done, run_jobs};
 
-/// Once a sync has failed nobody knows what is on the disk, so the store does not pretend to.
+/// After a failed sync the contents of the disk are unknown, so the store refuses writes.
 fn writes_stop_and_reads_go_on(level: SyncLevel, faults: Faults) {
     let disk = Disk::default();
     let store = open(&disk, level);
@@ -68,8 +68,9 @@ fn after_a_failed_sync_of_the_directory_nothing_is_written_either() {
     }
 }
 
-/// In a write, at the start of a segment, in a compaction, with the watermark: the system drops
-/// what it could not write, shows it as long as it is up, and says yes to the next sync.
+/// The failed sync is that of a write, of a new segment, of a compaction or of the watermark. The
+/// system drops the bytes that it could not write, shows them until it restarts, and reports
+/// success for the next sync.
 #[test]
 fn whichever_sync_fails_nothing_acknowledged_is_lost() {
     for opens_again in [false, true] {
@@ -79,7 +80,7 @@ fn whichever_sync_fails_nothing_acknowledged_is_lost() {
             let disk = Disk::default();
             let mut store = open(&disk, SyncLevel::Always);
             disk.fail_sync_after(n as u32);
-            // What was acknowledged last, and all that was tried since.
+            // The last acknowledged value, and all values that were tried since.
             let mut possible = BTreeMap::<String, Vec<Option<String>>>::new();
             let mut write = |store: &KvStore<Later>, n: usize| {
                 let values = possible.entry(key(n)).or_insert(vec![None]);
@@ -94,7 +95,7 @@ fn whichever_sync_fails_nothing_acknowledged_is_lost() {
             let writes = (0..40).take_while(|n| write(&store, *n)).count();
             if opens_again {
                 close(store);
-                // That may be where it fails.
+                // The failing sync may be one of opening the store.
                 let options = options().sync(SyncLevel::Always);
                 let again = options.open_in(disk.clone(), 1);
                 store = again.unwrap_or_else(|_| open(&disk, SyncLevel::Always));
@@ -163,7 +164,7 @@ fn a_failed_read_names_file_and_offset_and_is_not_for_ever() {
     close(store);
 }
 
-/// Some file systems in user space and on other machines are like that.
+/// Some file systems in user space and some network file systems cannot sync directories.
 #[test]
 fn a_file_system_that_cannot_sync_directories_is_refused_at_always_and_good_enough_otherwise() {
     for level in LEVELS {

@@ -20,7 +20,7 @@ fn where_a_file_may_not_grow_writing_goes_on_in_the_next() {
         });
         for n in 0..100 {
             set(&store, &key(n), &n.to_string()).unwrap();
-            // No file may be as long as that, so the store seals none for it.
+            // No file can hold this value, so the store does not seal a segment for it.
             let segments = disk.names().len();
             let refused = set(&store, "long", &"x".repeat(300))
                 .unwrap_err()

@@ -1,4 +1,4 @@
-//! What a store does when its disk is full, cannot sync or cannot read.
+//! A store whose disk is full, cannot sync or cannot read.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -26,7 +26,7 @@ fn close(store: KvStore<Later>) {
     drop(store);
 }
 
-/// Sets a key, and does what is then to be done in the background.
+/// Sets a key, and then runs the jobs in the background.
 fn set(store: &KvStore<Later>, key: &str, value: &str) -> Result<()> {
     let result = done(store.set(key.to_owned(), value.to_owned()));
     run_jobs();

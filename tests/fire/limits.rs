@@ -14,7 +14,7 @@ use crate::common::{ServerProcess, TestServer, Wire, frame};
 
 #[test]
 fn limits_may_be_as_small_and_as_large_as_can_be() {
-    // The longest time of all, and one that is merely too long for a timer.
+    // The longest time that exists, and one that is only too long for a timer.
     for time in [Duration::MAX, Duration::from_secs(1 << 30)] {
         let limits = Limits {
             in_flight: 0,
@@ -55,7 +55,7 @@ fn a_connection_too_many_is_told_so_until_another_one_goes() {
     expect_error(&mut third, "too_many_connections");
     third.expect_end();
     drop(first);
-    // The server hears of it some time later.
+    // The server notices the drop some time later.
     let mut gets = (0..).map(|_| {
         let mut client = KvsClient::connect(server.addr)?;
         client.get("k".to_owned())
@@ -73,7 +73,8 @@ fn not_all_who_are_too_many_are_told_so_at_a_time() {
     let (_dir, server) = serve(limits);
     let mut good = KvsClient::connect(server.addr).unwrap();
     assert_eq!(good.get("k".to_owned()).unwrap(), None);
-    // Each of them would keep a descriptor busy until it has noticed.
+    // Each refused peer keeps a descriptor busy until it has read the error, so the server drops
+    // some without an error.
     let peers: Vec<_> = (0..100).map(|_| Wire::connect(server.addr)).collect();
     let told = peers
         .into_iter()
@@ -89,14 +90,14 @@ fn peers_leave_the_engine_the_descriptors_that_it_needs() {
     let mut good = KvsClient::connect(server.addr).unwrap();
     good.set("k".to_owned(), "v".to_owned()).unwrap();
     let _many: Vec<_> = (0..200).map(|_| Wire::connect(server.addr)).collect();
-    // The log goes on in new files, and is compacted into others.
+    // The log continues in new files, and compaction writes others.
     let value = "x".repeat(1_000_000);
     let mut stats = good.stats().unwrap();
     while stats.engine.seconds_since_compaction.is_none() {
         good.set("long".to_owned(), value.clone()).unwrap();
         stats = good.stats().unwrap();
     }
-    // Whoever got no connection was told so.
+    // Each peer without a connection received an error.
     assert!(stats.errors["too_many_connections"] > 0, "{stats}");
 }
 
@@ -111,7 +112,7 @@ fn memory_for_all_connections_together_has_a_limit() {
     let mut greedy = Wire::connect(server.addr);
     let long = frame("x".repeat(4 * 1024 * 1024));
     let mut writer = greedy.0.try_clone().unwrap();
-    // It may be closed before all of it has gone.
+    // The server may close the connection before it has read everything.
     let writer = thread::spawn(move || drop(writer.write_all(&long)));
     expect_error(&mut greedy, "overloaded");
     drop(greedy);
@@ -133,7 +134,7 @@ fn who_is_refused_for_want_of_memory_is_gone_soon_although_there_is_none() {
     greedy.0.write_all(&long[..600_000]).unwrap();
     while good.stats().unwrap().connection_bytes < 500_000 {}
     let mut late = Wire::connect(server.addr);
-    // It may be closed before all of it has gone.
+    // The server may close the connection before it has read everything.
     let _ = late.0.write_all(&long[..900_000]);
     expect_error(&mut late, "overloaded");
     wait_for_connections(&mut good, 2);

@@ -18,7 +18,7 @@ fn a_flood_of_short_frames_is_left_in_the_socket() {
     let mut flood = Wire::connect(server.addr);
     let mut writer = flood.0.try_clone().unwrap();
     let writer = thread::spawn(move || {
-        // The server closes it when it has answered enough of them.
+        // The server closes the connection after enough errors.
         let _ = writer.write_all(&frame("").repeat(300_000));
         let _ = writer.shutdown(Shutdown::Write);
     });
@@ -72,7 +72,7 @@ fn the_server_counts_what_it_does() {
     assert_eq!(stats.engine.live_bytes, Some(24 + 2));
 }
 
-/// Whatever was acknowledged before or during the shutdown is there afterwards.
+/// Every write that was acknowledged before or during the shutdown is in the store afterwards.
 #[test]
 fn a_signal_under_load_loses_no_acknowledged_write() {
     for signal in ["TERM", "INT", "HUP"] {

@@ -1,4 +1,4 @@
-//! The server among peers that are slow, broken, hostile or many.
+//! The server with peers that are slow, broken, hostile or many.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -39,7 +39,7 @@ fn has_code(result: kvs::Result<()>, expected: &str) -> bool {
     matches!(result, Err(KvsError::Server { code, .. }) if code.as_str() == expected)
 }
 
-/// Waits until the server has no more connections than that.
+/// Waits until the server has exactly `expected` connections.
 fn wait_for_connections(client: &mut KvsClient, expected: u64) {
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {

@@ -13,12 +13,12 @@ use kvs::{KvsEngine, KvsServer};
 use super::{GET_K, expect_error, wait_for_connections};
 use crate::common::{TestServer, Wire, frame};
 
-/// An engine whose writes wait until the test says so.
+/// An engine whose writes are pending until the test finishes them.
 #[derive(Clone, Default)]
 struct SlowWrites(Arc<Mutex<Vec<oneshot::Sender<EngineFuture<()>>>>>);
 
 impl SlowWrites {
-    /// Waits until that many writes are under way.
+    /// Waits until `writes` writes are pending.
     fn wait_for(&self, writes: usize) {
         while self.0.lock().unwrap().len() < writes {
             thread::yield_now();
@@ -27,7 +27,7 @@ impl SlowWrites {
 
     fn finish(&self) {
         for write in self.0.lock().unwrap().drain(..) {
-            // Who asked for it may be gone.
+            // The connection that waits for it may be closed.
             let _ = write.send(EngineFuture::done(Ok(())));
         }
     }
@@ -64,7 +64,8 @@ fn writes_that_the_engine_is_slow_with_do_not_pile_up() {
         );
         writer.write_all(&frame(set).repeat(200)).unwrap();
     });
-    // A megabyte is under way, and no more, however long that takes.
+    // The server passes at most a megabyte of writes to the engine, even if the engine never
+    // finishes them.
     engine.wait_for(11);
     for _ in 0..100 {
         let stats = good.stats().unwrap();
@@ -93,7 +94,7 @@ fn what_the_engine_still_writes_counts_after_its_connection_broke() {
     let server = TestServer::serve(KvsServer::new(engine.clone()));
     let mut good = KvsClient::connect(server.addr).unwrap();
     let mut bad = Wire::connect(server.addr);
-    // Closing with a reply unread resets the connection.
+    // A close with an unread reply resets the connection.
     bad.send(GET_K);
     bad.0.peek(&mut [0]).unwrap();
     bad.send(&format!(

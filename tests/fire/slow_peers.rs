@@ -1,4 +1,4 @@
-//! Peers that send or take their bytes slowly, or never.
+//! Peers that send or read their bytes slowly, or never.
 
 use std::io::{ErrorKind, Read, Write};
 use std::iter;
@@ -27,7 +27,7 @@ fn a_frame_that_takes_too_long_is_an_error_and_the_end() {
     slow.0.write_all(&frame(GET_K)[..7]).unwrap();
     expect_error(&mut slow, "too_slow");
     slow.expect_end();
-    // Whoever has begun no frame may take all the time there is.
+    // A peer that has not begun a frame has no time limit.
     assert_eq!(good.get("k".to_owned()).unwrap(), None);
 }
 
@@ -40,7 +40,7 @@ fn a_frame_byte_by_byte_has_no_more_time_than_any_other() {
     let (_dir, server) = serve(limits);
     let mut slow = Wire::connect(server.addr);
     let mut writer = slow.0.try_clone().unwrap();
-    // It takes many seconds to send that.
+    // Sending all of it takes many seconds.
     let writer = thread::spawn(move || {
         let prefix = (MAX_FRAME_LEN as u32).to_be_bytes();
         let mut bytes = prefix
@@ -69,7 +69,7 @@ fn whoever_takes_a_little_now_and_then_has_no_more_time_than_any_other() {
     let is_over = AtomicBool::new(false);
     thread::scope(|scope| {
         scope.spawn(|| {
-            // Eight seconds for a reply, of which the system buffers about a half.
+            // The reply takes eight seconds, and the system buffers about half of it.
             while !is_over.load(Ordering::Relaxed) {
                 let _ = slow.0.read(&mut [0; 2048]).unwrap();
                 thread::sleep(Duration::from_millis(1));
@@ -87,7 +87,7 @@ fn a_peer_that_goes_on_after_its_end_is_cut_off() {
     let mut bad = Wire::connect(server.addr);
     bad.0.write_all(&[0xff; 4]).unwrap();
     expect_error(&mut bad, "frame_too_long");
-    // There is always something to be read from it.
+    // The server can always read more from this peer.
     let flood = || {
         let mut socket = bad.0.try_clone().unwrap();
         thread::spawn(move || while socket.write_all(&[0; 1_000_000]).is_ok() {})
@@ -111,7 +111,8 @@ fn a_peer_that_never_reads_is_read_no_more_and_closed() {
     let mut deaf = Wire::connect(server.addr);
     let request = frame(GET_K).repeat(100);
     let error = (0..).find_map(|_| {
-        // A megabyte of its replies at most is in memory, and one more, whatever it has asked for.
+        // The server holds at most a megabyte of replies and one more reply, however many requests
+        // it has read.
         let stats = good.stats().unwrap();
         assert!(stats.connection_bytes < 1024 * 1024 + 200_000, "{stats}");
         deaf.0.write_all(&request).err()

@@ -1,4 +1,4 @@
-//! A server that was stopped (`SIGSTOP`) does not blame its peers for the time that has passed.
+//! A server that was stopped (`SIGSTOP`) does not count that time against its peers.
 
 use std::fs;
 use std::io::Write;
@@ -11,7 +11,8 @@ use kvs::client::blocking::KvsClient;
 use super::GET_K;
 use crate::common::{ServerProcess, Wire, frame};
 
-/// Runs `job` while the server is stopped, and for longer than the second that its peers have.
+/// Stops the server, runs `job`, and lets the server continue after more than the second that its
+/// peers have.
 fn while_stopped(server: &ServerProcess, job: impl FnOnce()) {
     server.signal("STOP");
     let stat = format!("/proc/{}/stat", server.id());
@@ -21,7 +22,7 @@ fn while_stopped(server: &ServerProcess, job: impl FnOnce()) {
         thread::yield_now();
     }
     job();
-    // The test needs the time to pass while the server is stopped.
+    // The test needs this time to pass while the server is stopped.
     thread::sleep(Duration::from_secs(2));
     server.signal("CONT");
 }
@@ -30,14 +31,14 @@ fn while_stopped(server: &ServerProcess, job: impl FnOnce()) {
 fn a_server_that_was_stopped_reads_what_has_arrived_before_it_looks_at_the_clock() {
     let dir = tempfile::tempdir().unwrap();
     let server = ServerProcess::start(dir.path(), &["--frame-time=1", "--reply-time=1"]);
-    // The first value fits into the buffers of the system, the second one does not.
+    // The buffers of the system hold the first value, but not the second one.
     for len in [1, 8_000_000] {
         let value = "x".repeat(len);
         let set = frame(format!(r#"{{"Set":{{"key":"k","value":"{value}"}}}}"#));
         let get = format!(r#"{{"Get":"{value}"}}"#);
         let mut peer = Wire::connect(server.addr);
-        // The server has read the beginning of the next frame with the request that it has
-        // answered.
+        // The server has already read the beginning of this frame, together with the previous
+        // request.
         let (first, rest) = set.split_at(10);
         peer.0.write_all(&[&frame(GET_K), first].concat()).unwrap();
         peer.receive();
@@ -49,8 +50,8 @@ fn a_server_that_was_stopped_reads_what_has_arrived_before_it_looks_at_the_clock
         });
         assert_eq!(peer.receive(), r#""Set""#);
 
-        // The server has sent as much as the peer has room for. The peer takes it while the server
-        // is stopped.
+        // The server has sent as much as the peer can buffer. The peer reads the rest while the
+        // server is stopped.
         peer.send(GET_K);
         peer.0.peek(&mut [0]).unwrap();
         while_stopped(&server, || ());
@@ -60,7 +61,7 @@ fn a_server_that_was_stopped_reads_what_has_arrived_before_it_looks_at_the_clock
 
 #[test]
 fn a_pipelining_peer_loses_no_time_however_often_the_server_is_stopped() {
-    // Once the peer is slow with a frame, and once with taking a reply.
+    // First the peer is slow to send a frame, and then it is slow to read a reply.
     for (times, len) in [
         (["--frame-time=1", "--reply-time=1000"], 1),
         (["--frame-time=1000", "--reply-time=1"], 8_000_000),
@@ -73,7 +74,7 @@ fn a_pipelining_peer_loses_no_time_however_often_the_server_is_stopped() {
         other.set("k".to_owned(), value.clone()).unwrap();
         let get = format!(r#"{{"Get":"{value}"}}"#);
 
-        // The peer has always sent the beginning of a frame more than it has replies for.
+        // The peer has always sent the beginning of one more frame than it has received replies.
         let request = frame(GET_K);
         let (first, rest) = request.split_at(10);
         let next = [rest, first].concat();
@@ -87,7 +88,8 @@ fn a_pipelining_peer_loses_no_time_however_often_the_server_is_stopped() {
                 peer.0.peek(&mut [0]).unwrap();
             }
             while_stopped(&server, || ());
-            // After that, the only network thread has seen that the time of the peer is over.
+            // After these requests, the only network thread has noticed that the time of the peer
+            // is over.
             for _ in 0..10 {
                 other.stats().unwrap();
             }
@@ -112,7 +114,7 @@ fn a_server_that_was_stopped_lets_in_who_has_shown_the_token_meanwhile() {
     known.send(auth);
     assert_eq!(known.receive(), r#""Auth""#);
     let mut peer = Wire::connect(server.addr);
-    // Both are accepted by now: the server counts them.
+    // The server counts both connections, so it has accepted both.
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {
         known.send(r#"{"Stats":{}}"#);
@@ -137,12 +139,12 @@ fn a_shutdown_that_was_stopped_leaves_peers_their_time() {
     peer.send(GET_K);
     peer.0.peek(&mut [0]).unwrap();
     server.signal("TERM");
-    // Once the server accepts no connection any more, it has begun to stop.
+    // When the server accepts no more connections, it has begun to stop.
     let deadline = Instant::now() + Duration::from_secs(20);
     while KvsClient::connect(server.addr).is_ok() {
         assert!(Instant::now() < deadline, "it does not begin to stop");
     }
-    // Together with the time that this adds, the server is stopped for longer than it may take.
+    // The sleep makes the time while the server is stopped longer than its shutdown time.
     while_stopped(&server, || thread::sleep(Duration::from_secs(3)));
     assert_eq!(peer.receive(), format!(r#"{{"Get":"{value}"}}"#));
     peer.expect_end();

@@ -24,7 +24,7 @@ fn without_the_token_nothing_is_answered() {
     stranger.send(GET_K);
     expect_error(&mut stranger, "unauthorized");
     stranger.expect_end();
-    // Nonsense is no token either.
+    // Invalid JSON is not a token either.
     let mut babbler = Wire::connect(server.addr);
     babbler.send("x");
     expect_error(&mut babbler, "unauthorized");
@@ -33,7 +33,7 @@ fn without_the_token_nothing_is_answered() {
     let wrong = liar.auth(&Token::new("guess").unwrap());
     assert!(has_code(wrong, "unauthorized"));
     assert!(liar.get("k".to_owned()).is_err());
-    // Nor may a stranger send much.
+    // A peer without the token may not send long frames.
     let mut long = Wire::connect(server.addr);
     long.0.write_all(&100_000_u32.to_be_bytes()).unwrap();
     expect_error(&mut long, "frame_too_long");
@@ -91,7 +91,7 @@ fn a_token_file_that_others_can_read_is_refused() {
     ));
 }
 
-/// Creates a file with a token that only its owner can read.
+/// Creates a token file that only its owner can read.
 pub fn token_file(dir: &Path, content: impl AsRef<[u8]>) -> PathBuf {
     let path = dir.join("token");
     fs::write(&path, content).unwrap();
@@ -99,7 +99,7 @@ pub fn token_file(dir: &Path, content: impl AsRef<[u8]>) -> PathBuf {
     path
 }
 
-/// Returns the reasons why a text is no token, from a file and otherwise.
+/// Returns the errors of a text that is not a token, read from a file and given directly.
 fn reasons(text: &str) -> [String; 2] {
     let dir = tempfile::tempdir().unwrap();
     let from_file = Token::from_file(&token_file(dir.path(), text));
@@ -178,7 +178,7 @@ fn what_holds_no_token_is_refused_with_its_name() {
     }
     refused(&token_file(dir.path(), b"\xff"), "is not UTF-8");
     let file = token_file(dir.path(), "t");
-    // Only the beginning of a long file is read.
+    // The server reads only the beginning of a long file.
     fs::OpenOptions::new()
         .write(true)
         .open(&file)
@@ -191,7 +191,7 @@ fn what_holds_no_token_is_refused_with_its_name() {
     assert!(matches!(error, KvsError::Io { .. }), "{error}");
 }
 
-/// Kubernetes mounts a secret as a link to a link, so that all files change at once.
+/// Kubernetes mounts a secret as a link to a link, so that it can replace all files at once.
 #[test]
 fn a_token_is_read_through_links_with_the_mode_of_the_file() {
     let dir = tempfile::tempdir().unwrap();

@@ -15,7 +15,7 @@ use futures::future::{BoxFuture, Either};
 use futures::{FutureExt, Sink, SinkExt, Stream, StreamExt, TryFutureExt, TryStreamExt, stream};
 use futures03 as futures;
 
-/// What most of the tests begin with.
+/// The future of most tests.
 fn seven() -> future::Ready<Result<u32, String>> {
     future::ready(Ok(7))
 }
@@ -32,7 +32,7 @@ fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
 }
 
-// What a future is.
+// Futures.
 
 #[test]
 fn return_one() {

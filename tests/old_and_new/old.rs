@@ -12,7 +12,7 @@ use futures::sync::mpsc;
 use futures::task;
 use futures::{Async, AsyncSink, Future, IntoFuture, Poll, Sink, Stream, stream, try_ready};
 
-/// What most of the tests begin with.
+/// The future of most tests.
 fn seven() -> future::FutureResult<u32, String> {
     future::ok(7)
 }
@@ -29,7 +29,7 @@ fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
 }
 
-// What a future is.
+// Futures.
 
 #[test]
 fn return_one() {

@@ -44,7 +44,8 @@ impl Program {
 
     fn spawn_with(command: &mut Command, stdout: PipeReader, stderr: PipeReader) -> Program {
         let child = command.spawn().unwrap();
-        // Otherwise the pipes would never reach their end.
+        // The command holds the writing ends. With them open, the pipes would never reach their
+        // end.
         command.stdout(Stdio::null()).stderr(Stdio::null());
         Program {
             child,
@@ -136,7 +137,7 @@ const STOP: [Signal; 4] = [
     Signal::SIGXCPU,
 ];
 
-/// Connects a peer that takes none of its replies, so that a shutdown waits for it.
+/// Connects a peer that does not read its replies, so that a shutdown waits for it.
 fn deaf_peer(addr: SocketAddr) -> Wire {
     let mut deaf = Wire::connect(addr);
     let value = "x".repeat(8 * 1024 * 1024);

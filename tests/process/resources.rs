@@ -22,10 +22,10 @@ fn a_limit_on_the_size_of_files_fails_writes_and_nothing_else() {
     let mut limited = Program::spawn(&mut command);
     let mut client = KvsClient::connect(limited.addr()).unwrap();
     let value = "x".repeat(1000);
-    // Together they are longer than a file may be.
+    // Together the values are longer than a file may be.
     for n in 0..300 {
         client.set(n.to_string(), value.clone()).unwrap();
-        // And this one is so alone.
+        // This value alone is longer than a file may be.
         let refused = client.set("long".to_owned(), "x".repeat(200_000));
         let error = refused.unwrap_err();
         assert!(matches!(error, kvs::KvsError::Server { .. }), "{error}");

@@ -1,4 +1,4 @@
-//! Signals to a server that serves.
+//! Signals to a running server.
 
 use std::io::Read;
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! Signals to a program that starts, and to `--verify` and `--repair`.
+//! Signals to a server that is starting, and to `--verify` and `--repair`.
 
 use std::env;
 use std::ffi::OsStr;
@@ -19,14 +19,14 @@ use nix::unistd::Pid;
 use super::{PATIENCE, Program, STOP, full_pipe, server, wait};
 use crate::common::ServerProcess;
 
-/// Waits until a process has reached its `main`, which first blocks signals.
+/// Waits until a process has reached its `main`, which blocks signals first.
 fn wait_for_main(pid: Pid) {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
         let mut lines = status.lines();
         let blocked = lines.find_map(|line| line.strip_prefix("SigBlk:"));
-        // No shell and no other parent leaves this signal blocked.
+        // No parent process leaves this signal blocked.
         let rare = 1 << (Signal::SIGXFSZ as i32 - 1);
         if u64::from_str_radix(blocked.unwrap().trim(), 16).unwrap() & rare != 0 {
             return;
@@ -35,7 +35,7 @@ fn wait_for_main(pid: Pid) {
     }
 }
 
-/// Lets this much time pass, to meet a program at any moment of its work.
+/// Waits for `time` without sleeping, so that the signal can arrive at any moment.
 fn pass(time: Duration) {
     let end = Instant::now() + time;
     while Instant::now() < end {
@@ -59,7 +59,7 @@ fn a_signal_while_a_server_starts_ends_it_in_order_at_any_moment() {
     for round in 0..40 {
         let mut server = Program::spawn(&mut server(dir.path()));
         wait_for_main(server.pid());
-        // Any moment from the first instruction to the first request.
+        // The signal arrives at any moment between the first instruction and the first request.
         pass(Duration::from_micros(250 * round));
         server.signal(STOP[round as usize % STOP.len()]);
         assert_eq!(server.wait().code(), Some(0), "round {round}");
@@ -107,7 +107,7 @@ fn a_signal_while_a_store_is_opened_loses_nothing() {
             }
         }
         let mut server = Program::spawn(&mut server(dir.path()));
-        // Once the server has a segment open, it reads for a while.
+        // A server that has opened a segment reads for a while.
         let fds = format!("/proc/{}/fd", server.pid());
         let deadline = Instant::now() + PATIENCE;
         let is_reading = || {
@@ -129,7 +129,7 @@ fn a_signal_while_a_store_is_opened_loses_nothing() {
     assert_eq!(stats.engine.keys, Some(20_000));
 }
 
-/// The exit code 0 means success only.
+/// The exit code 0 means success and nothing else.
 #[test]
 fn a_signal_ends_verify_and_repair_with_the_code_of_a_program_that_it_has_ended() {
     let dir = tempfile::tempdir().unwrap();
@@ -139,7 +139,7 @@ fn a_signal_ends_verify_and_repair_with_the_code_of_a_program_that_it_has_ended(
         ("--repair", Signal::SIGINT, 130),
         ("--repair", Signal::SIGHUP, 129),
     ] {
-        // Its report waits in the pipe, which has no reader yet.
+        // The program waits for the pipe, which has no reader yet.
         let (_reader, stdout) = full_pipe();
         let mut command = Command::new(cargo_bin!("kvs-server"));
         command.args([how, "--data-dir"]).arg(dir.path());
@@ -150,13 +150,13 @@ fn a_signal_ends_verify_and_repair_with_the_code_of_a_program_that_it_has_ended(
     }
 }
 
-/// A script would take 0 for sound data.
+/// A script would read 0 as sound data.
 #[test]
 fn an_early_signal_does_not_make_verify_or_repair_exit_with_0() {
     let dir = tempfile::tempdir().unwrap();
     ServerProcess::start(dir.path(), &[]).kill();
     for round in 0..100 {
-        // It cannot print its report, so it never completes.
+        // The program cannot print its report, so it never completes.
         let (_reader, stdout) = full_pipe();
         let mut command = Command::new(cargo_bin!("kvs-server"));
         command.args([["--verify", "--repair"][round % 2], "--data-dir"]);

@@ -26,7 +26,7 @@ fn closed_pipe() -> Stdio {
     writer.into()
 }
 
-/// Returns the commands of both programs that end by themselves, and whether each prints to stdout.
+/// Returns commands of both programs that end by themselves, and whether each one prints to stdout.
 fn commands(server: SocketAddr, dir: &Path) -> Vec<(Command, bool)> {
     let (addr, nobody) = (server.to_string(), NOBODY.to_string());
     let data = dir.join("data");
@@ -112,7 +112,8 @@ fn a_server_serves_whatever_becomes_of_its_streams() {
         (unread_out.into(), unread_err.into()),
     ] {
         let dir = tempfile::tempdir().unwrap();
-        // The server cannot print its port. This one is free: the system has just chosen it for us.
+        // The server cannot print its port. This port is free because the system has just chosen
+        // it.
         let addr = TcpListener::bind(ANY_PORT).unwrap().local_addr().unwrap();
         let mut command = Command::new(cargo_bin!("kvs-server"));
         command.args(["--addr", &addr.to_string(), "--data-dir"]);
@@ -167,7 +168,7 @@ fn a_log_that_nobody_reads_holds_nobody_up_and_what_is_lost_is_counted() {
             good_is_served();
         }
     }
-    // Now the test reads, and the lines that have waited come first.
+    // The test now reads the log. It begins with the lines that fit into the pipe.
     let log = lines(log);
     let lost = loop {
         let line = log.recv_timeout(PATIENCE).unwrap();
@@ -176,7 +177,7 @@ fn a_log_that_nobody_reads_holds_nobody_up_and_what_is_lost_is_counted() {
         }
         assert!(line.starts_with('['), "a part of a line: {line:?}");
         if line.ends_with(": connected") && !line.ends_with(&good_line) {
-            // No line comes twice or out of order.
+            // No line is repeated or out of order.
             let n = peers.iter().position(|peer| line.ends_with(peer)).unwrap();
             peers.drain(..=n);
         }

@@ -10,7 +10,7 @@ use kvs::client::blocking::KvsClient;
 use super::{get, set, wait_for};
 use crate::common::{ServerProcess, Wire, frame, memory};
 
-/// What connections could leave behind in a process.
+/// The resources of a process that connections could leave in use.
 #[derive(Debug)]
 struct Leftovers {
     sockets: usize,
@@ -20,8 +20,8 @@ struct Leftovers {
 
 impl Leftovers {
     fn of(pid: u32) -> Leftovers {
-        let entries = |what| fs::read_dir(format!("/proc/{pid}/{what}")).unwrap();
-        // Other descriptors are the engine's.
+        let entries = |dir| fs::read_dir(format!("/proc/{pid}/{dir}")).unwrap();
+        // Other descriptors belong to the engine.
         let links = entries("fd").filter_map(|fd| fs::read_link(fd.unwrap().path()).ok());
         let sockets = links.filter(|link| link.to_string_lossy().starts_with("socket:"));
         Leftovers {
@@ -32,7 +32,7 @@ impl Leftovers {
     }
 }
 
-/// Has peers connect and go in every way, a few dozen at a time.
+/// Connects and drops peers in every way, a few dozen at a time.
 fn churn(addr: SocketAddr, peers: usize) {
     let mut open = VecDeque::new();
     for n in 0..peers {
@@ -40,17 +40,17 @@ fn churn(addr: SocketAddr, peers: usize) {
         let mut send = |bytes: &[u8]| peer.0.write_all(bytes).unwrap();
         match n % 8 {
             0 => {}
-            // Half a frame, short and long.
+            // Part of a frame, short and long.
             1 => send(&frame(get("long"))[..7]),
             2 => send(&frame(vec![b' '; 50_000])[..40_000]),
-            // A reply that it does not wait for, many that it does not, and one that it does.
+            // The peer does not wait for its reply, or for its many replies, or waits for one.
             3 => send(&frame(get("long"))),
             4 => send(&frame(set("k", "v")).repeat(100)),
             5 => {
                 peer.send(&set("k", "v"));
                 assert_eq!(peer.receive(), r#""Set""#);
             }
-            // The end of its half, and of the connection from the other side.
+            // The peer shuts down its half, or the server closes the connection.
             6 => peer.0.shutdown(Shutdown::Write).unwrap(),
             _ => send(&[0xff; 1000]),
         }
@@ -72,12 +72,12 @@ fn connections_leave_nothing_behind() {
         wait_for(&mut good, |stats| stats.connections == 1);
         Leftovers::of(server.id())
     };
-    // The allocator has what it needs after that.
+    // After the first peers, the allocator has its working memory.
     let before = churn(1000);
     let after = churn(3000);
     println!("{before:?}, {after:?}");
     assert_eq!(before.sockets, after.sockets);
     assert_eq!(before.threads, after.threads);
-    // Not even half a kilobyte each.
+    // Less than half a kilobyte for each peer.
     assert!(after.memory < before.memory + 3000 * 512);
 }

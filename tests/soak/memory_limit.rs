@@ -11,7 +11,7 @@ use socket2::{Domain, Socket, Type};
 use super::{get, memory_bound, set, wait_for};
 use crate::common::{ServerProcess, Wire, frame, memory};
 
-/// Those who ask for more than there is.
+/// Peers that together need more memory than the server may use.
 const PEERS: usize = 100;
 
 const MAX_MEMORY: usize = 4 * 1024 * 1024;
@@ -27,7 +27,7 @@ fn half_sent_frames_take_no_more_memory_than_the_server_may() {
     let frame = frame(vec![b' '; 1_000_000]);
     let mut peers: Vec<_> = (0..PEERS).map(|_| Wire::connect(server.addr)).collect();
     for peer in &mut peers {
-        // Those that are too many are closed before all of it has gone.
+        // The server closes some of these peers before it has read everything.
         let _ = peer.0.write_all(&frame[..900_000]);
     }
     wait_for_those_who_fit(&mut good);
@@ -56,7 +56,7 @@ fn replies_that_nobody_takes_take_no_more_memory_than_the_server_may() {
             peer
         })
         .collect();
-    // More than the system buffers.
+    // Each peer asks for more than the system buffers.
     wait_for_those_who_fit(&mut good);
     assert_eq!(good.get("k".to_owned()).unwrap().as_deref(), Some("v"));
     let highest = memory(server.id(), "VmHWM") - before;
@@ -99,7 +99,7 @@ fn the_memory_of_a_burst_of_long_values_is_given_back() {
     let burst = |n: usize| {
         thread::spawn(move || {
             let mut client = KvsClient::connect(addr).unwrap();
-            // Of different lengths, so that they leave gaps of different lengths.
+            // Values of different lengths leave gaps of different lengths.
             let value = "v".repeat(2_000_000 + n * 100_000);
             client.set(n.to_string(), value.clone()).unwrap();
             assert_eq!(client.get(n.to_string()).unwrap(), Some(value));
@@ -112,7 +112,7 @@ fn the_memory_of_a_burst_of_long_values_is_given_back() {
         .into_iter()
         .map(|burst| burst.join().unwrap())
         .collect();
-    // The server gives it back within a second or so, but this machine may be busy.
+    // The server gives the memory back within about a second, but this machine may be busy.
     let deadline = Instant::now() + Duration::from_secs(5);
     loop {
         let kept = memory(server.id(), "VmRSS").saturating_sub(before);
@@ -124,8 +124,8 @@ fn the_memory_of_a_burst_of_long_values_is_given_back() {
     }
 }
 
-/// Waits until no more of [`PEERS`] are left than there is memory for, of which each needs almost
-/// a megabyte.
+/// Waits until all of [`PEERS`] have connected and only those are left that fit into the memory.
+/// Each of them needs almost a megabyte.
 fn wait_for_those_who_fit(good: &mut KvsClient) {
     wait_for(good, |stats| {
         let are_all_here = stats.connections_accepted == 1 + PEERS as u64;

@@ -1,4 +1,4 @@
-//! Good clients, which check every reply, and hostile ones.
+//! Good clients, which check every reply, and hostile peers.
 
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read, Write};
@@ -12,7 +12,7 @@ use socket2::{Domain, Socket, Type};
 use super::{MAX_FRAME, PATIENCE, get, remove, set};
 use crate::common::{Wire, frame};
 
-/// A client that knows what each reply has to be, since nobody else has its keys.
+/// A client that knows every reply in advance, because no other client uses its keys.
 pub struct Good {
     pub name: u64,
     wire: Wire,
@@ -30,8 +30,8 @@ impl Good {
         }
     }
 
-    /// Sends a few requests at once, and checks their replies. It is modest enough to do with the
-    /// memory that a connection has in any case.
+    /// Sends a few requests at once, and checks their replies. They fit into the memory that every
+    /// connection has.
     pub fn exchange(&mut self, rng: &mut SmallRng) {
         let mut requests = Vec::new();
         let mut replies = Vec::new();
@@ -64,7 +64,7 @@ impl Good {
         self.slowest = self.slowest.max(start.elapsed());
     }
 
-    /// The reply to a `Get`.
+    /// Returns the reply to a `Get`.
     fn value(&self, key: &str) -> String {
         match self.model.get(key) {
             Some(value) => format!(r#"{{"Get":"{value}"}}"#),
@@ -81,15 +81,15 @@ impl Good {
     }
 }
 
-/// A peer that does a little of its mischief at a time, and never waits.
+/// A peer that sends a little of its script at a time, and never waits.
 pub struct Hostile {
     socket: TcpStream,
     script: Vec<u8>,
     sent: usize,
-    /// How many bytes it sends at a time.
+    /// The number of bytes that it sends at a time.
     step: usize,
     reads: bool,
-    /// How often it looks in after it has sent everything.
+    /// The number of calls of [`Hostile::act`] after which it leaves, once it has sent everything.
     stays: u32,
     closes_half: bool,
 }
@@ -98,11 +98,11 @@ impl Hostile {
     pub fn connect(addr: SocketAddr, rng: &mut SmallRng) -> Hostile {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
         if rng.random_ratio(1, 2) {
-            // What it does not read is soon the server's to hold.
+            // With a small buffer, the server soon holds the replies that the peer does not read.
             socket.set_recv_buffer_size(4096).unwrap();
         }
         if rng.random_ratio(1, 4) {
-            // Its close is a reset.
+            // Closing this socket resets the connection.
             socket.set_linger(Some(Duration::ZERO)).unwrap();
         }
         socket.connect_timeout(&addr.into(), PATIENCE).unwrap();
@@ -127,7 +127,7 @@ impl Hostile {
         }
     }
 
-    /// Says whether it stays.
+    /// Sends or reads a little. Returns whether the peer stays connected.
     pub fn act(&mut self) -> bool {
         let would_block = |error: std::io::Error| match error.kind() {
             ErrorKind::WouldBlock => Some(1),
@@ -158,18 +158,18 @@ impl Hostile {
     }
 }
 
-/// What a hostile peer sends.
+/// Returns the bytes that a hostile peer sends.
 fn script(rng: &mut SmallRng) -> Vec<u8> {
     match rng.random_range(0..15) {
-        // Nothing at all.
+        // No bytes.
         0 => Vec::new(),
-        // Noise.
+        // Random bytes.
         1 => random_bytes(rng, 10_000),
         2 => {
             let noise = random_bytes(rng, 10_000);
             frame(noise)
         }
-        // Frames that are long, too long, and longer than there is memory.
+        // Frames that are long, too long, or longer than the memory of the server.
         3 => {
             let too_long = [MAX_FRAME as u32 + 1, 1 << 24, 1 << 31, u32::MAX];
             let len = too_long[rng.random_range(0..too_long.len())].to_be_bytes();
@@ -181,14 +181,14 @@ fn script(rng: &mut SmallRng) -> Vec<u8> {
             frame.pop();
             frame
         }
-        // Another protocol.
+        // Other protocols.
         5 => b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n".to_vec(),
         6 => [
             &b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..],
             &[7; 500],
         ]
         .concat(),
-        // Not quite JSON, or not quite a request.
+        // Almost JSON, or almost a request.
         7 => {
             let open = ["[", "{\"a\":", "{\"Get\":{\"key\":["][rng.random_range(0..3)];
             frame(open.repeat(5_000))
@@ -208,11 +208,11 @@ fn script(rng: &mut SmallRng) -> Vec<u8> {
         .map(frame)
         .concat(),
         9 => frame("").repeat(1000),
-        // Requests that are large, or many.
+        // Long requests, or many.
         10 => frame(set(&"k".repeat(100_000), "v")),
         11 => frame(get("long")).repeat(rng.random_range(1..20)),
         12 => frame(set("hostile", &"v".repeat(20_000))).repeat(rng.random_range(1..20)),
-        // Requests with a few bytes changed.
+        // Requests with a few changed bytes.
         _ => {
             let requests = [set("hostile", "v"), get("long"), remove("hostile")];
             let mut script = requests.map(frame).concat().repeat(5);

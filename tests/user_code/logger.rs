@@ -35,7 +35,7 @@ impl Log for CallingLogger {
     fn flush(&self) {}
 }
 
-/// The process has one logger, so these tests take turns.
+/// The process has one logger, so these tests run one at a time.
 fn with_logger() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
@@ -67,7 +67,7 @@ fn a_logger_may_call_the_store_that_it_hears_of() {
     });
 }
 
-/// The line comes from the writer, or from the thread that syncs every second.
+/// The writer logs the line, or the thread that syncs every second.
 #[test]
 fn a_logger_may_drop_the_last_handle_of_the_store_that_it_hears_of() {
     for level in [SyncLevel::Always, SyncLevel::EverySec] {

@@ -1,5 +1,5 @@
-//! The user's code runs without a lock and without the writer's turn. The tasks that a store wakes,
-//! its pool and the logger may call the store, wait for it, and close it.
+//! The store calls code of its user without a lock and outside the writer's turn. The tasks that it
+//! wakes, its pool and the logger may call the store, wait for it, and close it.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -19,16 +19,15 @@ use kvs::engine::{EngineFuture, KvStoreOptions, SyncLevel};
 use kvs::thread_pool::ThreadPool;
 use kvs::{KvStore, KvsEngine};
 
-/// Runs `test` on a separate thread, and fails if it takes too long, because then it waits for
-/// itself.
-fn in_time(what: &str, test: impl FnOnce() + Send + 'static) {
+/// Runs `test` on a separate thread. Fails if it takes too long, because then it waits for itself.
+fn in_time(name: &str, test: impl FnOnce() + Send + 'static) {
     let (done, is_done) = mpsc::channel();
     let thread = thread::spawn(move || {
         test();
         let _ = done.send(());
     });
     match is_done.recv_timeout(Duration::from_secs(30)) {
-        Err(mpsc::RecvTimeoutError::Timeout) => panic!("{what}: it waits for ever"),
+        Err(mpsc::RecvTimeoutError::Timeout) => panic!("{name}: it waits for ever"),
         _ => thread.join().unwrap(),
     }
 }

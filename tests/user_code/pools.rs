@@ -24,7 +24,7 @@ impl ThreadPool for AtOnce {
     }
 }
 
-/// Takes no job.
+/// Drops every job.
 #[derive(Debug, Clone)]
 struct Dropping;
 
@@ -38,7 +38,7 @@ impl ThreadPool for Dropping {
     }
 }
 
-/// Panics with every job.
+/// Panics for every job.
 #[derive(Debug, Clone)]
 struct Panicking;
 
@@ -114,7 +114,7 @@ static CALLED: Mutex<Option<KvStore<Calling>>> = Mutex::new(None);
 
 static CALLS: AtomicUsize = AtomicUsize::new(0);
 
-/// Calls the store, unless this is already inside such a call.
+/// Calls the store, except during such a call.
 fn call() {
     let store = CALLED.lock().unwrap().clone();
     let Some(store) = store else {

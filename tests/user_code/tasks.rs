@@ -44,7 +44,7 @@ fn a_task_may_wait_for_the_store_when_it_is_woken() {
             again.sync().wait().unwrap();
             again.remove("inner".to_owned()).wait().unwrap();
         });
-        // Other writers get their turn meanwhile, too.
+        // The store also serves other writers meanwhile.
         set(&store, "outer", "1").wait().unwrap();
         is_done.recv().unwrap();
         assert_eq!(get(&store, "inner"), None);
@@ -54,7 +54,7 @@ fn a_task_may_wait_for_the_store_when_it_is_woken() {
     in_time("a thread for each job", check::<NaiveThreadPool>);
 }
 
-/// At the default level of sync, short writes are committed by the threads that ask for them.
+/// At the default sync level, the threads that ask for short writes commit them.
 #[test]
 fn as_many_tasks_as_the_pool_has_threads_may_wait_while_other_threads_write() {
     fn check(threads: u32) {
@@ -69,7 +69,7 @@ fn as_many_tasks_as_the_pool_has_threads_may_wait_while_other_threads_write() {
                 .filter_map(|_| {
                     let (store, have_begun) = (store.clone(), Arc::clone(&have_begun));
                     let (begins, begun) = mpsc::channel();
-                    // A write as long as this goes to the pool.
+                    // A write of this length goes to the pool.
                     let long = set(&store, "long", &"x".repeat(1_000_000));
                     let is_done = if_woken(&mut executor::spawn(long), move || {
                         begins.send(()).unwrap();
@@ -80,7 +80,7 @@ fn as_many_tasks_as_the_pool_has_threads_may_wait_while_other_threads_write() {
                         }
                         store.sync().wait().unwrap();
                     })?;
-                    // The next hook is for another thread of the pool.
+                    // The next hook runs on another thread of the pool.
                     begun.recv().unwrap();
                     Some(is_done)
                 })
@@ -120,7 +120,7 @@ fn a_woken_task_may_wait_for_a_write_that_another_thread_has_begun() {
             passed.recv().unwrap().wait().unwrap();
         });
         begun.recv().unwrap();
-        // The pool's only thread is in the hook.
+        // The only thread of the pool runs the hook.
         let mut write = set(&store, "inner", "1");
         write.begin();
         passes.send(write).unwrap();
@@ -151,7 +151,7 @@ fn a_task_that_waits_for_sled_may_wait_for_it_again_when_it_is_woken() {
                 break (write, is_done);
             }
         };
-        // Other writers get their turn, too.
+        // The store serves other writers, too.
         let outer = engine.set("outer".to_owned(), "1".to_owned());
         is_done.recv().unwrap();
         outer.wait().unwrap();
@@ -177,7 +177,7 @@ fn a_task_may_drop_other_futures_when_it_is_woken_and_one_that_panics_leaves_the
         let is_second_woken = when_woken(second, || panic!("on purpose"));
         is_first_woken.recv().unwrap();
         third.wait().unwrap();
-        // Its sender was dropped without a value.
+        // The sender was dropped without a value.
         is_second_woken.recv().unwrap_err();
         for key in ["1", "2", "3", "4"] {
             assert_eq!(get(&store, key).as_deref(), Some("value"));
@@ -194,14 +194,14 @@ fn a_task_that_another_takes_the_place_of_may_call_the_store_when_it_is_dropped(
     impl Drop for Writes {
         fn drop(&mut self) {
             let store = self.0.take().unwrap();
-            // This is a second write, besides the one that its task was waiting for.
+            // This is another write than the one that its task was waiting for.
             drop(set(&store, "inner", "1"));
         }
     }
     in_time("the drop of a task", || {
         let dir = tempfile::tempdir().unwrap();
         let store: KvStore<SharedQueueThreadPool> = open(dir.path());
-        // While the only thread of the pool waits for us, the next write waits as well.
+        // While the only thread of the pool waits for this test, the next write waits as well.
         let (go_on, may_go_on) = mpsc::channel::<()>();
         let (busy, is_busy) = mpsc::channel();
         let first = when_woken(set(&store, "first", ""), move || {

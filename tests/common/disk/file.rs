@@ -78,7 +78,7 @@ impl File for Opened {
             let refused = missing.max(too_long) as usize;
             let mut written = &bytes[..bytes.len().saturating_sub(refused)];
             if has_stopped {
-                // A process may be killed in the middle of a write.
+                // A kill can interrupt a write.
                 written = &written[..written.len() / 2];
             }
             let change = Change::Write(offset, written.to_vec());
@@ -116,7 +116,8 @@ impl File for Opened {
                 return Ok(());
             }
             let unsynced = std::mem::take(&mut inode.unsynced);
-            // What a failed sync was about counts as written from then on, and is not.
+            // The system takes the bytes of a failed sync for written from then on, but they are
+            // not.
             fails(faults.sync_file || is_to_fail)?;
             for change in unsynced {
                 change.apply(&mut inode.durable);

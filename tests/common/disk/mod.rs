@@ -1,5 +1,5 @@
-//! A disk in memory. It forgets at a power cut what was not synced, as much or as little of it as
-//! chance wants, and it fails when told to.
+//! A disk in memory. At a power cut it forgets a random part of the bytes that were not synced, and
+//! it fails on request.
 #![allow(dead_code, reason = "every test file uses a part of this")]
 
 mod directory;
@@ -11,24 +11,25 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use self::state::{Inode, State};
 
-/// A directory on such a disk. Clones share it.
+/// A directory on a disk in memory. Clones share the disk.
 #[derive(Debug, Clone, Default)]
 pub struct Disk(Arc<Mutex<State>>);
 
-/// What the disk fails to do, until it is told otherwise.
+/// The faults of a disk, until they are set again.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Faults {
     /// The room for all files together, in bytes.
     pub room: Option<u64>,
-    /// Whether the directory hides how much of that is free, as with a quota.
+    /// Whether the directory hides the free room, as with a quota.
     pub room_is_secret: bool,
     /// The limit on the length of a file, in bytes.
     pub file_size: Option<u64>,
     /// Whether unlinking a file fails.
     pub remove: bool,
-    /// Syncing a file fails, and what it would have made durable never will be.
+    /// Whether syncing a file fails. The bytes that it would have synced are lost at the next power
+    /// cut.
     pub sync_file: bool,
-    /// Syncing the directory fails.
+    /// Whether syncing the directory fails.
     pub sync_names: bool,
     /// Whether the file system cannot sync directories at all.
     pub no_sync_of_names: bool,
@@ -37,12 +38,12 @@ pub struct Faults {
 }
 
 impl Disk {
-    /// Has every write be a job, as it is for the engine on `tokio::fs`.
+    /// Makes every write a job, as in the engine on `tokio::fs`.
     pub fn have_writes_wait(&self) {
         self.state().writes_wait = true;
     }
 
-    /// A disk with these files on it.
+    /// Returns a disk with these files.
     pub fn with<'a>(files: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Disk {
         let disk = Disk::default();
         for (name, bytes) in files {
@@ -55,7 +56,7 @@ impl Disk {
         self.0.lock().unwrap()
     }
 
-    /// Another disk with the same on it, as programs see it.
+    /// Returns another disk with the same files, as programs see them.
     pub fn copy(&self) -> Disk {
         let state = self.state();
         let copy = Disk::default();
@@ -66,8 +67,7 @@ impl Disk {
         copy
     }
 
-    /// Another disk with what would be left on this one if the power failed now and took all that
-    /// it could.
+    /// Returns another disk with the bytes that a power cut would certainly leave.
     pub fn durable(&self) -> Disk {
         let state = self.state();
         let left = Disk::default();
@@ -78,7 +78,7 @@ impl Disk {
         left
     }
 
-    /// Puts a file on the disk, durably, in the place of one that may be there.
+    /// Puts a synced file on the disk. Replaces an existing file.
     pub fn put(&self, name: &str, bytes: &[u8]) {
         let mut state = self.state();
         let inode = state.inodes.len();
@@ -91,7 +91,7 @@ impl Disk {
         state.durable_names.insert(name.to_owned(), inode);
     }
 
-    /// The bytes of a file.
+    /// Returns the bytes of a file, as programs see them.
     pub fn bytes(&self, name: &str) -> Vec<u8> {
         let state = self.state();
         state.inodes[state.names[name]].seen.clone()
@@ -110,24 +110,24 @@ impl Disk {
         self.state().faults = faults;
     }
 
-    /// Lets the sync of a file fail, once, after so many that do not. What it was about never comes
-    /// to the disk, and the next sync says that all is well.
+    /// Lets one sync of a file fail, after `syncs` that succeed. The bytes that it would have
+    /// synced are never written, and the next sync reports success.
     pub fn fail_sync_after(&self, syncs: u32) {
         self.state().syncs_left = Some(syncs);
     }
 
-    /// Whether that sync is still to come.
+    /// Returns whether the sync that should fail is still to come.
     pub fn is_sync_still_to_fail(&self) -> bool {
         self.state().syncs_left.is_some()
     }
 
-    /// Changes and syncs so far.
+    /// Returns the number of changes and syncs so far.
     pub fn steps(&self) -> u64 {
         self.state().steps
     }
 
-    /// Lets everything stop at the step of this number, counted from now on: it has begun, and
-    /// nothing behind it happens.
+    /// Stops the machine at the step `step`, counted from now on. The step itself has begun, and
+    /// all later ones fail.
     pub fn stop_at(&self, step: u64) {
         let mut state = self.state();
         state.stop_at = Some(state.steps.saturating_add(step));
@@ -137,7 +137,7 @@ impl Disk {
         self.state().has_stopped
     }
 
-    /// The process is gone, and all that it did is there.
+    /// Ends the process. Its writes stay, synced or not.
     pub fn kill(&self) {
         self.state().start_again();
     }

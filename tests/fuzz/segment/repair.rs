@@ -1,4 +1,4 @@
-//! Repairs that chance hardly ever makes.
+//! Corrects checksums and numbers, which random bytes hardly ever have right.
 
 use std::collections::BTreeMap;
 
