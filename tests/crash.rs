@@ -283,7 +283,7 @@ fn with_everysec_a_crash_loses_nothing_before_the_last_sync() {
 }
 
 #[test]
-fn with_never_a_crash_leaves_what_was_there_at_some_moment() {
+fn with_never_a_crash_leaves_the_store_of_some_moment() {
     a_crash_at_any_moment_loses_nothing_promised(SyncLevel::Never);
 }
 
@@ -313,7 +313,7 @@ fn cut_power(disk: &Disk, store: KvStore<Later>, seed: u64) {
 
 /// The copy includes the watermark, but its files are not synced here.
 #[test]
-fn a_copy_of_a_directory_is_synced_by_whoever_opens_it() {
+fn opening_a_copy_of_a_directory_syncs_it() {
     for seed in 0..50 {
         let disk = Disk::default();
         let store = open_always(&disk);

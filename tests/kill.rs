@@ -76,22 +76,22 @@ fn is_compacting(dir: &Path) -> bool {
 }
 
 #[test]
-fn what_was_acknowledged_survives_kills_with_sync_always() {
+fn acknowledged_writes_survive_kills_with_sync_always() {
     kill_again_and_again(&["--sync always"], &MIXED);
 }
 
 #[test]
-fn what_was_acknowledged_survives_kills_with_sync_everysec() {
+fn acknowledged_writes_survive_kills_with_sync_everysec() {
     kill_again_and_again(&["--sync everysec"], &MIXED);
 }
 
 #[test]
-fn what_was_acknowledged_survives_kills_with_sync_never() {
+fn acknowledged_writes_survive_kills_with_sync_never() {
     kill_again_and_again(&["--sync never"], &MIXED);
 }
 
 #[test]
-fn what_was_acknowledged_survives_kills_on_tokio_fs() {
+fn acknowledged_writes_survive_kills_on_tokio_fs() {
     kill_again_and_again(
         &[
             "--engine tokio-fs --sync always",
@@ -103,33 +103,33 @@ fn what_was_acknowledged_survives_kills_on_tokio_fs() {
 }
 
 #[test]
-fn what_was_acknowledged_survives_kills_on_sled_with_sync_always() {
+fn acknowledged_writes_survive_kills_on_sled_with_sync_always() {
     kill_again_and_again(&["--engine sled --sync always"], &MIXED);
 }
 
 #[test]
-fn what_was_acknowledged_survives_kills_on_sled_with_sync_everysec() {
+fn acknowledged_writes_survive_kills_on_sled_with_sync_everysec() {
     kill_again_and_again(&["--engine sled --sync everysec"], &MIXED);
 }
 
 #[test]
-fn what_was_acknowledged_survives_kills_on_sled_with_sync_never() {
+fn acknowledged_writes_survive_kills_on_sled_with_sync_never() {
     kill_again_and_again(&["--engine sled --sync never"], &MIXED);
 }
 
 /// The directory stays the same, and the engine changes after each kill.
 #[test]
-fn what_was_acknowledged_survives_a_change_between_kvs_and_tokio_fs() {
+fn acknowledged_writes_survive_a_change_between_kvs_and_tokio_fs() {
     kill_again_and_again(&["--engine tokio-fs", "--engine kvs"], &MIXED);
 }
 
 #[test]
-fn what_was_acknowledged_survives_kills_during_compaction() {
+fn acknowledged_writes_survive_kills_during_compaction() {
     compacts_between_kills(&SYNC_LEVELS);
 }
 
 #[test]
-fn what_was_acknowledged_survives_kills_during_compaction_on_tokio_fs() {
+fn acknowledged_writes_survive_kills_during_compaction_on_tokio_fs() {
     compacts_between_kills(&["--engine tokio-fs --sync always", "--engine tokio-fs"]);
 }
 

@@ -201,7 +201,7 @@ impl KvsEngine for LateReads {
 }
 
 #[test]
-fn requests_wait_for_each_other_where_the_engine_keeps_no_order() {
+fn requests_wait_for_each_other_if_the_engine_keeps_no_order() {
     keeps_order(Limits::default().in_flight, |_| LateReads {
         map: Arc::default(),
         pool: SharedQueueThreadPool::new(1).unwrap(),

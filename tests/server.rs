@@ -90,7 +90,7 @@ fn a_request_may_arrive_byte_by_byte() {
 }
 
 #[test]
-fn what_is_no_request_is_answered_and_the_connection_goes_on() {
+fn an_invalid_request_is_answered_and_the_connection_continues() {
     let (_dir, server) = serve();
     let mut client = Wire::connect(server.addr);
     let deep = "[".repeat(100_000);
@@ -208,7 +208,7 @@ fn all_requests_before_a_client_closed_its_half_are_answered() {
 }
 
 #[test]
-fn a_client_that_goes_away_in_the_middle_harms_nobody() {
+fn a_client_that_disconnects_half_way_harms_no_other_client() {
     let (_dir, server) = serve();
     let mut good = KvsClient::connect(server.addr).unwrap();
     for cut in 0..20 {

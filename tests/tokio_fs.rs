@@ -96,7 +96,7 @@ fn both_open_alike(files: &Files, name: &str) {
 }
 
 #[test]
-fn what_one_of_the_engines_has_written_the_other_reads_and_goes_on_with() {
+fn each_engine_reads_the_files_of_the_other_and_continues_in_them() {
     let dir = tempfile::tempdir().unwrap();
     for n in 0..4 {
         let store = on_tokio_fs(dir.path()).unwrap();
@@ -197,7 +197,7 @@ fn it_can_be_opened_and_closed_in_the_blocking_section_of_another_pool() {
 }
 
 #[test]
-fn it_closes_where_its_last_handle_goes_with_a_runtime() {
+fn it_closes_if_its_last_handle_is_dropped_with_a_runtime() {
     let dir = tempfile::tempdir().unwrap();
     let store = on_tokio_fs(dir.path()).unwrap();
     write(&store, 0);

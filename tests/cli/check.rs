@@ -18,7 +18,7 @@ fn look_over(dir: &Path, how: &str) -> Assert {
 }
 
 #[test]
-fn verify_and_repair_say_what_is_wrong_and_what_became_of_it() {
+fn verify_and_repair_report_damage_and_repairs() {
     let dir = tempfile::tempdir().unwrap();
     let mut process = ServerProcess::start(dir.path(), &[]);
     for key in ["first", "second", "third"] {

@@ -7,7 +7,7 @@ use crate::common::disk::Disk;
 use crate::common::later::{Later, done};
 
 #[test]
-fn opening_does_not_read_values_where_there_are_hints() {
+fn opening_with_hints_does_not_read_values() {
     let (disk, history) = some_store();
     let mut with_records = segments(&disk);
     with_records.retain(|name| disk.bytes(name).len() > 48);
@@ -54,7 +54,7 @@ fn store_ahead_of_its_checkpoint() -> (Disk, Contents) {
 }
 
 #[test]
-fn what_was_written_since_the_checkpoint_comes_on_top_of_it() {
+fn writes_after_the_checkpoint_are_applied_to_it() {
     let (disk, contents_now) = store_ahead_of_its_checkpoint();
     let history = [contents_now];
     let store = open(&disk).unwrap();
@@ -67,7 +67,7 @@ fn what_was_written_since_the_checkpoint_comes_on_top_of_it() {
 }
 
 #[test]
-fn opening_does_not_read_records_where_there_is_a_checkpoint() {
+fn opening_with_a_checkpoint_does_not_read_records() {
     let (disk, history) = some_store();
     close(open(&disk).unwrap());
     let mut all_but_the_last = segments(&disk);

@@ -35,7 +35,7 @@ fn a_flipped_byte_is_found_by_verify_and_repair_says_what_it_cost() {
             assert_eq!(disk.bytes(kept), bytes, "the damaged file is kept");
             let store = open(&disk).unwrap();
             let got = contents(&store, &history);
-            check_what_is_told(&report, &got, &history);
+            check_report(&report, &got, &history);
             done(store.set("k0".to_owned(), "again".to_owned())).unwrap();
             close(store);
             assert!(verify(&disk, &mut |_, _| {}).unwrap().is_sound());
@@ -47,7 +47,7 @@ fn a_flipped_byte_is_found_by_verify_and_repair_says_what_it_cost() {
 
 /// Checks that every key has its last value, or that the report names its loss, and that no key has
 /// a value that it never had.
-fn check_what_is_told(report: &Report, got: &Contents, history: &[Contents]) {
+fn check_report(report: &Report, got: &Contents, history: &[Contents]) {
     let expected = history.last().unwrap();
     for (key, value) in got {
         let was_there = history
@@ -70,7 +70,7 @@ fn check_what_is_told(report: &Report, got: &Contents, history: &[Contents]) {
 }
 
 #[test]
-fn what_is_lost_with_a_missing_end_or_a_missing_segment_is_told() {
+fn losses_with_a_missing_end_or_a_missing_segment_are_reported() {
     let (disk, history) = some_store();
     for name in segments(&disk) {
         let files = files(&disk);
@@ -82,7 +82,7 @@ fn what_is_lost_with_a_missing_end_or_a_missing_segment_is_told() {
             }
             let report = repair(&disk, &mut |_, _| {}).unwrap();
             let store = open(&disk).unwrap();
-            check_what_is_told(&report, &contents(&store, &history), &history);
+            check_report(&report, &contents(&store, &history), &history);
             close(store);
         }
     }
@@ -121,7 +121,7 @@ fn a_repair_that_is_cut_short_can_be_done_again() {
 /// A crash prevented compaction from removing the segments that its output replaces, and then the
 /// output is damaged.
 #[test]
-fn what_a_damaged_output_of_a_compaction_has_replaced_is_saved() {
+fn segments_that_a_damaged_output_of_compaction_replaced_are_saved() {
     let disk = Disk::default();
     let store = open(&disk).unwrap();
     let mut contents_before = Contents::new();

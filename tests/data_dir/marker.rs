@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use super::{expect_written, key, kvs, sled, tokio_fs, value, write};
 
 #[test]
-fn whatever_becomes_of_the_marker_a_second_store_is_refused() {
+fn a_second_store_is_refused_even_if_the_marker_is_removed_or_replaced() {
     let dir = tempfile::tempdir().unwrap();
     let marker = dir.path().join("kvs-engine");
     let first = kvs(dir.path()).unwrap();

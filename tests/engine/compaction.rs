@@ -162,7 +162,7 @@ fn a_record_damaged_before_a_compaction_is_an_error_after_it_too() {
 }
 
 #[test]
-fn what_an_interrupted_compaction_left_is_cleared_away() {
+fn files_of_an_interrupted_compaction_are_removed() {
     let (dir, store) = open::<KvStore<SharedQueueThreadPool>>(1);
     set(&store, "key", "value");
     drop(store);

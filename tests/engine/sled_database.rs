@@ -23,7 +23,7 @@ fn a_sled_database_can_be_the_callers_own() {
 
 /// The test copies the files while the database is open, as a kill would leave them.
 #[test]
-fn what_was_acknowledged_is_in_the_files_of_the_callers_own_sled_database() {
+fn acknowledged_writes_are_in_the_files_of_the_callers_own_sled_database() {
     let [dir, copy] = [(); 2].map(|()| tempfile::tempdir().unwrap());
     let db = sled::Config::new().path(dir.path()).flush_every_ms(None);
     let engine = SledKvsEngine::<SharedQueueThreadPool>::new(db.open().unwrap(), 2).unwrap();

@@ -11,7 +11,7 @@ use kvs::{KvStore, KvsEngine, KvsError, Result, SledKvsEngine};
 use super::{get, open, owned, set};
 
 #[test]
-fn a_panic_beside_a_write_stops_nobody() {
+fn a_panic_beside_a_write_does_not_stop_the_store() {
     let (_dir, store) = open::<KvStore<SharedQueueThreadPool>>(2);
     let write = KvsEngine::set(&store, "key1".to_owned(), "value1".to_owned());
     let panic = std::panic::catch_unwind(AssertUnwindSafe(|| {

@@ -8,7 +8,7 @@ use crate::common::disk::{Disk, Faults};
 use crate::common::later::{Later, done};
 
 #[test]
-fn where_a_file_may_not_grow_writing_goes_on_in_the_next() {
+fn if_a_file_may_not_grow_writes_continue_in_the_next() {
     for level in LEVELS {
         let disk = Disk::default();
         let options = options().segment_bytes(1 << 20).sync(level);
@@ -48,7 +48,7 @@ fn where_a_file_may_not_grow_writing_goes_on_in_the_next() {
 
 /// If a batch is too long for any file, its writes may still fit one by one.
 #[test]
-fn where_a_file_may_not_grow_each_write_of_a_batch_is_judged_alone() {
+fn if_a_file_may_not_grow_each_write_of_a_batch_is_judged_alone() {
     let disk = Disk::default();
     let options = options().segment_bytes(1 << 20).dead_bytes(u64::MAX);
     let store: KvStore<Later> = options.open_in(disk.clone(), 1).unwrap();

@@ -232,7 +232,7 @@ fn a_write_has_the_room_that_a_compaction_under_way_has_taken() {
 }
 
 #[test]
-fn where_there_is_no_room_for_a_new_segment_the_last_one_goes_on() {
+fn without_room_for_a_new_segment_the_last_one_grows() {
     let disk = Disk::default();
     let options = options().segment_bytes(200).dead_bytes(u64::MAX);
     let store: KvStore<Later> = options.open_in(disk.clone(), 1).unwrap();
@@ -282,7 +282,7 @@ fn hints_and_the_checkpoint_leave_the_last_room_to_writes() {
 }
 
 #[test]
-fn what_a_full_disk_has_refused_does_not_come_back_with_a_power_cut() {
+fn a_write_that_a_full_disk_refused_does_not_return_after_a_power_cut() {
     for seed in 0..400 {
         let disk = Disk::default();
         let store = open(&disk, SyncLevel::Never);

@@ -65,7 +65,7 @@ fn a_connection_too_many_is_told_so_until_another_one_goes() {
 }
 
 #[test]
-fn not_all_who_are_too_many_are_told_so_at_a_time() {
+fn only_some_refused_connections_at_a_time_receive_an_error() {
     let limits = Limits {
         connections: 1,
         ..Limits::default()
@@ -122,7 +122,7 @@ fn memory_for_all_connections_together_has_a_limit() {
 }
 
 #[test]
-fn who_is_refused_for_want_of_memory_is_gone_soon_although_there_is_none() {
+fn a_peer_that_is_refused_for_want_of_memory_is_disconnected_soon() {
     let limits = Limits {
         memory_bytes: 1024 * 1024,
         ..Limits::default()

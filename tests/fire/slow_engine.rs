@@ -89,7 +89,7 @@ fn writes_that_the_engine_is_slow_with_do_not_pile_up() {
 }
 
 #[test]
-fn what_the_engine_still_writes_counts_after_its_connection_broke() {
+fn pending_writes_count_after_their_connection_broke() {
     let engine = SlowWrites::default();
     let server = TestServer::serve(KvsServer::new(engine.clone()));
     let mut good = KvsClient::connect(server.addr).unwrap();

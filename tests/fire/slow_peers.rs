@@ -55,7 +55,7 @@ fn a_frame_byte_by_byte_has_no_more_time_than_any_other() {
 }
 
 #[test]
-fn whoever_takes_a_little_now_and_then_has_no_more_time_than_any_other() {
+fn a_peer_that_reads_a_little_now_and_then_has_no_more_time_than_any_other() {
     let limits = Limits {
         reply_time: Duration::from_secs(2),
         ..Limits::default()

@@ -101,7 +101,7 @@ fn a_pipelining_peer_loses_no_time_however_often_the_server_is_stopped() {
 }
 
 #[test]
-fn a_server_that_was_stopped_lets_in_who_has_shown_the_token_meanwhile() {
+fn a_server_that_was_stopped_accepts_a_token_that_arrived_meanwhile() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("token");
     fs::write(&file, "secret").unwrap();

@@ -162,7 +162,7 @@ fn a_token_that_no_client_could_show_is_refused() {
 }
 
 #[test]
-fn what_holds_no_token_is_refused_with_its_name() {
+fn a_file_without_a_token_is_refused_with_its_name() {
     let dir = tempfile::tempdir().unwrap();
     let refused = |path: &Path, expected: &str| {
         let error = Token::from_file(path).unwrap_err();

@@ -104,6 +104,6 @@ fn a_removal_of_nothing() {
 }
 
 #[test]
-fn nothing_where_there_is_no_mistake() {
+fn nothing_without_a_mistake() {
     play_with(Mistake::None);
 }

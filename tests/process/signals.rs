@@ -42,7 +42,7 @@ fn a_server_whose_peers_do_not_take_their_replies_says_that_it_has_cut_them_off(
 }
 
 #[test]
-fn signals_within_a_second_are_one_wish() {
+fn signals_within_a_second_count_as_one() {
     let dir = tempfile::tempdir().unwrap();
     let mut server = Program::spawn(server(dir.path()).args(["--shutdown-time", "1000"]));
     let mut deaf = deaf_peer(server.addr());
@@ -62,7 +62,7 @@ fn signals_within_a_second_are_one_wish() {
 }
 
 #[test]
-fn signals_that_have_nothing_to_say_to_a_server_change_nothing() {
+fn signals_without_a_meaning_for_a_server_change_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let mut server = Program::spawn(&mut server(dir.path()));
     let mut client = KvsClient::connect(server.addr()).unwrap();

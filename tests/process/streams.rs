@@ -64,7 +64,7 @@ fn commands(server: SocketAddr, dir: &Path) -> Vec<(Command, bool)> {
 }
 
 #[test]
-fn exit_codes_are_the_same_where_stderr_takes_nothing() {
+fn exit_codes_are_the_same_if_stderr_accepts_nothing() {
     let dir = tempfile::tempdir().unwrap();
     ServerProcess::start(&dir.path().join("data"), &[]).kill();
     let server = ServerProcess::start(&dir.path().join("other"), &[]);
@@ -81,7 +81,7 @@ fn exit_codes_are_the_same_where_stderr_takes_nothing() {
 }
 
 #[test]
-fn a_full_stdout_is_an_error_and_one_that_nobody_wants_to_read_is_none_to_speak_of() {
+fn a_full_stdout_is_an_error_and_a_closed_one_ends_the_program_quietly() {
     let dir = tempfile::tempdir().unwrap();
     ServerProcess::start(&dir.path().join("data"), &[]).kill();
     let server = ServerProcess::start(&dir.path().join("other"), &[]);
@@ -103,7 +103,7 @@ fn a_full_stdout_is_an_error_and_one_that_nobody_wants_to_read_is_none_to_speak_
 }
 
 #[test]
-fn a_server_serves_whatever_becomes_of_its_streams() {
+fn a_server_serves_even_if_its_streams_are_full_closed_or_unread() {
     let (_reader, unread_out) = full_pipe();
     let (_reader, unread_err) = full_pipe();
     for (stdout, stderr) in [
@@ -137,7 +137,7 @@ fn a_server_serves_whatever_becomes_of_its_streams() {
 }
 
 #[test]
-fn a_log_that_nobody_reads_holds_nobody_up_and_what_is_lost_is_counted() {
+fn an_unread_log_delays_no_request_and_lost_lines_are_counted() {
     let dir = tempfile::tempdir().unwrap();
     let (out, stdout) = io::pipe().unwrap();
     let (log, stderr) = io::pipe().unwrap();
@@ -191,7 +191,7 @@ fn a_log_that_nobody_reads_holds_nobody_up_and_what_is_lost_is_counted() {
 }
 
 #[test]
-fn a_server_that_nobody_reads_the_log_of_can_be_stopped_in_both_ways() {
+fn a_server_with_an_unread_log_can_be_stopped_in_both_ways() {
     let dir = tempfile::tempdir().unwrap();
     let (_reader, stderr) = full_pipe();
     let (out, stdout) = io::pipe().unwrap();

@@ -30,7 +30,7 @@ fn half_sent_frames_take_no_more_memory_than_the_server_may() {
         // The server closes some of these peers before it has read everything.
         let _ = peer.0.write_all(&frame[..900_000]);
     }
-    wait_for_those_who_fit(&mut good);
+    wait_for_those_that_fit(&mut good);
     assert_eq!(good.get("k".to_owned()).unwrap().as_deref(), Some("v"));
     let highest = memory(server.id(), "VmHWM") - before;
     println!("{} KiB more at most", highest / 1024);
@@ -38,7 +38,7 @@ fn half_sent_frames_take_no_more_memory_than_the_server_may() {
 }
 
 #[test]
-fn replies_that_nobody_takes_take_no_more_memory_than_the_server_may() {
+fn unread_replies_take_no_more_memory_than_the_server_may() {
     let dir = tempfile::tempdir().unwrap();
     let flag = format!("--max-memory={MAX_MEMORY}");
     let server = ServerProcess::start(dir.path(), &[&flag]);
@@ -57,7 +57,7 @@ fn replies_that_nobody_takes_take_no_more_memory_than_the_server_may() {
         })
         .collect();
     // Each peer asks for more than the system buffers.
-    wait_for_those_who_fit(&mut good);
+    wait_for_those_that_fit(&mut good);
     assert_eq!(good.get("k".to_owned()).unwrap().as_deref(), Some("v"));
     let highest = memory(server.id(), "VmHWM") - before;
     println!("{} KiB more at most", highest / 1024);
@@ -126,7 +126,7 @@ fn the_memory_of_a_burst_of_long_values_is_given_back() {
 
 /// Waits until all of [`PEERS`] have connected and only those are left that fit into the memory.
 /// Each of them needs almost a megabyte.
-fn wait_for_those_who_fit(good: &mut KvsClient) {
+fn wait_for_those_that_fit(good: &mut KvsClient) {
     wait_for(good, |stats| {
         let are_all_here = stats.connections_accepted == 1 + PEERS as u64;
         are_all_here && stats.connections <= 1 + MAX_MEMORY as u64 / 900_000

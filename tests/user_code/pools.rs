@@ -84,7 +84,7 @@ fn a_pool_may_run_its_jobs_at_once() {
 }
 
 #[test]
-fn a_pool_that_drops_its_jobs_or_panics_leaves_nobody_waiting() {
+fn a_pool_that_drops_its_jobs_or_panics_leaves_no_future_pending() {
     for level in [SyncLevel::Always, SyncLevel::EverySec] {
         in_time("dropped jobs", move || {
             let done = write_a_lot::<Dropping>(level);
