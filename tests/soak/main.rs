@@ -30,15 +30,11 @@ use self::peers::{Good, Hostile};
 const PATIENCE: Duration = Duration::from_secs(20);
 
 const GOOD: u64 = 4;
-
 const HOSTILE_THREADS: u64 = 4;
-
 const HOSTILE_PER_THREAD: usize = 75;
 
 const MAX_FRAME: usize = 256 * 1024;
-
 const MAX_CONNECTIONS: usize = 250;
-
 const SHUTDOWN_TIME: Duration = Duration::from_secs(5);
 
 fn set(key: &str, value: &str) -> String {

@@ -13,7 +13,6 @@ use crate::common::{ServerProcess, Wire, frame, memory};
 
 /// Peers that together need more memory than the server may use.
 const PEERS: usize = 100;
-
 const MAX_MEMORY: usize = 4 * 1024 * 1024;
 
 #[test]

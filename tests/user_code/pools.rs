@@ -111,7 +111,6 @@ fn a_pool_that_panics_is_an_error_of_the_future_in_every_engine() {
 struct Calling(SharedQueueThreadPool);
 
 static CALLED: Mutex<Option<KvStore<Calling>>> = Mutex::new(None);
-
 static CALLS: AtomicUsize = AtomicUsize::new(0);
 
 /// Calls the store, except during such a call.
