@@ -30,8 +30,8 @@ pub use self::kvs::{
 pub use self::repair::{Repaired, repair_dir, verify_dir};
 #[cfg(feature = "sled")]
 pub use self::sled::SledKvsEngine;
-pub use self::tokio_fs::TokioFsEngine;
 pub use self::sync_level::SyncLevel;
+pub use self::tokio_fs::TokioFsEngine;
 pub use crate::names::{EngineKind, UnknownName};
 pub use crate::stats::EngineStats;
 
