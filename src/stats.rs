@@ -72,6 +72,7 @@ impl fmt::Display for Stats {
 
 /// The statistics of an engine. A number that the engine does not know is `None`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct EngineStats {
     /// The name of the engine, as `--engine` takes it.
     pub engine: Option<String>,

@@ -104,11 +104,10 @@ fn keeps_order<E: KvsEngine + Sync>(in_flight: usize, open: impl Fn(&Path) -> E)
     for seed in first..first + number("KVS_HISTORIES", 1) {
         println!("KVS_SEED={seed}, {in_flight} in flight");
         let dir = tempfile::tempdir().unwrap();
-        let server = KvsServer::new(open(dir.path())).limits(Limits {
-            in_flight,
-            threads: 2,
-            ..Limits::default()
-        });
+        let mut limits = Limits::default();
+        limits.in_flight = in_flight;
+        limits.threads = 2;
+        let server = KvsServer::new(open(dir.path())).limits(limits);
         let server = TestServer::serve(server);
         thread::scope(|scope| {
             for client in 0..CONNECTIONS {

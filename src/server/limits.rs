@@ -14,7 +14,13 @@ const MAX_FILES: usize = 512;
 
 /// The limits of a server. `kvs-server` has a flag for each. `docs/protocol.md` says how a client
 /// notices that it has reached one.
+///
+/// ```
+/// let mut limits = kvs::server::Limits::default();
+/// limits.connections = 100;
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Limits {
     /// The length in bytes of the longest frame that the server reads, at most [`MAX_FRAME_LEN`].
     pub frame_bytes: usize,

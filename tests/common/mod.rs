@@ -57,10 +57,8 @@ impl TestServer {
 
     pub fn start_at(addr: SocketAddr, engine: impl KvsEngine + Sync) -> TestServer {
         // Two threads, even on a machine with one core, so that connections use the engine at once.
-        let limits = Limits {
-            threads: 2,
-            ..Limits::default()
-        };
+        let mut limits = Limits::default();
+        limits.threads = 2;
         TestServer::serve_at(addr, KvsServer::new(engine).limits(limits))
     }
 

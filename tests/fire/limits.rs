@@ -16,16 +16,15 @@ use crate::common::{ServerProcess, TestServer, Wire, frame};
 fn limits_may_be_as_small_and_as_large_as_can_be() {
     // The longest time that exists, and one that is only too long for a timer.
     for time in [Duration::MAX, Duration::from_secs(1 << 30)] {
-        let limits = Limits {
-            in_flight: 0,
-            frame_time: time,
-            reply_time: time,
-            shutdown_time: time,
-            connections: usize::MAX,
-            memory_bytes: usize::MAX,
-            frame_bytes: usize::MAX,
-            threads: 0,
-        };
+        let mut limits = Limits::default();
+        limits.in_flight = 0;
+        limits.frame_time = time;
+        limits.reply_time = time;
+        limits.shutdown_time = time;
+        limits.connections = usize::MAX;
+        limits.memory_bytes = usize::MAX;
+        limits.frame_bytes = usize::MAX;
+        limits.threads = 0;
         let (_dir, server) = serve(limits);
         let mut client = Wire::connect(server.addr);
         let mut other = KvsClient::connect(server.addr).unwrap();
@@ -42,10 +41,8 @@ fn limits_may_be_as_small_and_as_large_as_can_be() {
 
 #[test]
 fn a_connection_too_many_is_told_so_until_another_one_goes() {
-    let limits = Limits {
-        connections: 2,
-        ..Limits::default()
-    };
+    let mut limits = Limits::default();
+    limits.connections = 2;
     let (_dir, server) = serve(limits);
     let mut first = KvsClient::connect(server.addr).unwrap();
     let mut second = KvsClient::connect(server.addr).unwrap();
@@ -66,10 +63,8 @@ fn a_connection_too_many_is_told_so_until_another_one_goes() {
 
 #[test]
 fn only_some_refused_connections_at_a_time_receive_an_error() {
-    let limits = Limits {
-        connections: 1,
-        ..Limits::default()
-    };
+    let mut limits = Limits::default();
+    limits.connections = 1;
     let (_dir, server) = serve(limits);
     let mut good = KvsClient::connect(server.addr).unwrap();
     assert_eq!(good.get("k".to_owned()).unwrap(), None);
@@ -103,10 +98,8 @@ fn peers_leave_the_engine_the_descriptors_that_it_needs() {
 
 #[test]
 fn memory_for_all_connections_together_has_a_limit() {
-    let limits = Limits {
-        memory_bytes: 1024 * 1024,
-        ..Limits::default()
-    };
+    let mut limits = Limits::default();
+    limits.memory_bytes = 1024 * 1024;
     let (_dir, server) = serve(limits);
     let mut good = KvsClient::connect(server.addr).unwrap();
     let mut greedy = Wire::connect(server.addr);
@@ -123,10 +116,8 @@ fn memory_for_all_connections_together_has_a_limit() {
 
 #[test]
 fn a_peer_that_is_refused_for_want_of_memory_is_disconnected_soon() {
-    let limits = Limits {
-        memory_bytes: 1024 * 1024,
-        ..Limits::default()
-    };
+    let mut limits = Limits::default();
+    limits.memory_bytes = 1024 * 1024;
     let (_dir, server) = serve(limits);
     let mut good = KvsClient::connect(server.addr).unwrap();
     let mut greedy = Wire::connect(server.addr);
@@ -142,10 +133,8 @@ fn a_peer_that_is_refused_for_want_of_memory_is_disconnected_soon() {
 
 #[test]
 fn a_value_that_there_is_no_memory_for_is_not_sent() {
-    let limits = Limits {
-        memory_bytes: 1024 * 1024,
-        ..Limits::default()
-    };
+    let mut limits = Limits::default();
+    limits.memory_bytes = 1024 * 1024;
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path(), 2).unwrap();
     let value = "x".repeat(2 * 1024 * 1024);

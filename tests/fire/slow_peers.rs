@@ -15,10 +15,8 @@ use crate::common::{Wire, frame, is_kept_alive};
 
 #[test]
 fn a_frame_that_takes_too_long_is_an_error_and_the_end() {
-    let limits = Limits {
-        frame_time: Duration::from_millis(100),
-        ..Limits::default()
-    };
+    let mut limits = Limits::default();
+    limits.frame_time = Duration::from_millis(100);
     let (_dir, server) = serve(limits);
     let mut good = KvsClient::connect(server.addr).unwrap();
     let mut slow = Wire::connect(server.addr);
@@ -33,10 +31,8 @@ fn a_frame_that_takes_too_long_is_an_error_and_the_end() {
 
 #[test]
 fn a_frame_byte_by_byte_has_no_more_time_than_any_other() {
-    let limits = Limits {
-        frame_time: Duration::from_millis(100),
-        ..Limits::default()
-    };
+    let mut limits = Limits::default();
+    limits.frame_time = Duration::from_millis(100);
     let (_dir, server) = serve(limits);
     let mut slow = Wire::connect(server.addr);
     let mut writer = slow.0.try_clone().unwrap();
@@ -56,10 +52,8 @@ fn a_frame_byte_by_byte_has_no_more_time_than_any_other() {
 
 #[test]
 fn a_peer_that_reads_a_little_now_and_then_has_no_more_time_than_any_other() {
-    let limits = Limits {
-        reply_time: Duration::from_secs(2),
-        ..Limits::default()
-    };
+    let mut limits = Limits::default();
+    limits.reply_time = Duration::from_secs(2);
     let (_dir, server) = serve(limits);
     let mut good = KvsClient::connect(server.addr).unwrap();
     let value = "x".repeat(MAX_FRAME_LEN - 100);
@@ -101,10 +95,8 @@ fn a_peer_that_goes_on_after_its_end_is_cut_off() {
 
 #[test]
 fn a_peer_that_never_reads_is_read_no_more_and_closed() {
-    let limits = Limits {
-        reply_time: Duration::from_millis(200),
-        ..Limits::default()
-    };
+    let mut limits = Limits::default();
+    limits.reply_time = Duration::from_millis(200);
     let (_dir, server) = serve(limits);
     let mut good = KvsClient::connect(server.addr).unwrap();
     good.set("k".to_owned(), "x".repeat(100_000)).unwrap();

@@ -47,10 +47,8 @@ fn without_the_token_nothing_is_answered() {
 #[test]
 fn without_the_token_no_time_can_be_won() {
     let dir = tempfile::tempdir().unwrap();
-    let limits = Limits {
-        frame_time: Duration::from_millis(200),
-        ..Limits::default()
-    };
+    let mut limits = Limits::default();
+    limits.frame_time = Duration::from_millis(200);
     let server = KvsServer::new(Store::open(dir.path(), 2).unwrap()).limits(limits);
     let server = TestServer::serve(server.token(Token::new("secret").unwrap()));
 
@@ -145,10 +143,8 @@ fn a_token_that_no_client_could_show_is_refused() {
         }
     }
     // If the limit on frames is lower, so is the limit on tokens.
-    let limits = Limits {
-        frame_bytes: 100,
-        ..Limits::default()
-    };
+    let mut limits = Limits::default();
+    limits.frame_bytes = 100;
     let dir = tempfile::tempdir().unwrap();
     let server = KvsServer::new(Store::open(dir.path(), 2).unwrap()).limits(limits);
     let refused = server

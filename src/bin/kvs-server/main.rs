@@ -152,21 +152,22 @@ struct LimitOpts {
 
 impl LimitOpts {
     fn limits(&self) -> Limits {
-        let default = Limits::default();
-        let number = |given: Option<NonZeroUsize>, default| given.map_or(default, NonZero::get);
-        let time = |given: Option<NonZeroU64>, default| {
-            given.map_or(default, |seconds| Duration::from_secs(seconds.get()))
+        let mut limits = Limits::default();
+        let number = |limit: &mut usize, given: Option<NonZeroUsize>| {
+            *limit = given.map_or(*limit, NonZero::get);
         };
-        Limits {
-            frame_bytes: number(self.max_frame, default.frame_bytes),
-            in_flight: number(self.max_in_flight, default.in_flight),
-            connections: number(self.max_connections, default.connections),
-            memory_bytes: number(self.max_memory, default.memory_bytes),
-            threads: number(self.network_threads, default.threads),
-            frame_time: time(self.frame_time, default.frame_time),
-            reply_time: time(self.reply_time, default.reply_time),
-            shutdown_time: time(self.shutdown_time, default.shutdown_time),
-        }
+        let time = |limit: &mut Duration, given: Option<NonZeroU64>| {
+            *limit = given.map_or(*limit, |seconds| Duration::from_secs(seconds.get()));
+        };
+        number(&mut limits.frame_bytes, self.max_frame);
+        number(&mut limits.in_flight, self.max_in_flight);
+        number(&mut limits.connections, self.max_connections);
+        number(&mut limits.memory_bytes, self.max_memory);
+        number(&mut limits.threads, self.network_threads);
+        time(&mut limits.frame_time, self.frame_time);
+        time(&mut limits.reply_time, self.reply_time);
+        time(&mut limits.shutdown_time, self.shutdown_time);
+        limits
     }
 }
 

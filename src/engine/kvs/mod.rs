@@ -189,6 +189,7 @@ impl<P: ThreadPool> KvsEngine for KvStore<P> {
     }
 
     fn stats(&self) -> EngineStats {
+        let mut stats = EngineStats::default();
         let Handle {
             reader,
             writer,
@@ -201,15 +202,14 @@ impl<P: ThreadPool> KvsEngine for KvStore<P> {
             segments,
             compacted,
         } = writer.stats();
-        EngineStats {
-            engine: Some(EngineKind::Kvs.to_string()),
-            sync: Some(sync.to_string()),
-            keys: Some(keys as u64),
-            live_bytes: Some(live_bytes),
-            dead_bytes: Some(dead_bytes),
-            segments: Some(segments as u64),
-            seconds_since_compaction: compacted.map(|at| at.elapsed().as_secs()),
-        }
+        stats.engine = Some(EngineKind::Kvs.to_string());
+        stats.sync = Some(sync.to_string());
+        stats.keys = Some(keys as u64);
+        stats.live_bytes = Some(live_bytes);
+        stats.dead_bytes = Some(dead_bytes);
+        stats.segments = Some(segments as u64);
+        stats.seconds_since_compaction = compacted.map(|at| at.elapsed().as_secs());
+        stats
     }
 }
 
