@@ -16,16 +16,15 @@ pub const FLOORS: &str = "
     protocol
     token
 
-    engine/future  engine/inside  engine/open_dir
+    engine/future  engine/inside  engine/open_dir  engine/sync_level
     engine/files
     engine/data_dir
     engine/mod
 
-    engine/kvs/format  engine/kvs/journal  engine/kvs/pool
-    engine/kvs/options
-    engine/kvs/index
-    engine/kvs/log
-    engine/kvs/writer  engine/kvs/reader
+    engine/kvs/format  engine/kvs/journal  engine/kvs/options
+    engine/kvs/index  engine/kvs/pool
+    engine/kvs/log  engine/kvs/reader
+    engine/kvs/writer
     engine/kvs/check
     engine/kvs/mod
     engine/sled  engine/tokio_fs  engine/repair

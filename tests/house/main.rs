@@ -57,7 +57,9 @@ fn comments_are_plain() {
 
 #[test]
 fn hard_code_is_explained() {
-    let counts = words::counts(&read(&["src"]));
+    let mut source = read(&["src"]);
+    source.retain(|file, _| !file.ends_with("/tests.rs"));
+    let counts = words::counts(&source);
     let mut failed = String::new();
     for part in words::HARD {
         let (rate, files) = words::body_comments(&counts, part);

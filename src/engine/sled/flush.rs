@@ -3,12 +3,48 @@
 use std::collections::{HashMap, VecDeque};
 use std::fs::File;
 use std::mem;
+use std::panic::{self, AssertUnwindSafe};
 
 use parking_lot::{Mutex, RwLock};
 
-use super::catch;
-use super::job::{Answer, Done, Job};
+use super::error::catch;
 use crate::error::{KvsError, Result};
+
+/// A piece of work on the database.
+pub(super) enum Job {
+    Request(Request),
+    Flush,
+}
+
+type Request = Box<dyn FnOnce(&Shared, &sled::Db) -> Done + Send>;
+
+/// Tells the caller of a request its result, or the error of the flush that it has waited for.
+pub(super) type Answer = Box<dyn FnOnce(Result<()>) + Send>;
+
+/// The rest of a job, for when the thread holds no lock: a caller that gets its answer may do
+/// anything, such as drop the engine.
+#[derive(Default)]
+pub(super) struct Done {
+    pub(super) answers: Vec<(Answer, Result<()>)>,
+    /// Whether the job has put a flush into the queue.
+    pub(super) needs_flush: bool,
+}
+
+impl Done {
+    fn now(answer: Answer, flushed: Result<()>) -> Done {
+        Done {
+            answers: vec![(answer, flushed)],
+            needs_flush: false,
+        }
+    }
+
+    pub(super) fn answer(self) {
+        for (answer, flushed) in self.answers {
+            // If a caller panics when it is notified, the others still get their answers.
+            let _ = panic::catch_unwind(AssertUnwindSafe(|| answer(flushed)));
+        }
+    }
+}
 
 /// The access that a request needs to its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,27 +2,25 @@
 //!
 //! ```text
 //!  mod     the engine: each request becomes a job on the pool
-//!  job     the jobs, and the answers that they leave
-//!  flush   the requests that wait for a flush, which all of them share
-//!  open    the directory, sled's own threads, the errors of opening
+//!  flush   the queue of jobs, and the flush that the requests in it share
+//!  open    the directory, and sled's own threads
+//!  error   the errors and the panics of sled
 //! ```
 
+mod error;
 mod flush;
-mod job;
 mod open;
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
-use std::panic::{self, AssertUnwindSafe};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use self::flush::{Access, Shared};
-use self::job::{Done, Job, spawn_work};
+use self::flush::{Access, Done, Job, Shared};
 use self::open::{SLED_THREADS, SledDir, open_db, start_threads};
 use super::files::check_sync;
-use super::inside::is_inside;
+use super::inside::{Inside, is_inside};
 use super::{DataDir, EngineFuture, EngineKind, EngineStats, KvsEngine, SyncLevel};
 use crate::error::{KvsError, Result};
 use crate::thread_pool::{ThreadPool, check_threads};
@@ -194,15 +192,18 @@ impl Drop for Handle {
     }
 }
 
-/// Calls sled, which panics at times. Such a panic fails only the request that met it.
-fn catch<T>(call: impl FnOnce() -> Result<T>) -> Result<T> {
-    panic::catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|_| Err(KvsError::job_panicked()))
-}
-
-impl From<sled::Error> for KvsError {
-    fn from(error: sled::Error) -> KvsError {
-        KvsError::Sled {
-            source: Arc::new(error),
+/// Runs the next job on `pool`, and then the flush that it asks for.
+fn spawn_work<P: ThreadPool>(pool: &P, shared: &Arc<Shared>) {
+    // The pool may be the user's own code, and call this engine.
+    let _inside = Inside::enter();
+    let (on, shared) = (pool.clone(), Arc::clone(shared));
+    pool.spawn(move || {
+        let _inside = Inside::enter();
+        let done = shared.work();
+        // Before the answers: one of them may drop the engine, and the pool with it.
+        if done.needs_flush {
+            spawn_work(&on, &shared);
         }
-    }
+        done.answer();
+    });
 }

@@ -8,7 +8,7 @@ use std::task::{Context, Waker};
 
 use log::warn;
 
-use super::catch;
+use super::error::catch;
 use crate::engine::files::Directory;
 use crate::engine::{DataDir, SyncLevel};
 use crate::error::{KvsError, Result};
