@@ -196,6 +196,58 @@ impl fmt::Display for KvsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             KvsError::KeyNotFound => f.write_str("Key not found"),
+            KvsError::TooLarge { what, len, max } => write!(
+                f,
+                "the {what} is {len} bytes long, and at most {max} are allowed"
+            ),
+            KvsError::BadToken { reason } => {
+                write!(f, "the token for authentication cannot be used: {reason}")
+            }
+            KvsError::Unprotected { addr } => write!(
+                f,
+                "refusing to listen on {addr} without a token: anyone could connect; listen \
+                 on 127.0.0.1, or give a token"
+            ),
+            KvsError::NoThreads => f.write_str("a thread pool needs at least one thread"),
+            KvsError::EngineStopped { reason } => {
+                write!(
+                    f,
+                    "the engine stopped before this request was done: {reason}"
+                )
+            }
+            KvsError::Sled { source } => write!(f, "sled: {source}"),
+            KvsError::NotUtf8 { key } => {
+                write!(
+                    f,
+                    "the value of key {key:?} in the sled database is not UTF-8"
+                )
+            }
+            KvsError::Connect { addr, source } => write!(
+                f,
+                "cannot connect to {addr}: {source}; is kvs-server running there?"
+            ),
+            KvsError::Connection { addr, cause } => {
+                write!(f, "the connection to {addr} failed: {cause}")
+            }
+            KvsError::Server { code, message } => {
+                write!(f, "the server refused the request: {message} ({code})")
+            }
+            KvsError::Io { .. }
+            | KvsError::StorageFull { .. }
+            | KvsError::Locked { .. }
+            | KvsError::WrongEngine { .. }
+            | KvsError::NoLog { .. }
+            | KvsError::Changed { .. }
+            | KvsError::Damaged { .. }
+            | KvsError::UnknownVersion { .. } => self.fmt_of_files(f),
+        }
+    }
+}
+
+impl KvsError {
+    /// Writes the message of an error about a file or a directory.
+    fn fmt_of_files(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
             KvsError::Io { action, source } => write!(f, "cannot {action}: {source}"),
             KvsError::StorageFull { action, source } => write!(
                 f,
@@ -238,42 +290,7 @@ impl fmt::Display for KvsError {
                 "{file:?} has format version {found}, and this kvs reads version {supported}: use \
                  the kvs that wrote it"
             ),
-            KvsError::TooLarge { what, len, max } => write!(
-                f,
-                "the {what} is {len} bytes long, and at most {max} are allowed"
-            ),
-            KvsError::BadToken { reason } => {
-                write!(f, "the token for authentication cannot be used: {reason}")
-            }
-            KvsError::Unprotected { addr } => write!(
-                f,
-                "refusing to listen on {addr} without a token: anyone could connect; listen \
-                 on 127.0.0.1, or give a token"
-            ),
-            KvsError::NoThreads => f.write_str("a thread pool needs at least one thread"),
-            KvsError::EngineStopped { reason } => {
-                write!(
-                    f,
-                    "the engine stopped before this request was done: {reason}"
-                )
-            }
-            KvsError::Sled { source } => write!(f, "sled: {source}"),
-            KvsError::NotUtf8 { key } => {
-                write!(
-                    f,
-                    "the value of key {key:?} in the sled database is not UTF-8"
-                )
-            }
-            KvsError::Connect { addr, source } => write!(
-                f,
-                "cannot connect to {addr}: {source}; is kvs-server running there?"
-            ),
-            KvsError::Connection { addr, cause } => {
-                write!(f, "the connection to {addr} failed: {cause}")
-            }
-            KvsError::Server { code, message } => {
-                write!(f, "the server refused the request: {message} ({code})")
-            }
+            _ => unreachable!("`fmt` has the messages of the other errors"),
         }
     }
 }

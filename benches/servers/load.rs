@@ -139,14 +139,15 @@ impl Running {
             assert!(now < end + PATIENCE, "replies are missing");
             self.poll.poll(&mut events, Some(PATIENCE))?;
             now = Instant::now();
+            let is_measured = (begin..end).contains(&now);
+            let mut took = |since: Instant| {
+                if is_measured {
+                    let nanos = (now - since).as_nanos() as u64;
+                    latency.record(nanos).expect("it grows");
+                }
+            };
             for event in &events {
                 let Token(n) = event.token();
-                let mut took = |since: Instant| {
-                    if (begin..end).contains(&now) {
-                        let nanos = (now - since).as_nanos() as u64;
-                        latency.record(nanos).expect("it grows");
-                    }
-                };
                 self.receive(n, &mut took)?;
                 if now < end {
                     self.fill_up(n, now)?;

@@ -242,13 +242,14 @@ impl<E: KvsEngine> BoundServer<E> {
                 shared.counters.accepted.fetch_add(1, Ordering::Relaxed);
                 let shared = Arc::clone(&shared);
                 let connection = Connection::new(engine.clone(), socket, shared, signal.clone());
-                if let Some(connection) = connection {
-                    let serving = serving.clone();
-                    connections.spawn(connection.then(move |end| {
-                        drop(serving);
-                        end
-                    }));
-                }
+                let Some(connection) = connection else {
+                    return Ok(());
+                };
+                let serving = serving.clone();
+                connections.spawn(connection.then(move |end| {
+                    drop(serving);
+                    end
+                }));
                 Ok(())
             }
         });

@@ -191,12 +191,11 @@ fn write_and_read(level: SyncLevel) {
         let (keys, store, machine) = (keys.clone(), store.clone(), machine.clone());
         threads.push(thread::spawn(move || {
             let mut seen = [0; 4];
-            for _ in 0..4 {
-                for (key, seen) in keys.iter().zip(&mut seen) {
-                    *seen = key.read(&store, *seen);
-                    if level == SyncLevel::Always {
-                        key.check_is_durable(&machine, *seen);
-                    }
+            let places = (0..4).flat_map(|_| keys.iter().zip(0..));
+            for (key, n) in places {
+                seen[n] = key.read(&store, seen[n]);
+                if level == SyncLevel::Always {
+                    key.check_is_durable(&machine, seen[n]);
                 }
             }
         }));

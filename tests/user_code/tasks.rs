@@ -73,12 +73,7 @@ fn as_many_tasks_as_the_pool_has_threads_may_wait_while_other_threads_write() {
                     let long = set(&store, "long", &"x".repeat(1_000_000));
                     let is_done = if_woken(&mut executor::spawn(long), move || {
                         begins.send(()).unwrap();
-                        let mut rest = 100;
-                        while rest > 0 {
-                            set(&store, "inner", "1").wait().unwrap();
-                            rest -= u32::from(have_begun.load(Ordering::SeqCst));
-                        }
-                        store.sync().wait().unwrap();
+                        write_and_sync(&store, &have_begun);
                     })?;
                     // The next hook runs on another thread of the pool.
                     begun.recv().unwrap();
@@ -87,11 +82,7 @@ fn as_many_tasks_as_the_pool_has_threads_may_wait_while_other_threads_write() {
                 .collect();
             let writers = [(); 3].map(|()| {
                 let (store, is_over) = (store.clone(), Arc::clone(&is_over));
-                thread::spawn(move || {
-                    while !is_over.load(Ordering::SeqCst) {
-                        set(&store, "outer", "1").wait().unwrap();
-                    }
-                })
+                thread::spawn(move || write_until(&store, &is_over))
             });
             have_begun.store(true, Ordering::SeqCst);
             for is_done in hooks {
@@ -102,6 +93,20 @@ fn as_many_tasks_as_the_pool_has_threads_may_wait_while_other_threads_write() {
             for writer in writers {
                 writer.join().unwrap();
             }
+        }
+    }
+    /// Writes 100 times after `have_begun` is set, and more often before.
+    fn write_and_sync(store: &KvStore<SharedQueueThreadPool>, have_begun: &AtomicBool) {
+        let mut rest = 100;
+        while rest > 0 {
+            set(store, "inner", "1").wait().unwrap();
+            rest -= u32::from(have_begun.load(Ordering::SeqCst));
+        }
+        store.sync().wait().unwrap();
+    }
+    fn write_until(store: &KvStore<SharedQueueThreadPool>, is_over: &AtomicBool) {
+        while !is_over.load(Ordering::SeqCst) {
+            set(store, "outer", "1").wait().unwrap();
         }
     }
     in_time("one thread", || check(1));

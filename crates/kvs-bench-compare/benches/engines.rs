@@ -297,6 +297,17 @@ fn main() {
         }
     }
 
+    measure_with_criterion(open, &mut random_key);
+
+    println!("{keys} keys; microseconds a call, and how many times as fast kvs is:\n");
+    print_medians(&times);
+    println!("\n\n(medians of {rounds} rounds; to open a store includes the first get)");
+}
+
+fn measure_with_criterion(
+    open: impl Fn(usize) -> Box<dyn Engine>,
+    mut random_key: impl FnMut() -> String,
+) {
     let mut criterion = Criterion::default().configure_from_args();
     for (n, (name, _)) in ENGINES.iter().enumerate() {
         let engine = open(n);
@@ -314,18 +325,19 @@ fn main() {
         });
     }
     criterion.final_summary();
+}
 
-    println!("{keys} keys; microseconds a call, and how many times as fast kvs is:\n");
+/// Prints a line for each call, with the medians of each engine.
+fn print_medians(times: &[[Vec<f64>; ENGINES.len()]; 3]) {
     print!("{:5}", "");
     for (name, _) in ENGINES {
         print!("{name:>18}");
     }
-    for (what, times) in ["get", "set", "open"].iter().zip(times) {
-        let medians = times.map(median);
-        print!("\n{what:5}");
+    for (call, times) in ["get", "set", "open"].iter().zip(times) {
+        let medians = times.each_ref().map(|times| median(times.clone()));
+        print!("\n{call:5}");
         for time in medians {
             print!("{time:10.1} {:6.3}x", time / medians[0]);
         }
     }
-    println!("\n\n(medians of {rounds} rounds; to open a store includes the first get)");
 }
