@@ -16,7 +16,7 @@ use crate::engine::kvs::format::record::{self, Digest, Record, Salt};
 use crate::engine::kvs::format::salvage;
 use crate::engine::kvs::format::scanner::{Scanned, Scanner};
 use crate::engine::kvs::format::segment::{HEADER_LEN, Origin, Segment};
-use crate::engine::kvs::format::sound;
+use crate::engine::kvs::format::sound::Fault;
 use crate::engine::kvs::format::watermark::LastRun;
 use crate::error::{KvsError, Result};
 
@@ -190,7 +190,7 @@ impl Survey {
     fn note_missing(&mut self, dir: LogDir<'_>, missing: &BTreeSet<Generation>) {
         for generation in missing {
             let file = dir.path().join(names::segment(*generation));
-            self.damage(file, 0..0, sound::MISSING);
+            self.damage(file, 0..0, Fault::Missing);
             self.note_gone(dir, *generation, 0..u64::MAX, Vec::new);
             self.is_behind_gap = true;
         }
@@ -201,7 +201,7 @@ impl Survey {
         match header {
             Ok(()) => {
                 if self.salt.is_some_and(|salt| salt != segment.salt) {
-                    self.damage(path.clone(), 0..0, sound::FOREIGN);
+                    self.damage(path.clone(), 0..0, Fault::Foreign);
                     self.damaged.insert(segment.generation);
                 }
                 self.salt = Some(segment.salt);
@@ -316,7 +316,7 @@ impl Survey {
         if !self.damaged.contains(&segment.generation)
             && proof.is_some_and(|proof| *proof != scanner.digest())
         {
-            self.damage(segment.path().to_owned(), 0..0, sound::REPLACED);
+            self.damage(segment.path().to_owned(), 0..0, Fault::Replaced);
             self.damaged.insert(segment.generation);
             self.note_gone(dir, segment.generation, 0..u64::MAX, Vec::new);
         }

@@ -32,7 +32,7 @@ use crate::engine::kvs::journal::Journal;
 use crate::engine::kvs::log::background::{self as work, Job, Work};
 use crate::engine::kvs::log::compaction::{Compaction, Switch};
 use crate::engine::kvs::log::failure::Failure;
-use crate::engine::kvs::log::recovery::{Recovered, Sealed};
+use crate::engine::kvs::log::recovery::{Active, Recovered, Sealed};
 use crate::engine::kvs::log::syncer::{End, Syncer};
 use crate::engine::kvs::options::KvStoreOptions;
 use crate::engine::{EngineFuture, SyncLevel};
@@ -171,12 +171,12 @@ impl Log {
         found.settle(LogDir::new(&*dir))?;
         let failure = Failure::new(journal);
         let salt = found.salt.unwrap_or_else(Salt::random);
-        let (active, synced, active_len) = match found.active {
-            Some((active, len)) => (active, found.synced, len),
+        let (end, synced) = match found.active {
+            Some(Active { end, synced, .. }) => (end, synced),
             None => {
-                let newest = found.sealed.keys().next_back();
-                let generation = newest.map_or(1, |newest| newest + 1);
-                let before = mem::take(&mut found.digest);
+                let newest = found.sealed.values().next_back();
+                let generation = newest.map_or(1, |newest| newest.segment.generation + 1);
+                let before = newest.map_or(Digest::default(), |newest| newest.digest);
                 let active = create(
                     LogDir::new(&*dir),
                     generation,
@@ -186,28 +186,22 @@ impl Log {
                     &failure,
                 )?;
                 found.index.add_segment(Arc::clone(&active));
-                (active, segment::HEADER_LEN, segment::HEADER_LEN)
+                (End::of_new(active), segment::HEADER_LEN)
             }
         };
         found.index.keep_bytes(options.cache_bytes);
-        // Whoever was here before may not have synced it, and what we show must not be lost.
-        let end = End {
-            segment: Arc::clone(&active),
-            len: active_len,
-            digest: found.digest,
-        };
-        let syncer = Syncer::new(LogDir::new(&*dir), end, synced, failure.clone())?;
+        let syncer = Syncer::new(LogDir::new(&*dir), end.clone(), synced, failure.clone())?;
         Ok(Log {
             dir,
             options,
             index: Arc::new(RwLock::new(found.index)),
             syncer: Arc::new(syncer),
-            active,
-            active_len,
-            digest: found.digest,
+            active: end.segment,
+            active_len: end.len,
+            digest: end.digest,
             sealed: found.sealed,
             sequence: found.sequence,
-            covered: found.covered,
+            covered: found.covered.unwrap_or(0),
             job: None,
             switch: None,
             failed_jobs: 0,

@@ -1,4 +1,7 @@
-//! Opening a log: finding out where everything is, and what a crash has left.
+//! Opening a log: reads its index, finds its end, and removes what a crash has left.
+//!
+//! Reading changes nothing, so a log that does not open stays as it is. `format::sound` has the
+//! rules that tell damage from the traces of a crash.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -9,20 +12,16 @@ use log::{info, warn};
 use crate::engine::kvs::format::dir::LogDir;
 use crate::engine::kvs::format::hints::Hints;
 use crate::engine::kvs::format::names::{self, Generation, Listing};
-use crate::engine::kvs::format::record::Location;
-use crate::engine::kvs::format::record::{Digest, Salt};
+use crate::engine::kvs::format::record::{Digest, Location, Salt};
 use crate::engine::kvs::format::salvage;
-use crate::engine::kvs::format::scanner::{Scanned, Scanner};
-use crate::engine::kvs::format::segment::{Opened, Origin, Segment};
-use crate::engine::kvs::format::sound;
+use crate::engine::kvs::format::scanner::{Scanned, Scanner, Step};
+use crate::engine::kvs::format::segment::{Opened, Segment};
+use crate::engine::kvs::format::sound::{self, Continuity, Fault, Tail};
 use crate::engine::kvs::format::watermark::LastRun;
 use crate::engine::kvs::index::Index;
 use crate::engine::kvs::index::checkpoint::Checkpoint;
+use crate::engine::kvs::log::syncer::End;
 use crate::error::{KvsError, Result};
-
-/// Another possible cause, if a log is damaged when it is opened.
-const COPIED: &str = "if this directory was copied while a server used it, copy it again as \
-     \"Backups\" in docs/guarantees.md says";
 
 /// A segment that is no longer written to.
 #[derive(Debug)]
@@ -37,308 +36,407 @@ pub(crate) struct Sealed {
     pub(crate) wants_hints: bool,
 }
 
+/// The newest segment, if writing can continue in it.
+#[derive(Debug)]
+pub(crate) struct Active {
+    /// The end of its sound records.
+    pub(crate) end: End,
+    /// The number of bytes that are known to be on the disk.
+    pub(crate) synced: u64,
+    /// The bytes after the end that are to be kept in another file. They are more than the rest of
+    /// one write.
+    torn: Option<Range<u64>>,
+}
+
 /// A log as it was found.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Recovered {
     pub(crate) index: Index,
-    /// All segments but the one that writing goes on in.
+    /// All segments but the active one.
     pub(crate) sealed: BTreeMap<Generation, Sealed>,
-    /// The newest segment, and how much of it counts, where writing can go on in it.
-    pub(crate) active: Option<(Arc<Segment>, u64)>,
+    /// `None` if there are no segments, or if the newest one is a compacted one.
+    pub(crate) active: Option<Active>,
     /// The number of the last write.
     pub(crate) sequence: u64,
-    /// Bytes of the log that there is a checkpoint of.
-    pub(crate) covered: u64,
-    /// What all its records are salted with, unless there is none.
+    /// The number of bytes of the log that the checkpoint covers, if there is a valid one.
+    pub(crate) covered: Option<u64>,
+    /// The salt of all records. `None` if there are no segments.
     pub(crate) salt: Option<Salt>,
-    /// The digest of the newest segment's records.
-    pub(crate) digest: Digest,
-    /// How much of `active` is known to have been on the disk.
-    pub(crate) synced: u64,
-    /// What is behind the end of `active`, and more than the rest of one write.
-    torn: Option<Range<u64>>,
-    /// The names of files that mean nothing any more.
+    /// The names of files that are not needed any more.
     leftovers: Vec<String>,
 }
 
 impl Recovered {
     /// Reads the log in `dir`, which may be empty, and changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`KvsError::Damaged`] for everything that a crash does not explain.
     pub(crate) fn read(dir: LogDir<'_>) -> Result<Recovered> {
-        Recovered::read_whole(dir).map_err(|error| match error {
-            KvsError::Damaged {
-                file,
-                offset,
-                reason,
-            } => KvsError::Damaged {
-                file,
-                offset,
-                reason: format!("{reason} ({COPIED})"),
-            },
-            error => error,
-        })
+        Recovered::read_log(dir).map_err(mention_copies)
     }
 
-    fn read_whole(dir: LogDir<'_>) -> Result<Recovered> {
-        let Listing {
-            segments: generations,
-            hints,
-            has_checkpoint,
-            unfinished,
-        } = Listing::of(dir)?;
-        let mut last_run = LastRun::of(dir);
+    fn read_log(dir: LogDir<'_>) -> Result<Recovered> {
+        let listing = Listing::of(dir)?;
+        let segments = open_segments(dir, &listing.segments)?;
+        let last_run = last_run(dir, &segments)?;
 
-        // What compaction made takes the place of everything before it. Where that is still there,
-        // a crash came between.
-        let mut segments = Vec::new();
-        for generation in generations.iter().rev() {
-            let segment = Segment::open(dir, *generation)?;
-            let is_compacted = segment.origin.is_compacted();
-            let newer = segments.last();
-            segments.push(Opened {
-                len: segment.len()?,
-                proof: match segment.origin {
-                    Origin::Compacted { .. } => segment.recorded,
-                    Origin::Written { .. } => {
-                        newer.and_then(|newer: &Opened| newer.segment.recorded)
-                    }
-                },
-                segment: Arc::new(segment),
-            });
-            if is_compacted {
-                break;
-            }
-        }
-        segments.reverse();
-        let oldest = segments.first().map(|opened| opened.segment.generation);
-        let newest = segments.last().map(|opened| opened.segment.generation);
-        if let Some(opened) = segments.last() {
-            last_run.check_salt(opened.segment.salt);
-        }
-        let is_leftover = |generation: &&Generation| Some(**generation) < oldest;
-        let mut leftovers = unfinished;
-        leftovers.extend(
-            generations
-                .iter()
-                .filter(is_leftover)
-                .map(|generation| names::segment(*generation)),
-        );
-        leftovers.extend(
-            hints
-                .iter()
-                .filter(|generation| !generations.contains(generation) || is_leftover(generation))
-                .map(|generation| names::hints(*generation)),
-        );
-        if Some(last_run.watermark.generation) > newest.or(Some(0)) {
-            return Err(KvsError::Damaged {
-                file: dir
-                    .path()
-                    .join(names::segment(last_run.watermark.generation)),
-                offset: 0,
-                reason: sound::MISSING.to_owned(),
-            });
-        }
-
-        let (log, covered) = match Checkpoint::read(dir, &segments) {
-            Some((covered, index)) => {
-                let log = Recovered {
-                    index,
-                    sequence: covered.sequence,
-                    covered: covered.bytes(),
-                    ..Recovered::default()
-                };
-                (log, covered.segments)
-            }
-            None => Default::default(),
+        let replay = match Checkpoint::read(dir, &segments) {
+            Some((checkpoint, index)) => Replay::after(checkpoint, index, dir),
+            None => Replay::new(Source::Hints(dir)),
         };
-        let mut log = match log.replay_all(&segments, &covered, Some(dir), &last_run) {
-            // It may be the checkpoint or the hints that are wrong. Only the log itself can tell.
+        let mut recovered = match replay.run(&segments, &last_run) {
+            // The checkpoint or the hints may be wrong. Only the records themselves can tell.
             Err(KvsError::Damaged { .. }) => {
-                Recovered::default().replay_all(&segments, &BTreeMap::new(), None, &last_run)?
+                Replay::new(Source::Records).run(&segments, &last_run)?
             }
             read => read?,
         };
-        if has_checkpoint && log.covered == 0 {
-            leftovers.push(names::CHECKPOINT.to_owned());
-        }
-        log.leftovers = leftovers;
-        Ok(log)
+
+        let oldest = segments.first().map(|opened| opened.segment.generation);
+        recovered.leftovers = leftovers(listing, oldest, recovered.covered.is_some());
+        Ok(recovered)
     }
 
-    /// Reads these segments, but for what is covered by the checkpoint that this begins with. Goes by
-    /// hints where there is a directory with some.
-    fn replay_all(
-        mut self,
-        segments: &[Opened],
-        covered: &BTreeMap<Generation, (u64, Digest)>,
-        with_hints: Option<LogDir<'_>>,
-        last_run: &LastRun,
-    ) -> Result<Recovered> {
-        let newest = segments.last().map(|opened| opened.segment.generation);
-        for opened in segments {
-            let (segment, end) = (Arc::clone(&opened.segment), opened.len);
-            let is_covered = covered.contains_key(&segment.generation);
-            if let Origin::Written { after } = segment.origin
-                && after != self.sequence
-                && !is_covered
-            {
-                let found = self.sequence;
-                return Err(segment.damaged(
-                    0,
-                    &format!("it goes on after write {after}, and what is before it ends with write {found}"),
-                ));
-            }
-            if self.salt.is_some_and(|salt| salt != segment.salt) {
-                return Err(segment.damaged(0, sound::FOREIGN));
-            }
-            self.index.add_segment(Arc::clone(&segment));
-            self.salt = Some(segment.salt);
-            if Some(segment.generation) == newest
-                && matches!(segment.origin, Origin::Written { .. })
-            {
-                let len = self.replay_newest(&segment, end, last_run.clone())?;
-                self.active = Some((segment, len));
-                continue;
-            }
-            let hints = with_hints.and_then(|dir| Hints::open(dir, segment.generation));
-            let hints = hints.filter(|hints| {
-                let proof = opened.proof;
-                proof.is_some_and(|digest| hints.are_of(&segment, end, digest))
-            });
-            let mut wants_hints = hints.is_none() && opened.proof.is_some();
-            if is_covered {
-                self.digest = opened.proof.unwrap_or_default();
-            } else {
-                // If the hints end early, reading the segment corrects the entries made so far.
-                let last = hints.and_then(|hints| {
-                    self.index.reserve(hints.about_how_many(), 0);
-                    hints.read(|hint| {
-                        note(
-                            &mut self.index,
-                            hint.key,
-                            hint.has_value.then_some(hint.location),
-                        );
-                    })?;
-                    Some((hints.header.sequence, hints.header.digest))
-                });
-                wants_hints |= last.is_none() && opened.proof.is_some();
-                let (last, digest) = last.map_or_else(|| self.replay(&segment, end), Ok)?;
-                if opened.proof.is_some_and(|proof| proof != digest) {
-                    return Err(segment.damaged(0, sound::REPLACED));
-                }
-                self.digest = digest;
-                self.sequence = match segment.origin {
-                    Origin::Written { .. } => last,
-                    Origin::Compacted { upto } => upto,
-                };
-            }
-            let sealed = Sealed {
-                segment,
-                len: end,
-                digest: self.digest,
-                is_proven: opened.proof.is_some(),
-                wants_hints,
-            };
-            self.sealed.insert(sealed.segment.generation, sealed);
-        }
-        Ok(self)
-    }
-
-    /// Removes what is left over and makes sure of the rest, so that what is read from now on
-    /// cannot be lost. All is known to be sound.
+    /// Removes the leftovers and makes the rest durable, so that a reader never sees a value that a
+    /// power cut could still take away. The log is known to be sound.
     pub(crate) fn settle(&mut self, dir: LogDir<'_>) -> Result<()> {
         dir.sync()?;
         if !self.leftovers.is_empty() {
             for name in self.leftovers.drain(..) {
-                info!("removing {name:?}, which means nothing any more");
+                info!("removing {name:?}, which is not needed any more");
                 dir.remove(&name)?;
             }
-            // A checkpoint that came back might be taken for one of what is written from now on.
+            // If a power cut brought back an old checkpoint, it might match the log again later.
             dir.sync()?;
         }
-        // Sealed segments were synced, but if this directory is a copy, perhaps on another disk.
+        // They were synced when they were sealed, but this directory may be a copy that was not.
         for sealed in self.sealed.values() {
             sealed.segment.sync()?;
         }
-        let Some((segment, len)) = &mut self.active else {
-            return Ok(());
-        };
+        if let Some(active) = &mut self.active {
+            active.cut(dir, &mut self.index)?;
+        }
+        Ok(())
+    }
+}
+
+impl Active {
+    /// Cuts the file off at the end of the sound records. Keeps the bytes after it in another file
+    /// if they are more than the rest of one write.
+    fn cut(&mut self, dir: LogDir<'_>, index: &mut Index) -> Result<()> {
+        let End { segment, len, .. } = &mut self.end;
         if let Some(torn) = self.torn.take() {
             let kept = salvage::quarantine(dir, segment, torn.start, torn.end, "torn")?;
             warn!("the dropped bytes are kept in {kept:?}");
         }
         if let Some(copy) = segment.detach(dir, *len)? {
             *segment = Arc::new(copy);
-            self.index.add_segment(Arc::clone(segment));
+            index.add_segment(Arc::clone(segment));
         } else if *len < segment.len()? {
             segment.truncate(*len)?;
         }
         Ok(())
     }
+}
 
-    /// Reads a segment that ought to be whole, and returns the number of its last write and the
-    /// digest of its records.
-    fn replay(&mut self, segment: &Arc<Segment>, end: u64) -> Result<(u64, Digest)> {
-        let mut scanner = Scanner::new(Arc::clone(segment), end);
-        while self.replay_next(&mut scanner)? {}
-        Ok((scanner.sequence(), scanner.digest()))
+/// Adds another possible cause to the error for a damaged log.
+fn mention_copies(error: KvsError) -> KvsError {
+    const COPIED: &str = "if this directory was copied while a server used it, copy it again as \
+         \"Backups\" in docs/guarantees.md says";
+    match error {
+        KvsError::Damaged {
+            file,
+            offset,
+            reason,
+        } => KvsError::Damaged {
+            file,
+            offset,
+            reason: format!("{reason} ({COPIED})"),
+        },
+        error => error,
+    }
+}
+
+/// Opens the segments that count, and returns them from the oldest to the newest one.
+fn open_segments(dir: LogDir<'_>, generations: &[Generation]) -> Result<Vec<Opened>> {
+    let mut segments = Vec::<Opened>::new();
+    for generation in generations.iter().rev() {
+        let segment = Segment::open(dir, *generation)?;
+        let next = segments.last().map(|next| &*next.segment);
+        let is_compacted = segment.origin.is_compacted();
+        segments.push(Opened {
+            len: segment.len()?,
+            proof: sound::proof(Some(&segment), next),
+            segment: Arc::new(segment),
+        });
+        // It replaces all older segments. They still exist if a crash came before their removal.
+        if is_compacted {
+            break;
+        }
+    }
+    segments.reverse();
+    Ok(segments)
+}
+
+/// Returns the watermark that the previous process left, and checks that its segment exists.
+fn last_run(dir: LogDir<'_>, segments: &[Opened]) -> Result<LastRun> {
+    let mut last_run = LastRun::of(dir);
+    let newest = segments.last().map(|opened| &opened.segment);
+    if let Some(newest) = newest {
+        last_run.check_salt(newest.salt);
+    }
+    let synced = last_run.watermark.generation;
+    if synced > newest.map_or(0, |newest| newest.generation) {
+        return Err(KvsError::Damaged {
+            file: dir.path_of(&names::segment(synced)),
+            offset: 0,
+            reason: Fault::Missing.into(),
+        });
+    }
+    Ok(last_run)
+}
+
+/// Returns the names of the files that are not needed any more. `oldest` is the oldest segment that
+/// counts.
+fn leftovers(listing: Listing, oldest: Option<Generation>, has_checkpoint: bool) -> Vec<String> {
+    let is_replaced = |generation: Generation| Some(generation) < oldest;
+    let segments = &listing.segments;
+    let replaced = segments.iter().filter(|n| is_replaced(**n));
+    let stray_hints = listing.hints.iter();
+    let stray_hints = stray_hints.filter(|n| is_replaced(**n) || !segments.contains(n));
+
+    let mut leftovers = listing.unfinished;
+    leftovers.extend(replaced.map(|n| names::segment(*n)));
+    leftovers.extend(stray_hints.map(|n| names::hints(*n)));
+    if listing.has_checkpoint && !has_checkpoint {
+        leftovers.push(names::CHECKPOINT.to_owned());
+    }
+    leftovers
+}
+
+/// The files from which the keys of a segment are read.
+#[derive(Debug, Clone, Copy)]
+enum Source<'a> {
+    /// The hints of the segment, if there are any that belong to it.
+    Hints(LogDir<'a>),
+    /// Its records.
+    Records,
+}
+
+impl Source<'_> {
+    /// Returns the hints that belong to a segment, if they are to be used.
+    fn hints_of(self, opened: &Opened) -> Option<Hints> {
+        let Source::Hints(dir) = self else {
+            return None;
+        };
+        let proof = opened.proof?;
+        Hints::open(dir, opened.segment.generation)
+            .filter(|hints| hints.are_of(&opened.segment, opened.len, proof))
+    }
+}
+
+/// What the records of a segment come to.
+struct Summary {
+    /// The number of the last record.
+    sequence: u64,
+    digest: Digest,
+}
+
+/// Builds the index from the segments, oldest first.
+struct Replay<'a> {
+    source: Source<'a>,
+    continuity: Continuity,
+    index: Index,
+    sealed: BTreeMap<Generation, Sealed>,
+    /// The checkpoint that the index is from.
+    checkpoint: Option<Checkpoint>,
+}
+
+impl<'a> Replay<'a> {
+    fn new(source: Source<'a>) -> Replay<'a> {
+        Replay {
+            source,
+            continuity: Continuity::default(),
+            index: Index::default(),
+            sealed: BTreeMap::new(),
+            checkpoint: None,
+        }
     }
 
-    /// Reads the newest segment, and returns the offset at which its valid part ends. That is the
-    /// end of the file, unless a crash has cut short the last writes.
-    fn replay_newest(
-        &mut self,
-        segment: &Arc<Segment>,
-        end: u64,
-        mut last_run: LastRun,
-    ) -> Result<u64> {
-        let mut scanner = Scanner::new(Arc::clone(segment), end);
-        let len = loop {
+    /// Continues after the segments of a valid checkpoint, which has this index.
+    fn after(checkpoint: Checkpoint, index: Index, dir: LogDir<'a>) -> Replay<'a> {
+        Replay {
+            continuity: Continuity::resume(checkpoint.salt, checkpoint.sequence),
+            index,
+            checkpoint: Some(checkpoint),
+            ..Replay::new(Source::Hints(dir))
+        }
+    }
+
+    /// Reads the segments that are not covered yet.
+    fn run(mut self, segments: &[Opened], last_run: &LastRun) -> Result<Recovered> {
+        // The log begins with the covered segments, or the checkpoint would not be valid.
+        let covered = self.checkpoint.as_ref().map_or(0, |it| it.segments.len());
+        let (covered, rest) = segments.split_at(covered);
+        for opened in covered {
+            self.index.add_segment(Arc::clone(&opened.segment));
+            let has_hints = self.source.hints_of(opened).is_some();
+            self.seal(opened, opened.proof.unwrap_or_default(), has_hints);
+        }
+        let mut active = None;
+        for (n, opened) in rest.iter().enumerate() {
+            self.begin(&opened.segment)?;
+            let is_newest = n + 1 == rest.len();
+            if is_newest && !opened.segment.origin.is_compacted() {
+                active = Some(self.replay_active(opened, last_run.clone())?);
+            } else {
+                self.replay_sealed(opened)?;
+            }
+        }
+        Ok(Recovered {
+            index: self.index,
+            sealed: self.sealed,
+            active,
+            sequence: self.continuity.sequence(),
+            covered: self.checkpoint.as_ref().map(Checkpoint::bytes),
+            salt: self.continuity.salt(),
+            leftovers: Vec::new(),
+        })
+    }
+
+    /// Begins a segment, which must follow the one before it.
+    fn begin(&mut self, segment: &Arc<Segment>) -> Result<()> {
+        self.continuity
+            .check_salt(segment.salt)
+            .and_then(|()| self.continuity.begin(Some(segment.origin)))
+            .map_err(|fault| segment.damaged(0, fault))?;
+        self.index.add_segment(Arc::clone(segment));
+        Ok(())
+    }
+
+    /// Reads a segment that must be whole.
+    fn replay_sealed(&mut self, opened: &Opened) -> Result<()> {
+        let hints = self.source.hints_of(opened);
+        let from_hints = hints.and_then(|hints| self.read_hints(&hints));
+        let has_hints = from_hints.is_some();
+        // If the hints end early, reading the records corrects the entries made so far.
+        let summary = match from_hints {
+            Some(summary) => summary,
+            None => self.read_records(opened)?,
+        };
+        sound::check_proof(opened.proof, summary.digest)
+            .map_err(|fault| opened.segment.damaged(0, fault))?;
+        self.continuity.end(summary.sequence);
+        self.seal(opened, summary.digest, has_hints);
+        Ok(())
+    }
+
+    fn seal(&mut self, opened: &Opened, digest: Digest, has_hints: bool) {
+        let is_proven = opened.proof.is_some();
+        let sealed = Sealed {
+            segment: Arc::clone(&opened.segment),
+            len: opened.len,
+            digest,
+            is_proven,
+            // Hints of a segment that nothing proves would not be used.
+            wants_hints: is_proven && !has_hints,
+        };
+        self.sealed.insert(opened.segment.generation, sealed);
+    }
+
+    /// Adds the keys in the hints to the index. Returns `None` if the hints are damaged.
+    fn read_hints(&mut self, hints: &Hints) -> Option<Summary> {
+        self.index.reserve(hints.about_how_many(), 0);
+        hints.read(|hint| {
+            let location = hint.has_value.then_some(hint.location);
+            note(&mut self.index, hint.key, location);
+        })?;
+        Some(Summary {
+            sequence: hints.header.sequence,
+            digest: hints.header.digest,
+        })
+    }
+
+    fn read_records(&mut self, opened: &Opened) -> Result<Summary> {
+        let mut scanner = Scanner::new(Arc::clone(&opened.segment), opened.len);
+        while self.replay_next(&mut scanner)? == Step::More {}
+        Ok(Summary {
+            sequence: scanner.sequence(),
+            digest: scanner.digest(),
+        })
+    }
+
+    /// Reads the newest segment up to the end of its valid part. That is the end of the file, unless
+    /// a crash has cut the last writes short.
+    fn replay_active(&mut self, opened: &Opened, mut last_run: LastRun) -> Result<Active> {
+        let segment = &opened.segment;
+        let mut scanner = Scanner::new(Arc::clone(segment), opened.len);
+        let error = loop {
             last_run.check_digest(segment, scanner.offset(), scanner.digest());
             match self.replay_next(&mut scanner) {
-                Ok(true) => {}
-                Ok(false) => break end,
-                Err(error @ KvsError::Damaged { offset, .. }) => {
-                    let any_behind = salvage::find_record(&segment, offset + 1, end)?.is_some();
-                    if any_behind && !last_run.may_lack_pages(segment, offset) {
-                        return Err(error);
-                    }
-                    let lost = end - offset;
-                    warn!(
-                        "{:?} ends with writes that were cut short: dropping its last {lost} bytes",
-                        segment.path()
-                    );
-                    if any_behind || offset < last_run.synced(segment) {
-                        self.torn = Some(offset..end);
-                    }
-                    break offset;
-                }
-                Err(error) => return Err(error),
+                Ok(Step::More) => {}
+                Ok(Step::Done) => break None,
+                Err(error) => break Some(error),
             }
         };
-        (self.sequence, self.digest) = (scanner.sequence(), scanner.digest());
-        self.synced = last_run.synced(segment);
-        if len < self.synced {
-            let lost = self.synced - len;
+        self.continuity.end(scanner.sequence());
+        let torn = match error {
+            Some(error) => torn_tail(opened, error, &last_run)?,
+            None => None,
+        };
+        let (len, synced) = (scanner.offset(), last_run.synced(segment));
+        if len < synced {
             warn!(
-                "{:?} lacks {lost} bytes that were on the disk once: is that failing?",
-                segment.path()
+                "{:?} ends {} bytes before data that was synced: the disk may be failing",
+                segment.path(),
+                synced - len
             );
-            self.synced = len;
         }
-        Ok(len)
+        Ok(Active {
+            end: End {
+                segment: Arc::clone(segment),
+                len,
+                digest: scanner.digest(),
+            },
+            synced: synced.min(len),
+            torn,
+        })
     }
 
-    /// Notes the next record in the index, where there is one.
-    fn replay_next(&mut self, scanner: &mut Scanner) -> Result<bool> {
+    /// Adds the next record to the index, if there is one.
+    fn replay_next(&mut self, scanner: &mut Scanner) -> Result<Step> {
         let Some(Scanned {
             location, record, ..
         }) = scanner.next()?
         else {
-            return Ok(false);
+            return Ok(Step::Done);
         };
         note(&mut self.index, record.key, record.value.map(|_| location));
-        Ok(true)
+        Ok(Step::More)
     }
+}
+
+/// Decides whether the tail of the newest segment, which begins with `error`, may be dropped.
+/// Returns the part of it that is to be kept in another file.
+fn torn_tail(opened: &Opened, error: KvsError, last_run: &LastRun) -> Result<Option<Range<u64>>> {
+    let KvsError::Damaged { offset, .. } = error else {
+        return Err(error);
+    };
+    let (segment, end) = (&opened.segment, opened.len);
+    let is_followed = salvage::find_record(segment, offset + 1, end)?.is_some();
+    let tail = Tail::at(segment, offset, is_followed, last_run);
+    if tail == Tail::Damaged {
+        return Err(error);
+    }
+    warn!(
+        "{:?} ends with writes that were cut short: dropping its last {} bytes",
+        segment.path(),
+        end - offset
+    );
+    // The rest of one write that was never synced is of no use to anyone.
+    let keeps = is_followed || tail == Tail::Lost;
+    Ok(keeps.then_some(offset..end))
 }
 
 fn note(index: &mut Index, key: &str, location: Option<Location>) {

@@ -29,6 +29,17 @@ pub(crate) struct End {
     pub(crate) digest: Digest,
 }
 
+impl End {
+    /// Returns the end of a new segment, which has no records yet.
+    pub(crate) fn of_new(segment: Arc<Segment>) -> End {
+        End {
+            segment,
+            len: HEADER_LEN,
+            digest: Digest::default(),
+        }
+    }
+}
+
 /// Syncs the active segment, for the writer and for the thread behind
 /// [`SyncLevel::EverySec`](crate::engine::SyncLevel::EverySec).
 ///
@@ -76,11 +87,7 @@ impl Syncer {
 
     /// Notes that `segment` is a new active segment, and that all before it is on the disk.
     pub(crate) fn note_new(&self, segment: &Arc<Segment>) {
-        let end = End {
-            segment: Arc::clone(segment),
-            len: HEADER_LEN,
-            digest: Digest::default(),
-        };
+        let end = End::of_new(Arc::clone(segment));
         self.write_watermark(&mut self.watermark.lock(), &end);
     }
 
