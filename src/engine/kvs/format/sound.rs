@@ -88,6 +88,11 @@ impl Continuity {
         self.sequence
     }
 
+    /// Returns whether the current segment has a sound header and is not a compacted one.
+    pub(crate) fn is_in_written_segment(&self) -> bool {
+        matches!(self.origin, Some(Origin::Written { .. }))
+    }
+
     /// Checks that the next segment belongs to the same store as the one before it.
     pub(crate) fn check_salt(&mut self, salt: Salt) -> Result<(), Fault> {
         match self.salt.replace(salt) {
@@ -150,8 +155,8 @@ impl Continuity {
     }
 }
 
-/// Returns the digest that the records of a segment must have, if a header proves one. `segment` is
-/// `None` if its file is missing. So is `next`, the segment after it, if there is none.
+/// Returns the digest that the records of `segment` must have, if a header proves one. `next` is the
+/// segment after it. Either is `None` if its file does not exist.
 pub(crate) fn proof(segment: Option<&Segment>, next: Option<&Segment>) -> Option<Digest> {
     match segment {
         Some(segment) if segment.origin.is_compacted() => segment.recorded,
