@@ -368,7 +368,14 @@ enum Print {
 impl Print {
     fn report(self, report: &Report) -> Result<()> {
         match self {
-            Print::Lines(most) => cli::print(report.first(most)),
+            Print::Lines(most) => {
+                cli::print(report.first(most))?;
+                let lens = [report.damage.len(), report.lost.len(), report.kept.len()];
+                if lens.iter().any(|len| *len > most) {
+                    cli::print("--all shows all damaged places and losses")?;
+                }
+                Ok(())
+            }
             Print::Json => cli::print(serde_json::to_string(report)?),
         }
     }
