@@ -110,7 +110,7 @@ impl Recovered {
             // If a power cut brought back an old checkpoint, it might match the log again later.
             dir.sync()?;
         }
-        // They were synced when they were sealed, but this directory may be a copy that was not.
+        // Segments are synced when they are sealed, but this directory may be a copy.
         for sealed in self.sealed.values() {
             sealed.segment.sync()?;
         }
@@ -130,6 +130,7 @@ impl Active {
             let kept = salvage::quarantine(dir, segment, torn.start, torn.end, "torn")?;
             warn!("the dropped bytes are kept in {kept:?}");
         }
+        // `detach` copies no more than `len` bytes. Otherwise the file is this store's to cut.
         if let Some(copy) = segment.detach(dir, *len)? {
             *segment = Arc::new(copy);
             index.add_segment(Arc::clone(segment));
@@ -183,6 +184,7 @@ fn open_segments(dir: LogDir<'_>, generations: &[Generation]) -> Result<Vec<Open
 fn last_run(dir: LogDir<'_>, segments: &[Opened]) -> Result<LastRun> {
     let mut last_run = LastRun::of(dir);
     let newest = segments.last().map(|opened| &opened.segment);
+    // A watermark that a copy or a backup has left behind says nothing about this log.
     if let Some(newest) = newest {
         last_run.check_salt(newest.salt);
     }
@@ -236,9 +238,8 @@ impl Source<'_> {
     }
 }
 
-/// What the records of a segment come to.
+/// The last sequence number and the digest of all records of a segment.
 struct Summary {
-    /// The number of the last record.
     sequence: u64,
     digest: Digest,
 }
@@ -281,6 +282,7 @@ impl<'a> Replay<'a> {
         let (covered, rest) = segments.split_at(covered);
         for opened in covered {
             self.index.add_segment(Arc::clone(&opened.segment));
+            // The index has their keys, so their hints need only exist.
             let has_hints = self.source.hints_of(opened).is_some();
             self.seal(opened, opened.proof.unwrap_or_default(), has_hints);
         }
@@ -373,6 +375,7 @@ impl<'a> Replay<'a> {
         let segment = &opened.segment;
         let mut scanner = Scanner::new(Arc::clone(segment), opened.len);
         let error = loop {
+            // Whether the watermark counts shows only when the records before it have been read.
             last_run.check_digest(segment, scanner.offset(), scanner.digest());
             match self.replay_next(&mut scanner) {
                 Ok(Step::More) => {}
