@@ -1,4 +1,4 @@
-//! Finding out what damage takes away.
+//! The losses that damage causes: the records that are gone, compared with the ones that are there.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
@@ -62,6 +62,7 @@ impl<'a> Losses<'a> {
     /// Returns the hints of a segment, unless they are known to belong to another one.
     pub(super) fn hints(&self, generation: Generation) -> Option<Hints> {
         let proof = self.proof(generation);
+        // The segment itself cannot prove them, because it is damaged or missing.
         Hints::open(self.dir, generation).filter(|hints| {
             let header = &hints.header;
             self.salt.is_none_or(|salt| salt == header.salt)
@@ -119,8 +120,8 @@ impl<'a> Losses<'a> {
 }
 
 impl Gone {
-    /// Returns the loss, unless a newer record makes up for it. `newest` is the newest record of the
-    /// key that is still there.
+    /// Returns the loss, unless a newer record makes up for it. `newest` is the newest record of
+    /// the key that is still there.
     fn compare(self, newest: Option<&Newest>) -> Option<Lost> {
         if newest.is_some_and(|newest| newest.sequence > self.sequence) {
             return None;

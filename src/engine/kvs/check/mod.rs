@@ -37,14 +37,15 @@ pub fn holds_log(path: &Path) -> Result<bool> {
     }))
 }
 
-/// Reads every byte of the log in `dir` and changes nothing. The traces of a crash, which opening the
-/// store removes, are no damage.
+/// Reads every byte of the log in `dir` and changes nothing. The traces of a crash, which opening
+/// the store removes, are no damage.
 ///
 /// # Errors
 ///
-/// [`KvsError::Io`] if the directory or a whole file cannot be read; parts that cannot be read are in
-/// the report. [`KvsError::UnknownVersion`] if the log has a later version. [`KvsError::Changed`] if a
-/// store has written to the log meanwhile, because that looks like damage.
+/// [`KvsError::Io`] if the directory or a whole file cannot be read; parts that cannot be read are
+/// in the report. [`KvsError::UnknownVersion`] if the log has a later version.
+/// [`KvsError::Changed`] if a store has written to the log meanwhile, because that looks like
+/// damage.
 pub fn verify(dir: &dyn Directory, progress: Progress<'_>) -> Result<Report> {
     let dir = LogDir::new(dir);
     let before = lengths(dir)?;
@@ -70,9 +71,9 @@ fn lengths(dir: LogDir<'_>) -> Result<Vec<(Generation, u64)>> {
 }
 
 /// Repairs a damaged log, so that the store opens with every sound record. Keeps the damaged files
-/// under other names, and copies the newest sound record of each key to a new segment, which replaces
-/// all others. Does not change a log if opening it loses nothing. A crash leaves the old log or the
-/// new one.
+/// under other names, and copies the newest sound record of each key to a new segment, which
+/// replaces all others. Does not change a log if opening it loses nothing. A crash leaves the old
+/// log or the new one.
 ///
 /// # Errors
 ///

@@ -116,7 +116,8 @@ impl fmt::Display for Torn {
         } = self;
         write!(
             f,
-            "{file:?} ends at byte {offset} with writes that were cut short: opening the store drops {len} bytes, {records} sound records among them"
+            "{file:?} ends at byte {offset} with writes that were cut short: opening the store drops \
+             {len} bytes, {records} sound records among them"
         )
     }
 }

@@ -28,10 +28,12 @@ pub(super) fn write_anew(dir: LogDir<'_>, survey: &Survey) -> Result<()> {
 
     let alive = alive(survey);
     let last = alive.last().map_or(0, |(sequence, _)| *sequence);
+    // The next write gets a number that is higher than that of any write, lost ones included.
     let origin = Origin::Compacted {
         upto: survey.sequence.max(last),
     };
     let mut output = Output::new(Segment::create(dir, generation, origin, salt)?);
+    // While the file is empty, because other users may be able to read it until then.
     if let Some(replaced) = newest {
         dir.copy_access(&names::segment(replaced), &names::segment(generation))?;
     }

@@ -24,7 +24,7 @@ pub(super) struct Found {
     pub(super) len: u64,
     /// How the records came into it. `None` if the header is damaged.
     pub(super) origin: Option<Origin>,
-    /// What is wrong with the header, or with the length of the file.
+    /// The error in the header, or in the length of the file.
     pub(super) error: Option<KvsError>,
 }
 

@@ -81,7 +81,7 @@ impl Survey {
     }
 }
 
-/// Reads the segments, oldest first, and notes what it finds.
+/// Reads the segments, oldest first, and notes all damage.
 struct Surveyor<'a> {
     dir: LogDir<'a>,
     survey: Survey,
@@ -137,6 +137,7 @@ impl<'a> Surveyor<'a> {
     fn with_missing(&self, found: Vec<Found>, listing: &Listing) -> Log {
         let oldest = found.last().map_or(0, |found| found.segment.generation);
         let hints = listing.hints.iter().copied();
+        // Hints of another store do not mean that a segment is missing.
         let missing = hints
             .filter(|n| self.losses.hints(*n).is_some())
             .chain([self.last_run.watermark.generation])
@@ -184,6 +185,7 @@ impl<'a> Surveyor<'a> {
         self.read_records(&mut scanner, len, progress);
         self.continuity.end(scanner.sequence());
         self.check_digest(&segment, scanner.digest());
+        // The header of a compacted segment has its length, so its end cannot be missing unnoticed.
         if !segment.origin.is_compacted() {
             self.check_len(&segment, len);
         } else if has_damaged_header {
@@ -197,8 +199,8 @@ impl<'a> Surveyor<'a> {
         Ok(())
     }
 
-    /// Checks that the header of a segment is sound and follows the segment before. `error` is that of
-    /// reading it.
+    /// Checks that the header of a segment is sound and follows the segment before. `error` is that
+    /// of reading it.
     fn check_header(&mut self, segment: &Segment, origin: Option<Origin>, error: Option<KvsError>) {
         match error {
             None => {
@@ -269,8 +271,8 @@ impl<'a> Surveyor<'a> {
         }
     }
 
-    /// Notes that no sound record begins where `rest` does, the rest of the segment. Returns the
-    /// offset at which to continue, unless opening the store drops the rest.
+    /// Notes that no sound record begins at the start of `rest`, which is the rest of the segment.
+    /// Returns the offset at which to continue, unless opening the store drops the rest.
     fn note_bad_place(
         &mut self,
         segment: &Arc<Segment>,
@@ -285,6 +287,7 @@ impl<'a> Surveyor<'a> {
                 len: rest.end - rest.start,
                 records: count_records(segment, next, rest.end),
             });
+            // Nothing of a write that was cut short can be saved. Sound records after a hole can.
             if next.is_none() || self.torn_tail == TornTail::Drop {
                 return None;
             }
@@ -359,7 +362,7 @@ impl<'a> Surveyor<'a> {
         self.losses.note(damage, generation, part, guess);
     }
 
-    /// Notes that it is unknown what the last damage takes away.
+    /// Notes that the records that the last damage takes away are unknown.
     fn note_unknown(&mut self) {
         self.losses.note_unknown(self.last_damage(), Vec::new());
     }

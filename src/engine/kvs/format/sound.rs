@@ -110,6 +110,7 @@ impl Continuity {
             return Ok(());
         };
         let last = self.sequence;
+        // After a hole, the check continues with the numbers that follow it.
         self.sequence = last.max(after);
         if last == after || self.is_after_damage {
             return Ok(());
@@ -126,12 +127,15 @@ impl Continuity {
         self.last_record = sequence;
         self.is_after_damage = false;
         match self.origin {
+            // Across segments: the first record of this one follows the last record of the one
+            // before.
             Some(origin @ Origin::Written { .. })
                 if !is_after_damage && !origin.may_follow(last, sequence) =>
             {
                 let after = sequence - 1;
                 Err(Fault::Hole { last, after })
             }
+            // Within the segment only, because it does not follow any other.
             Some(origin @ Origin::Compacted { .. }) if !origin.may_follow(before, sequence) => {
                 Err(Fault::OutOfPlace)
             }
@@ -155,8 +159,8 @@ impl Continuity {
     }
 }
 
-/// Returns the digest that the records of `segment` must have, if a header proves one. `next` is the
-/// segment after it. Either is `None` if its file does not exist.
+/// Returns the digest that the records of `segment` must have, if a header proves one. `next` is
+/// the segment after it. Either is `None` if its file does not exist.
 pub(crate) fn proof(segment: Option<&Segment>, next: Option<&Segment>) -> Option<Digest> {
     match segment {
         Some(segment) if segment.origin.is_compacted() => segment.recorded,

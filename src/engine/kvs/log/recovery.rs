@@ -1,4 +1,4 @@
-//! Opening a log: reads its index, finds its end, and removes what a crash has left.
+//! Opening a log: reads its index, finds its end, and removes the traces of a crash.
 //!
 //! Reading changes nothing, so a log that does not open stays as it is. `format::sound` has the
 //! rules that tell damage from the traces of a crash.
@@ -205,6 +205,7 @@ fn leftovers(listing: Listing, oldest: Option<Generation>, has_checkpoint: bool)
     let is_replaced = |generation: Generation| Some(generation) < oldest;
     let segments = &listing.segments;
     let replaced = segments.iter().filter(|n| is_replaced(**n));
+    // If a crash comes while compaction removes a segment, its hints may outlast it.
     let stray_hints = listing.hints.iter();
     let stray_hints = stray_hints.filter(|n| is_replaced(**n) || !segments.contains(n));
 
@@ -232,6 +233,7 @@ impl Source<'_> {
         let Source::Hints(dir) = self else {
             return None;
         };
+        // Without a proof, they may be those of another history of this segment.
         let proof = opened.proof?;
         Hints::open(dir, opened.segment.generation)
             .filter(|hints| hints.are_of(&opened.segment, opened.len, proof))
@@ -369,8 +371,8 @@ impl<'a> Replay<'a> {
         })
     }
 
-    /// Reads the newest segment up to the end of its valid part. That is the end of the file, unless
-    /// a crash has cut the last writes short.
+    /// Reads the newest segment up to the end of its valid part. That is the end of the file,
+    /// unless a crash has cut the last writes short.
     fn replay_active(&mut self, opened: &Opened, mut last_run: LastRun) -> Result<Active> {
         let segment = &opened.segment;
         let mut scanner = Scanner::new(Arc::clone(segment), opened.len);
@@ -430,6 +432,7 @@ fn torn_tail(opened: &Opened, error: KvsError, last_run: &LastRun) -> Result<Opt
     let is_followed = salvage::find_record(segment, offset + 1, end)?.is_some();
     let tail = Tail::at(segment, offset, is_followed, last_run);
     if tail == Tail::Damaged {
+        // Dropping the tail would also drop the sound records behind the damage.
         return Err(error);
     }
     warn!(
