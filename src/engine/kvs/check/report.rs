@@ -24,7 +24,7 @@ pub struct Report {
     pub damage: Vec<Damage>,
     /// The losses that the damage causes, as far as they are known.
     pub lost: Vec<Lost>,
-    /// The copies of the damaged files, which [`repair`] has made beside the log.
+    /// The copies of the damaged files, which [`repair`](super::repair) has made beside the log.
     #[serde(serialize_with = "paths")]
     pub kept: Vec<PathBuf>,
 }
@@ -100,7 +100,7 @@ impl Report {
         }
     }
 
-    /// Returns whether [`repair`] saves records that opening the store would drop.
+    /// Returns whether [`repair`](super::repair) saves records that opening the store would drop.
     pub(super) fn is_worth_repair(&self) -> bool {
         !self.is_sound() || self.torn.as_ref().is_some_and(|torn| torn.records > 0)
     }
