@@ -1,6 +1,7 @@
-//! The client written six ways, one connection each, against a server in a process of its own:
-//! `cargo bench --all-features --bench clients`. A bare socket beside them shows what the server
-//! and the system can do at most.
+//! The six clients, one connection each, against a server in a separate process:
+//! `cargo bench --all-features --bench clients`.
+//!
+//! A bare socket shows the upper limit that the server and the system set.
 
 #[path = "../tests/common/mod.rs"]
 mod common;
@@ -22,27 +23,28 @@ use tokio::runtime::current_thread::{self, Runtime};
 const IN_FLIGHT: usize = 64;
 const KEY: &str = "key";
 
-/// What makes gets of [`KEY`].
+/// A client that gets [`KEY`].
 trait Getter {
-    /// Makes them one after the other.
+    /// Sends the requests one after the other.
     fn alone(&mut self, gets: usize);
-    /// Makes them with [`IN_FLIGHT`] under way at once.
+    /// Sends the requests with [`IN_FLIGHT`] pending at once.
     fn in_flight(&mut self, gets: usize);
-    /// The size of a future, where there is one.
+    /// Returns the size of a future, or 0 if the client has none.
     fn future_bytes(&mut self) -> usize {
         0
     }
-    /// Allocations in all, on this thread.
+    /// Returns the number of allocations on this thread.
     fn allocations(&mut self, gets: usize) -> u64 {
         allocation_counter::measure(|| self.alone(gets)).count_total
     }
-    /// Polls in all, with a task for each get and so many of them at once.
+    /// Returns the number of polls, with one task for each get and `at_once` tasks at once.
     fn polls(&mut self, _gets: usize, _at_once: usize) -> usize {
         0
     }
 }
 
-/// A socket with frames that were made before. Replies are counted, not decoded.
+/// A socket with frames that are encoded in advance. It counts the bytes of the replies and does
+/// not decode them.
 struct Bare {
     socket: Wire,
     requests: Vec<u8>,
@@ -79,7 +81,7 @@ impl Bare {
             assert!(len > 0, "the server closed the connection");
             received += len;
         }
-        // Any other reply would have another length.
+        // Any other reply has another length.
         assert_eq!(received, gets * self.reply_len);
     }
 }
@@ -94,15 +96,17 @@ impl Getter for Bare {
     }
 }
 
-/// A client with futures, on a runtime of this thread.
+/// A client with futures, on a runtime on this thread.
 ///
-/// That is one of tokio 0.1 for all of them. To be polled there, a std future needs a box, and a waker
-/// that compat makes in each poll: two allocations of a get, and some of its time, are not the
-/// client's. A third is inside the client, the waker of the reply, which is a future of 0.1.
+/// The runtime is that of tokio 0.1 for all clients. To poll a std future, it needs a box and a
+/// waker, which `compat` allocates at each poll. So two allocations of a get, and some of its time,
+/// are not the client's. A third allocation is inside the client: the waker for the reply, which is
+/// a future of futures 0.1.
 struct Variant<C> {
     client: C,
     runtime: Runtime,
-    /// The size of what the client's own `get` returns. That of the trait may be a box around it.
+    /// Returns the size of the future of the client's own `get`. The one of the trait may be a box
+    /// around it.
     future_bytes: fn(&mut C) -> usize,
 }
 
@@ -141,7 +145,7 @@ impl<C: Client> Getter for Variant<C> {
         (self.future_bytes)(&mut self.client)
     }
 
-    /// Without those of the tasks.
+    /// Subtracts the allocations of the tasks.
     fn allocations(&mut self, gets: usize) -> u64 {
         let Variant {
             client, runtime, ..
@@ -166,8 +170,8 @@ impl<C: Client> Getter for Variant<C> {
     }
 }
 
-/// Makes gets with a task for each, and so many of them at once: `block_on` polls its future whenever
-/// anything happens, and a task only when it was woken.
+/// Runs each get on its own task, `at_once` of them at a time. Tasks are polled only when they are
+/// woken, but `block_on` polls its future whenever anything happens.
 fn on_tasks<F>(runtime: &mut Runtime, gets: usize, at_once: usize, mut get: impl FnMut() -> F)
 where
     F: Future<Item = Option<String>, Error = KvsError> + 'static,
@@ -208,12 +212,9 @@ fn median(mut times: Vec<f64>) -> f64 {
 }
 
 fn main() {
-    // `cargo test` only looks whether it runs.
-    let (gets, rounds) = match env::args().any(|arg| arg == "--bench") {
-        true => (10_000, 15),
-        false => (100, 1),
-    };
-    let per_get = |total: usize| total as f64 / gets as f64;
+    // `cargo test` only checks that it runs.
+    let is_bench = env::args().any(|arg| arg == "--bench");
+    let (gets, rounds) = if is_bench { (10_000, 15) } else { (100, 1) };
     let dir = tempfile::tempdir().unwrap();
     let server = ServerProcess::start(dir.path(), &[]);
     let (addr, value) = (server.addr, "v".repeat(64));
@@ -228,7 +229,7 @@ fn main() {
             (stringify!($variant), variant)
         }};
     }
-    let mut getters: [(&str, Box<dyn Getter>); 7] = [
+    let mut getters: Getters = [
         ("bare", Box::new(Bare::connect(addr, &value))),
         variant!(boxed),
         variant!(explicit),
@@ -237,8 +238,17 @@ fn main() {
         variant!(pinned),
         variant!(awaited),
     ];
+    let times = measure(&mut getters, gets, rounds);
+    println!("A get, and {IN_FLIGHT} of them in flight (medians of {rounds} rounds):\n");
+    print_table(&mut getters, &times, gets);
+}
+
+type Getters = [(&'static str, Box<dyn Getter>); 7];
+
+/// Returns the seconds of a get on its own, and the gets a second with [`IN_FLIGHT`] pending.
+fn measure(getters: &mut Getters, gets: usize, rounds: usize) -> ([f64; 7], [f64; 7]) {
     let [mut alone, mut in_flight] = [(); 2].map(|()| [const { Vec::new() }; 7]);
-    // All have their turn in each round, so that whatever else the machine does meets all of them.
+    // Each round runs all clients, so other work on the machine slows all of them down.
     for _ in 0..rounds {
         for (n, (_, getter)) in getters.iter_mut().enumerate() {
             let began = Instant::now();
@@ -249,10 +259,12 @@ fn main() {
             in_flight[n].push(gets as f64 / began.elapsed().as_secs_f64());
         }
     }
-    let (alone, rates) = (alone.map(median), in_flight.map(median));
-    let fastest = rates[1..].iter().copied().fold(0.0, f64::max);
+    (alone.map(median), in_flight.map(median))
+}
 
-    println!("A get, and {IN_FLIGHT} of them in flight (medians of {rounds} rounds):\n");
+fn print_table(getters: &mut Getters, (alone, rates): &([f64; 7], [f64; 7]), gets: usize) {
+    let per_get = |total: usize| total as f64 / gets as f64;
+    let fastest = rates[1..].iter().copied().fold(0.0, f64::max);
     println!(
         "                             alone     alone  in flight  in flight       of       of"
     );

@@ -1,5 +1,8 @@
-//! What a hop to a thread of a pool and back costs, and what is worth one, in nanoseconds:
-//! `cargo bench --bench hop`. One after the other, and 64 at once. Medians of 11 rounds.
+//! The cost of a hop to a pool thread and back, beside the work that may be worth one, in
+//! nanoseconds: `cargo bench --bench hop`.
+//!
+//! It measures one call after the other, and 64 pending calls. The figures are medians of 11
+//! rounds.
 
 use std::collections::VecDeque;
 use std::fs::{self, File};
@@ -14,9 +17,10 @@ use kvs::thread_pool::{SharedQueueThreadPool as Pool, ThreadPool};
 use kvs::{KvStore, KvsEngine};
 use tokio::runtime::Runtime;
 
-/// Measures `run`, which does so many things, so many of them at once.
+/// Measures `run`, whose parameters are the number of calls, and how many of them are pending at
+/// once.
 fn row(name: &str, run: impl Fn(usize, usize)) {
-    // `cargo test` only looks whether it runs.
+    // `cargo test` only checks that it runs.
     let is_bench = env::args().any(|arg| arg == "--bench");
     let (things, rounds) = if is_bench { (4096, 11) } else { (64, 1) };
     let each = |at_once| {
@@ -44,7 +48,7 @@ fn futures<T>(name: &str, start: impl Fn() -> EngineFuture<T>) {
     });
 }
 
-/// What a server does with a request besides asking the engine.
+/// Decodes a request and encodes a reply, as a server does apart from calling the engine.
 fn answer(frame: &[u8]) -> kvs::Result<Vec<u8>> {
     let Ok(Request::Set { value, .. }) = protocol::read_request(frame) else {
         panic!("the frame holds a set request");
@@ -81,8 +85,8 @@ fn main() {
     blocks(&dir.path().join("blocks"), &pool);
 }
 
-/// Offsets of so many blocks. Between two of them other tasks have their turn, as they have between
-/// two requests.
+/// Returns the offsets of `blocks` blocks. The stream yields to other tasks between two of them, as
+/// a connection does between two requests.
 fn offsets(blocks: u64) -> impl Stream<Item = u64, Error = io::Error> {
     let (mut n, mut is_our_turn) = (0, true);
     stream::poll_fn(move || {
@@ -96,7 +100,7 @@ fn offsets(blocks: u64) -> impl Stream<Item = u64, Error = io::Error> {
     })
 }
 
-/// Measures tasks of a runtime that read so many blocks each.
+/// Measures tasks that each read the number of blocks that `task` takes.
 fn tasks<F: Future<Error = io::Error> + Send + 'static>(name: &str, task: impl Fn(u64) -> F) {
     let runtime = Runtime::new().unwrap();
     row(name, |things, at_once| {
@@ -118,7 +122,7 @@ fn blocks(path: &Path, pool: &Pool) {
             EngineFuture::spawn(&pool, read).then(Result::unwrap)
         })
     });
-    // Such a file has a cursor, so each task needs one of its own.
+    // A file of `tokio_fs` has a cursor, so each task needs its own file.
     tasks("block, tokio-fs", |n| {
         let read = |(file, block), at| {
             let file = tokio_fs::File::seek(file, SeekFrom::Start(at));

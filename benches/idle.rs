@@ -1,6 +1,7 @@
-//! What a connection costs that does nothing: `cargo bench --bench idle`. It has ten thousand
-//! connections to a real server send one request each, and looks at the memory of the server's
-//! process (Linux only). `KVS_CONNECTIONS` sets another number.
+//! The cost of an idle connection: `cargo bench --bench idle`.
+//!
+//! Ten thousand connections to a real server send one request each. Then the benchmark reads the
+//! memory of the server's process (Linux only). `KVS_CONNECTIONS` sets another number.
 
 #[path = "../tests/common/mod.rs"]
 mod common;
@@ -12,7 +13,8 @@ use kvs::client::blocking::KvsClient;
 
 fn main() {
     let connections = number("KVS_CONNECTIONS", 10_000);
-    // This end needs as many descriptors as the other. The server asks for its own.
+    // This process needs a descriptor for each connection, as the server does. The server raises
+    // its own limit.
     let limit = rlimit::increase_nofile_limit(connections + 100).unwrap();
     assert!(
         limit >= connections + 100,

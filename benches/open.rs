@@ -1,6 +1,7 @@
-//! What opening a store costs: `cargo bench --bench open`. For a million keys of 11 bytes with
-//! values of 1000, it measures the time with a checkpoint, with hints and with neither, and the memory
-//! that a key takes.
+//! The cost of opening a store: `cargo bench --bench open`.
+//!
+//! The store has a million keys of 11 bytes with values of 1000 bytes. The benchmark measures the
+//! time with a checkpoint, with hints and with neither, and the memory that a key takes.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -37,7 +38,7 @@ fn main() {
             fs::remove_file(path).unwrap();
         }
         times[2].push(open(dir.path()));
-        // They are written anew while there are writes.
+        // The store writes the hints again while it receives writes.
         let store = Store::open(dir.path(), 2).unwrap();
         while hints.iter().any(|path| !path.exists()) {
             let (key, value) = ("key00000000".to_owned(), "x".repeat(1000));

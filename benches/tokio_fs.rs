@@ -1,9 +1,8 @@
-//! The engine of this crate with its file work on a pool, and through `tokio::fs`: `cargo bench
-//! --bench tokio_fs`.
+//! The engine `kvs` on a thread pool, and the same engine on `tokio::fs`: `cargo bench --bench
+//! tokio_fs`.
 //!
-//! Nothing is kept in the memory of the process, so that every get reads a file, which the system has
-//! in memory. "Alone" is one call after the other, "64 at once" are that many under way together.
-//! Both engines have their turn in each round.
+//! The engines have no cache, so every get reads a file, which the system has in memory. "alone" is
+//! one call after the other, "64 at once" is that many pending calls. Each round runs both engines.
 
 use std::env;
 use std::fs;
@@ -19,12 +18,12 @@ const THREADS: u32 = 4;
 const KEYS: usize = 1000;
 const AT_ONCE: usize = 64;
 
-/// What is measured of an engine, all in microseconds.
+/// The times of an engine in microseconds.
 #[derive(Default)]
 struct Times {
-    /// Of each call.
+    /// One time for each call.
     alone: Vec<f64>,
-    /// Of each round, for a call.
+    /// One time for each round: the mean of its calls.
     together: Vec<f64>,
 }
 
@@ -62,7 +61,7 @@ fn threads() -> usize {
     fs::read_dir("/proc/self/task").map_or(0, Iterator::count)
 }
 
-/// An engine, and what it has shown.
+/// An engine and its measurements.
 struct Contestant<E> {
     name: &'static str,
     engine: E,
@@ -130,7 +129,7 @@ fn compare(level: SyncLevel, calls: usize, rounds: usize) {
 }
 
 fn main() {
-    // `cargo test` only looks whether it runs.
+    // `cargo test` only checks that it runs.
     let (calls, rounds) = match env::args().any(|arg| arg == "--bench") {
         true => (6400, 7),
         false => (64, 1),

@@ -1,36 +1,39 @@
-//! A program on tokio 1 that uses the client in three ways. Beside a `kvs-server`:
+//! A program on tokio 1 that uses three of the clients.
+//!
+//! Start a `kvs-server`, and then:
 //! `cargo run --features anon,pinned,awaited --example await_on_tokio1`.
 //!
-//! kvs itself depends on tokio 0.1 and futures 0.1, so here the newer ones are called `tokio1` and
-//! `futures03`. A program of yours has no older ones; `docs/leaving-futures-0.1.md` has its dependencies.
+//! kvs itself depends on tokio 0.1 and futures 0.1, so its manifest calls the newer versions
+//! `tokio1` and `futures03`. Your program does not need other names for them:
+//! `docs/leaving-futures-0.1.md` lists its dependencies.
 
 use std::net::SocketAddr;
 
 use futures03::compat::Future01CompatExt;
+use kvs::Result;
 use kvs::client::{anon, awaited, pinned};
-use kvs::{Result, cli};
 
 #[tokio1::main(crate = "tokio1")]
 async fn main() -> Result<()> {
-    for value in run(cli::DEFAULT_ADDR).await? {
+    for value in run(([127, 0, 0, 1], 4000).into()).await? {
         println!("{value}");
     }
     Ok(())
 }
 
-/// Stores two values with a client each, and gets them back with a third.
+/// Stores a value with each of two clients, and gets both with a third client.
 pub(crate) async fn run(addr: SocketAddr) -> Result<Vec<String>> {
-    // A future of futures 0.1 becomes one that can be awaited.
+    // `compat` converts a future of futures 0.1 into one that can be awaited.
     let mut client = anon::KvsClient::connect(addr).compat().await?;
     let set = client.set("anon".to_owned(), "set through compat".to_owned());
     set.compat().await?;
 
-    // These are std futures. They borrow nothing, so the next can be made before this one is done.
+    // These are std futures. They borrow nothing, so many can be pending at once.
     let mut client = pinned::KvsClient::connect(addr).await?;
     let set = client.set("pinned".to_owned(), "set as it is".to_owned());
     set.await?;
 
-    // These borrow their handle, so each task gets a clone of it. All share one connection.
+    // These borrow their handle, so each task gets a clone of it. All clones share one connection.
     let client = awaited::KvsClient::connect(addr).await?;
     let gets = ["anon", "pinned"].map(|key| {
         let mut client = client.clone();

@@ -1,10 +1,9 @@
-//! What each way to write the client costs whoever builds it: `cargo run --example build_cost`.
-//! Every number is measured here and now, which takes some minutes.
+//! The cost of building each client: `cargo run --example build_cost`. It takes some minutes.
 //!
-//! `kvs-client` is built with one feature at a time, in a target directory of this program's own.
-//! The dependencies are built before, so that a time is that of the crate `kvs`, its library and the
-//! program, and of the linker. Builds are releases without link-time optimization, which works on the
-//! whole program, would take most of the time and hide what differs.
+//! The program builds `kvs-client` with one feature at a time, in a separate target directory. It
+//! builds the dependencies first, so a time is that of the crate `kvs`, its library and its
+//! program, and of the linker. The builds are releases without link-time optimization, which would
+//! take most of the time and hide the differences.
 
 use std::error::Error;
 use std::fs;
@@ -12,20 +11,21 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-/// Builds of each client. All have their turn in each round, so that whatever else the machine does
-/// meets all of them. A time is that of the fastest, since whatever else it does only adds to it.
+/// The number of builds of each client. Each round builds all clients, so other work on the machine
+/// slows all of them down. The fastest build counts, because other work only adds to the time.
 const ROUNDS: usize = 3;
 
-/// The first is there without a feature.
+/// The clients. The first one needs no feature.
 const CLIENTS: [&str; 7] = [
     "blocking", "boxed", "explicit", "anon", "manual", "pinned", "awaited",
 ];
 
-/// Those with std futures, which have no combinators of their own.
+/// The clients with std futures, which have no combinators of their own.
 const STD: [&str; 2] = ["pinned", "awaited"];
 
-/// Somebody forgets that `get` returns a future, one combinator later. The trait is that of `futures`,
-/// which is there in two versions.
+/// Code that forgets that `get` returns a future, one combinator later.
+///
+/// It imports the trait `Future` from tokio, because there are two versions of the crate `futures`.
 const MISTAKE: &str = r#"
 use tokio::prelude::Future;
 use kvs::KvsError;
@@ -59,11 +59,11 @@ fn main() -> Result<()> {
     }
 
     for (client, message) in CLIENTS.iter().zip(&messages).skip(1) {
-        println!("What the compiler says of the mistake with {client}:\n\n{message}");
+        println!("The compiler's message about the mistake with {client}:\n\n{message}");
     }
     println!(
-        "What a client costs to build (a release without link-time optimization, the dependencies \
-         there; the fastest of {ROUNDS} builds):\n"
+        "The cost of building a client (a release without link-time optimization, with the \
+         dependencies built; the fastest of {ROUNDS} builds):\n"
     );
     println!("client    compile s  stripped bytes  message bytes");
     for (n, client) in CLIENTS.into_iter().enumerate() {
@@ -77,7 +77,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// Cargo for releases in `target`.
+/// Returns a command that runs Cargo for releases in `target`.
 fn cargo(target: &Path, command: &str) -> Command {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args([command, "--quiet", "--release", "--target-dir"]);
@@ -104,17 +104,15 @@ fn run(command: &mut Command) -> Result<()> {
     }
 }
 
-/// What the compiler says of [`MISTAKE`], with the client that was built last. It says nothing where
-/// that is the blocking one, for which it is no mistake.
+/// Returns the compiler's message about [`MISTAKE`] with the client that was built last. For the
+/// blocking client the code is right, and the message empty.
 fn message(target: &Path, client: &str) -> Result<String> {
     let mut mistake = MISTAKE.replace("CLIENT", client);
-    // Mismatched types, or no such method.
-    let code = match STD.contains(&client) {
-        true => {
-            mistake = mistake.replace("use tokio::prelude::Future;\n", "");
-            "E0599"
-        }
-        false => "E0308",
+    let code = if STD.contains(&client) {
+        mistake = mistake.replace("use tokio::prelude::Future;\n", "");
+        "E0599" // no such method
+    } else {
+        "E0308" // mismatched types
     };
     fs::write(target.join("mistake.rs"), mistake)?;
     let output = Command::new("rustc")
@@ -128,10 +126,9 @@ fn message(target: &Path, client: &str) -> Result<String> {
         ])
         .output()?;
     let message = String::from_utf8(output.stderr)?;
-    // Only the blocking client returns what the mistake takes it for.
     match (client, output.status.success()) {
         ("blocking", true) => Ok(String::new()),
         (_, false) if message.contains(code) => Ok(message),
-        _ => Err(format!("that is another mistake: {message}").into()),
+        _ => Err(format!("the compiler reports another mistake: {message}").into()),
     }
 }

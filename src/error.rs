@@ -1,4 +1,4 @@
-//! What can go wrong, told to the person who has to do something about it.
+//! The errors of this crate, for the person who has to act on them.
 
 use std::error::Error;
 use std::fmt;
@@ -7,16 +7,16 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::engine::EngineKind;
-use crate::protocol::{ErrorCode, Kind, Response};
+use crate::names::EngineKind;
+use crate::protocol::kind::{ErrorCode, Kind};
 
-/// The result of everything in this crate that can fail.
+/// The result of a function of this crate that can fail.
 pub type Result<T> = std::result::Result<T, KvsError>;
 
-/// Every error of this crate.
+/// An error of this crate.
 ///
-/// Each error prints as a single line that says what happened, to which file, key or address, and
-/// if possible, what to do. The line is complete: it contains the message of the
+/// Each error prints as a single line. It names the failure, the file, key or address, and if
+/// possible, a remedy. The line is complete: it contains the message of the
 /// [`source`](Error::source). Programs that need the [`io::Error`] itself find it there. A program
 /// that prints the whole chain prints that message twice.
 ///
@@ -24,29 +24,32 @@ pub type Result<T> = std::result::Result<T, KvsError>;
 ///
 /// The operator `?` converts it to `Box<dyn Error + Send + Sync>` and to the error types that take
 /// any standard error, such as those of `anyhow`, `eyre` and `failure`.
+///
+/// Hidden functions and conversions of the errors are for the programs and tests of this crate.
+/// They are not covered by semantic versioning.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum KvsError {
-    /// The key to be removed is not there.
+    /// The key to be removed does not exist.
     KeyNotFound,
 
-    /// The operating system refused something.
+    /// The operating system reported an error.
     Io {
-        /// What was being done, to which file or address: completes "cannot …".
+        /// The failed action, with its file or address. It completes "cannot …".
         action: String,
-        /// The system's answer.
+        /// The error of the system.
         source: Arc<io::Error>,
     },
 
-    /// There is no room on the disk, or no more of it for this user.
+    /// The disk is full, or the quota of the user is used up.
     StorageFull {
-        /// What was being done, to which file: completes "cannot …".
+        /// The failed action, with its file. It completes "cannot …".
         action: String,
-        /// The system's answer.
+        /// The error of the system.
         source: Arc<io::Error>,
     },
 
-    /// The data directory already has a user.
+    /// Another store uses the data directory.
     Locked {
         /// The data directory.
         dir: PathBuf,
@@ -58,8 +61,14 @@ pub enum KvsError {
         dir: PathBuf,
         /// The engine that wrote it.
         found: EngineKind,
-        /// The engine that was asked for.
+        /// The engine that was to open it.
         asked: EngineKind,
+    },
+
+    /// The directory has no log that could be verified or repaired.
+    NoLog {
+        /// The directory.
+        dir: PathBuf,
     },
 
     /// A store wrote to a directory while it was being verified.
@@ -68,13 +77,13 @@ pub enum KvsError {
         dir: PathBuf,
     },
 
-    /// What is on disk is not what was written there.
+    /// A file is not as it was written.
     Damaged {
         /// The damaged file.
         file: PathBuf,
-        /// Where the damaged record or header begins, in bytes from the start of the file.
+        /// The start of the damaged record or header, in bytes from the start of the file.
         offset: u64,
-        /// What is wrong with it.
+        /// A description of the damage.
         reason: String,
     },
 
@@ -100,63 +109,67 @@ pub enum KvsError {
 
     /// A token for authentication cannot be used.
     BadToken {
-        /// Why not, and what to do.
+        /// The problem, and a remedy.
         reason: String,
     },
 
-    /// Only this machine may connect to a server that wants no token.
+    /// A server without a token would listen on an address that other machines can reach.
     Unprotected {
-        /// The address that was asked for.
+        /// The address.
         addr: SocketAddr,
     },
 
-    /// A thread pool of no threads would never run a job.
+    /// A thread pool was to have no threads, so it would never run a job.
     NoThreads,
 
-    /// The engine gave a request up: the job that worked on it panicked, or a write before it
-    /// left the log in an unknown state.
+    /// The engine gave up a request: the job of the request panicked, or an earlier write left the
+    /// log in an unknown state.
     EngineStopped {
-        /// Why, as far as it is known.
+        /// The cause, as far as it is known.
         reason: String,
     },
 
     /// sled failed.
-    Sled(sled::Error),
+    Sled {
+        /// The error of sled, a `sled::Error`.
+        source: Arc<dyn Error + Send + Sync>,
+    },
 
-    /// A value in the sled database is not UTF-8, so this crate did not write it.
+    /// A value in the sled database is not UTF-8, so another program wrote it.
     NotUtf8 {
         /// The key.
         key: String,
     },
 
-    /// No connection could be made.
+    /// The client could not connect.
     Connect {
-        /// The address that was tried.
+        /// The address of the server.
         addr: SocketAddr,
-        /// The system's answer.
+        /// The error of the system.
         source: Arc<io::Error>,
     },
 
-    /// A connection that had been made failed, and with it every request still waiting on it.
+    /// An established connection failed, and so did every pending request on it.
     Connection {
         /// The address of the server.
         addr: SocketAddr,
-        /// What broke it.
+        /// The cause.
         cause: ConnectionError,
     },
 
-    /// The server answered with an error that is not one of the above.
+    /// The server replied with an error that has no variant of its own.
     Server {
-        /// The server's code, for programs.
+        /// The code, for programs.
         code: ErrorCode,
-        /// The server's own words.
+        /// The message of the server, for people.
         message: String,
     },
 }
 
 impl KvsError {
-    /// For `map_err`: [`KvsError::Io`], or [`KvsError::StorageFull`] where it is that, with the
-    /// words that complete "cannot …".
+    /// For `map_err`: wraps an error of the system as [`KvsError::Io`], or as
+    /// [`KvsError::StorageFull`] if it is that. `action` completes "cannot …".
+    #[doc(hidden)]
     pub fn io(action: impl fmt::Display) -> impl FnOnce(io::Error) -> KvsError {
         move |source| {
             let action = action.to_string();
@@ -167,6 +180,14 @@ impl KvsError {
                 }
                 _ => KvsError::Io { action, source },
             }
+        }
+    }
+
+    /// The error of a request whose job panicked.
+    #[cfg(feature = "server")]
+    pub(crate) fn job_panicked() -> KvsError {
+        KvsError::EngineStopped {
+            reason: "its job panicked".to_owned(),
         }
     }
 }
@@ -190,6 +211,11 @@ impl fmt::Display for KvsError {
                 "{dir:?} was written by the engine {found}, not by {asked}: choose {found}, or \
                  another directory"
             ),
+            KvsError::NoLog { dir } => write!(
+                f,
+                "{dir:?} is not a data directory of the engine kvs: verify and repair work on \
+                 those only"
+            ),
             KvsError::Changed { dir } => write!(
                 f,
                 "{dir:?} was changed while it was being read: stop the server that uses it, and try again"
@@ -200,8 +226,8 @@ impl fmt::Display for KvsError {
                 reason,
             } => write!(
                 f,
-                "{file:?} is damaged at byte {offset}: {reason}; nothing was changed, kvs-server \
-                 --verify shows the damage and --repair saves the sound records"
+                "{file:?} is damaged at byte {offset}: {reason}; nothing was changed, and a repair \
+                 saves the sound records"
             ),
             KvsError::UnknownVersion {
                 file,
@@ -231,7 +257,7 @@ impl fmt::Display for KvsError {
                     "the engine stopped before this request was done: {reason}"
                 )
             }
-            KvsError::Sled(source) => write!(f, "sled: {source}"),
+            KvsError::Sled { source } => write!(f, "sled: {source}"),
             KvsError::NotUtf8 { key } => {
                 write!(
                     f,
@@ -260,24 +286,17 @@ impl Error for KvsError {
             KvsError::Io { source, .. }
             | KvsError::StorageFull { source, .. }
             | KvsError::Connect { source, .. } => Some(&**source),
-            KvsError::Sled(source) => Some(source),
+            KvsError::Sled { source } => Some(&**source),
             KvsError::Connection { cause, .. } => Some(cause),
             _ => None,
         }
     }
 }
 
-/// Converts an error that has no further context, for `?`. If the file or the address is known, use
-/// [`KvsError::io`], which names it.
+/// Converts an error that has no further context, for `?`.
 impl From<io::Error> for KvsError {
     fn from(error: io::Error) -> KvsError {
         KvsError::io("complete an I/O operation")(error)
-    }
-}
-
-impl From<sled::Error> for KvsError {
-    fn from(error: sled::Error) -> KvsError {
-        KvsError::Sled(error)
     }
 }
 
@@ -288,13 +307,13 @@ pub enum ConnectionError {
     /// The socket failed.
     Io(Arc<io::Error>),
 
-    /// The peer closed the connection while an answer was due.
+    /// The peer closed the connection while a reply was pending.
     Closed,
 
     /// The peer closed the connection in the middle of a frame.
     Truncated,
 
-    /// A frame is longer than this side takes.
+    /// A frame is longer than this side accepts.
     FrameTooLong {
         /// Its length in bytes, without the length prefix.
         len: usize,
@@ -305,18 +324,18 @@ pub enum ConnectionError {
     /// A frame's bytes are not JSON, or not JSON of the expected form.
     BadFrame(String),
 
-    /// The reply answers another kind of request.
+    /// The reply is of another kind than the request.
     WrongReply {
-        /// The kind of reply that was due.
+        /// The kind of the request.
         expected: Kind,
-        /// The kind that arrived.
+        /// The kind of the reply.
         got: Kind,
     },
 
-    /// A reply arrived when none was due.
+    /// A reply arrived although no request was pending.
     UnexpectedReply,
 
-    /// The server closed the connection, and said why.
+    /// The server closed the connection and gave a reason.
     Dismissed {
         /// The reason, for programs.
         code: ErrorCode,
@@ -324,18 +343,8 @@ pub enum ConnectionError {
         message: String,
     },
 
-    /// Nobody drives the connection any more: the runtime that did has shut down.
+    /// The runtime that drove the connection has shut down.
     Abandoned,
-}
-
-impl ConnectionError {
-    /// What it means that a reply arrived when none was due.
-    pub(crate) fn unexpected(reply: Response) -> ConnectionError {
-        match reply {
-            Response::Err { code, message } => ConnectionError::Dismissed { code, message },
-            _ => ConnectionError::UnexpectedReply,
-        }
-    }
 }
 
 impl fmt::Display for ConnectionError {
@@ -382,9 +391,12 @@ impl From<io::Error> for ConnectionError {
     }
 }
 
+/// The stream of frames needs it: `tokio_serde_json` reports bad JSON as an error of the transport
+/// below it.
+#[doc(hidden)]
 impl From<serde_json::Error> for ConnectionError {
     fn from(error: serde_json::Error) -> ConnectionError {
-        // It may quote the frame, all of it.
+        // The message may quote the whole frame.
         ConnectionError::BadFrame(error.to_string().chars().take(200).collect())
     }
 }

@@ -1,16 +1,63 @@
 //! A persistent key/value store with asynchronous networking, and a place to learn Rust futures.
 //!
+//! # Examples
+//!
+//! A store in this process. Its futures are those of futures 0.1, and any thread can wait for them:
+//!
+#![cfg_attr(feature = "server", doc = "```")]
+#![cfg_attr(not(feature = "server"), doc = "```ignore")]
+//! use futures::Future;
+//! use kvs::thread_pool::SharedQueueThreadPool;
+//! use kvs::{KvStore, KvsEngine};
+//!
+//! # let scratch = tempfile::tempdir().unwrap();
+//! # let dir = scratch.path();
+//! let store = KvStore::<SharedQueueThreadPool>::open(dir, 4)?;
+//! store.set("key".to_owned(), "value".to_owned()).wait()?;
+//! assert_eq!(store.get("key".to_owned()).wait()?, Some("value".to_owned()));
+//! # Ok::<(), kvs::KvsError>(())
+//! ```
+//!
+//! A client of the server at `addr`. This is the one of the feature `awaited`, whose futures are those
+//! of the standard library:
+//!
+#![cfg_attr(all(feature = "server", feature = "awaited"), doc = "```")]
+#![cfg_attr(not(all(feature = "server", feature = "awaited")), doc = "```ignore")]
+//! use kvs::client::awaited::KvsClient;
+//!
+//! # let (addr, _server) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/common/doctest.rs"));
+//! # futures03::executor::block_on(async {
+//! let mut client = KvsClient::connect(addr).await?;
+//! client.set("key".to_owned(), "value".to_owned()).await?;
+//! assert_eq!(client.get("key".to_owned()).await?, Some("value".to_owned()));
+//! # Ok::<(), kvs::KvsError>(())
+//! # }).unwrap();
+//! ```
+//!
+//! # Features
+//!
+//! | feature | default | adds |
+//! |---|---|---|
+//! | `server` | yes | the engines `KvStore` and `TokioFsEngine`, the thread pools and `KvsServer` |
+//! | `sled` | yes | the engine `SledKvsEngine`; enables `server` |
+//! | `cli` | yes | the program `kvs-client`, and with `server` the program `kvs-server` |
+//! | `boxed`, `explicit`, `anon`, `manual` | no | a client each, with futures 0.1 |
+//! | `pinned`, `awaited` | no | a client each, with the futures of the standard library |
+//!
+//! Without the default features, the crate is a library of clients. The blocking client needs no
+//! feature.
+//!
 //! # The map
 //!
 //! Dependencies point downwards only: nothing in an engine knows the network, nothing in a client
-//! knows an engine. The client is there six times, in the files of `variants/`, each behind a feature:
-//! with futures 0.1 as `client::boxed`, `client::explicit`, `client::anon` and `client::manual`, with
-//! those of the standard library as `client::pinned` and `client::awaited`. The code that they share
-//! is in [`client`]. The course in `docs/` explains each of them, beginning with
+//! knows an engine. The client is written in six ways, in the files of `variants/`, each behind a
+//! feature: four with futures 0.1 (`client::boxed`, `client::explicit`, `client::anon` and
+//! `client::manual`) and two with std futures (`client::pinned` and `client::awaited`). The code that
+//! they share is in [`client`]. The course in `docs/` explains each of them, beginning with
 //! `docs/introduction.md`.
 //!
 //! ```text
-//!   bin/kvs-server        bin/kvs-client          the two programs, and cli, which they share
+//!   bin/kvs-server        bin/kvs-client          the two programs, and bin/cli, which they share
 //!         |                     |
 //!       server                client              connections, seen from either end
 //!         |    \                |
@@ -21,18 +68,22 @@
 //! ```
 //!
 //! Smaller modules serve several of these. Server and client both use `token`, `tcp`, which sets the
-//! options of sockets, and `guarded`, which keeps a panic of one task away from the others. The
-//! programs and the server log through `stderr`, which never makes a request wait. The engines take
-//! their locks from `sync`, so that a test can replace them.
+//! options of sockets, and `guarded`, which keeps a panic of one task away from the others. `names` has
+//! the parts of an engine that a client sees, its name and its statistics. The programs and the server
+//! log through `stderr`, which never makes a request wait. The engines take their locks from `sync`, so
+//! that a test can replace them.
 //!
 //! Within the larger modules:
 //!
 //! ```text
 //!  server           accept, network                take connections, and the threads that serve them
-//!                   connection, input, limits      one connection, its buffer, what it may use
-//!                   refusal, stats, quiet_log      errors for peers, counters, a limit on log lines
+//!                   connection, pipeline, peer     one connection, its requests, and its peer
+//!                   input, output, clocks, limits  the buffers and deadlines of a peer, its limits
+//!                   shared, counters, quiet_log    the state of all connections, statistics, log lines
+//!                   refusal                        errors for peers
 //!                   shutdown, signals              the shutdown, and the signals that start it
-//!  client           connection, driver, queue      handle and driver, and the requests between them
+//!  client           connection, driver             a handle, and the task that owns the socket
+//!                   call, queue                    the requests between them
 //!                   background, blocking           a thread for callers without a runtime; no futures
 //!  engine           data_dir, open_dir, files      a claimed directory, held open, and its files
 //!                   future                         the future that every engine returns
@@ -92,22 +143,36 @@
 // What the outside world decides must not panic.
 #![warn(clippy::unwrap_used)]
 #![warn(unreachable_pub)]
+// docs.rs shows at each item which feature it needs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
-pub mod cli;
 pub mod client;
+#[cfg(feature = "server")]
 pub mod engine;
 mod error;
 mod guarded;
+mod names;
 pub mod protocol;
+#[cfg(feature = "server")]
 pub mod server;
-mod stderr;
+mod stats;
+#[cfg(any(feature = "server", feature = "cli"))]
+#[doc(hidden)]
+pub mod stderr;
+#[cfg(feature = "server")]
 mod sync;
 mod tcp;
+#[cfg(feature = "server")]
 pub mod thread_pool;
 mod token;
 
-pub use self::engine::{KvStore, KvsEngine, SledKvsEngine, TokioFsEngine};
+#[cfg(feature = "sled")]
+pub use self::engine::SledKvsEngine;
+#[cfg(feature = "server")]
+pub use self::engine::{KvStore, KvsEngine, TokioFsEngine};
 pub use self::error::{ConnectionError, KvsError, Result};
+pub use self::names::{EngineKind, UnknownName};
+#[cfg(feature = "server")]
 pub use self::server::KvsServer;
 pub use self::token::{TOKEN_VARIABLE, Token};
 

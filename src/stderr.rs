@@ -4,29 +4,25 @@
 //! their lines into a queue, and one separate thread writes them. If stderr does not take the
 //! lines, the queue fills up. Further lines are dropped and counted, and as soon as stderr takes
 //! lines again, a line reports the count.
+//!
+//! This module is for the programs of this package. It may change in any version.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::fmt::Display;
-use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::io::{self, ErrorKind, Write};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
-use std::{env, mem, panic, process};
+use std::{mem, panic, process};
 
-use env_filter::Filter;
-use env_logger::{Logger, Target};
-use log::{LevelFilter, Log, Metadata, Record};
 use parking_lot::{Condvar, Mutex, MutexGuard};
-
-/// The filter for log lines if `RUST_LOG` is not set.
-const DEFAULT_FILTER: &str = "info";
 
 /// The most bytes that may wait for stderr.
 const CAPACITY: usize = 1024 * 1024;
 
-/// How long the end of a process waits for stderr, and other steps that need their lines written.
+/// How long to wait for stderr before the process ends.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The same after a panic. It is shorter, because the thread may have requests to serve.
+/// How long to wait for stderr after a panic. The thread may have requests to serve.
 const PANIC_PATIENCE: Duration = Duration::from_millis(100);
 
 /// How long to wait if stderr is full, and another process has made it non-blocking.
@@ -43,6 +39,7 @@ static LINES: Lines = Lines {
     is_changed: Condvar::new(),
 };
 
+/// The queue of lines, and the signal between the threads that use it.
 struct Lines {
     queue: Mutex<Queue>,
     /// Signals that there is a line to write, or that the writer has written all of them.
@@ -84,7 +81,7 @@ impl Lines {
         self.is_changed.notify_all();
     }
 
-    /// Writes all lines that are pushed, for ever.
+    /// Writes all lines that are pushed. Never returns.
     fn write(&self) {
         let mut queue = self.queue.lock();
         loop {
@@ -148,12 +145,12 @@ fn write_lines(mut lines: &[u8]) -> u64 {
 }
 
 /// Puts one line into the queue for stderr.
-pub(crate) fn print(line: impl Display) {
+pub fn print(line: impl Display) {
     LINES.push(format!("{line}\n").as_bytes());
 }
 
 /// Installs a panic hook that reports panics through the queue, so that no thread waits for stderr.
-pub(crate) fn report_panics() {
+pub fn report_panics() {
     panic::set_hook(Box::new(|panic| {
         let thread = thread::current();
         let name = thread.name().unwrap_or("<unnamed>");
@@ -170,7 +167,7 @@ pub(crate) fn report_panics() {
 
 /// Ends the process with this exit code, after `say` has logged the last lines. No line of another
 /// thread follows them.
-pub(crate) fn exit(code: i32, say: impl FnOnce()) -> ! {
+pub fn exit(code: i32, say: impl FnOnce()) -> ! {
     LINES.queue.lock().last = Some(thread::current().id());
     say();
     // The process may have another logger.
@@ -178,64 +175,24 @@ pub(crate) fn exit(code: i32, say: impl FnOnce()) -> ! {
     process::exit(code);
 }
 
+/// Waits until all lines are written, or until stderr has taken none for a while.
+pub fn flush() {
+    LINES.flush(PATIENCE);
+}
+
 /// A guard for `main` that waits for the pending lines when it is dropped, also after a panic.
-pub(crate) struct FlushOnDrop;
+#[derive(Debug)]
+pub struct FlushOnDrop;
 
 impl Drop for FlushOnDrop {
     fn drop(&mut self) {
-        LINES.flush(PATIENCE);
+        flush();
     }
 }
 
-/// Sends the log lines of this process to stderr. `RUST_LOG` chooses which. Without it, they are
-/// those of the level `info` and above.
-///
-/// No thread waits for stderr when it logs. If stderr does not take the lines, some of them are
-/// lost, and a later line says how many.
-pub fn log_to_stderr() {
-    let mut filter = env_filter::Builder::new();
-    let wanted = env::var("RUST_LOG");
-    if let Err(error) = filter.try_parse(wanted.as_deref().unwrap_or(DEFAULT_FILTER)) {
-        print(format_args!("continuing without RUST_LOG: {error}"));
-        filter.parse(DEFAULT_FILTER);
-    }
-    let filter = filter.build();
-    let has_colors = io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none();
-    let style = env::var("RUST_LOG_STYLE");
-    let style = style.unwrap_or_else(|_| if has_colors { "always" } else { "never" }.to_owned());
-    let format = env_logger::Builder::new()
-        .filter_level(LevelFilter::Trace)
-        .parse_write_style(&style)
-        .target(Target::Pipe(Box::new(ToQueue)))
-        .build();
-    log::set_max_level(filter.filter());
-    // This fails if the process already has a logger. Then that one stays.
-    let _ = log::set_boxed_logger(Box::new(StderrLogger { filter, format }));
-}
-
-struct StderrLogger {
-    filter: Filter,
-    format: Logger,
-}
-
-impl Log for StderrLogger {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        self.filter.enabled(metadata)
-    }
-
-    fn log(&self, record: &Record<'_>) {
-        if self.filter.matches(record) {
-            self.format.log(record);
-        }
-    }
-
-    fn flush(&self) {
-        LINES.flush(PATIENCE);
-    }
-}
-
-/// A writer into the queue. The logger writes each record in one piece.
-struct ToQueue;
+/// A writer into the queue, for a logger that writes each record in one piece.
+#[derive(Debug)]
+pub struct ToQueue;
 
 impl Write for ToQueue {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {

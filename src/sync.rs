@@ -1,6 +1,7 @@
-//! The locks that the engine is built on, and its variables of a thread. They are named here alone,
-//! so that a test can compile the engine with others that try every order in which threads might
-//! come to them.
+//! The locks and thread-local variables of the engine.
+//!
+//! The engine names them only here, so a test can compile it with locks that try every order in
+//! which threads may take them.
 
 pub(crate) use std::thread_local;
 

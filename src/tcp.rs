@@ -11,9 +11,11 @@ use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
 /// its power or its network does not close the connection.
 const SILENCE: Duration = Duration::from_secs(60);
 
-/// The time between two probes. The system sends three of them.
+/// The time between two probes.
 const INTERVAL: Duration = Duration::from_secs(10);
-const QUESTIONS: u32 = 3;
+
+/// The number of probes before the system closes the connection.
+const PROBES: u32 = 3;
 
 /// How long a peer may leave data unacknowledged and probes unanswered before the system closes the
 /// connection. The system sends no probes while data is unacknowledged. Without this limit, it
@@ -27,7 +29,7 @@ pub(crate) fn set_options<'a>(socket: impl Into<SockRef<'a>>, lost: Duration) {
     let keepalive = TcpKeepalive::new()
         .with_time(SILENCE)
         .with_interval(INTERVAL)
-        .with_retries(QUESTIONS);
+        .with_retries(PROBES);
     let results = [
         ("TCP_NODELAY", socket.set_tcp_nodelay(true)),
         ("SO_KEEPALIVE", socket.set_tcp_keepalive(&keepalive)),
@@ -154,11 +156,11 @@ pub(crate) mod tests {
             assert!(end.keepalive().unwrap());
             assert_eq!(end.tcp_keepalive_time().unwrap(), SILENCE);
             assert_eq!(end.tcp_keepalive_interval().unwrap(), INTERVAL);
-            assert_eq!(end.tcp_keepalive_retries().unwrap(), QUESTIONS);
+            assert_eq!(end.tcp_keepalive_retries().unwrap(), PROBES);
             #[cfg(target_os = "linux")]
             assert_eq!(end.tcp_user_timeout().unwrap(), Some(LOST));
         }
         // The probes end about when the connection is closed.
-        assert_eq!(SILENCE + INTERVAL * QUESTIONS, LOST);
+        assert_eq!(SILENCE + INTERVAL * PROBES, LOST);
     }
 }

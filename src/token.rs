@@ -1,4 +1,4 @@
-//! The secret that lets a client in.
+//! The secret that a client shows to a server before any request.
 
 use std::env;
 use std::fmt;
@@ -13,16 +13,19 @@ use subtle::ConstantTimeEq;
 use crate::error::{KvsError, Result};
 use crate::protocol::{MAX_TOKEN_FRAME, Request};
 
-/// The environment variable in which clients look for their token.
+/// The environment variable from which clients read their token.
 pub const TOKEN_VARIABLE: &str = "KVS_AUTH_TOKEN";
 
-/// The length in bytes of the longest file that is read. A pipe may have no end.
+/// The length limit of a token file, in bytes. A pipe may have no end.
 const MAX_FILE: u64 = 64 * 1024;
 
-/// What a server wants to be shown before any request. It does not print.
+/// A secret that a server wants before any request. Neither [`Debug`](fmt::Debug) nor an error
+/// prints it.
 ///
-/// A token is one line of text. White space around it does not count, wherever the token comes
-/// from.
+/// A token is one line of text. White space around it does not count, in a file and elsewhere.
+///
+/// Hidden functions are for the clients and tests of this crate. They are not covered by semantic
+/// versioning.
 #[derive(Clone)]
 pub struct Token(String);
 
@@ -32,8 +35,8 @@ impl Token {
     /// # Errors
     ///
     /// [`KvsError::BadToken`] if the text is empty or blank, if it contains a control character,
-    /// such as the end of a line, or if it is so long that no client could show it. As JSON it has
-    /// to fit into a frame of [`MAX_TOKEN_FRAME`] bytes.
+    /// such as the end of a line, or if it is too long for a client to show. As JSON it has to fit
+    /// into a frame of [`MAX_TOKEN_FRAME`] bytes.
     pub fn new(token: impl Into<String>) -> Result<Token> {
         parse("it", &token.into())
     }
@@ -48,8 +51,9 @@ impl Token {
     pub fn from_file(path: &Path) -> Result<Token> {
         let failed = |error| KvsError::io(format_args!("read the token in {path:?}"))(error);
         let file = File::open(path).map_err(failed)?;
+        // Of the open file, because another file may take the path at any time.
         let metadata = file.metadata().map_err(failed)?;
-        // A shell makes a pipe of `<(command)`.
+        // A shell passes a pipe for `<(command)`.
         if !metadata.is_file() && !metadata.file_type().is_fifo() {
             return Err(bad(format_args!("{path:?} is neither a file nor a pipe")));
         }
@@ -60,6 +64,7 @@ impl Token {
             )));
         }
         let mut token = Vec::new();
+        // One byte more than allowed, to tell a file that is too long.
         let len = file.take(MAX_FILE + 1).read_to_end(&mut token);
         if len.map_err(failed)? as u64 > MAX_FILE {
             return Err(bad(format_args!(
@@ -76,7 +81,7 @@ impl Token {
     ///
     /// # Errors
     ///
-    /// [`KvsError::BadToken`] if it does not hold a token.
+    /// [`KvsError::BadToken`] if the variable does not hold a token.
     pub fn from_env() -> Result<Option<Token>> {
         match env::var(TOKEN_VARIABLE) {
             Ok(token) if trim(&token).is_empty() => Ok(None),
@@ -94,21 +99,23 @@ impl Token {
         let token = self.reveal();
         let frame = serde_json::to_string(&Request::Auth { token });
         let len = frame.expect("strings are always JSON").len();
-        match len <= max {
-            true => Ok(()),
-            false => Err(bad(format_args!(
-                "{origin} is too long: a client would show it in a frame of {len} bytes, and at \
-                 most {max} are allowed"
-            ))),
+        if len <= max {
+            return Ok(());
         }
+        Err(bad(format_args!(
+            "{origin} is too long: a client would show it in a frame of {len} bytes, and at most \
+             {max} are allowed"
+        )))
     }
 
-    /// Whether it is the same, in a time that does not tell how much of it is.
+    /// Returns whether `other` is this token, in a time that does not reveal how much of it is
+    /// equal.
     pub(crate) fn matches(&self, other: &str) -> bool {
         self.0.as_bytes().ct_eq(other.as_bytes()).into()
     }
 
-    /// The secret itself, for the wire.
+    /// Returns the secret itself, for the wire.
+    #[doc(hidden)]
     #[must_use]
     pub fn reveal(&self) -> String {
         self.0.clone()

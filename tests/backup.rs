@@ -1,5 +1,5 @@
-//! Copies of a store: made in whatever way, they open as the store was at some moment or are refused
-//! with words, and the original does not notice.
+//! Copies of a store. However a copy was made, it opens with the contents of one moment, or is
+//! refused with an error that explains it. The original does not change.
 
 mod common;
 
@@ -22,7 +22,7 @@ use tempfile::TempDir;
 
 const KEYS: u64 = 50;
 
-/// Compaction is always going on.
+/// Flags with which the server compacts all the time.
 const BUSY: [&str; 2] = ["--dead-bytes", "200000"];
 
 fn key(n: u64) -> String {
@@ -33,7 +33,7 @@ fn value(n: u64) -> String {
     format!("{n:0>2000}")
 }
 
-/// Writes the values of 1, 2, 3 and so on until it is dropped.
+/// Writes the values of 1, 2, 3 and so on, on a thread of its own.
 struct Writer {
     acknowledged: Arc<AtomicU64>,
     is_over: Arc<AtomicBool>,
@@ -59,7 +59,7 @@ impl Writer {
             is_over,
             thread: Some(thread),
         };
-        // All keys are there, and some have been written again.
+        // All keys exist, and some have been written again.
         writer.wait_for(3 * KEYS);
         writer
     }
@@ -82,7 +82,7 @@ impl Writer {
     }
 }
 
-/// Checks that the store is as it was after some write, and that it was no earlier one than `least`.
+/// Checks that the store has the contents after one write, which is not before the write `least`.
 fn check_is_of_one_moment(store: &impl KvsEngine, least: u64) {
     let read = |n| -> Option<u64> {
         let value = store.get(key(n)).wait().unwrap()?;
@@ -143,7 +143,7 @@ fn a_plain_copy_of_a_busy_store_opens_as_at_some_moment_or_says_what_to_do() {
         assert!(tries < 1000, "hardly any copy can be opened");
         let (before, copy) = (writer.acknowledged(), dir.path().join("copy"));
         let how = ["cp -r data copy", "cp -al data copy"][tries % 2];
-        // Files may be gone before they are copied.
+        // The store may remove files before they are copied.
         if sh(dir.path(), how) {
             match open(&copy) {
                 Ok(store) => {
@@ -210,7 +210,7 @@ fn a_server_on_hard_links_changes_nothing_of_the_original() {
     }
 }
 
-/// The original still runs, and has locked a file that the copy has as well.
+/// The original still runs, and has locked a file that the copy shares.
 #[test]
 fn a_copy_of_hard_links_can_be_used_beside_its_original() {
     for engine in ["kvs", "tokio-fs"] {

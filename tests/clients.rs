@@ -1,5 +1,6 @@
 //! The generic tests, run with each client that is compiled in: `cargo test --features boxed` runs
-//! them as `boxed::…`. Without a feature, or with all of them, the blocking client has its turn.
+//! them as `boxed::…`. Without a feature, or with all of them, they also run with the blocking
+//! client.
 
 mod common;
 mod harness;
@@ -62,7 +63,7 @@ mod blocking {
     crate::harness::one_at_a_time!(crate::harness::blocking::Blocking);
 }
 
-/// The harness itself: each of these clients is broken in a way of its own, and is caught for that.
+/// Tests of the harness: each of these clients has a mistake of its own, and the harness finds it.
 mod the_harness_catches {
     use crate::harness::broken::*;
     use crate::harness::cancellation::*;

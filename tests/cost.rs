@@ -1,7 +1,7 @@
-//! What a request costs a server, counted: allocations and system calls. Times depend on the machine
-//! and on what else it does; these numbers do not, and time follows them.
+//! The cost of a request, in allocations and system calls. Unlike times, these numbers do not
+//! depend on the machine or its load.
 //!
-//! A number that goes down is good news, and belongs here like one that goes up.
+//! A change that lowers a number lowers it here, too.
 #![cfg(target_os = "linux")]
 
 mod common;
@@ -35,16 +35,16 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-/// Whoever counts is alone in this process.
+/// Locked while a test counts, so that no other test of this process runs.
 static ALONE: Mutex<()> = Mutex::new(());
 
-/// How often each pipeline is sent for one count.
+/// The number of times that each pipeline is sent for one count.
 const TIMES: usize = 100;
 
-/// Requests that are sent together.
+/// Requests that are sent at once.
 struct Pipeline {
     requests: Vec<u8>,
-    /// As many bytes as there are in the replies.
+    /// A buffer of the length of the replies.
     replies: Vec<u8>,
 }
 
@@ -77,7 +77,7 @@ impl Pipeline {
     }
 }
 
-/// How many allocations the server makes for these requests.
+/// Returns the number of allocations that the server makes for these requests.
 fn allocations(server: &mut Wire, requests: &[&str]) -> usize {
     let mut pipeline = Pipeline::new(requests);
     let counts = (0..10).map(|_| {
@@ -88,7 +88,7 @@ fn allocations(server: &mut Wire, requests: &[&str]) -> usize {
         let change = region.change();
         change.allocations + change.reallocations
     });
-    // Other threads of this process, the test's own among them, can only add to it.
+    // Other threads of this process, such as that of the test, can only add to the number.
     let least = counts.min().unwrap();
     (least + TIMES / 2) / TIMES
 }
@@ -97,7 +97,7 @@ fn allocations(server: &mut Wire, requests: &[&str]) -> usize {
 fn a_request_makes_no_more_allocations_than_it_needs() {
     let _alone = ALONE.lock();
     let dir = tempfile::tempdir().unwrap();
-    // Nothing in the background.
+    // At this level no thread syncs in the background.
     let options = KvStore::<SharedQueueThreadPool>::options().sync(SyncLevel::Never);
     let store: KvStore<SharedQueueThreadPool> = options.open(dir.path(), 2).unwrap();
     let server = TestServer::start(store);
@@ -109,13 +109,13 @@ fn a_request_makes_no_more_allocations_than_it_needs() {
     // The key and the value.
     assert_eq!(count(&["get"]), 2);
     assert_eq!(count(&["get"; 16]), 32);
-    // The rest is shared by what is done together.
+    // The requests of a batch share the rest.
     assert_eq!(count(&["set"]), 4);
     assert_eq!(count(&["set"; 16]), 36);
     assert_eq!(count(&["set", "get"].repeat(8)), 38);
 }
 
-/// While the server hangs, the caller gives up one request after the other.
+/// While the server hangs, the caller drops one pending request after the other.
 #[test]
 fn requests_that_were_given_up_leave_nothing_in_a_client() {
     const REQUESTS: usize = 100_000;
@@ -134,7 +134,7 @@ fn requests_that_were_given_up_leave_nothing_in_a_client() {
             assert!(polled.is_not_ready());
         }
     };
-    // Fill the queue first.
+    // The first requests fill the queue.
     give_up(REQUESTS);
     let region = Region::new(ALLOCATOR);
     give_up(REQUESTS);
@@ -152,8 +152,8 @@ fn a_client_gives_back_the_memory_of_a_long_value() {
     let _alone = ALONE.lock();
     let dir = tempfile::tempdir().unwrap();
     let server = ServerProcess::start(dir.path(), &[]);
-    let expect_few = |region: &Region<'_, System>, who| {
-        // A client gives it back within a second or so, but this machine may be busy.
+    let expect_few = |region: &Region<'_, System>, client| {
+        // A client gives the memory back within about a second, but this machine may be busy.
         let deadline = Instant::now() + Duration::from_secs(5);
         loop {
             let change = region.change();
@@ -163,7 +163,7 @@ fn a_client_gives_back_the_memory_of_a_long_value() {
             if kept < FEW {
                 break;
             }
-            assert!(Instant::now() < deadline, "{who} keeps {kept} bytes");
+            assert!(Instant::now() < deadline, "{client} keeps {kept} bytes");
             thread::yield_now();
         }
     };
@@ -198,14 +198,14 @@ impl Notify for Nothing {
     fn notify(&self, _: usize) {}
 }
 
-/// The system calls that the threads of a process make, each with its count.
+/// Counts the system calls of all threads of a process.
 struct Calls {
     process: u32,
     counts: Arc<Mutex<BTreeMap<i64, usize>>>,
 }
 
 impl Calls {
-    /// Begins to count.
+    /// Starts to count.
     fn of(process: u32) -> Calls {
         let counts = Arc::default();
         let calls = Calls {
@@ -214,7 +214,7 @@ impl Calls {
         };
         let threads = calls.threads();
         let (ready, is_ready) = mpsc::channel();
-        // Only the thread that begins to trace can go on with it.
+        // Only the thread that attaches to a thread can trace it.
         thread::spawn(move || {
             for thread in threads {
                 ptrace::seize(thread, Options::PTRACE_O_TRACESYSGOOD)
@@ -222,7 +222,7 @@ impl Calls {
                 ptrace::interrupt(thread).unwrap();
             }
             ready.send(()).unwrap();
-            // Until the process ends.
+            // This loop ends with the process.
             while let Ok(status) =
                 waitpid(None, Some(WaitPidFlag::__WALL | WaitPidFlag::__WNOTHREAD))
             {
@@ -232,7 +232,7 @@ impl Calls {
                     *counts.lock().entry(call).or_insert(0) += 1;
                 }
                 if let Some(thread) = status.pid() {
-                    // It fails for a thread that is at its end.
+                    // This call fails for a thread that is ending.
                     let _ = ptrace::syscall(thread, None);
                 }
             }
@@ -249,7 +249,7 @@ impl Calls {
             .collect()
     }
 
-    /// Waits until every thread waits for something.
+    /// Waits until every thread sleeps.
     fn wait_until_idle(&self) {
         let is_idle = |thread: &Pid| {
             let stat =
@@ -262,8 +262,8 @@ impl Calls {
         }
     }
 
-    /// How many calls of each kind the server makes for these requests: to receive, to send, to
-    /// write to a file, to wait for a thread or wake one, and all others.
+    /// Returns the number of calls of each kind that the server makes for these requests: to
+    /// receive, to send, to write to a file, to wait for a thread or wake one, and all others.
     fn during(&self, server: &mut Wire, requests: &[&str]) -> [usize; 5] {
         let mut pipeline = Pipeline::new(requests);
         pipeline.exchange(server);
@@ -282,7 +282,7 @@ impl Calls {
     }
 }
 
-/// The number of the system call that a stopped thread is about to make.
+/// Returns the number of the system call that a stopped thread is about to make.
 fn entered(process: u32, thread: Pid) -> Option<i64> {
     let info = ptrace::syscall_info(thread).ok()?;
     if info.op != libc::PTRACE_SYSCALL_INFO_ENTRY {
@@ -311,10 +311,10 @@ fn a_request_makes_no_more_system_calls_than_it_needs() {
     ];
     for (requests, writes) in cases {
         let [received, sent, written, waited, others] = calls.during(&mut client, requests);
-        // It receives once more to learn that there is nothing more.
+        // The second call to receive learns that no more bytes are there.
         let counts = [received, sent, written, waited];
         assert_eq!(counts, [2, 1, writes, 0], "{requests:?}");
-        // It looks out for events three times, and more often where time goes by.
+        // The server polls for events three times, and more often if time passes.
         assert!(others <= 5, "{requests:?}: {others}");
     }
 }

@@ -1,5 +1,5 @@
 //! The public names of the library that a reader's own tests use, and their behaviour. These tests
-//! are written as such tests are, with `wait()`, `?` and a runtime of their own.
+//! are written like such tests, with `wait()`, `?` and a runtime of their own.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -110,7 +110,7 @@ fn what_tasks_have_set_other_tasks_get() -> Result<()> {
         }
     })?;
 
-    // The tasks have dropped the store, so it is closed, or about to be.
+    // The tasks have dropped the store, so it is closed, or is closing.
     let store = Store::open(dir.path(), 8)?;
     let found = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&found);

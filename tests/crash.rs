@@ -1,7 +1,7 @@
-//! What is left after a crash: random histories on a disk in memory, stopped at every single
-//! change and sync, each time losing and tearing what was not synced.
+//! Crashes: random histories on a disk in memory, stopped at every single change and sync. Each
+//! crash loses and tears other bytes that were not synced.
 //!
-//! `KVS_HISTORIES` sets how many histories there are for each test, and `KVS_SEED` the first seed:
+//! `KVS_HISTORIES` sets the number of histories for each test, and `KVS_SEED` the first seed:
 //! `KVS_HISTORIES=1 KVS_SEED=17 cargo test --test crash` plays history 17 alone.
 
 mod common;
@@ -23,7 +23,7 @@ type Contents = BTreeMap<String, String>;
 
 #[derive(Debug, Clone)]
 enum Step {
-    /// Writes that are under way together; `None` removes.
+    /// Writes that are pending together. `None` removes the key.
     Write(Vec<(String, Option<String>)>),
     Get(String),
     Sync,
@@ -55,17 +55,17 @@ fn random_steps(rng: &mut SmallRng) -> Vec<Step> {
     (0..rng.random_range(3..15)).map(|_| step(rng)).collect()
 }
 
-/// A store on a disk, beside what should be in it.
+/// A store on a disk, and the contents that it should have.
 struct Run {
     disk: Disk,
     options: KvStoreOptions,
     level: SyncLevel,
     store: Option<KvStore<Later>>,
-    /// What is in the store after each write that had an effect, the first being none at all.
+    /// The contents before the first write, and after each write with an effect.
     states: Vec<Contents>,
-    /// How many of them were acknowledged, and so have to survive a kill.
+    /// The number of acknowledged writes, which have to survive a kill.
     acknowledged: usize,
-    /// How many of them have to survive a power cut.
+    /// The number of writes that have to survive a power cut.
     durable: usize,
 }
 
@@ -88,12 +88,12 @@ impl Run {
     }
 
     fn close(&mut self) {
-        // What is left to do in the background goes on until the store closes.
+        // The jobs in the background continue until the store closes.
         run_jobs();
         self.store = None;
     }
 
-    /// Takes a step, and fails where the disk has stopped.
+    /// Takes a step. Fails if the disk has stopped.
     fn step(&mut self, step: &Step, rng: &mut SmallRng) -> Result<()> {
         let store = self.store.as_ref().unwrap();
         match step {
@@ -167,8 +167,8 @@ impl Run {
         .collect()
     }
 
-    /// After a crash: opens the store, perhaps with more crashes on the way, and checks that what
-    /// is in it is what was in it after one of the writes from the `promised` one on.
+    /// Opens the store after a crash, perhaps with more crashes in between. Checks that its
+    /// contents are those after a write that is not before the write `promised`.
     fn recover(&mut self, mut promised: usize, rng: &mut SmallRng) {
         while rng.random_bool(0.3) {
             self.disk.stop_at(rng.random_range(1..12));
@@ -197,7 +197,7 @@ impl Run {
     }
 }
 
-/// Says which history it was when a check fails.
+/// Prints the history if a check fails.
 struct Told(String);
 
 impl Drop for Told {
@@ -208,8 +208,8 @@ impl Drop for Told {
     }
 }
 
-/// Plays the history of a seed, and lets the machine stop at a step where one is given. Says how
-/// many steps there were.
+/// Plays the history of a seed. If there is a `stop_at`, stops the machine at that step. Returns
+/// the number of steps.
 fn play(level: SyncLevel, seed: u64, stop_at: Option<u64>) -> u64 {
     let _told = Told(format!(
         "KVS_SEED={seed}, {level:?}, stopped at {stop_at:?}"
@@ -247,8 +247,7 @@ fn play(level: SyncLevel, seed: u64, stop_at: Option<u64>) -> u64 {
         run.durable
     };
     run.recover(promised, &mut chance);
-    // It is as good as new: it can be written, closed and opened, and a power cut then takes
-    // nothing away.
+    // The store can be written, closed and opened again, and a power cut then loses nothing.
     for step in random_steps(&mut chance).iter().take(3) {
         run.step(step, &mut chance).unwrap();
     }
@@ -284,12 +283,11 @@ fn with_everysec_a_crash_loses_nothing_before_the_last_sync() {
 }
 
 #[test]
-fn with_never_a_crash_leaves_what_was_there_at_some_moment() {
+fn with_never_a_crash_leaves_the_store_of_some_moment() {
     a_crash_at_any_moment_loses_nothing_promised(SyncLevel::Never);
 }
 
-/// A store whose segment is large enough for a checkpoint at its end, as seen by one who writes at
-/// [`SyncLevel::Always`].
+/// Opens a store at [`SyncLevel::Always`]. Its segments are large enough for a checkpoint.
 fn open_always(disk: &Disk) -> KvStore<Later> {
     let options = KvStore::<Later>::options().sync(SyncLevel::Always);
     options
@@ -306,16 +304,16 @@ fn get(store: &KvStore<Later>, key: &str) -> Option<String> {
     done(store.get(key.to_owned())).unwrap()
 }
 
-/// The process is gone, and closes nothing.
+/// Cuts the power without closing the store.
 fn cut_power(disk: &Disk, store: KvStore<Later>, seed: u64) {
     run_jobs();
     disk.cut_power(&mut SmallRng::seed_from_u64(seed));
     mem::forget(store);
 }
 
-/// The watermark comes along with the copy, and what it says of the disk is not so here.
+/// The copy includes the watermark, but its files are not synced here.
 #[test]
-fn a_copy_of_a_directory_is_synced_by_whoever_opens_it() {
+fn opening_a_copy_of_a_directory_syncs_it() {
     for seed in 0..50 {
         let disk = Disk::default();
         let store = open_always(&disk);
@@ -338,7 +336,7 @@ fn a_copy_of_a_directory_is_synced_by_whoever_opens_it() {
     }
 }
 
-/// Replaces the log by an older copy, and then writes as much to it.
+/// The log is an older copy, and has then grown to the same length.
 #[test]
 fn a_checkpoint_of_another_course_of_the_log_is_not_used() {
     let key = |n| format!("k{n:02}");
@@ -370,7 +368,7 @@ fn a_checkpoint_of_another_course_of_the_log_is_not_used() {
         }
         cut_power(&disk, store, seed);
         if seed % 2 == 0 {
-            // Somebody who knows nothing of it has let it lie.
+            // A copy may leave the checkpoint of the other log in place.
             disk.put("kvs-checkpoint", &checkpoint);
         }
         let store = open_always(&disk);

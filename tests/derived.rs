@@ -1,4 +1,4 @@
-//! Hints, checkpoint and watermark beside another log than their own: that of another store, or of
+//! Hints, checkpoint and watermark beside a log that is not theirs: that of another store, or of
 //! another history of the same store. Copies and backups can mix them. The store must ignore such
 //! files, and must still open.
 
@@ -217,7 +217,8 @@ fn a_segment_of_another_history_is_damage() {
     drop(open(&options(), &ours));
 }
 
-/// A store that is opened often has a segment for each sixteenth of the log, and not for each time.
+/// A store that is opened often has a segment for each sixteenth of its log, not one for each
+/// opening.
 #[test]
 fn opening_a_store_again_and_again_leaves_few_segments() {
     let disk = Disk::default();
@@ -318,7 +319,7 @@ fn a_flipped_byte_in_format_1_is_never_a_wrong_value() {
             match options().open_in::<Later>(disk.clone(), 1) {
                 Ok(store) => {
                     let got = contents(&store, expected.keys());
-                    // The very last record looks like a write that was cut short.
+                    // The last record looks like a write that was cut short.
                     let is_last = name == "0000000003.segment" && !got.contains_key("last");
                     assert!(got == expected || is_last, "byte {at} of {name}");
                 }

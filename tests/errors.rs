@@ -28,6 +28,12 @@ fn refused() -> io::Error {
     io::Error::new(io::ErrorKind::PermissionDenied, "the system refused")
 }
 
+fn of_sled() -> KvsError {
+    KvsError::Sled {
+        source: Arc::new(sled::Error::ReportableBug("none".to_owned())),
+    }
+}
+
 fn addr() -> std::net::SocketAddr {
     ([127, 0, 0, 1], 4000).into()
 }
@@ -88,8 +94,7 @@ fn the_source_is_the_error_of_the_system_itself() {
         let source = source.downcast_ref::<io::Error>().unwrap();
         assert_eq!(source.kind(), io::ErrorKind::PermissionDenied);
     }
-    let sled = KvsError::from(sled::Error::ReportableBug("none".to_owned()));
-    assert!(sled.source().unwrap().is::<sled::Error>());
+    assert!(of_sled().source().unwrap().is::<sled::Error>());
     assert!(KvsError::KeyNotFound.source().is_none());
     assert!(ConnectionError::Closed.source().is_none());
 }
@@ -107,7 +112,7 @@ fn a_message_is_complete_without_its_source() {
             addr: addr(),
             cause: refused().into(),
         },
-        KvsError::Sled(sled::Error::ReportableBug("none".to_owned())),
+        of_sled(),
     ];
     for error in errors {
         let (message, source) = (error.to_string(), error.source().unwrap().to_string());

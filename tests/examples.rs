@@ -1,4 +1,4 @@
-//! The programs of `examples/` about async and await do what they say.
+//! The programs in `examples/` about async and await print the expected output.
 #![cfg(all(feature = "anon", feature = "awaited", feature = "pinned"))]
 
 mod common;

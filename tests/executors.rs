@@ -1,6 +1,6 @@
-//! The clients on executors that know nothing of tokio 0.1: tokio 1, the one of smol, and
-//! `futures::executor::block_on`. `pinned` and `awaited` are awaited as they are, the others through
-//! `.compat()`.
+//! The clients on executors other than that of tokio 0.1: tokio 1, `async-executor` and
+//! `futures::executor::block_on`. The futures of `pinned` and `awaited` are awaited directly, the
+//! others through `.compat()`.
 #![cfg(all(
     feature = "anon",
     feature = "awaited",
@@ -28,7 +28,7 @@ use kvs::thread_pool::SharedQueueThreadPool;
 use kvs::{KvStore, KvsError, Result};
 use tempfile::TempDir;
 
-/// More than wait in the queue, so that some of them wait for room.
+/// More requests than the queue holds, so that some of them wait for room.
 const MANY: usize = 4 * QUEUE;
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -39,7 +39,7 @@ fn serve() -> (TempDir, TestServer) {
     (dir, TestServer::start(store))
 }
 
-/// Runs a future on each of the executors, with a server of its own.
+/// Runs a future on each executor, with a server of its own.
 fn on_each_executor<F>(job: impl Fn(SocketAddr) -> F)
 where
     F: Future<Output = Result<()>> + Send + 'static,
@@ -66,7 +66,7 @@ where
     block_on(executor.run(task)).unwrap();
 }
 
-/// Each request of a client is awaited, where it needs one through a bridge.
+/// Awaits each request of a client, through a bridge if the client needs one.
 macro_rules! one_request_at_a_time {
     ($client:ident $(, $($bridge:tt)*)?) => {
         $client.set("k".to_owned(), "v".to_owned())$($($bridge)*)?.await?;
@@ -95,7 +95,7 @@ fn awaited_is_awaited_as_it_is() {
     on_each_executor(|addr| async move {
         let mut client = awaited::KvsClient::connect(addr).await?;
         one_request_at_a_time!(client);
-        // The futures borrow their handles, so each has one.
+        // The futures borrow their handles, so each future has a handle of its own.
         let mut clients = vec![client; MANY];
         let gets = clients.iter_mut().map(|client| client.get("k".to_owned()));
         assert_eq!(try_join_all(gets).await?, vec![None; MANY]);
@@ -136,7 +136,8 @@ fn the_clients_of_both_generations_work_in_one_program() {
     });
 }
 
-/// A server for one connection, which answers a request once it is told to, with the request's key.
+/// Starts a server for one connection. For each message on the channel, it answers a request with
+/// the key of the request.
 fn answers_when_told() -> (SocketAddr, mpsc::Sender<()>, JoinHandle<()>) {
     let listener = TcpListener::bind(ANY_PORT).unwrap();
     let addr = listener.local_addr().unwrap();
@@ -153,7 +154,8 @@ fn answers_when_told() -> (SocketAddr, mpsc::Sender<()>, JoinHandle<()>) {
     (addr, tell, thread)
 }
 
-/// What is dropped half-way on a foreign executor leaves the connection in step as well.
+/// A request that is dropped half-way on another executor does not shift the replies of later
+/// requests.
 macro_rules! dropped_half_way {
     ($($test:ident: $variant:ident,)*) => {
         $(#[test]
@@ -162,7 +164,7 @@ macro_rules! dropped_half_way {
             let runtime = tokio1::runtime::Runtime::new().unwrap();
             runtime.block_on(async {
                 let mut client = $variant::KvsClient::connect(addr).await.unwrap();
-                // Polled once, and dropped.
+                // The future is polled once, and then dropped.
                 let polled = client.get("dropped".to_owned()).now_or_never();
                 assert!(polled.is_none());
                 answer.send(()).unwrap();
@@ -213,7 +215,7 @@ fn question(addr: SocketAddr) -> Question {
     }))
 }
 
-/// Runs a question on an executor, in a separate thread, and panics if it hangs.
+/// Runs a request on an executor, in a separate thread. Panics if it hangs.
 fn ask_on(executor: impl FnOnce(Question) -> Result<Option<String>> + Send + 'static) -> Answer {
     let (_dir, server) = serve();
     let (answer, answered) = mpsc::channel();
@@ -302,7 +304,7 @@ fn an_executor_that_takes_no_task_is_an_error_at_once() {
     );
 }
 
-/// The thread of the library wakes tasks of any executor.
+/// The thread of the library wakes tasks of every executor.
 #[test]
 fn an_executor_that_panics_harms_no_other_client() {
     use futures::Future as _;
@@ -324,7 +326,7 @@ fn an_executor_that_panics_harms_no_other_client() {
     assert!(get.poll_future_notify(&panics, 0).unwrap().is_not_ready());
     answer.send(()).unwrap();
     is_woken.recv_timeout(PATIENCE).unwrap();
-    // The same connection, and another one.
+    // The same connection still works, and so does another one.
     answer.send(()).unwrap();
     let next = client.get("next".to_owned()).wait().unwrap();
     assert_eq!(next.as_deref(), Some("next"));

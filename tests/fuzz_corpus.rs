@@ -1,4 +1,4 @@
-//! What fuzzing has found worth keeping. See `tests/fuzz/mod.rs` for how to look for more.
+//! Runs the inputs in `fuzz/corpus`. `tests/fuzz/mod.rs` says how to find more.
 
 mod fuzz;
 

@@ -1,14 +1,13 @@
-//! What real kills leave behind: the server is killed again and again, on one directory, while
-//! clients write. After each kill a new one has to know everything that was acknowledged.
+//! Real kills: the server is killed again and again on one directory while clients write. After
+//! each kill a new server has to know every acknowledged write.
 //!
-//! `KVS_KILLS=100 cargo test --test kill -- --nocapture` kills that often in every test. What the
-//! clients do in a round follows from its number; the moment of the kill is what no seed brings
-//! back. So a test that fails leaves its directory where it is, and says where that is.
+//! `KVS_KILLS=100 cargo test --test kill -- --nocapture` kills that often in every test. The number
+//! of a round decides the requests of the clients, but not the moment of the kill. So a test that
+//! fails keeps its directory, and prints the path.
 
 mod common;
 
 use std::collections::BTreeMap;
-use std::env;
 use std::fs;
 use std::ops::Range;
 use std::path::Path;
@@ -16,7 +15,7 @@ use std::sync::mpsc::{self, Sender};
 use std::thread;
 
 use assert_cmd::cargo::cargo_bin_cmd;
-use common::ServerProcess;
+use common::{ServerProcess, number};
 use kvs::client::blocking::KvsClient;
 use kvs::{KvsError, Result};
 use predicates::str::contains;
@@ -27,33 +26,37 @@ use walkdir::WalkDir;
 
 const CLIENTS: u64 = 4;
 
-/// What the clients write, and when the server is killed.
+/// The requests of the clients, and the moments of the kills.
 struct Workload {
     kills: u64,
     args: &'static [&'static str],
     keys_per_client: usize,
     value_len: fn(&mut SmallRng) -> usize,
-    /// Acknowledgements that the server gives in any case.
+    /// The number of acknowledgements before a kill can come.
     acknowledgements: Range<usize>,
-    /// Whether the next acknowledgement may be the last, by what is in the directory.
+    /// Whether the server may be killed now, with these files in its directory.
     is_moment: fn(&Path) -> bool,
 }
 
-/// Short values, for batches of many writes, and some long ones, which take the kernel a while.
+/// Short values, for batches of many writes, and some long ones, which the kernel takes longer to
+/// write.
 const MIXED: Workload = Workload {
     kills: 6,
     args: &[],
     keys_per_client: 16,
-    value_len: |rng| match rng.random_ratio(1, 16) {
-        true => rng.random_range(0..100_000),
-        false => rng.random_range(0..100),
+    value_len: |rng| {
+        let max = if rng.random_ratio(1, 16) {
+            100_000
+        } else {
+            100
+        };
+        rng.random_range(0..max)
     },
     acknowledgements: 0..400,
     is_moment: |_| true,
 };
 
-/// A few keys, whose dead values soon add up to what starts a compaction, and a kill while one is
-/// under way.
+/// A few keys, whose dead values soon start a compaction. The kill comes during a compaction.
 const COMPACTING: Workload = Workload {
     kills: 9,
     args: &["--dead-bytes", "1048576"],
@@ -63,7 +66,8 @@ const COMPACTING: Workload = Workload {
     is_moment: is_compacting,
 };
 
-/// Whether a segment is being made. While the log rolls over there is one too, but not for long.
+/// Returns whether there is an unfinished segment. A new active segment is unfinished too, but not
+/// for long.
 fn is_compacting(dir: &Path) -> bool {
     fs::read_dir(dir).unwrap().any(|entry| {
         let name = entry.unwrap().file_name();
@@ -72,22 +76,22 @@ fn is_compacting(dir: &Path) -> bool {
 }
 
 #[test]
-fn what_was_acknowledged_survives_kills_with_sync_always() {
+fn acknowledged_writes_survive_kills_with_sync_always() {
     kill_again_and_again(&["--sync always"], &MIXED);
 }
 
 #[test]
-fn what_was_acknowledged_survives_kills_with_sync_everysec() {
+fn acknowledged_writes_survive_kills_with_sync_everysec() {
     kill_again_and_again(&["--sync everysec"], &MIXED);
 }
 
 #[test]
-fn what_was_acknowledged_survives_kills_with_sync_never() {
+fn acknowledged_writes_survive_kills_with_sync_never() {
     kill_again_and_again(&["--sync never"], &MIXED);
 }
 
 #[test]
-fn what_was_acknowledged_survives_kills_on_tokio_fs() {
+fn acknowledged_writes_survive_kills_on_tokio_fs() {
     kill_again_and_again(
         &[
             "--engine tokio-fs --sync always",
@@ -99,33 +103,33 @@ fn what_was_acknowledged_survives_kills_on_tokio_fs() {
 }
 
 #[test]
-fn what_was_acknowledged_survives_kills_on_sled_with_sync_always() {
+fn acknowledged_writes_survive_kills_on_sled_with_sync_always() {
     kill_again_and_again(&["--engine sled --sync always"], &MIXED);
 }
 
 #[test]
-fn what_was_acknowledged_survives_kills_on_sled_with_sync_everysec() {
+fn acknowledged_writes_survive_kills_on_sled_with_sync_everysec() {
     kill_again_and_again(&["--engine sled --sync everysec"], &MIXED);
 }
 
 #[test]
-fn what_was_acknowledged_survives_kills_on_sled_with_sync_never() {
+fn acknowledged_writes_survive_kills_on_sled_with_sync_never() {
     kill_again_and_again(&["--engine sled --sync never"], &MIXED);
 }
 
-/// The directory is the same, and the engine another one after each kill.
+/// The directory stays the same, and the engine changes after each kill.
 #[test]
-fn what_was_acknowledged_survives_a_change_between_kvs_and_tokio_fs() {
+fn acknowledged_writes_survive_a_change_between_kvs_and_tokio_fs() {
     kill_again_and_again(&["--engine tokio-fs", "--engine kvs"], &MIXED);
 }
 
 #[test]
-fn what_was_acknowledged_survives_kills_during_compaction() {
+fn acknowledged_writes_survive_kills_during_compaction() {
     compacts_between_kills(&SYNC_LEVELS);
 }
 
 #[test]
-fn what_was_acknowledged_survives_kills_during_compaction_on_tokio_fs() {
+fn acknowledged_writes_survive_kills_during_compaction_on_tokio_fs() {
     compacts_between_kills(&["--engine tokio-fs --sync always", "--engine tokio-fs"]);
 }
 
@@ -134,7 +138,7 @@ const SYNC_LEVELS: [&str; 3] = ["--sync always", "--sync everysec", "--sync neve
 fn compacts_between_kills(flags: &[&str]) {
     let (dir, server, mut clients) = kill_again_and_again(flags, &COMPACTING);
 
-    // What the kills have put off is made up for as soon as somebody writes.
+    // The next writes make up for the compactions that the kills prevented.
     let live: usize = clients.iter().map(Keys::live_bytes).sum();
     let first = dir.path().join("0000000001.segment");
     let mut client = KvsClient::connect(server.addr).unwrap();
@@ -170,7 +174,7 @@ fn a_directory_has_one_server_until_that_is_killed() {
     assert_eq!(client.get(key).unwrap(), Some(value));
 }
 
-/// A data directory. It is removed in the end, but not from under a test that fails.
+/// A data directory. It is removed when it is dropped, unless the test fails.
 struct Dir(TempDir);
 
 impl Dir {
@@ -183,7 +187,7 @@ impl Dir {
     }
 
     fn size(&self) -> u64 {
-        // A file may be unlinked while we look; then it takes no space.
+        // The server may unlink a file during the walk. Then the file takes no space.
         let entries = WalkDir::new(self.path()).into_iter();
         let metadata = entries.filter_map(|entry| entry.ok()?.metadata().ok());
         metadata.map(|metadata| metadata.len()).sum()
@@ -199,10 +203,10 @@ impl Drop for Dir {
     }
 }
 
-/// Goes through rounds of writing, a kill and an audit; the servers have these flags, one after the
-/// other. Comes back with the last server, which has passed its audit.
+/// Repeats rounds of writes, a kill and an audit, and each server has the next of these flags.
+/// Returns the last server, which has passed its audit.
 fn kill_again_and_again(flags: &[&str], workload: &Workload) -> (Dir, ServerProcess, Vec<Keys>) {
-    let kills = env::var("KVS_KILLS").map_or(workload.kills, |kills| kills.parse().unwrap());
+    let kills = number("KVS_KILLS", workload.kills);
     let dir = Dir::new();
     let mut flags = flags.iter().cycle();
     let mut start = || {
@@ -232,7 +236,7 @@ fn kill_again_and_again(flags: &[&str], workload: &Workload) -> (Dir, ServerProc
     (dir, server, clients)
 }
 
-/// Lets all the clients write at once, kills the server in the midst of it, and returns its log.
+/// Lets all clients write at once, kills the server meanwhile, and returns its log.
 fn write_until_killed(
     server: &mut ServerProcess,
     clients: &mut [Keys],
@@ -259,18 +263,18 @@ fn write_until_killed(
     })
 }
 
-/// The keys that one client writes, and nobody else.
+/// The keys that only one client writes.
 struct Keys {
     known: BTreeMap<String, Known>,
-    /// How many writes were acknowledged.
+    /// The number of acknowledged writes.
     writes: u64,
 }
 
-/// What the writer of a key knows of it.
+/// The state of a key, as its writer knows it.
 #[derive(Default)]
 struct Known {
     acknowledged: Option<String>,
-    /// What a write would have made of it that was not answered.
+    /// The value after a write without an answer, if there is one.
     unanswered: Option<Option<String>>,
 }
 
@@ -292,7 +296,7 @@ impl Keys {
     ) {
         loop {
             match self.operate(&mut client, workload, &mut rng) {
-                // Nobody listens while the server is being killed.
+                // The receiver stops listening while the server is being killed.
                 Ok(()) => drop(acknowledgements.send(())),
                 Err(KvsError::Connection { .. }) => break,
                 Err(error) => panic!("{error}"),
@@ -330,7 +334,7 @@ impl Keys {
         Ok(())
     }
 
-    /// Checks what a server has after a kill. What it shows has to stay.
+    /// Checks the values after a kill. Each value that a server has returned has to stay.
     fn audit(&mut self, client: &mut KvsClient) {
         for (key, known) in &mut self.known {
             let got = client.get(key.clone()).unwrap();
@@ -351,7 +355,7 @@ impl Keys {
 }
 
 fn assert_is_one_of(key: &str, got: &Option<String>, possible: &[&Option<String>]) {
-    // The padding says nothing, and there is a lot of it.
+    // The padding is long, and the same everywhere.
     let short = |value: &Option<String>| value.as_ref().map(|value| format!("{value:.40}"));
     let possible_short: Vec<_> = possible.iter().map(|value| short(value)).collect();
     assert!(

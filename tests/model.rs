@@ -1,9 +1,9 @@
-//! The store beside a model of it: whatever is done in whatever order, and while others read.
+//! The store beside a model, for random operations in any order, and during concurrent reads.
 //!
-//! Segments are tiny here, so that there is a new one every few writes, with hints for the one
-//! before, and compaction all the time. `PROPTEST_CASES=1000 cargo test --test model` tries that
-//! many cases at each level, in good time where `TMPDIR` is in memory. One that fails is printed,
-//! as small as it gets.
+//! Segments are tiny here, so there is a new one every few writes, with hints for the previous one,
+//! and compaction runs all the time. `PROPTEST_CASES=1000 cargo test --test model` tries that many
+//! cases at each level, which is fast if `TMPDIR` is in memory. The test prints the smallest case
+//! that fails.
 
 use std::env;
 use std::path::Path;
@@ -20,7 +20,7 @@ use proptest::prelude::*;
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 
-/// What of a store is tested here.
+/// The operations of a store that these tests need.
 trait Store: KvsEngine + Sync {
     fn open(options: &KvStoreOptions, dir: &Path) -> Self;
     fn sync(&self) -> EngineFuture<()>;
@@ -48,11 +48,11 @@ impl Store for TokioFsEngine {
 
 const KEYS: usize = 8;
 const READERS: u64 = 2;
-/// Enough to read for as long as an operation takes. Without a limit the readers would take the
-/// processor from it.
+/// Enough reads for the time that an operation takes. Without a limit the readers would keep the
+/// processor busy.
 const READS_PER_OP: usize = 16;
 
-/// The last of the keys is longer than a segment ought to be.
+/// Returns the name of a key. The last one is longer than a segment.
 fn name(key: usize) -> String {
     let long = "long ".repeat(100);
     let names: [&str; KEYS] = ["", " ", "\0", "key", "näive", "ключ", "鍵 🔑", &long];
@@ -61,17 +61,17 @@ fn name(key: usize) -> String {
 
 #[derive(Debug, Clone)]
 enum Op {
-    /// All of them are under way together.
+    /// Writes that are pending together.
     Write(Vec<Write>),
     Get(usize),
     Sync,
-    /// The store is dropped while these are under way.
+    /// Writes that are pending while the store is dropped.
     Reopen(Vec<Write>),
 }
 
 #[derive(Debug, Clone)]
 enum Write {
-    /// A key, and about how long its value is.
+    /// A key, and the approximate length of its value.
     Set(usize, usize),
     Remove(usize),
 }
@@ -100,7 +100,7 @@ fn config() -> ProptestConfig {
     };
     match env::var_os("PROPTEST_CASES") {
         Some(_) => config,
-        // A case waits for the disk about a hundred times.
+        // Each case waits for the disk about a hundred times.
         None => ProptestConfig {
             cases: 12,
             ..config
@@ -149,7 +149,7 @@ fn check<S: Store>(level: SyncLevel, ops: &[Op]) {
         model.compare(&store);
         let mut under_way = Vec::new();
         thread::scope(|scope| {
-            // Whoever leaves this scope, by a panic too, drops what the readers wait for.
+            // Leaving this scope drops the senders, even after a panic, so that the readers end.
             let mut wake = Vec::new();
             for reader in &mut readers {
                 let (sender, operations) = mpsc::channel();
@@ -159,7 +159,7 @@ fn check<S: Store>(level: SyncLevel, ops: &[Op]) {
             }
             for op in ops {
                 for reader in &wake {
-                    // One that has panicked is heard of at the end of the scope.
+                    // The panic of a reader fails the test at the end of the scope.
                     let _ = reader.send(());
                 }
                 match op {
@@ -176,16 +176,15 @@ fn check<S: Store>(level: SyncLevel, ops: &[Op]) {
     model.compare(&open());
 }
 
-/// What the keys should be, and have been.
+/// The states that the keys should have, and had before.
 #[derive(Default)]
 struct Model([Mutex<History>; KEYS]);
 
 #[derive(Debug)]
 struct History {
-    /// Everything that the key was set to, or `None` where it was removed. The last one is what a
-    /// map would hold.
+    /// All values of the key, or `None` after a removal. A map would hold the last one.
     states: Vec<Option<String>>,
-    /// Which of them is the oldest that may still be read.
+    /// The index of the oldest state that a reader may still get.
     acknowledged: usize,
 }
 
@@ -198,17 +197,17 @@ impl Default for History {
     }
 }
 
-/// A write that waits for its answer.
+/// A pending write.
 struct UnderWay {
     key: usize,
     state: usize,
-    /// Whether there is anything to be removed, if that is what it does.
+    /// Whether the write should succeed. A removal of a missing key fails.
     finds_key: bool,
     future: EngineFuture<()>,
 }
 
 impl Model {
-    /// Begins all these writes, in their order.
+    /// Starts these writes in their order.
     fn write(&self, store: &impl Store, writes: &[Write]) -> Vec<UnderWay> {
         let begin = |write: &Write| {
             let (Write::Set(key, _) | Write::Remove(key)) = *write;
@@ -216,7 +215,7 @@ impl Model {
             let state = history.states.len();
             let value = match *write {
                 Write::Set(_, 0) => Some(String::new()),
-                // No two are the same, so that a reader can tell which one it has.
+                // Every value is different, so a reader can tell which state it got.
                 Write::Set(_, len) => Some(format!("{:<len$}", format!("{key}/{state}"))),
                 Write::Remove(_) => None,
             };
@@ -259,9 +258,9 @@ impl Model {
     }
 }
 
-/// Somebody who reads while others write.
+/// A reader beside the writer.
 struct Reader {
-    /// For every key, which of its states was there the last time.
+    /// For every key, the index of the state that was read last.
     seen: [usize; KEYS],
     rng: SmallRng,
 }
@@ -274,7 +273,7 @@ impl Reader {
         }
     }
 
-    /// Checks that no key goes back to what it was before.
+    /// Reads random keys. Checks that no key returns to an earlier state.
     fn read(&mut self, store: &impl Store, model: &Model, operations: &Receiver<()>) {
         for _ in operations.iter().flat_map(|()| 0..READS_PER_OP) {
             let key = self.rng.random_range(0..KEYS);

@@ -1,8 +1,8 @@
-//! Order on one connection: requests are sent without waiting for replies, thousands of them, and
-//! each reply is what a map says that does one request after the other.
+//! Order on one connection. A client sends thousands of requests without waiting, and the replies
+//! are those of a map that executes one request after the other.
 //!
-//! `KVS_HISTORIES` sets how often each test does it all, and `KVS_SEED` the first seed. A seed that
-//! fails is printed.
+//! `KVS_HISTORIES` sets the number of runs of each test, and `KVS_SEED` the first seed. The test
+//! prints the seed, so a failed run can be repeated.
 
 mod common;
 
@@ -26,14 +26,16 @@ use rand::{RngExt, SeedableRng};
 const CONNECTIONS: u64 = 2;
 const REQUESTS: usize = 2000;
 
-/// Everything that a client sends, and everything that it should be answered. Its keys are its own.
+/// Returns the bytes that a client sends, and the replies that it should get. No other client uses
+/// its keys.
 fn conversation(client: u64, rng: &mut SmallRng) -> (Vec<u8>, Vec<Response>) {
     let mut map = BTreeMap::new();
     let (mut bytes, mut replies) = (Vec::new(), Vec::new());
     let mut writes = 0.5;
     for n in 0..REQUESTS {
         if rng.random_ratio(1, 50) {
-            // Many writes in a row may be under way together, and reads come between others.
+            // With many writes in a row, many are pending together. With few, reads come between
+            // them.
             writes = [0.1, 0.5, 0.97][rng.random_range(0..3)];
         }
         if rng.random_ratio(1, 100) {
@@ -51,7 +53,7 @@ fn conversation(client: u64, rng: &mut SmallRng) -> (Vec<u8>, Vec<Response>) {
             };
             (Request::Remove { key }, reply)
         } else {
-            // Long ones fill the buffers on the way.
+            // Long values fill the buffers of the system.
             let longest = [200, 100_000][usize::from(rng.random_ratio(1, 200))];
             let value = format!("{n}{}", "x".repeat(rng.random_range(0..longest)));
             map.insert(key.clone(), value.clone());
@@ -63,7 +65,7 @@ fn conversation(client: u64, rng: &mut SmallRng) -> (Vec<u8>, Vec<Response>) {
     (bytes, replies)
 }
 
-/// An error, of which the code alone counts.
+/// Returns an error without its message, because only the code is compared.
 fn error(code: ErrorCode) -> Response {
     Response::Err {
         code,
@@ -78,7 +80,7 @@ fn converse(addr: SocketAddr, client: u64, mut rng: SmallRng) {
     let writer = thread::spawn(move || {
         let mut rest = &bytes[..];
         while !rest.is_empty() {
-            // Frames are cut anywhere.
+            // The client cuts frames anywhere.
             let longest = [100, 100_000][rng.random_range(0..2)];
             let len = rng.random_range(1..=longest).min(rest.len());
             writer.write_all(&rest[..len]).unwrap();
@@ -102,11 +104,10 @@ fn keeps_order<E: KvsEngine + Sync>(in_flight: usize, open: impl Fn(&Path) -> E)
     for seed in first..first + number("KVS_HISTORIES", 1) {
         println!("KVS_SEED={seed}, {in_flight} in flight");
         let dir = tempfile::tempdir().unwrap();
-        let server = KvsServer::new(open(dir.path())).limits(Limits {
-            in_flight,
-            threads: 2,
-            ..Limits::default()
-        });
+        let mut limits = Limits::default();
+        limits.in_flight = in_flight;
+        limits.threads = 2;
+        let server = KvsServer::new(open(dir.path())).limits(limits);
         let server = TestServer::serve(server);
         thread::scope(|scope| {
             for client in 0..CONNECTIONS {
@@ -118,7 +119,7 @@ fn keeps_order<E: KvsEngine + Sync>(in_flight: usize, open: impl Fn(&Path) -> E)
     }
 }
 
-/// Segments are small, for compaction to get between.
+/// Opens a store with small segments, so that it compacts during the requests.
 fn open_kvs<P: ThreadPool>(path: &Path, level: SyncLevel) -> KvStore<P> {
     let options = KvStore::<P>::options().sync(level);
     let options = options.segment_bytes(1 << 16).dead_bytes(1 << 16);
@@ -174,7 +175,7 @@ fn order_is_kept_however_few_requests_may_be_in_flight() {
     }
 }
 
-/// An engine that keeps no order: its reads take their time.
+/// An engine that does not keep order, because its reads are jobs on a pool.
 #[derive(Clone)]
 struct LateReads {
     map: Arc<Mutex<BTreeMap<String, String>>>,
@@ -199,7 +200,7 @@ impl KvsEngine for LateReads {
 }
 
 #[test]
-fn requests_wait_for_each_other_where_the_engine_keeps_no_order() {
+fn requests_wait_for_each_other_if_the_engine_keeps_no_order() {
     keeps_order(Limits::default().in_flight, |_| LateReads {
         map: Arc::default(),
         pool: SharedQueueThreadPool::new(1).unwrap(),

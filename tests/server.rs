@@ -1,4 +1,4 @@
-//! The server over a real socket, with its protocol written out byte by byte.
+//! The server over a real socket, with the protocol written byte by byte.
 
 mod common;
 
@@ -90,7 +90,7 @@ fn a_request_may_arrive_byte_by_byte() {
 }
 
 #[test]
-fn what_is_no_request_is_answered_and_the_connection_goes_on() {
+fn an_invalid_request_is_answered_and_the_connection_continues() {
     let (_dir, server) = serve();
     let mut client = Wire::connect(server.addr);
     let deep = "[".repeat(100_000);
@@ -208,7 +208,7 @@ fn all_requests_before_a_client_closed_its_half_are_answered() {
 }
 
 #[test]
-fn a_client_that_goes_away_in_the_middle_harms_nobody() {
+fn a_client_that_disconnects_half_way_harms_no_other_client() {
     let (_dir, server) = serve();
     let mut good = KvsClient::connect(server.addr).unwrap();
     for cut in 0..20 {
@@ -283,7 +283,7 @@ fn a_panic_in_the_engines_job_costs_that_request_an_error_and_nothing_else() {
 
 #[test]
 fn running_out_of_descriptors_does_not_end_the_accept_loop() {
-    // In a process of its own, since the limit is the process's.
+    // The limit is that of a process, so the server has its own.
     let dir = tempfile::tempdir().unwrap();
     let limit = 24;
     let server = ServerProcess::start_with_limit(dir.path(), limit);
@@ -298,7 +298,7 @@ fn running_out_of_descriptors_does_not_end_the_accept_loop() {
     client.set("key".to_owned(), "value".to_owned()).unwrap();
 }
 
-/// An engine whose every `get` waits for the test to answer it.
+/// An engine whose `get` is pending until the test answers it.
 #[derive(Clone, Default)]
 struct GatedEngine(Arc<(Mutex<VecDeque<Gate>>, Condvar)>);
 
@@ -334,7 +334,7 @@ impl KvsEngine for GatedEngine {
     }
 }
 
-/// An engine whose every `remove` panics on the pool.
+/// An engine whose `remove` panics on the pool.
 #[derive(Clone)]
 struct PanickingEngine(SharedQueueThreadPool);
 

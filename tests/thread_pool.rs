@@ -1,4 +1,4 @@
-//! What every thread pool promises, and what the shared one promises beyond that.
+//! The promises of every thread pool, and those of the shared one alone.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, mpsc};
@@ -121,7 +121,7 @@ fn panicking_jobs_cost_the_shared_pool_no_worker() {
     for _ in 0..2 * WORKERS {
         pool.spawn(|| panic!("a job that panics, as the test wants it"));
     }
-    // Nobody passes this barrier unless all workers are there to wait at it together.
+    // The jobs pass this barrier only if all workers wait at it together.
     let together = Arc::new(Barrier::new(WORKERS as usize + 1));
     for _ in 0..WORKERS {
         let together = Arc::clone(&together);
@@ -153,7 +153,7 @@ fn the_shared_pool_runs_no_more_jobs_at_once_than_it_has_threads() {
 
 #[test]
 fn the_threads_of_the_shared_pool_end_with_its_last_clone() {
-    /// Says when its thread has ended: that is when a thread drops its locals.
+    /// Sends a message when its thread ends, because then the thread drops its locals.
     struct OnExit(mpsc::Sender<()>);
     impl Drop for OnExit {
         fn drop(&mut self) {

@@ -24,7 +24,7 @@ use kvs::thread_pool::{
 use kvs::{KvStore, KvsEngine, KvsError, Result, SledKvsEngine, TokioFsEngine};
 use rlimit::Resource;
 
-/// The variable that is set in the process with the limit.
+/// The environment variable that is set in the process with the limit.
 const LIMITED: &str = "KVS_TEST_LIMITED";
 
 const TIME: Duration = Duration::from_secs(60);

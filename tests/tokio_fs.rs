@@ -1,5 +1,4 @@
-//! The engine on `tokio::fs` beside `KvStore`: the same files, whoever has written them and whatever
-//! has become of them since.
+//! The engine on `tokio::fs` beside `KvStore`: both read the same files, even if they are damaged.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,7 +14,7 @@ use tokio::runtime::{self, Runtime, current_thread};
 
 type Files = BTreeMap<String, Vec<u8>>;
 
-/// What a store has for each key, or why it does not open.
+/// The store's answer for each key, or the error of opening it.
 type Opened = Result<Vec<Result<Option<String>, String>>, String>;
 
 const KEYS: usize = 6;
@@ -59,7 +58,8 @@ fn files(dir: &Path) -> Files {
     entries.map(read).collect()
 }
 
-/// What becomes of these files, with an engine that opens them and then closes.
+/// Opens an engine on these files and closes it. Returns its answers, and the files that it has put
+/// aside.
 fn open<E: KvsEngine>(open: fn(&Path) -> Result<E, KvsError>, files: &Files) -> (Opened, Files) {
     let dir = tempfile::tempdir().unwrap();
     for (name, bytes) in files {
@@ -74,14 +74,14 @@ fn open<E: KvsEngine>(open: fn(&Path) -> Result<E, KvsError>, files: &Files) -> 
             .map(|value| value.map_err(|error| error.replace(path, "DIR")))
             .collect()
     });
-    // Compaction and hints go on in the background.
+    // Compaction and hints change the other files in the background.
     let kept = |name: &String| name.contains("torn") || name.contains("damaged");
     let mut files = self::files(dir.path());
     files.retain(|name, _| kept(name));
     (opened, files)
 }
 
-/// A closed store with several segments, and whatever else there is.
+/// Returns the files of a closed store with several segments.
 fn some_files() -> Files {
     let dir = tempfile::tempdir().unwrap();
     let store = on_pool(dir.path()).unwrap();
@@ -91,12 +91,12 @@ fn some_files() -> Files {
     files(dir.path())
 }
 
-fn both_open_alike(files: &Files, what: &str) {
-    assert_eq!(open(on_pool, files), open(on_tokio_fs, files), "{what}");
+fn both_open_alike(files: &Files, name: &str) {
+    assert_eq!(open(on_pool, files), open(on_tokio_fs, files), "{name}");
 }
 
 #[test]
-fn what_one_of_the_engines_has_written_the_other_reads_and_goes_on_with() {
+fn each_engine_reads_the_files_of_the_other_and_continues_in_them() {
     let dir = tempfile::tempdir().unwrap();
     for n in 0..4 {
         let store = on_tokio_fs(dir.path()).unwrap();
@@ -152,7 +152,7 @@ fn a_segment_cut_off_anywhere_is_the_same_to_both() {
     for (name, bytes) in segments {
         for len in (0..bytes.len()).step_by(3) {
             let mut files = files.clone();
-            // By which the store would open.
+            // With the checkpoint, the store would open.
             files.remove("kvs-checkpoint");
             files.get_mut(name).unwrap().truncate(len);
             both_open_alike(&files, &format!("{len} bytes of {name}"));
@@ -160,7 +160,7 @@ fn a_segment_cut_off_anywhere_is_the_same_to_both() {
     }
 }
 
-/// Its files ask for a pool of tokio's around them, and the engine brings one.
+/// Files of tokio 0.1 need a thread pool of tokio, and the engine has one.
 #[test]
 fn its_futures_can_be_waited_for_on_any_thread() {
     let dir = tempfile::tempdir().unwrap();
@@ -177,7 +177,7 @@ fn its_futures_can_be_waited_for_on_any_thread() {
     }
 }
 
-/// A runtime that somebody else has, and of one worker.
+/// Returns a runtime with one worker, which the engine does not know.
 fn foreign_runtime() -> Runtime {
     runtime::Builder::new().core_threads(1).build().unwrap()
 }
@@ -197,7 +197,7 @@ fn it_can_be_opened_and_closed_in_the_blocking_section_of_another_pool() {
 }
 
 #[test]
-fn it_closes_where_its_last_handle_goes_with_a_runtime() {
+fn it_closes_if_its_last_handle_is_dropped_with_a_runtime() {
     let dir = tempfile::tempdir().unwrap();
     let store = on_tokio_fs(dir.path()).unwrap();
     write(&store, 0);
@@ -205,7 +205,7 @@ fn it_closes_where_its_last_handle_goes_with_a_runtime() {
     let runtime = foreign_runtime();
     let (begun, has_begun) = mpsc::channel();
     let (sender, go_on) = mpsc::channel::<()>();
-    // It keeps the worker, so that nobody polls the task behind it.
+    // This task keeps the only worker busy, so the next task is never polled.
     runtime.executor().spawn(future::lazy(move || {
         begun.send(()).unwrap();
         let _ = go_on.recv();

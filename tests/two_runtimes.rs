@@ -1,5 +1,4 @@
-//! What happens to a thing of one runtime on a thread of another: the table in
-//! `docs/leaving-futures-0.1.md`.
+//! Futures of one runtime on a thread of another: the table in `docs/leaving-futures-0.1.md`.
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,12 +9,12 @@ use futures03::compat::Future01CompatExt;
 use futures03::executor::block_on;
 use futures03::{FutureExt, TryFutureExt};
 
-/// A message, of a panic or an error, or nothing where it worked.
+/// The message of a panic or an error, or `None` for success.
 type Outcome = Option<String>;
 
-/// Polls the same on a thread of tokio 0.1, on one of tokio 1, and on one that has neither.
+/// Polls a future on a thread of tokio 0.1, on one of tokio 1, and on a thread without a runtime.
 fn everywhere<F: Future<Output = Result<(), String>> + 'static>(
-    what: impl Fn() -> F,
+    job: impl Fn() -> F,
 ) -> [Outcome; 3] {
     let outcome = |run: &dyn Fn() -> Result<(), String>| match catch_unwind(AssertUnwindSafe(run)) {
         Ok(result) => result.err(),
@@ -27,13 +26,13 @@ fn everywhere<F: Future<Output = Result<(), String>> + 'static>(
     [
         outcome(&|| {
             let mut old = tokio::runtime::current_thread::Runtime::new().unwrap();
-            old.block_on(async { what().await }.boxed_local().compat())
+            old.block_on(async { job().await }.boxed_local().compat())
         }),
         outcome(&|| {
             let new = tokio1::runtime::Runtime::new().unwrap();
-            new.block_on(async { what().await })
+            new.block_on(async { job().await })
         }),
-        outcome(&|| block_on(async { what().await })),
+        outcome(&|| block_on(async { job().await })),
     ]
 }
 
@@ -102,7 +101,7 @@ fn spawn_of_0_1_panics_elsewhere() {
     assert_eq!(everywhere(spawn), [WORKS, panic.clone(), panic]);
 }
 
-/// Its runtime of one thread does not do, either.
+/// The runtime of one thread is not enough, either.
 #[test]
 fn files_of_0_1_need_the_runtime_of_many_threads() {
     let read = || {

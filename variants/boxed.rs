@@ -2,16 +2,18 @@
 //!
 //! # The lesson
 //!
-//! A box hides the type of the chain, whatever that is, for an allocation and a virtual call.
+//! A box hides the type of the chain. It costs an allocation, and a virtual call at each poll.
+//!
 //! `docs/part-2-boxed.md` walks through this file.
 //!
 //! # The signature
 //!
-//! `Send` has to be said, because the box hides that too. That it borrows nothing is the default.
+//! `Send` has to be written, because the box hides that too. A boxed future borrows nothing unless
+//! its type says so.
 //!
 //! # The two steps
 //!
-//! The closure takes the reply's future along. The type of a closure has no name; here it needs
+//! The closure owns the future of the reply. The type of a closure has no name, and here it needs
 //! none.
 
 use std::net::SocketAddr;
@@ -23,35 +25,56 @@ use crate::error::{KvsError, Result};
 use crate::protocol::{Request, Response};
 use crate::token::Token;
 
-/// A connection to a server. Clones share it, and every clone may have any number of requests
-/// under way at once. They take effect in the order in which they came to be queued: that of their
-/// first polls, as long as nobody has to wait for room.
+/// A connection to a server. Clones share it, and each of them can have any number of requests
+/// pending at once. Requests take effect in the order in which they enter the queue. While the
+/// queue has room, that is the order of their first polls.
 ///
-/// A future does nothing before it is polled. Dropped before that, it leaves no trace. Dropped
-/// later, its request may or may not take effect, and the reply is discarded. Put aside after a
-/// poll, it may keep others from their turn.
+/// A future does nothing until it is polled. If it is dropped before that, nothing is sent. If it
+/// is dropped later, its request may or may not take effect, and the reply is discarded. A future
+/// that is polled once and then left alone may delay other requests.
 ///
 /// The connection closes when the last clone is gone and the last of their futures.
+///
+/// # Examples
+///
+/// ```
+/// use futures::Future;
+/// use kvs::client::boxed::KvsClient;
+///
+/// # let (addr, _server) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/common/doctest.rs"));
+/// let value = KvsClient::connect(addr).and_then(|mut client| {
+///     let set = client.set("key".to_owned(), "value".to_owned());
+///     set.and_then(move |()| client.get("key".to_owned()))
+/// });
+/// assert_eq!(value.wait()?, Some("value".to_owned()));
+/// # Ok::<(), kvs::KvsError>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct KvsClient {
     connection: Connection,
 }
 
 impl KvsClient {
-    /// Connects to the server at `addr`. Whatever runtime polls this has to go on running for the
-    /// client to work; without one, a thread of the library's own does it.
+    /// Connects to the server at `addr`.
     ///
-    /// Fails with [`KvsError::Connect`] where no server is to be reached.
+    /// If a runtime of tokio 0.1 polls this future, the client works for as long as that runtime
+    /// runs. Otherwise, a thread of the library drives the connection.
+    ///
+    /// # Errors
+    ///
+    /// [`KvsError::Connect`] if the server cannot be reached.
     #[must_use = "futures do nothing unless polled"]
     pub fn connect(addr: SocketAddr) -> Box<dyn Future<Item = Self, Error = KvsError> + Send> {
         let connected = Connection::open(addr);
         Box::new(connected.map(|connection| KvsClient { connection }))
     }
 
-    /// Comes out as the value of `key`, or as `None` where the key is not there.
+    /// Returns the value of `key`, or `None` if the key does not exist.
     ///
-    /// Fails with [`KvsError::Connection`] where the connection breaks, before or meanwhile, and
-    /// with [`KvsError::Server`] where the server cannot do it.
+    /// # Errors
+    ///
+    /// [`KvsError::Connection`] if the connection breaks or is broken already, and
+    /// [`KvsError::Server`] if the server replies with an error.
     #[must_use = "futures do nothing unless polled"]
     pub fn get(
         &mut self,
@@ -60,10 +83,12 @@ impl KvsClient {
         self.exchange(&Request::Get { key }, Response::into_value)
     }
 
-    /// Stores `value` under `key`, in place of what was there.
+    /// Stores `value` under `key`, and replaces the previous value.
     ///
-    /// Fails as [`get`](KvsClient::get) does, and with [`KvsError::TooLarge`] where both together
-    /// are more than a frame can hold.
+    /// # Errors
+    ///
+    /// Those of [`get`](KvsClient::get), and [`KvsError::TooLarge`] if key and value together do
+    /// not fit into a frame.
     #[must_use = "futures do nothing unless polled"]
     pub fn set(
         &mut self,
@@ -75,17 +100,19 @@ impl KvsClient {
 
     /// Removes `key` and its value.
     ///
-    /// Fails with [`KvsError::KeyNotFound`] where the key is not there, and as
-    /// [`get`](KvsClient::get) does.
+    /// # Errors
+    ///
+    /// Those of [`get`](KvsClient::get), and [`KvsError::KeyNotFound`] if the key does not exist.
     #[must_use = "futures do nothing unless polled"]
     pub fn remove(&mut self, key: String) -> Box<dyn Future<Item = (), Error = KvsError> + Send> {
         self.exchange(&Request::Remove { key }, Response::into_done)
     }
 
-    /// Shows the server a token, where it wants one. That has to be the first request.
+    /// Authenticates with a token. If the server requires one, this has to be the first request.
     ///
-    /// Fails with [`KvsError::Server`] where it is the wrong one, and as [`get`](KvsClient::get)
-    /// does.
+    /// # Errors
+    ///
+    /// Those of [`get`](KvsClient::get), and [`KvsError::Server`] if the token is wrong.
     #[must_use = "futures do nothing unless polled"]
     pub fn auth(&mut self, token: &Token) -> Box<dyn Future<Item = (), Error = KvsError> + Send> {
         self.exchange(
@@ -96,7 +123,7 @@ impl KvsClient {
         )
     }
 
-    /// Waits for room in the queue, then for the reply, and takes from that what was asked for.
+    /// Waits for room in the queue, then for the reply, and converts the reply with `take`.
     fn exchange<T: Send + 'static>(
         &self,
         request: &Request,

@@ -2,25 +2,28 @@
 //!
 //! # The lesson
 //!
-//! Every combinator's type has a name, so that of a chain can be written out: no allocation, and no
-//! virtual call but one through a function pointer. But the signature shows how the body works,
-//! changes whenever that does, and soon is longer than it.
+//! Every combinator's type has a name, so the type of a chain can be written out. This needs no
+//! allocation, and one call through a function pointer. But the signature shows how the body works,
+//! changes whenever the body changes, and soon is longer than the body.
+//!
 //! `docs/part-3-explicit.md` walks through this file.
 //!
 //! # The signature
 //!
-//! The type of a closure has no name. That of a function pointer has one, and a closure that captures
-//! nothing becomes a pointer. The second parameter of `AndThen` is what the function returns; a
-//! `Result` will do, since it can be made a future.
+//! The type of a closure has no name. The type of a function pointer has one, and a closure that
+//! captures nothing converts into a function pointer. The second parameter of `AndThen` is the
+//! return type of that function. It can be a `Result`, because a `Result` converts into a future.
 //!
 //! # The two steps
 //!
-//! `sent.and_then(|()| reply)` is out of reach, because that closure captures `reply`. So the chain
-//! is rebuilt: `join` holds both futures from the beginning and polls both, and the reply cannot
-//! come before the request has gone. What comes out is a pair, for the pointer to take apart.
+//! `sent.and_then(|()| reply)` is not possible, because that closure captures `reply`. So the chain
+//! is another one: `join` owns both futures from the start and polls both. The reply cannot arrive
+//! before the request is sent. The chain resolves to a pair, and the function takes it apart.
 
-// True, and the point of this file.
-#![allow(clippy::type_complexity)]
+#![allow(
+    clippy::type_complexity,
+    reason = "long types are the lesson of this file"
+)]
 
 use std::net::SocketAddr;
 
@@ -32,35 +35,56 @@ use crate::error::KvsError;
 use crate::protocol::{Request, Response};
 use crate::token::Token;
 
-/// A connection to a server. Clones share it, and every clone may have any number of requests
-/// under way at once. They take effect in the order in which they came to be queued: that of their
-/// first polls, as long as nobody has to wait for room.
+/// A connection to a server. Clones share it, and each of them can have any number of requests
+/// pending at once. Requests take effect in the order in which they enter the queue. While the
+/// queue has room, that is the order of their first polls.
 ///
-/// A future does nothing before it is polled. Dropped before that, it leaves no trace. Dropped
-/// later, its request may or may not take effect, and the reply is discarded. Put aside after a
-/// poll, it may keep others from their turn.
+/// A future does nothing until it is polled. If it is dropped before that, nothing is sent. If it
+/// is dropped later, its request may or may not take effect, and the reply is discarded. A future
+/// that is polled once and then left alone may delay other requests.
 ///
 /// The connection closes when the last clone is gone and the last of their futures.
+///
+/// # Examples
+///
+/// ```
+/// use futures::Future;
+/// use kvs::client::explicit::KvsClient;
+///
+/// # let (addr, _server) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/common/doctest.rs"));
+/// let value = KvsClient::connect(addr).and_then(|mut client| {
+///     let set = client.set("key".to_owned(), "value".to_owned());
+///     set.and_then(move |()| client.get("key".to_owned()))
+/// });
+/// assert_eq!(value.wait()?, Some("value".to_owned()));
+/// # Ok::<(), kvs::KvsError>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct KvsClient {
     connection: Connection,
 }
 
 impl KvsClient {
-    /// Connects to the server at `addr`. Whatever runtime polls this has to go on running for the
-    /// client to work; without one, a thread of the library's own does it.
+    /// Connects to the server at `addr`.
     ///
-    /// Fails with [`KvsError::Connect`] where no server is to be reached.
+    /// If a runtime of tokio 0.1 polls this future, the client works for as long as that runtime
+    /// runs. Otherwise, a thread of the library drives the connection.
+    ///
+    /// # Errors
+    ///
+    /// [`KvsError::Connect`] if the server cannot be reached.
     #[must_use = "futures do nothing unless polled"]
     pub fn connect(addr: SocketAddr) -> Map<Opening, fn(Connection) -> KvsClient> {
         let connected = Connection::open(addr);
         connected.map(|connection| KvsClient { connection })
     }
 
-    /// Comes out as the value of `key`, or as `None` where the key is not there.
+    /// Returns the value of `key`, or `None` if the key does not exist.
     ///
-    /// Fails with [`KvsError::Connection`] where the connection breaks, before or meanwhile, and
-    /// with [`KvsError::Server`] where the server cannot do it.
+    /// # Errors
+    ///
+    /// [`KvsError::Connection`] if the connection breaks or is broken already, and
+    /// [`KvsError::Server`] if the server replies with an error.
     #[must_use = "futures do nothing unless polled"]
     pub fn get(
         &mut self,
@@ -73,10 +97,12 @@ impl KvsClient {
         self.exchange(&Request::Get { key }, |((), reply)| reply.into_value())
     }
 
-    /// Stores `value` under `key`, in place of what was there.
+    /// Stores `value` under `key`, and replaces the previous value.
     ///
-    /// Fails as [`get`](KvsClient::get) does, and with [`KvsError::TooLarge`] where both together
-    /// are more than a frame can hold.
+    /// # Errors
+    ///
+    /// Those of [`get`](KvsClient::get), and [`KvsError::TooLarge`] if key and value together do
+    /// not fit into a frame.
     #[must_use = "futures do nothing unless polled"]
     pub fn set(
         &mut self,
@@ -94,8 +120,9 @@ impl KvsClient {
 
     /// Removes `key` and its value.
     ///
-    /// Fails with [`KvsError::KeyNotFound`] where the key is not there, and as
-    /// [`get`](KvsClient::get) does.
+    /// # Errors
+    ///
+    /// Those of [`get`](KvsClient::get), and [`KvsError::KeyNotFound`] if the key does not exist.
     #[must_use = "futures do nothing unless polled"]
     pub fn remove(
         &mut self,
@@ -108,10 +135,11 @@ impl KvsClient {
         self.exchange(&Request::Remove { key }, |((), reply)| reply.into_done())
     }
 
-    /// Shows the server a token, where it wants one. That has to be the first request.
+    /// Authenticates with a token. If the server requires one, this has to be the first request.
     ///
-    /// Fails with [`KvsError::Server`] where it is the wrong one, and as [`get`](KvsClient::get)
-    /// does.
+    /// # Errors
+    ///
+    /// Those of [`get`](KvsClient::get), and [`KvsError::Server`] if the token is wrong.
     #[must_use = "futures do nothing unless polled"]
     pub fn auth(
         &mut self,
@@ -129,7 +157,7 @@ impl KvsClient {
         )
     }
 
-    /// Waits for room in the queue, then for the reply, and takes from that what was asked for.
+    /// Waits for room in the queue, then for the reply, and converts the reply with `take`.
     fn exchange<T>(
         &self,
         request: &Request,

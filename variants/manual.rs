@@ -2,21 +2,22 @@
 //!
 //! # The lesson
 //!
-//! A future is a state machine: it remembers what it waits for, and `poll` goes on from there. What
-//! combinators put together elsewhere is written out here. It costs nothing, and its name says
-//! nothing of the body; but the mistakes are all ours.
+//! A future is a state machine: each `poll` continues from the state that the last one left. In the
+//! other files, combinators build the state machine; here it is written out. It costs nothing, and
+//! its name says nothing about the body. But every mistake is ours.
+//!
 //! `docs/by-hand.md` walks through this file.
 //!
 //! # The signature
 //!
-//! Each method returns a struct of its own.
+//! Each method returns its own struct.
 //!
 //! # The two steps
 //!
-//! They are the states of `Exchange`. A `poll` may answer `NotReady` only where something will wake
-//! the task. Here that is always a future that has just answered `NotReady` itself: after each step
-//! `poll` goes on to the next at once, until one has to wait. It takes the state out and puts it back
-//! only to wait on: what a reply or an error leaves behind is `Done`.
+//! They are the states of `Exchange`. A `poll` may return `NotReady` only if something will wake
+//! the task. Here, an inner future that has just returned `NotReady` will: after each step, `poll`
+//! continues with the next one at once, until an inner future is not ready. It takes the state out
+//! and puts it back only to wait. After a reply or an error, the state is `Done`.
 
 use std::mem;
 use std::net::SocketAddr;
@@ -28,72 +29,97 @@ use crate::error::KvsError;
 use crate::protocol::{Request, Response};
 use crate::token::Token;
 
-/// A connection to a server. Clones share it, and every clone may have any number of requests
-/// under way at once. They take effect in the order in which they came to be queued: that of their
-/// first polls, as long as nobody has to wait for room.
+/// A connection to a server. Clones share it, and each of them can have any number of requests
+/// pending at once. Requests take effect in the order in which they enter the queue. While the
+/// queue has room, that is the order of their first polls.
 ///
-/// A future does nothing before it is polled. Dropped before that, it leaves no trace. Dropped
-/// later, its request may or may not take effect, and the reply is discarded. Put aside after a
-/// poll, it may keep others from their turn.
+/// A future does nothing until it is polled. If it is dropped before that, nothing is sent. If it
+/// is dropped later, its request may or may not take effect, and the reply is discarded. A future
+/// that is polled once and then left alone may delay other requests.
 ///
 /// The connection closes when the last clone is gone and the last of their futures.
+///
+/// # Examples
+///
+/// ```
+/// use futures::Future;
+/// use kvs::client::manual::KvsClient;
+///
+/// # let (addr, _server) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/common/doctest.rs"));
+/// let value = KvsClient::connect(addr).and_then(|mut client| {
+///     let set = client.set("key".to_owned(), "value".to_owned());
+///     set.and_then(move |()| client.get("key".to_owned()))
+/// });
+/// assert_eq!(value.wait()?, Some("value".to_owned()));
+/// # Ok::<(), kvs::KvsError>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct KvsClient {
     connection: Connection,
 }
 
 impl KvsClient {
-    /// Connects to the server at `addr`. Whatever runtime polls this has to go on running for the
-    /// client to work; without one, a thread of the library's own does it.
+    /// Connects to the server at `addr`.
     ///
-    /// Fails with [`KvsError::Connect`] where no server is to be reached.
+    /// If a runtime of tokio 0.1 polls this future, the client works for as long as that runtime
+    /// runs. Otherwise, a thread of the library drives the connection.
+    ///
+    /// # Errors
+    ///
+    /// [`KvsError::Connect`] if the server cannot be reached.
     pub fn connect(addr: SocketAddr) -> ClientConnectFuture {
         let connected = Connection::open(addr);
         ClientConnectFuture(Connect::WaitingForConnection(connected))
     }
 
-    /// Comes out as the value of `key`, or as `None` where the key is not there.
+    /// Returns the value of `key`, or `None` if the key does not exist.
     ///
-    /// Fails with [`KvsError::Connection`] where the connection breaks, before or meanwhile, and
-    /// with [`KvsError::Server`] where the server cannot do it.
+    /// # Errors
+    ///
+    /// [`KvsError::Connection`] if the connection breaks or is broken already, and
+    /// [`KvsError::Server`] if the server replies with an error.
     pub fn get(&mut self, key: String) -> ClientGetFuture {
         ClientGetFuture(self.exchange(&Request::Get { key }))
     }
 
-    /// Stores `value` under `key`, in place of what was there.
+    /// Stores `value` under `key`, and replaces the previous value.
     ///
-    /// Fails as [`get`](KvsClient::get) does, and with [`KvsError::TooLarge`] where both together
-    /// are more than a frame can hold.
+    /// # Errors
+    ///
+    /// Those of [`get`](KvsClient::get), and [`KvsError::TooLarge`] if key and value together do
+    /// not fit into a frame.
     pub fn set(&mut self, key: String, value: String) -> ClientSetFuture {
         ClientSetFuture(self.exchange(&Request::Set { key, value }))
     }
 
     /// Removes `key` and its value.
     ///
-    /// Fails with [`KvsError::KeyNotFound`] where the key is not there, and as
-    /// [`get`](KvsClient::get) does.
+    /// # Errors
+    ///
+    /// Those of [`get`](KvsClient::get), and [`KvsError::KeyNotFound`] if the key does not exist.
     pub fn remove(&mut self, key: String) -> ClientRemoveFuture {
         ClientRemoveFuture(self.exchange(&Request::Remove { key }))
     }
 
-    /// Shows the server a token, where it wants one. That has to be the first request.
+    /// Authenticates with a token. If the server requires one, this has to be the first request.
     ///
-    /// Fails with [`KvsError::Server`] where it is the wrong one, and as [`get`](KvsClient::get)
-    /// does.
+    /// # Errors
+    ///
+    /// Those of [`get`](KvsClient::get), and [`KvsError::Server`] if the token is wrong.
     pub fn auth(&mut self, token: &Token) -> ClientAuthFuture {
         ClientAuthFuture(self.exchange(&Request::Auth {
             token: token.reveal(),
         }))
     }
 
-    /// Will wait for room in the queue, then for the reply.
+    /// Returns a future that waits for room in the queue, and then for the reply.
     fn exchange(&self, request: &Request) -> Exchange {
         let (sent, reply) = self.connection.request(request);
         Exchange::WaitingForRoom { sent, reply }
     }
 }
 
-/// The future of [`KvsClient::connect`].
+/// The future that [`KvsClient::connect`] returns.
 #[derive(Debug)]
 #[must_use = "futures do nothing unless polled"]
 pub struct ClientConnectFuture(Connect);
@@ -117,12 +143,12 @@ impl Future for ClientConnectFuture {
                     Ok(Async::NotReady)
                 }
             },
-            Connect::Done => panic!("polled after it was done"),
+            Connect::Done => panic!("polled after completion"),
         }
     }
 }
 
-/// The future of [`KvsClient::get`].
+/// The future that [`KvsClient::get`] returns.
 #[derive(Debug)]
 #[must_use = "futures do nothing unless polled"]
 pub struct ClientGetFuture(Exchange);
@@ -136,7 +162,7 @@ impl Future for ClientGetFuture {
     }
 }
 
-/// The future of [`KvsClient::set`].
+/// The future that [`KvsClient::set`] returns.
 #[derive(Debug)]
 #[must_use = "futures do nothing unless polled"]
 pub struct ClientSetFuture(Exchange);
@@ -150,7 +176,7 @@ impl Future for ClientSetFuture {
     }
 }
 
-/// The future of [`KvsClient::remove`].
+/// The future that [`KvsClient::remove`] returns.
 #[derive(Debug)]
 #[must_use = "futures do nothing unless polled"]
 pub struct ClientRemoveFuture(Exchange);
@@ -164,7 +190,7 @@ impl Future for ClientRemoveFuture {
     }
 }
 
-/// The future of [`KvsClient::auth`].
+/// The future that [`KvsClient::auth`] returns.
 #[derive(Debug)]
 #[must_use = "futures do nothing unless polled"]
 pub struct ClientAuthFuture(Exchange);
@@ -178,7 +204,7 @@ impl Future for ClientAuthFuture {
     }
 }
 
-/// A request and its reply, as far as they have come.
+/// The state of a request and its reply.
 #[derive(Debug)]
 enum Exchange {
     WaitingForRoom { sent: Sending, reply: Receiving },
@@ -207,7 +233,7 @@ impl Future for Exchange {
                         return Ok(Async::NotReady);
                     }
                 },
-                Exchange::Done => panic!("polled after it was done"),
+                Exchange::Done => panic!("polled after completion"),
             }
         }
     }

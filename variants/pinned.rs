@@ -2,28 +2,30 @@
 //!
 //! # The lesson
 //!
-//! A future is a state machine: it remembers what it waits for, and `poll` goes on from there. A
-//! future of the standard library is pinned besides: from its first poll on it stays where it is,
-//! and so do those inside it. `docs/pin.md` goes through the diff of `manual.rs` and this file.
+//! A future is a state machine: each `poll` continues from the state that the last one left. In
+//! addition, a future of the standard library is pinned: from its first poll on, it does not move,
+//! and neither do the futures inside it.
+//!
+//! `docs/pin.md` explains the diff of `manual.rs` and this file.
 //!
 //! # The signature
 //!
-//! Each method returns a struct of its own.
+//! Each method returns its own struct.
 //!
 //! # The two steps
 //!
-//! They are the states of `Exchange`. A `poll` may answer `Pending` only where something will wake
-//! the task. Here that is always a future that has just answered `Pending` itself: after each step
-//! `poll` goes on to the next at once, until one has to wait. It polls the state where it is, and
-//! replaces it when that is over: what a reply or an error leaves behind is `Done`.
+//! They are the states of `Exchange`. A `poll` may return `Pending` only if something will wake the
+//! task. Here, an inner future that has just returned `Pending` will: after each step, `poll`
+//! continues with the next one at once, until an inner future is pending. It polls the state in
+//! place, and replaces it after the step. After a reply or an error, the state is `Done`.
 //!
 //! # The projection
 //!
-//! A `Pin` of the whole becomes one of each field that is marked `#[pin]`, and a plain reference to
-//! each other. `reply` is not marked while it waits for its turn: nobody has polled it yet, so it may
-//! still move, and `project_replace` hands it over. Once it is polled it is marked. The futures of
-//! the connection would put up with being moved, and `Unpin` says so; this file does not make use of
-//! it, and would hold any others as well.
+//! A `Pin` of the whole becomes a `Pin` of each field that is marked `#[pin]`, and a plain
+//! reference to each other field. In the first state, `reply` is not marked: it has not been polled
+//! yet, so it may still move, and `project_replace` moves it out. In the second state it is polled,
+//! so it is marked. The futures of the connection are `Unpin` and could move at any time. This file
+//! does not rely on that, and would work with any other futures.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -38,65 +40,89 @@ use crate::error::KvsError;
 use crate::protocol::{Request, Response};
 use crate::token::Token;
 
-/// A connection to a server. Clones share it, and every clone may have any number of requests
-/// under way at once. They take effect in the order in which they came to be queued: that of their
-/// first polls, as long as nobody has to wait for room.
+/// A connection to a server. Clones share it, and each of them can have any number of requests
+/// pending at once. Requests take effect in the order in which they enter the queue. While the
+/// queue has room, that is the order of their first polls.
 ///
-/// A future does nothing before it is polled. Dropped before that, it leaves no trace. Dropped
-/// later, its request may or may not take effect, and the reply is discarded. Put aside after a
-/// poll, it may keep others from their turn.
+/// A future does nothing until it is polled. If it is dropped before that, nothing is sent. If it
+/// is dropped later, its request may or may not take effect, and the reply is discarded. A future
+/// that is polled once and then left alone may delay other requests.
 ///
 /// The connection closes when the last clone is gone and the last of their futures.
+///
+/// # Examples
+///
+/// ```
+/// use kvs::client::pinned::KvsClient;
+///
+/// # let (addr, _server) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/common/doctest.rs"));
+/// # futures03::executor::block_on(async {
+/// let mut client = KvsClient::connect(addr).await?;
+/// client.set("key".to_owned(), "value".to_owned()).await?;
+/// assert_eq!(client.get("key".to_owned()).await?, Some("value".to_owned()));
+/// # Ok::<(), kvs::KvsError>(())
+/// # }).unwrap();
+/// ```
 #[derive(Debug, Clone)]
 pub struct KvsClient {
     connection: Connection,
 }
 
 impl KvsClient {
-    /// Connects to the server at `addr`. Where a runtime of tokio 0.1 polls this, that has to go on
-    /// running for the client to work; on any other executor, a thread of the library's own does it.
+    /// Connects to the server at `addr`.
     ///
-    /// Fails with [`KvsError::Connect`] where no server is to be reached.
+    /// If a runtime of tokio 0.1 polls this future, the client works for as long as that runtime
+    /// runs. Otherwise, a thread of the library drives the connection.
+    ///
+    /// # Errors
+    ///
+    /// [`KvsError::Connect`] if the server cannot be reached.
     pub fn connect(addr: SocketAddr) -> ClientConnectFuture {
         let connected = Connection::open(addr).compat();
         ClientConnectFuture(Connect::WaitingForConnection(connected))
     }
 
-    /// Comes out as the value of `key`, or as `None` where the key is not there.
+    /// Returns the value of `key`, or `None` if the key does not exist.
     ///
-    /// Fails with [`KvsError::Connection`] where the connection breaks, before or meanwhile, and
-    /// with [`KvsError::Server`] where the server cannot do it.
+    /// # Errors
+    ///
+    /// [`KvsError::Connection`] if the connection breaks or is broken already, and
+    /// [`KvsError::Server`] if the server replies with an error.
     pub fn get(&mut self, key: String) -> ClientGetFuture {
         ClientGetFuture(self.exchange(&Request::Get { key }))
     }
 
-    /// Stores `value` under `key`, in place of what was there.
+    /// Stores `value` under `key`, and replaces the previous value.
     ///
-    /// Fails as [`get`](KvsClient::get) does, and with [`KvsError::TooLarge`] where both together
-    /// are more than a frame can hold.
+    /// # Errors
+    ///
+    /// Those of [`get`](KvsClient::get), and [`KvsError::TooLarge`] if key and value together do
+    /// not fit into a frame.
     pub fn set(&mut self, key: String, value: String) -> ClientSetFuture {
         ClientSetFuture(self.exchange(&Request::Set { key, value }))
     }
 
     /// Removes `key` and its value.
     ///
-    /// Fails with [`KvsError::KeyNotFound`] where the key is not there, and as
-    /// [`get`](KvsClient::get) does.
+    /// # Errors
+    ///
+    /// Those of [`get`](KvsClient::get), and [`KvsError::KeyNotFound`] if the key does not exist.
     pub fn remove(&mut self, key: String) -> ClientRemoveFuture {
         ClientRemoveFuture(self.exchange(&Request::Remove { key }))
     }
 
-    /// Shows the server a token, where it wants one. That has to be the first request.
+    /// Authenticates with a token. If the server requires one, this has to be the first request.
     ///
-    /// Fails with [`KvsError::Server`] where it is the wrong one, and as [`get`](KvsClient::get)
-    /// does.
+    /// # Errors
+    ///
+    /// Those of [`get`](KvsClient::get), and [`KvsError::Server`] if the token is wrong.
     pub fn auth(&mut self, token: &Token) -> ClientAuthFuture {
         ClientAuthFuture(self.exchange(&Request::Auth {
             token: token.reveal(),
         }))
     }
 
-    /// Will wait for room in the queue, then for the reply.
+    /// Returns a future that waits for room in the queue, and then for the reply.
     fn exchange(&self, request: &Request) -> Exchange {
         let (sent, reply) = self.connection.request(request);
         let (sent, reply) = (sent.compat(), reply.compat());
@@ -104,7 +130,7 @@ impl KvsClient {
     }
 }
 
-/// The future of [`KvsClient::connect`].
+/// The future that [`KvsClient::connect`] returns.
 #[pin_project]
 #[derive(Debug)]
 #[must_use = "futures do nothing unless polled"]
@@ -128,12 +154,12 @@ impl Future for ClientConnectFuture {
                 state.set(Connect::Done);
                 Poll::Ready(connection.map(|connection| KvsClient { connection }))
             }
-            ConnectProjection::Done => panic!("polled after it was done"),
+            ConnectProjection::Done => panic!("polled after completion"),
         }
     }
 }
 
-/// The future of [`KvsClient::get`].
+/// The future that [`KvsClient::get`] returns.
 #[pin_project]
 #[derive(Debug)]
 #[must_use = "futures do nothing unless polled"]
@@ -147,7 +173,7 @@ impl Future for ClientGetFuture {
     }
 }
 
-/// The future of [`KvsClient::set`].
+/// The future that [`KvsClient::set`] returns.
 #[pin_project]
 #[derive(Debug)]
 #[must_use = "futures do nothing unless polled"]
@@ -161,7 +187,7 @@ impl Future for ClientSetFuture {
     }
 }
 
-/// The future of [`KvsClient::remove`].
+/// The future that [`KvsClient::remove`] returns.
 #[pin_project]
 #[derive(Debug)]
 #[must_use = "futures do nothing unless polled"]
@@ -175,7 +201,7 @@ impl Future for ClientRemoveFuture {
     }
 }
 
-/// The future of [`KvsClient::auth`].
+/// The future that [`KvsClient::auth`] returns.
 #[pin_project]
 #[derive(Debug)]
 #[must_use = "futures do nothing unless polled"]
@@ -189,7 +215,7 @@ impl Future for ClientAuthFuture {
     }
 }
 
-/// A request and its reply, as far as they have come.
+/// The state of a request and its reply.
 #[pin_project(project = ExchangeProjection, project_replace = ExchangeReplaced)]
 #[derive(Debug)]
 enum Exchange {
@@ -224,7 +250,7 @@ impl Future for Exchange {
                     self.set(Exchange::Done);
                     return Poll::Ready(response);
                 }
-                ExchangeProjection::Done => panic!("polled after it was done"),
+                ExchangeProjection::Done => panic!("polled after completion"),
             }
         }
     }

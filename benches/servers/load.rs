@@ -1,5 +1,5 @@
-//! Load for a server: many connections on one thread, each with so many requests under way that it
-//! sends another one for each reply. Every reply is checked.
+//! Load for a server: many connections on one thread. Each of them has a constant number of pending
+//! requests, and sends another one for each reply. Every reply is checked.
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
@@ -13,10 +13,10 @@ use mio::{Events, Interest, Poll, Token};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 
-/// How long a server has for all of its replies to come at the end.
+/// How long the load waits for the last replies at the end.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Of a number in a key and in a value.
+/// The number of digits of the number in a key and in a value.
 const DIGITS: usize = 12;
 
 /// The protocol that a server speaks.
@@ -32,23 +32,23 @@ enum Op {
     Set,
 }
 
-/// What to put a server under.
+/// The load that a server is measured with.
 #[derive(Debug, Clone)]
 pub struct Load {
     pub connections: usize,
-    /// Requests under way on each connection.
+    /// The number of pending requests on each connection.
     pub depth: usize,
-    /// How many of a hundred requests are reads.
+    /// The number of reads in a hundred requests.
     pub gets: u32,
-    /// As many keys as there are, each with a value from the start.
+    /// The number of keys. Each has a value from the start.
     pub keys: u32,
     pub value_bytes: usize,
 }
 
-/// How a server took it.
+/// The measurements of a server under a load.
 pub struct Taken {
     pub per_second: f64,
-    /// Of each request, in nanoseconds.
+    /// The latency of each request, in nanoseconds.
     pub latency: Histogram<u64>,
 }
 
@@ -71,14 +71,14 @@ pub fn fill(protocol: Protocol, addr: SocketAddr, load: &Load) -> io::Result<()>
     Ok(())
 }
 
-/// A server's connections, under load as long as [`run`](Running::run) is on its way.
+/// The connections to a server. They are under load while [`run`](Running::run) runs.
 pub struct Running {
     load: Load,
     poll: Poll,
     connections: Vec<Connection>,
     random: SmallRng,
     messages: Messages,
-    /// Where replies arrive.
+    /// The buffer that replies are read into.
     chunk: Vec<u8>,
 }
 
@@ -125,7 +125,7 @@ impl Running {
         })
     }
 
-    /// Keeps the server busy, and measures after the time `warm_up` for the time `time`.
+    /// Puts the server under load for `warm_up`, and then measures it for `time`.
     pub fn run(&mut self, warm_up: Duration, time: Duration) -> io::Result<Taken> {
         let begin = Instant::now() + warm_up;
         let end = begin + time;
@@ -167,7 +167,7 @@ impl Running {
             .any(|connection| !connection.under_way.is_empty())
     }
 
-    /// Has as many requests under way as there should be.
+    /// Sends requests until as many are pending as the load says.
     fn fill_up(&mut self, n: usize, now: Instant) -> io::Result<()> {
         let connection = &mut self.connections[n];
         while connection.under_way.len() < self.load.depth {
@@ -210,7 +210,7 @@ impl Running {
 fn check(found: &[u8], reply: &[u8]) {
     assert!(
         found == reply,
-        "{:?} where {:?} should be",
+        "received {:?} instead of {:?}",
         String::from_utf8_lossy(found),
         String::from_utf8_lossy(reply),
     );
@@ -237,7 +237,7 @@ impl Connection {
                 Ok(n) => {
                     self.input.extend_from_slice(&chunk[..n]);
                     if n < chunk.len() {
-                        // An event says when there is more.
+                        // The next event reports more.
                         return Ok(());
                     }
                 }
@@ -248,10 +248,10 @@ impl Connection {
     }
 }
 
-/// Makes requests, and the replies that are due.
+/// Encodes requests and the replies that they should get.
 struct Messages {
     protocol: Protocol,
-    /// What follows the number of a key in its value.
+    /// The part of a value that follows the number of its key.
     padding: String,
     key: String,
     value: String,
@@ -309,7 +309,7 @@ impl Messages {
         self.enclose()
     }
 
-    /// The value of a key is always the same.
+    /// Prepares a key and its value, which is always the same.
     fn prepare(&mut self, number: u32) {
         let Messages {
             key, value, body, ..

@@ -1,7 +1,9 @@
-//! kvs-server and redis-server side by side, under the same load, in turn:
-//! `cargo bench --bench servers`. Arguments after `--` choose cells of the table by their names, and
-//! `--plots DIR` draws pictures instead. `KVS_ROUNDS` and `KVS_SECONDS` say how often and how long.
-//! Without redis-server it measures kvs alone.
+//! kvs-server and redis-server under the same load, one after the other: `cargo bench --bench
+//! servers`.
+//!
+//! Arguments after `--` choose cells of the table by their names, and `--plots DIR` draws pictures
+//! instead. `KVS_ROUNDS` and `KVS_SECONDS` set the number of rounds and the length of each. Without
+//! redis-server, the benchmark measures kvs alone.
 
 #[path = "../../tests/common/mod.rs"]
 mod common;
@@ -70,9 +72,9 @@ struct Opt {
     /// Draws pictures into this directory instead of printing the table
     #[structopt(long, value_name = "DIR", parse(from_os_str))]
     plots: Option<PathBuf>,
-    /// The cells of the table to fill, or else all of them
+    /// The cells of the table to fill; without any, all of them
     cells: Vec<String>,
-    /// What cargo says to every benchmark
+    /// Cargo passes this flag to every benchmark
     #[structopt(long, hidden = true)]
     #[expect(dead_code, reason = "there is nothing else to do")]
     bench: bool,
@@ -84,7 +86,7 @@ fn main() -> io::Result<()> {
         |cell: &Cell| opt.cells.is_empty() || opt.cells.iter().any(|name| name == cell.name);
     if !has_redis() {
         println!(
-            "There is no redis-server here (Debian has it in the package redis-server), so this is kvs alone.\n"
+            "Measuring kvs alone, because there is no redis-server (Debian package: redis-server).\n"
         );
     }
     if let Some(dir) = &opt.plots {
@@ -104,14 +106,14 @@ fn main() -> io::Result<()> {
     Ok(())
 }
 
-/// What the servers made of a load. Each list has a measurement for each round.
+/// The measurements of both servers under a load, one for each round.
 struct Compared {
     kvs: Vec<Taken>,
-    /// Empty where there is no redis-server.
+    /// Empty if there is no redis-server.
     redis: Vec<Taken>,
 }
 
-/// Puts the servers, new ones, under a load in turn.
+/// Starts both servers, and puts them under a load one after the other.
 fn compare(sync: &str, load: &Load) -> io::Result<Compared> {
     let mut kvs = Server::start(Protocol::Kvs, sync)?;
     let mut redis = match has_redis() {
@@ -151,14 +153,14 @@ fn throughput(taken: &[Taken]) -> f64 {
     median(taken.iter().map(|taken| taken.per_second))
 }
 
-/// Not a number where there is nothing.
+/// Returns the median, or NaN if there are no figures.
 fn median(figures: impl Iterator<Item = f64>) -> f64 {
     let mut figures: Vec<_> = figures.collect();
     figures.sort_by(f64::total_cmp);
     figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-/// Prints what the servers take of the system's memory.
+/// Prints the memory that the servers use.
 fn compare_memory() -> io::Result<()> {
     const KEYS: u32 = 100_000;
     let load = Load {
@@ -202,7 +204,7 @@ fn has_redis() -> bool {
     version.is_ok_and(|status| status.success())
 }
 
-/// A server on a free port and in a new directory. It is killed when it is dropped.
+/// A server on a free port and in a new directory. Dropping this kills it.
 struct Server {
     protocol: Protocol,
     addr: SocketAddr,
@@ -253,9 +255,10 @@ impl Server {
     }
 }
 
-/// Starts redis-server with its append-only file, and without snapshots besides.
+/// Starts redis-server with its append-only file and without snapshots.
 fn start_redis(dir: &Path, sync: &str) -> io::Result<(SocketAddr, Child)> {
-    // It wants to be told a port. Another program may take a free one meanwhile.
+    // redis-server cannot pick a free port itself. Another program may take the one that was free
+    // here, so try again.
     loop {
         let addr = TcpListener::bind(common::ANY_PORT)?.local_addr()?;
         let mut child = Command::new("redis-server")

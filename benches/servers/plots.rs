@@ -1,4 +1,4 @@
-//! Pictures: throughput by the number of connections and of requests under way, and latency.
+//! Pictures of throughput, by the number of connections and of pending requests, and of latency.
 
 use std::fs;
 use std::io;
@@ -13,7 +13,7 @@ const KVS: RGBColor = RGBColor(31, 119, 180);
 const REDIS: RGBColor = RGBColor(214, 39, 40);
 const GREY: RGBColor = RGBColor(120, 120, 120);
 
-/// A picture of lines, which have a point for each of the places on the axis below.
+/// A picture of lines, which have one point for each place on the x axis.
 struct Plot {
     file: &'static str,
     title: &'static str,
@@ -23,7 +23,7 @@ struct Plot {
     lines: Vec<(&'static str, ShapeStyle, Vec<f64>)>,
 }
 
-/// Measures, and draws what was measured into files in `dir`.
+/// Measures both servers, and draws the pictures into files in `dir`.
 pub(super) fn draw(dir: &Path) -> io::Result<()> {
     fs::create_dir_all(dir)?;
     let load = Load {
@@ -86,7 +86,7 @@ pub(super) fn draw(dir: &Path) -> io::Result<()> {
     .draw(dir)
 }
 
-/// Lines for reading and for writing, from what `points` are for each load.
+/// Measures reads and writes under each load, and makes a line of the `points` of each server.
 fn lines(
     loads: &[Load],
     points: impl Fn(&[Taken]) -> Vec<f64>,

@@ -1,4 +1,4 @@
-//! Where it begins: a chain, on the runtime of tokio 0.1.
+//! Step 1: a chain of futures 0.1 on the runtime of tokio 0.1.
 
 use std::net::SocketAddr;
 

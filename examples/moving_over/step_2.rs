@@ -1,5 +1,7 @@
-//! An `async fn` in place of the chain: what was nested is one line after the other. The runtime is
-//! that of tokio 0.1 still, which takes futures of 0.1 only.
+//! Step 2: an `async fn` replaces the chain. Nested closures become one line after the other.
+//!
+//! The runtime is still tokio 0.1. It takes futures of 0.1 only, so `compat` converts the `async
+//! fn`.
 
 use std::net::SocketAddr;
 

@@ -1,5 +1,7 @@
-//! The runtime of tokio 1, which takes the `async fn` as it is. The client's futures are of 0.1
-//! still: its connection has the library's own runtime, in a thread that nobody else sees.
+//! Step 3: tokio 1 replaces tokio 0.1. It takes the `async fn` without a conversion.
+//!
+//! The client's futures are still of 0.1. A thread of the library, with its own runtime, drives the
+//! connection.
 
 use std::net::SocketAddr;
 

@@ -1,5 +1,7 @@
-//! A client with std futures: no `compat` and nothing of 0.1 is left in its source. Since its futures
-//! borrow the handle, those that are under way together have a clone each.
+//! Step 4: a client with std futures. No `compat` and no futures 0.1 are left in this file.
+//!
+//! The futures borrow the handle, so each of the futures that are pending at once has its own
+//! clone.
 
 use std::net::SocketAddr;
 

@@ -1,4 +1,4 @@
-//! What one `get` costs, by the way the client is written. Every number is measured here and now.
+//! The cost of one `get` with each client. The program measures every figure that it prints.
 
 use std::any;
 use std::cell::Cell;
@@ -15,36 +15,73 @@ use tokio::runtime::current_thread::Runtime;
 
 use super::Server;
 
-/// Requests in a round, and rounds. All clients have their turn in each round, so that whatever else
-/// the machine does meets all of them; the times are medians of the rounds.
+/// The requests of a round.
 const REQUESTS: u32 = 1_000;
+
+/// Each round measures all clients, so other work on the machine slows all of them down. The times
+/// are medians of the rounds.
 const ROUNDS: usize = 9;
+
+/// The requests that are pending at once in the last column.
 const IN_FLIGHT: usize = 64;
+
 const KEY: &str = "tour";
 
-/// What is measured of a client. What a blocking call has none of is `None`.
+const ABOUT_SIGNATURES: &str = "
+Each client gets a value from the same server in the same way. The difference is the type that its
+`get` returns:
+";
+
+const ABOUT_COSTS: &str = "
+The cost of one `get`, with the client on one thread and the server on others.
+
+future bytes   the size of the future. The blocking client returns the value itself.
+allocations    the heap allocations of the client's thread: for the future, for the task of the
+               connection, and for the JSON of request and reply.
+polls          how often the executor calls `poll`, which asks the future whether it is ready. The
+               first poll sends the request. The reply wakes the task, and the second poll takes it.
+alone          microseconds of a request that is sent after the reply to the one before it. Most of
+               it is the way to the server and back.
+64 in flight   microseconds of a request if 64 are pending at all times, which share that way. The
+               blocking client waits for each reply, so it has no figure.
+";
+
+const ABOUT_BRIDGE: &str = "
+pinned and awaited pay for a bridge. Their futures are those of the standard library, the runtime
+here is tokio 0.1, and the conversions between the two allocate three times for each `get`.";
+
+const ABOUT_TYPE_NAMES: &str = "
+The compiler's own name for each future, without modules. The type of a chain contains the types of
+all its parts, and a box hides them:
+";
+
+/// A client to measure. The blocking client has no futures, so some methods return `None`.
 trait Measured {
+    /// Returns the return type of `get`, as the source has it.
     fn signature(&self) -> String;
+    /// Returns the compiler's name of the future of `get`.
     fn type_name(&mut self) -> Option<&'static str>;
+    /// Returns the size of the future of `get`.
     fn future_bytes(&mut self) -> Option<usize>;
-    /// Allocations a request, on this thread: those of the future, of the connection's task, and of
-    /// the JSON on its way out and in.
+    /// Returns the allocations for each request on this thread.
     fn allocations(&mut self) -> Result<f64>;
-    /// Polls a request, where each has a task of its own.
+    /// Returns the polls for each request, if each has its own task.
     fn polls(&mut self) -> Result<Option<f64>>;
-    /// Makes the requests of a round one after the other.
+    /// Sends the requests of a round one after the other.
     fn alone(&mut self) -> Result<()>;
-    /// Makes them with [`IN_FLIGHT`] under way at once.
+    /// Sends the requests of a round with [`IN_FLIGHT`] pending at once.
     fn in_flight(&mut self) -> Result<Option<()>>;
 }
 
-/// A client by its name, with the file that it is in and what is to be known of its futures.
+type Clients = Vec<(&'static str, Box<dyn Measured>)>;
+
+/// Makes a pair of a client's name and the client.
 #[allow(unused_macros, reason = "without a feature there is no such client")]
 macro_rules! variant {
     ($variant:ident, $addr:expr) => {{
         type Client = kvs::client::$variant::KvsClient;
         let source = include_str!(concat!("../../variants/", stringify!($variant), ".rs"));
-        // The future of the client's own method, which for a std future is not that of the trait.
+        // A std future of the client's own `get` is not the future that the trait returns.
         let describe = |client: &mut Client| describe(&client.get(KEY.to_owned()));
         let variant: Box<dyn Measured> = Variant::<Client>::boxed($addr, source, describe)?;
         (stringify!($variant), variant)
@@ -53,10 +90,31 @@ macro_rules! variant {
 
 pub(super) fn run(dir: &Path) -> Result<()> {
     let server = Server::start(dir)?;
-    let addr = server.addr;
+    let mut clients = connect(server.addr)?;
+    println!("{ABOUT_SIGNATURES}");
+    for (name, client) in &clients {
+        println!("{name:<9} {}", client.signature());
+    }
+    println!("{ABOUT_COSTS}");
+    print_costs(&mut clients)?;
+    if cfg!(any(feature = "pinned", feature = "awaited")) {
+        println!("{ABOUT_BRIDGE}");
+    }
+    println!("{ABOUT_TYPE_NAMES}");
+    for (name, client) in &mut clients {
+        if let Some(full) = client.type_name() {
+            let short = shorten(full);
+            println!("{name:<9} {short} ({} characters in full)", full.len());
+        }
+    }
+    drop(clients);
+    server.stop()
+}
+
+fn connect(addr: SocketAddr) -> Result<Clients> {
     let mut blocking = blocking::KvsClient::connect(addr)?;
     blocking.set(KEY.to_owned(), "v".repeat(64))?;
-    let mut clients: Vec<(&str, Box<dyn Measured>)> = vec![
+    Ok(vec![
         ("blocking", Box::new(blocking)),
         #[cfg(feature = "boxed")]
         variant!(boxed, addr),
@@ -70,13 +128,10 @@ pub(super) fn run(dir: &Path) -> Result<()> {
         variant!(pinned, addr),
         #[cfg(feature = "awaited")]
         variant!(awaited, addr),
-    ];
+    ])
+}
 
-    println!("\nWhat `get` returns:\n");
-    for (name, client) in &clients {
-        println!("{name:<9} {}", client.signature());
-    }
-
+fn print_costs(clients: &mut Clients) -> Result<()> {
     let mut alone = vec![Vec::new(); clients.len()];
     let mut in_flight = vec![Vec::new(); clients.len()];
     for _ in 0..ROUNDS {
@@ -91,9 +146,6 @@ pub(super) fn run(dir: &Path) -> Result<()> {
         }
     }
     println!(
-        "\nWhat one `get` costs (on one thread, the server on others; medians of {ROUNDS} rounds):\n"
-    );
-    println!(
         "{:<9} {:>12} {:>12} {:>6} {:>10} {:>15}",
         "client", "future bytes", "allocations", "polls", "alone us", "64 in flight us"
     );
@@ -107,18 +159,7 @@ pub(super) fn run(dir: &Path) -> Result<()> {
             or_dash(median(&mut in_flight[n])),
         );
     }
-    println!("\nWhat the compiler calls the future, modules left out:\n");
-    for (name, client) in &mut clients {
-        if let Some(full) = client.type_name() {
-            println!(
-                "{name:<9} {} ({} characters in full)",
-                shorten(full),
-                full.len()
-            );
-        }
-    }
-    drop(clients);
-    server.stop()
+    Ok(())
 }
 
 impl Measured for blocking::KvsClient {
@@ -151,7 +192,7 @@ impl Measured for blocking::KvsClient {
     }
 }
 
-/// A client with futures, on a runtime of this thread.
+/// A client with futures, on a runtime on this thread.
 #[allow(dead_code, reason = "without a feature there is no such client")]
 struct Variant<C> {
     client: C,
@@ -160,7 +201,7 @@ struct Variant<C> {
     describe: fn(&mut C) -> (&'static str, usize),
 }
 
-/// The name of a future's type, and its size.
+/// Returns the name of a future's type, and its size.
 #[allow(dead_code, reason = "without a feature there is no such client")]
 fn describe<F>(future: &F) -> (&'static str, usize) {
     (any::type_name_of_val(future), size_of_val(future))
@@ -197,9 +238,10 @@ impl<C: Client> Measured for Variant<C> {
         Some((self.describe)(&mut self.client).1)
     }
 
-    /// Without those of the tasks. Std futures have three more: a box and a waker that compat puts
-    /// around them, since the runtime here is of tokio 0.1, and a waker that it puts around the one of
-    /// the reply, which is a future of 0.1 inside them. The wakers are made anew in each poll.
+    /// Subtracts the allocations of the tasks. A std future has three more than the others: the box
+    /// and the waker that `compat` puts around it, because the runtime is tokio 0.1, and the waker
+    /// that `compat` makes inside it for the reply, which is a future of futures 0.1. `compat`
+    /// makes a new waker at each poll.
     fn allocations(&mut self) -> Result<f64> {
         let Variant {
             client, runtime, ..
@@ -235,8 +277,8 @@ impl<C: Client> Measured for Variant<C> {
     }
 }
 
-/// Runs the requests of a round one after the other, each on a task of its own: `block_on` polls its
-/// future whenever anything happens, and a task only when it was woken.
+/// Runs the requests of a round one after the other, each on its own task. Tasks are polled only
+/// when they are woken, but `block_on` polls its future whenever anything happens.
 fn on_tasks<F>(runtime: &mut Runtime, mut request: impl FnMut() -> F) -> Result<()>
 where
     F: Future<Error = KvsError> + 'static,
@@ -260,12 +302,12 @@ fn or_dash(value: Option<impl ToString>) -> String {
     value.map_or_else(|| "-".to_owned(), |value| value.to_string())
 }
 
-/// Microseconds a request since `began`.
+/// Returns the microseconds for each request of a round that began at `began`.
 fn micros(began: Instant) -> f64 {
     began.elapsed().as_secs_f64() * 1e6 / f64::from(REQUESTS)
 }
 
-/// Allocations of a request, on this thread, where `requests` makes those of a round.
+/// Returns the allocations on this thread for each request, if `requests` sends those of a round.
 fn count_allocations(requests: impl FnOnce() -> Result<()>) -> Result<f64> {
     let mut result = Ok(());
     let counted = allocation_counter::measure(|| result = requests());
@@ -289,20 +331,22 @@ impl<F: Future> Future for Counted<F> {
     }
 }
 
-/// What stands behind the arrow of `get`, on one line, and for an `async fn` a future of that.
+/// Returns the return type of `get` on one line. For an `async fn`, that is a future of the type in
+/// the source.
 fn signature_of_get(source: &str) -> String {
     let (before, get) = source.split_once("fn get(").unwrap_or_default();
     let head = get.split(" {\n").next().unwrap_or_default();
     let result = head.split_once("-> ").map_or(head, |(_, result)| result);
     let words: Vec<_> = result.split_whitespace().collect();
     let result = words.join(" ").replace("< ", "<").replace(", >", ">");
-    match before.ends_with("async ") {
-        true => format!("impl Future<Output = {result}>"),
-        false => result,
+    if before.ends_with("async ") {
+        format!("impl Future<Output = {result}>")
+    } else {
+        result
     }
 }
 
-/// A type's name without the modules that its parts are in.
+/// Removes the modules from the name of a type and of its parts.
 fn shorten(type_name: &str) -> String {
     let is_word = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
     let mut short = String::new();

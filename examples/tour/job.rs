@@ -1,5 +1,5 @@
-//! The packages of this repository's own `Cargo.lock`, stored over the network, read back, partly
-//! removed, and still right after a restart of the server: once with each client.
+//! A job for each client: it stores the packages of this repository's `Cargo.lock` over the
+//! network, reads them back, removes some, and checks the rest after a restart of the server.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,8 +17,8 @@ use super::Server;
 
 type Packages = BTreeMap<String, String>;
 
-/// What the job asks of a client. One with futures has all the requests of a step under way
-/// together; the blocking one has to take them one by one.
+/// The steps of the job. A client with futures has all requests of a step pending at once. The
+/// blocking client sends one after the other.
 trait Job: Sized {
     fn connect(addr: SocketAddr) -> Result<Self>;
     fn set(&mut self, pairs: &Packages) -> Result<()>;
@@ -82,12 +82,21 @@ impl<C: kvs::client::Client> Job for OnRuntime<C> {
 pub(super) fn run(dir: &Path) -> Result<()> {
     let packages = read_lock_file();
     println!(
-        "{} packages in Cargo.lock, data in {}\n",
+        "\
+A job: each client stores the {} packages of Cargo.lock in a server, gets them all, removes a
+tenth, and gets them again after a restart of the server. The tour checks every reply.
+
+A client with futures sends all requests of a step, and then waits for the replies. The blocking
+client waits for each reply before it sends the next request, so it pays for the way to the server
+and back each time. In a release build, it takes many times as long.
+
+Milliseconds of each step, with the data in {}:
+",
         packages.len(),
         dir.display()
     );
     println!(
-        "{:<9} {:>11} {:>11} {:>11} {:>11} {:>11}   ms",
+        "{:<9} {:>11} {:>11} {:>11} {:>11} {:>11}",
         "client", "set all", "get all", "rm a tenth", "restart", "get all"
     );
     work::<blocking::KvsClient>("blocking", dir, &packages)?;
@@ -111,7 +120,7 @@ pub(super) fn run(dir: &Path) -> Result<()> {
     let on_disk = size_of_files(dir).map_err(KvsError::io(format_args!("look into {dir:?}")))?;
     println!(
         "\nEvery reply was right. {values} bytes of keys and values, {on_disk} bytes on disk, \
-         dead records included."
+         including the records that were replaced."
     );
     Ok(())
 }
@@ -166,7 +175,7 @@ fn check<'a>(
     }
 }
 
-/// Every package with a checksum, as name@version.
+/// Returns the checksum of every package that has one, by name@version.
 fn read_lock_file() -> Packages {
     let text = include_str!("../../Cargo.lock");
     let lock: toml::Table = text.parse().expect("Cargo.lock is TOML");

@@ -1,7 +1,7 @@
-//! The main job on real input, and what each way to write the client costs.
+//! A tour of the clients: a job with real input, and the cost of each way to write the client.
 //!
-//! `cargo run --release --all-features --example tour [-- --dir DIR]`; with `--dir` the data stays
-//! there. Without `--all-features` it makes the tour with the clients that are compiled in.
+//! `cargo run --release --all-features --example tour [-- --dir DIR]`. With `--dir`, the data stays
+//! in that directory. Without `--all-features`, the tour shows the clients that are compiled in.
 
 mod cost;
 mod job;
@@ -14,10 +14,10 @@ use std::thread::{self, JoinHandle};
 
 use kvs::server::ShutdownHandle;
 use kvs::thread_pool::SharedQueueThreadPool;
-use kvs::{KvStore, KvsError, KvsServer, Result, cli};
+use kvs::{KvStore, KvsError, KvsServer, Result};
 use structopt::StructOpt;
 
-/// Stores the packages of Cargo.lock in a server of its own, with every client, and checks them.
+/// Stores the packages of Cargo.lock in a server with every client, and measures the clients.
 #[derive(StructOpt)]
 struct Opt {
     /// Keeps the data in this directory
@@ -25,18 +25,35 @@ struct Opt {
     dir: Option<PathBuf>,
 }
 
+const NEXT: &str = "
+Where to go next:
+
+docs/introduction.md    the course, which begins with the first future
+docs/side-by-side.md    all figures, and which client is good for what
+docs/by-hand.md         how a future works inside, with variants/manual.rs
+docs/pin.md             why std futures are pinned, with variants/pinned.rs and awaited.rs
+docs/command-line.md    the store itself: server and client as programs";
+
 fn main() -> ExitCode {
-    cli::main(|opt| Ok(run(opt)?))
+    match run(&Opt::from_args()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
-fn run(opt: Opt) -> Result<()> {
+fn run(opt: &Opt) -> Result<()> {
     let scratch = tempfile::tempdir().map_err(KvsError::io("make a temporary directory"))?;
     let dir = opt.dir.as_deref().unwrap_or(scratch.path());
     job::run(dir)?;
-    cost::run(dir)
+    cost::run(dir)?;
+    println!("{NEXT}");
+    Ok(())
 }
 
-/// A server on threads of its own, on a free port.
+/// A server on a free port, on its own threads.
 struct Server {
     addr: SocketAddr,
     shutdown: ShutdownHandle,
@@ -61,7 +78,7 @@ impl Server {
     }
 }
 
-/// A runtime that does all its work on this thread.
+/// Starts a runtime that runs all its tasks on this thread.
 fn runtime() -> Result<tokio::runtime::current_thread::Runtime> {
     let runtime: io::Result<_> = tokio::runtime::current_thread::Runtime::new();
     runtime.map_err(KvsError::io("start a runtime"))

@@ -1,3 +1,5 @@
+//! Fuzzes the files of a store. `tests/fuzz/mod.rs` says how to run it.
+
 #![no_main]
 
 #[path = "../../tests/fuzz/mod.rs"]

@@ -1,5 +1,7 @@
 //! The client as a program: one request, one answer.
 
+mod cli;
+
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -10,7 +12,8 @@ use failure::{Error, format_err};
 use futures::Future;
 use futures::future::{self, Either};
 use kvs::client::{Client, blocking};
-use kvs::{KvsError, Result, Token, cli};
+use kvs::protocol::ErrorCode;
+use kvs::{ConnectionError, KvsError, Result, TOKEN_VARIABLE, Token};
 use structopt::StructOpt;
 use tokio::runtime::current_thread::Runtime;
 
@@ -101,7 +104,11 @@ impl TargetOpt {
 }
 
 fn main() -> ExitCode {
-    cli::main(|opt| match opt {
+    cli::main(|opt| run(opt).map_err(with_hint))
+}
+
+fn run(opt: Opt) -> std::result::Result<(), Error> {
+    match opt {
         Opt::Stats { json, target } => print_stats(&target.target()?, json),
         Opt::Data(command) => {
             let (Data::Get { server, .. } | Data::Set { server, .. } | Data::Rm { server, .. }) =
@@ -110,7 +117,31 @@ fn main() -> ExitCode {
             let Variant(_, run) = server.variant.unwrap_or(VARIANTS[0]);
             run(target, command)?.map_or(Ok(()), cli::print)
         }
-    })
+    }
+}
+
+/// Adds to an error of the library the arguments that help. The library does not know them.
+fn with_hint(error: Error) -> Error {
+    let wants_token = matches!(
+        error.downcast_ref(),
+        Some(
+            KvsError::Server {
+                code: ErrorCode::Unauthorized,
+                ..
+            } | KvsError::Connection {
+                cause: ConnectionError::Dismissed {
+                    code: ErrorCode::Unauthorized,
+                    ..
+                },
+                ..
+            }
+        )
+    );
+    if wants_token {
+        format_err!("{error}; give it with --auth-token-file or {TOKEN_VARIABLE}")
+    } else {
+        error
+    }
 }
 
 /// A client by its name, and how it does what a command asks for, up to the line to be printed.

@@ -1,4 +1,4 @@
-//! Where the tasks of the library run.
+//! The executors that run the tasks of a client.
 
 use std::convert::Infallible;
 use std::process;

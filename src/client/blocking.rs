@@ -1,7 +1,7 @@
-//! The client without futures: every call blocks its thread until the reply is there.
+//! The client without futures: every call blocks its thread until the reply arrives.
 //!
-//! It is where the course begins, and the measure for the others: one request at a time, on an
-//! ordinary socket.
+//! The course begins with this client, and compares the others with it. It sends one request at a
+//! time, on an ordinary socket.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -15,28 +15,29 @@ use crate::protocol::{self, FrameCodec, Kind, Request, Response, Stats};
 use crate::tcp;
 use crate::token::Token;
 
-/// The length in bytes from which the memory of a reply is freed with it.
+/// The length in bytes from which a reply does not share its memory with the bytes after it.
 const LONG: usize = 256 * 1024;
 
 /// A connection to a server.
 ///
-/// ```no_run
+/// # Examples
+///
+/// ```
 /// use kvs::client::blocking::KvsClient;
 ///
-/// # fn main() -> kvs::Result<()> {
-/// let mut client = KvsClient::connect(([127, 0, 0, 1], 4000).into())?;
+/// # let (addr, _server) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/common/doctest.rs"));
+/// let mut client = KvsClient::connect(addr)?;
 /// client.set("key".to_owned(), "value".to_owned())?;
 /// assert_eq!(client.get("key".to_owned())?, Some("value".to_owned()));
-/// # Ok(())
-/// # }
+/// # Ok::<(), kvs::KvsError>(())
 /// ```
 #[derive(Debug)]
 pub struct KvsClient {
     addr: SocketAddr,
     socket: TcpStream,
-    /// What has arrived and is not a whole frame yet.
+    /// The bytes that have arrived and are not a whole frame yet.
     received: BytesMut,
-    /// After an error nobody can tell which request the next reply would belong to.
+    /// The error that broke the connection. After it, the next reply may belong to any request.
     broken: Option<ConnectionError>,
 }
 
@@ -45,7 +46,7 @@ impl KvsClient {
     ///
     /// # Errors
     ///
-    /// [`KvsError::Connect`] where there is no server to be reached.
+    /// [`KvsError::Connect`] if no server can be reached.
     pub fn connect(addr: SocketAddr) -> Result<KvsClient> {
         let socket = TcpStream::connect(addr).and_then(|socket| {
             tcp::check_connected(&socket)?;
@@ -64,17 +65,17 @@ impl KvsClient {
         })
     }
 
-    /// The value of `key`, or `None` where the key is not there.
+    /// Returns the value of `key`, or `None` if the key does not exist.
     ///
     /// # Errors
     ///
-    /// [`KvsError::Connection`] where the connection breaks, now or earlier, and
-    /// [`KvsError::Server`] where the server cannot do it.
+    /// [`KvsError::Connection`] if the connection breaks or has broken earlier, and
+    /// [`KvsError::Server`] if the server reports an error.
     pub fn get(&mut self, key: String) -> Result<Option<String>> {
         self.call(&Request::Get { key })?.into_value()
     }
 
-    /// Stores `value` under `key`, in place of what was there.
+    /// Stores `value` under `key`, and replaces the value that the key had.
     ///
     /// # Errors
     ///
@@ -87,23 +88,23 @@ impl KvsClient {
     ///
     /// # Errors
     ///
-    /// [`KvsError::KeyNotFound`] where the key is not there, and those of
+    /// [`KvsError::KeyNotFound`] if the key does not exist, and those of
     /// [`get`](KvsClient::get).
     pub fn remove(&mut self, key: String) -> Result<()> {
         self.call(&Request::Remove { key })?.into_done()
     }
 
-    /// Shows the server a token, where it wants one. That has to be the first request.
+    /// Shows the server a token. If the server wants one, this has to be the first request.
     ///
     /// # Errors
     ///
-    /// [`KvsError::Server`] where it is the wrong one, and those of [`get`](KvsClient::get).
+    /// [`KvsError::Server`] if the token is wrong, and those of [`get`](KvsClient::get).
     pub fn auth(&mut self, token: &Token) -> Result<()> {
         let token = token.reveal();
         self.call(&Request::Auth { token })?.into_done()
     }
 
-    /// How the server is doing.
+    /// Returns the statistics of the server.
     ///
     /// # Errors
     ///
@@ -141,8 +142,8 @@ impl KvsClient {
         }
     }
 
-    /// Before a request is sent, no reply is due. One that were taken for the answer would put all
-    /// the later ones out of step.
+    /// Checks that no reply has arrived although none is due. Otherwise each request would get the
+    /// reply to the one before it.
     fn check_nothing_is_there(&mut self) -> std::result::Result<(), ConnectionError> {
         self.socket.set_nonblocking(true)?;
         let peeked = self.socket.peek(&mut [0]);
@@ -152,18 +153,18 @@ impl KvsClient {
             Err(error) if error.kind() != ErrorKind::WouldBlock => Err(error.into()),
             Err(_) if self.received.is_empty() => Ok(()),
             _ => {
-                let reply = serde_json::from_slice(&self.receive()?)?;
-                Err(ConnectionError::unexpected(reply))
+                let reply: Response = serde_json::from_slice(&self.receive()?)?;
+                Err(reply.into_unexpected())
             }
         }
     }
 
-    /// The next frame.
+    /// Waits for the next frame.
     fn receive(&mut self) -> std::result::Result<BytesMut, ConnectionError> {
         loop {
             if let Some(frame) = FrameCodec.decode(&mut self.received)? {
                 if frame.len() > LONG {
-                    // The rest shares its memory with the long reply, and would keep all of it.
+                    // The bytes after the reply share its memory, and would keep all of it.
                     self.received = self.received[..].into();
                 }
                 return Ok(frame);

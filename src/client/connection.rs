@@ -1,58 +1,45 @@
-//! The connection that every client but the blocking one is a handle to.
+//! The connection behind every client but the blocking one.
 //!
-//! One task owns the socket, the driver. Handles send it their requests through a bounded queue,
-//! each with a oneshot for the reply. So a request is two futures, one after the other, and how to
-//! put two futures together is what the variants of the client show:
+//! One task, the driver, owns the socket. Handles send their requests to the driver through a
+//! bounded queue, each with a oneshot for the reply. So a request is two futures, one after the
+//! other, and the variants of the client show how to combine two futures:
 //!
-//! - [`Sending`] waits for room in the queue. That is the back-pressure: a server that does not
-//!   answer fills the queue, and then nothing more is sent, only waited.
+//! - [`Sending`] waits for room in the queue. That is the back-pressure: if the server does not
+//!   answer, the queue fills up, and the client sends no more requests.
 //! - [`Receiving`] waits for the reply.
 
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use futures::sync::oneshot;
 use futures::{Async, AsyncSink, Future, Poll, future, try_ready};
 use tokio::net::TcpStream;
 use tokio::net::tcp::ConnectFuture;
 
 use super::background;
+use super::call::{Call, abandoned};
 use super::driver::Driver;
 use super::queue::{self, Entry};
-use crate::error::{ConnectionError, KvsError, Result};
-use crate::protocol::{self, Kind, Request, Response};
+use crate::error::{KvsError, Result};
+use crate::protocol::{self, Request, Response};
 use crate::tcp;
 
-/// Requests that wait in the queue before a further one has to wait for room.
-pub const QUEUE: usize = 64;
-
-/// A request on its way to the driver.
-#[derive(Debug)]
-pub(super) struct Call {
-    /// The request as JSON.
-    pub(super) body: Bytes,
-    /// The kind of reply that is due.
-    pub(super) kind: Kind,
-    pub(super) reply: oneshot::Sender<Result<Response>>,
-}
-
-/// A handle to a connection. Clones share it, and it closes when the last of them is gone and
-/// the last of their futures.
+/// A handle to a connection. Clones share the connection. It closes when all clones and all their
+/// futures are dropped.
 #[derive(Debug, Clone)]
 pub struct Connection {
     addr: SocketAddr,
-    /// Every handle and every future shares it, so that the driver learns when all are gone.
+    /// Every handle and every future shares it. Dropping the last of them wakes the driver.
     queue: Arc<queue::Sender>,
 }
 
 impl Connection {
-    /// Connects to the server at `addr`, once the future is polled.
+    /// Returns a future that connects to the server at `addr` when it is polled.
     ///
-    /// The task that drives the connection runs on the runtime that polls this future, which has to
-    /// go on running as long as replies are waited for; or, where there is none, on a thread of the
-    /// library's own.
+    /// The driver runs on the runtime that polls this future. That runtime has to keep running
+    /// until the last reply has arrived. If no runtime polls the future, the driver runs on a
+    /// thread of the library.
     pub fn open(addr: SocketAddr) -> Opening {
         Opening {
             addr,
@@ -60,8 +47,8 @@ impl Connection {
         }
     }
 
-    /// Makes the two futures of a request. Nothing is sent before the first is polled, and the
-    /// second is done only after the first.
+    /// Returns the two futures of a request. The first sends the request when it is polled, and the
+    /// second completes only after the first.
     pub fn request(&self, request: &Request) -> (Sending, Receiving) {
         let (sender, reply) = oneshot::channel();
         let call = protocol::encode(request).map(|body| Call {
@@ -83,7 +70,7 @@ impl Connection {
 
 /// The future of a [`Connection`].
 ///
-/// Fails with [`KvsError::Connect`] where there is no server to be reached.
+/// Fails with [`KvsError::Connect`] if no server can be reached.
 #[must_use = "futures do nothing unless polled"]
 pub struct Opening {
     addr: SocketAddr,
@@ -93,7 +80,7 @@ pub struct Opening {
 enum OpeningState {
     NotStarted,
     Connecting(ConnectFuture),
-    /// The library's own thread does all of it, unless this is dropped.
+    /// The thread of the library connects. It stops if this is dropped.
     InBackground(oneshot::Receiver<Result<Connection>>),
 }
 
@@ -153,7 +140,7 @@ impl Future for Opening {
     }
 }
 
-/// Sends the item of `future`, or drops `future` once the receiver is gone.
+/// Sends the item of `future`. If the receiver is dropped first, drops `future`.
 fn send<F: Future<Error = ()>>(
     mut future: F,
     sender: oneshot::Sender<F::Item>,
@@ -182,16 +169,16 @@ impl fmt::Debug for Opening {
     }
 }
 
-/// The first half of a request: done when the queue has taken it.
+/// The first half of a request. It completes when the queue has taken the request.
 ///
-/// Once polled it may have been given a place in the queue, so it has to be polled on or dropped:
-/// put aside, it keeps that place from others.
+/// After the first poll it may have a place in the queue. So poll it again when it is woken, or
+/// drop it. Otherwise it keeps that place from other requests.
 ///
-/// Fails with [`KvsError::TooLarge`] where the request is longer than a frame can be.
+/// Fails with [`KvsError::TooLarge`] if the request is longer than a frame can be.
 #[derive(Debug)]
 #[must_use = "futures do nothing unless polled"]
 pub struct Sending {
-    /// `None` once it is done.
+    /// `None` after completion.
     state: Option<Result<(Entry, Call)>>,
 }
 
@@ -212,9 +199,9 @@ impl Future for Sending {
     }
 }
 
-/// The second half of a request: done when the reply is there, an `Err` reply included.
+/// The second half of a request. It completes when the reply arrives, even if that is an `Err`.
 ///
-/// Fails with [`KvsError::Connection`] where the connection breaks.
+/// Fails with [`KvsError::Connection`] if the connection breaks.
 #[derive(Debug)]
 #[must_use = "futures do nothing unless polled"]
 pub struct Receiving {
@@ -233,14 +220,6 @@ impl Future for Receiving {
             Ok(Async::NotReady) => Ok(Async::NotReady),
             Err(oneshot::Canceled) => Err(abandoned(self.addr)),
         }
-    }
-}
-
-/// What those get who wait for a driver that is gone.
-pub(super) fn abandoned(addr: SocketAddr) -> KvsError {
-    KvsError::Connection {
-        addr,
-        cause: ConnectionError::Abandoned,
     }
 }
 

@@ -1,8 +1,7 @@
 //! The task that owns a connection's socket.
 //!
-//! It is a future written by hand, since it waits for three things at once: requests from the
-//! handles, replies from the server, and room in the socket's buffer. Whichever is there first,
-//! it goes on with that.
+//! It is a future written by hand, because it waits for three things at once: requests from the
+//! handles, replies from the server, and room in the socket's buffer.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -19,12 +18,12 @@ use tokio::net::TcpStream;
 use tokio::timer::Delay;
 use tokio_serde_json::ReadJson;
 
-use super::connection::abandoned;
+use super::call::abandoned;
 use super::queue::{Receiver, answer};
 use crate::error::{ConnectionError, KvsError};
 use crate::protocol::{self, FrameCodec, Kind, Response};
 
-/// Requests that may wait for their replies at once. Further ones stay in the queue.
+/// The number of requests that may wait for their replies. Further requests stay in the queue.
 pub const IN_FLIGHT: usize = 256;
 
 /// The most bytes of a request that are put into the socket's buffer at a time.
@@ -40,7 +39,7 @@ const MOMENT: Duration = Duration::from_millis(500);
 /// gone, or until the connection breaks. Then the queue answers every later request with the cause.
 pub(super) struct Driver {
     addr: SocketAddr,
-    /// `None` at the end.
+    /// `None` after the end of the connection.
     link: Option<Link>,
 }
 
@@ -90,7 +89,7 @@ impl Future for Driver {
 }
 
 impl Drop for Driver {
-    /// A runtime that shuts down drops its tasks.
+    /// Fails the requests in flight. A runtime that shuts down drops its tasks.
     fn drop(&mut self) {
         if let Some(link) = &mut self.link {
             link.fail(&abandoned(self.addr));
@@ -106,14 +105,14 @@ struct Link {
     unsent: Option<Bytes>,
     /// The rest of that request.
     rest: Bytes,
-    /// Those who wait for a reply, in the order of their requests.
+    /// The oneshots of the requests that wait for a reply, in the order of the requests.
     in_flight: VecDeque<(Kind, oneshot::Sender<crate::Result<Response>>)>,
     /// Runs after a long reply, until the buffer is shrunk.
     grown: Option<Delay>,
 }
 
 impl Link {
-    /// Does all that can be done now. Ready once nobody needs the connection any more.
+    /// Does everything that can be done now. Ready when all handles and futures are dropped.
     fn turn(&mut self) -> Poll<(), ConnectionError> {
         loop {
             if self.queue.is_unused() {
@@ -121,12 +120,13 @@ impl Link {
             }
             let sent = self.send_requests();
             let was_full = self.is_full();
-            // The server's last words may be there although nothing can be sent to it any more.
+            // If sending fails, the server may still have said why it has closed the connection.
             self.receive_replies()?;
             let is_flushed = sent?.is_ready();
 
-            // The queue wakes this task only where it was found empty, and it was not looked at
-            // while too much was under way. Where there is room again, only another round fills it.
+            // The queue wakes this task only after the task has found it empty, and the task does
+            // not look at it while too many requests are in flight. So if the replies have made
+            // room, the task has to look now.
             let has_room = match self.unsent {
                 Some(_) => is_flushed,
                 None => self.in_flight.len() < IN_FLIGHT,
@@ -141,8 +141,8 @@ impl Link {
         self.unsent.is_some() || self.in_flight.len() >= IN_FLIGHT
     }
 
-    /// Takes requests from the queue until it is empty or enough are under way, and sends them
-    /// together, as far as the socket's buffer takes them. Ready when all of them have gone.
+    /// Takes requests from the queue until it is empty or enough are in flight, and sends them
+    /// together until the socket's buffer is full. Ready when all of them are sent.
     fn send_requests(&mut self) -> Poll<(), ConnectionError> {
         loop {
             while let Some(piece) = self.unsent.take() {
@@ -168,12 +168,12 @@ impl Link {
         self.socket.poll_complete()
     }
 
-    /// Hands out the replies that are there, and fails where no more can come.
+    /// Passes each reply that has arrived to its request. Fails if no more replies can arrive.
     fn receive_replies(&mut self) -> Result<(), ConnectionError> {
         while let Async::Ready(reply) = self.next_reply()? {
             let reply = reply.ok_or(ConnectionError::Closed)?;
             let Some(&(expected, _)) = self.in_flight.front() else {
-                return Err(ConnectionError::unexpected(reply));
+                return Err(reply.into_unexpected());
             };
             if let Some(got) = reply.kind()
                 && got != expected
@@ -187,8 +187,8 @@ impl Link {
         Ok(())
     }
 
-    /// The next reply that is there. `ReadJson` takes it byte by byte out of its frame, which would be
-    /// more than half of the client's work, so a plain one does not get that far.
+    /// Returns the next reply that has arrived. `ReadJson` would read it byte by byte, which would
+    /// be more than half of the client's work. So this reads a plain reply without it.
     fn next_reply(&mut self) -> Poll<Option<Response>, ConnectionError> {
         let frames = self.socket.get_mut();
         let frame = try_ready!(frames.peek());

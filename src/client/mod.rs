@@ -1,12 +1,14 @@
-//! Clients of the server: the same one several times.
+//! The client of a server, written in several ways.
 //!
-//! [`blocking`] is where it begins, without futures. The others are handles to one shared
-//! [`connection`], and differ in nothing but how they put its two futures together and what they
-//! call the result. Each is a file of `variants/` and behind a feature of the same name. The futures
-//! of `pinned` and `awaited` are those of the standard library, the others those of futures 0.1.
+//! The course begins with the [`blocking`] client, which has no futures. The other clients are
+//! handles to one shared [`connection`]. They differ only in how they combine its two futures, and
+//! in the type of the result. Each is a file in `variants/`, behind a feature of the same name.
+//! `pinned` and `awaited` return futures of the standard library, and the others futures of futures
+//! 0.1.
 
 mod background;
 pub mod blocking;
+mod call;
 pub mod connection;
 mod driver;
 mod queue;
@@ -38,21 +40,20 @@ use futures::Future;
 #[cfg(any(feature = "awaited", feature = "pinned"))]
 use futures03::compat::Compat;
 
-pub use self::connection::QUEUE;
 pub use self::driver::IN_FLIGHT;
+pub use self::queue::QUEUE;
 use crate::error::KvsError;
 use crate::token::Token;
 
-/// What every variant of the client offers, whatever its futures are called. Those of the standard
-/// library come boxed, as futures of 0.1.
+/// The methods of every variant of the client, for code that runs with any of them, such as the
+/// tests. Futures of the standard library are boxed and converted to futures 0.1.
 ///
-/// It is for code that is to run with any of them, such as the tests; whoever has chosen one calls
-/// its own methods, which are the same and show their types.
+/// If you have chosen one variant, call its own methods. They are the same, and show their types.
 pub trait Client: Clone + Send + 'static {
     /// Connects to the server at `addr`.
     fn connect(addr: SocketAddr) -> impl Future<Item = Self, Error = KvsError> + Send + 'static;
 
-    /// The value of `key`, or `None` where the key is not there.
+    /// Returns the value of `key`, or `None` if the key does not exist.
     fn get(
         &mut self,
         key: String,
@@ -65,20 +66,21 @@ pub trait Client: Clone + Send + 'static {
         value: String,
     ) -> impl Future<Item = (), Error = KvsError> + Send + 'static + use<Self>;
 
-    /// Removes `key`; [`KvsError::KeyNotFound`] where it is not there.
+    /// Removes `key`. Fails with [`KvsError::KeyNotFound`] if the key does not exist.
     fn remove(
         &mut self,
         key: String,
     ) -> impl Future<Item = (), Error = KvsError> + Send + 'static + use<Self>;
 
-    /// Shows the server a token, where it wants one. That has to be the first request.
+    /// Shows the server a token. If the server wants one, this has to be the first request.
     fn auth(
         &mut self,
         token: &Token,
     ) -> impl Future<Item = (), Error = KvsError> + Send + 'static + use<Self>;
 }
 
-/// The methods of a variant are what the trait asks for, or become it by a function.
+/// Implements [`Client`] for a variant. `$into_01` converts its futures to futures 0.1, if they are
+/// not.
 #[allow(unused_macros, reason = "without a feature there is no variant")]
 macro_rules! impl_client {
     ($variant:ident) => {
@@ -133,7 +135,8 @@ impl_client!(manual);
 #[cfg(feature = "pinned")]
 impl_client!(pinned, into_01);
 
-/// The methods borrow the handle, and the trait's futures borrow nothing: each gets a clone to keep.
+/// The methods borrow the handle, and the futures of the trait borrow nothing. So each future owns
+/// a clone of the handle.
 #[cfg(feature = "awaited")]
 impl Client for awaited::KvsClient {
     fn connect(addr: SocketAddr) -> impl Future<Item = Self, Error = KvsError> + Send {
@@ -168,8 +171,8 @@ impl Client for awaited::KvsClient {
     }
 }
 
-/// A std future as one of futures 0.1. That one may be moved between two polls, hence the box: it
-/// moves without what is in it.
+/// Converts a future of the standard library to one of futures 0.1. The latter may be moved between
+/// two polls, so the former is in a box, which moves without its contents.
 #[cfg(any(feature = "awaited", feature = "pinned"))]
 fn into_01<F: std::future::Future>(future: F) -> Compat<Pin<Box<F>>> {
     Compat::new(Box::pin(future))

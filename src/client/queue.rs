@@ -3,7 +3,7 @@
 //! The channels of tokio 0.1 and futures 0.1 have a bound as well, but neither fits here. Both keep
 //! memory for every request that was given up while it waited for room, so a client whose server
 //! hangs grows without end. And a request that is sent while the receiver goes away can stay in the
-//! channel, where nothing answers it. In this queue one lock covers everything, and closing it is
+//! channel without ever being answered. In this queue one lock covers everything, and closing it is
 //! one step.
 //!
 //! An executor may run any code when a task is cloned, woken or dropped, and that code may use this
@@ -19,8 +19,11 @@ use futures::sync::oneshot;
 use futures::task::{self, Task};
 use parking_lot::Mutex;
 
-use super::connection::{Call, QUEUE};
+use super::call::Call;
 use crate::error::{KvsError, Result};
+
+/// The number of requests for which the queue has room. Further requests wait.
+pub const QUEUE: usize = 64;
 
 /// Creates a queue for [`QUEUE`] requests.
 pub(super) fn queue() -> (Sender, Receiver) {
@@ -28,7 +31,7 @@ pub(super) fn queue() -> (Sender, Receiver) {
     (Sender(Arc::clone(&state)), Receiver(state))
 }
 
-/// The end that the handles and futures share. When it is dropped, the driver is woken.
+/// The end that the handles and futures share. Dropping it wakes the driver.
 #[derive(Debug)]
 pub(super) struct Sender(Arc<Mutex<State>>);
 
@@ -124,10 +127,8 @@ impl Entry {
                 }
             }
             state.calls.push_back(call);
-            let driver = match mem::take(&mut state.is_found_empty) {
-                true => state.driver.take(),
-                false => None,
-            };
+            let was_found_empty = mem::take(&mut state.is_found_empty);
+            let driver = state.driver.take_if(|_| was_found_empty);
             drop(state);
             wake(driver);
             return Ok(AsyncSink::Ready);

@@ -1,8 +1,13 @@
-//! What an engine needs of a file system: one directory, and the files in it.
+//! The part of a file system that an engine needs: one directory, and the files in it.
 //!
-//! It is this narrow so that a test can put another one underneath: one that fails when told to,
-//! or that forgets at a simulated power cut what was not synced. [`DataDir`](super::DataDir) is
-//! the real one, and [`ReadOnlyDir`](super::ReadOnlyDir) is a real one that is only read.
+//! The two traits are a seam, and public for that reason. A test or a fuzzer implements them to put
+//! another file system below an engine: one that fails on demand, or that forgets the unsynced data
+//! at a simulated power cut. [`KvStoreOptions::open_in`](super::KvStoreOptions::open_in),
+//! [`verify`](super::verify) and [`repair`](super::repair) take such a directory. New methods will
+//! have default implementations.
+//!
+//! [`DataDir`](super::DataDir) is the directory of the operating system, and
+//! [`ReadOnlyDir`](super::ReadOnlyDir) is the same for reading only.
 
 use std::fmt::Debug;
 use std::fs;
@@ -16,46 +21,47 @@ use log::warn;
 use super::SyncLevel;
 use crate::error::{KvsError, Result};
 
-/// A directory that one store has to itself, or that is only read.
+/// A directory that one store has claimed, or that is only read.
 pub trait Directory: Debug + Send + Sync {
     /// Returns the path that the directory had when it was opened. It is for messages only: names
     /// are not resolved against it.
     fn path(&self) -> &Path;
 
-    /// The names of the files in it, in any order. Those that are not UTF-8 are left out.
+    /// Returns the names of the files in the directory, in any order, except those that are not
+    /// UTF-8.
     ///
     /// # Errors
     ///
-    /// What the system reports, here as in all the others.
+    /// The error of the system, as in all methods of this trait.
     fn list(&self) -> io::Result<Vec<String>>;
 
-    /// Opens a file that is there, for reading and writing.
+    /// Opens an existing file for reading and writing.
     ///
     /// # Errors
     ///
-    /// [`io::ErrorKind::NotFound`] where there is no such file.
+    /// [`io::ErrorKind::NotFound`] if the file does not exist.
     fn open(&self, name: &str) -> io::Result<Arc<dyn File>>;
 
-    /// Makes an empty file, in the place of one that may be there.
+    /// Creates an empty file, and replaces an existing one.
     ///
     /// # Errors
     ///
-    /// What the system reports.
+    /// The error of the system.
     fn create(&self, name: &str) -> io::Result<Arc<dyn File>>;
 
-    /// Gives a file another name, in the place of one that may have it. A crash leaves it with
-    /// either of the two names.
+    /// Renames a file, and replaces an existing one. After a crash the file has one of the two
+    /// names.
     ///
     /// # Errors
     ///
-    /// What the system reports.
+    /// The error of the system.
     fn rename(&self, from: &str, to: &str) -> io::Result<()>;
 
-    /// Unlinks a file. Whoever has it open can go on.
+    /// Unlinks a file. Open handles to it stay valid.
     ///
     /// # Errors
     ///
-    /// What the system reports.
+    /// The error of the system.
     fn remove(&self, name: &str) -> io::Result<()>;
 
     /// Gives the file `to` the owner and the mode of the file `from`, as far as this process may.
@@ -68,7 +74,7 @@ pub trait Directory: Debug + Send + Sync {
         Ok(())
     }
 
-    /// Waits until what was created, renamed and removed so far would survive a power cut.
+    /// Waits until all earlier creations, renames and removals would survive a power cut.
     ///
     /// # Errors
     ///
@@ -85,18 +91,18 @@ pub trait Directory: Debug + Send + Sync {
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    /// What the machine calls the time since it was last started, or nothing where it does not
-    /// say. While it stays the same, the machine has not lost what it was given to write.
+    /// Returns an identifier of the current boot, or an empty string if the machine has none. While
+    /// it stays the same, the machine has not lost the data that it was given to write.
     fn boot(&self) -> String;
 }
 
-/// An open file, shared by those who read it and the one who writes it.
+/// An open file, which many threads read and at most one writes.
 pub trait File: Debug + Send + Sync {
-    /// Its length in bytes.
+    /// Returns the length of the file in bytes.
     ///
     /// # Errors
     ///
-    /// What the system reports, here as in all the others.
+    /// The error of the system, as in all methods of this trait.
     fn size(&self) -> io::Result<u64>;
 
     /// Returns the number of names of the file. A file with more than one may also be in another
@@ -109,24 +115,24 @@ pub trait File: Debug + Send + Sync {
         Ok(1)
     }
 
-    /// Reads some bytes from `offset` on, and says how many; 0 means that the file ends there.
+    /// Reads some bytes at `offset`, and returns their number. 0 means that the file ends there.
     ///
     /// # Errors
     ///
-    /// What the system reports.
+    /// The error of the system.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
 
-    /// Fills the whole `buffer` from `offset` on, where that takes no waiting for a disk.
+    /// Fills the whole `buffer` from `offset` on, unless that would wait for a disk.
     ///
     /// # Errors
     ///
-    /// Any error means no more than that it takes the other way,
-    /// [`read_exact_at`](File::read_exact_at), to know.
+    /// An error says nothing about the file. It only means that the caller has to use
+    /// [`read_exact_at`](File::read_exact_at).
     fn read_exact_at_once(&self, _buffer: &mut [u8], _offset: u64) -> io::Result<()> {
         Err(io::ErrorKind::WouldBlock.into())
     }
 
-    /// Whether a write goes to the memory of the system, and so takes no waiting for a disk.
+    /// Returns whether a write goes to the memory of the system, and so does not wait for a disk.
     fn can_write_at_once(&self) -> bool {
         false
     }
@@ -135,28 +141,28 @@ pub trait File: Debug + Send + Sync {
     ///
     /// # Errors
     ///
-    /// What the system reports; then some of them may have been written.
+    /// The error of the system. Some of the bytes may have been written.
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
 
-    /// Cuts the file off after `len` bytes.
+    /// Truncates the file to `len` bytes.
     ///
     /// # Errors
     ///
-    /// What the system reports.
+    /// The error of the system.
     fn truncate(&self, len: u64) -> io::Result<()>;
 
-    /// Waits until what was written so far would survive a power cut.
+    /// Waits until all earlier writes would survive a power cut.
     ///
     /// # Errors
     ///
-    /// What the system reports; then nobody can tell what would survive.
+    /// The error of the system. It is unknown which writes would survive.
     fn sync(&self) -> io::Result<()>;
 
     /// Fills the whole `buffer` from `offset` on.
     ///
     /// # Errors
     ///
-    /// [`io::ErrorKind::UnexpectedEof`] where the file ends before that.
+    /// [`io::ErrorKind::UnexpectedEof`] if the file ends before that.
     fn read_exact_at(&self, mut buffer: &mut [u8], mut offset: u64) -> io::Result<()> {
         while !buffer.is_empty() {
             match self.read_at(buffer, offset) {
@@ -165,6 +171,7 @@ pub trait File: Debug + Send + Sync {
                     buffer = &mut buffer[n..];
                     offset += n as u64;
                 }
+                // A signal has interrupted the call.
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
@@ -180,6 +187,7 @@ pub trait File: Debug + Send + Sync {
 ///
 /// [`KvsError::Io`] if `sync` needs a sync that the file system does not have, or if the sync
 /// fails.
+#[doc(hidden)]
 pub fn check_sync(dir: &dyn Directory, sync: SyncLevel) -> Result<()> {
     let path = dir.path();
     match dir.sync() {
@@ -187,12 +195,13 @@ pub fn check_sync(dir: &dyn Directory, sync: SyncLevel) -> Result<()> {
             Err(KvsError::io(format_args!("sync {path:?}"))(error))
         }
         Err(_) if sync == SyncLevel::Always => {
-            let reason = "its file system cannot sync directories; use another directory, or another --sync level";
+            let reason = "its file system cannot sync directories; use another directory, or another sync level";
             let error = io::Error::new(io::ErrorKind::Unsupported, reason);
             Err(KvsError::io(format_args!(
-                "keep the promise of --sync always in {path:?}"
+                "open {path:?} with the sync level {sync}"
             ))(error))
         }
+        // The records themselves are synced all the same.
         Err(_) => {
             warn!(
                 "the file system of {path:?} cannot sync directories: a power cut may lose new files"
@@ -216,14 +225,16 @@ impl File for fs::File {
         FileExt::read_at(self, buffer, offset)
     }
 
-    /// Linux can do that with what it has in memory. Elsewhere nothing is done at once.
+    /// Linux can read from the page cache only. Elsewhere, always fails.
     #[cfg(target_os = "linux")]
     fn read_exact_at_once(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         use rustix::io::{ReadWriteFlags, preadv2};
         let len = buffer.len();
         let buffers = &mut [io::IoSliceMut::new(buffer)];
+        // With this flag, the call fails where it would wait for the disk.
         match preadv2(self, buffers, offset, ReadWriteFlags::NOWAIT)? {
             n if n == len => Ok(()),
+            // The rest of the range is not in memory, or the file ends.
             _ => Err(io::ErrorKind::WouldBlock.into()),
         }
     }
@@ -241,6 +252,7 @@ impl File for fs::File {
     }
 
     fn sync(&self) -> io::Result<()> {
+        // This includes the length of the file. Its times need no sync.
         self.sync_data()
     }
 }

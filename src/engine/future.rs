@@ -11,14 +11,19 @@ use futures::{Async, Future, Poll, try_ready};
 use crate::error::{KvsError, Result};
 use crate::thread_pool::ThreadPool;
 
-/// A request to an engine that is under way, or done already.
+/// The future of a request to an engine. It may be complete from the start.
 ///
-/// It is a type with a name and no box in it because an engine often knows the answer at once, and
-/// such an answer should cost neither an allocation nor a trip to another thread. A boxed future
+/// It is a type with a name and without a box, because an engine often knows the answer at once.
+/// Such an answer should cost neither an allocation nor a trip to another thread. A boxed future
 /// would allocate for it, and `impl Future` in the trait could not be stored in a struct by name.
-/// What could block runs on the engine's thread pool, and the future waits for that job's oneshot.
-/// What is better done together with others begins with the first poll, or with the drop of a
-/// future that nobody polls.
+///
+/// Work that could block runs on the engine's thread pool, and the future waits for the oneshot of
+/// that job. Requests that an engine commits together wait in a deferred batch, which starts with
+/// the first poll of one of their futures, or with the drop of a future that was never polled.
+///
+/// Hidden functions are for the engines and tests of this crate. They are not covered by semantic
+/// versioning. An engine elsewhere has [`done`](EngineFuture::done) and
+/// [`spawn`](EngineFuture::spawn).
 #[derive(Debug)]
 #[must_use = "only the future tells whether it succeeds"]
 pub struct EngineFuture<T> {
@@ -27,35 +32,35 @@ pub struct EngineFuture<T> {
 }
 
 enum State<T> {
-    /// `None` once the result has been handed out.
+    /// `None` after the future has returned the result.
     Done(Option<Result<T>>),
     Waiting(oneshot::Receiver<EngineFuture<T>>),
-    PutOff(PutOff<T>),
-    /// What is not worth beginning before somebody polls.
+    Deferred(InBatch<T>),
+    /// A request that costs too much to start before the first poll.
     Lazy(Option<Box<dyn FnOnce() -> EngineFuture<T> + Send>>),
 }
 
-/// Requests that wait for others of their kind, to be done together.
-pub trait Together<T>: Send + Sync {
-    /// Sees to it that all of them are done.
-    fn begin(&self);
+/// A batch of requests that an engine executes together, some time after the calls.
+pub trait Deferred<T>: Send + Sync {
+    /// Starts the batch, unless it has started.
+    fn start(&self);
 
-    /// Comes out as what the `n`th of them goes on as, once. Where that is not there yet, it wakes
-    /// the current task when it is.
+    /// Returns the future that request `n` continues as, at most once. If it is not ready, registers
+    /// the current task to be woken.
     ///
     /// # Errors
     ///
-    /// What befell that request.
+    /// The error of that request.
     fn poll(&self, n: usize) -> Poll<EngineFuture<T>, KvsError>;
 }
 
-const TOO_LATE: &str = "an engine's future was polled after it was done";
+const TOO_LATE: &str = "an engine's future was polled after it was complete";
 
-/// The `n`th of some requests. They begin when this is dropped.
-struct PutOff<T> {
-    together: Arc<dyn Together<T>>,
+/// Request `n` of a batch. Its drop starts the batch.
+struct InBatch<T> {
+    batch: Arc<dyn Deferred<T>>,
     n: usize,
-    has_begun: bool,
+    has_started: bool,
 }
 
 impl<T: fmt::Debug> fmt::Debug for State<T> {
@@ -63,68 +68,74 @@ impl<T: fmt::Debug> fmt::Debug for State<T> {
         match self {
             State::Done(result) => f.debug_tuple("Done").field(result).finish(),
             State::Waiting(_) => f.write_str("Waiting"),
-            State::PutOff(_) => f.write_str("PutOff"),
+            State::Deferred(_) => f.write_str("Deferred"),
             State::Lazy(_) => f.write_str("Lazy"),
         }
     }
 }
 
-impl<T> PutOff<T> {
-    fn begin(&mut self) {
-        if !mem::replace(&mut self.has_begun, true) {
-            self.together.begin();
+impl<T> InBatch<T> {
+    fn start(&mut self) {
+        // Every poll and the drop come here.
+        if !mem::replace(&mut self.has_started, true) {
+            self.batch.start();
         }
     }
 
     fn poll(&mut self) -> Poll<EngineFuture<T>, KvsError> {
         // This usually completes the batch at once, so that no task has to be woken.
-        self.begin();
-        self.together.poll(self.n)
+        self.start();
+        self.batch.poll(self.n)
     }
 }
 
-impl<T> Drop for PutOff<T> {
+impl<T> Drop for InBatch<T> {
     fn drop(&mut self) {
-        self.begin();
+        self.start();
     }
 }
 
 impl<T> EngineFuture<T> {
-    /// A future that is done.
+    /// Returns a future that is complete.
     pub fn done(result: Result<T>) -> EngineFuture<T> {
         EngineFuture::new(State::Done(Some(result)))
     }
 
-    /// A future that goes on as the one that is sent through the other end, and fails with
-    /// [`KvsError::EngineStopped`] when that is dropped instead.
+    /// Returns a future that continues as the one that is sent through the sender. If the sender is
+    /// dropped, the future fails with [`KvsError::EngineStopped`].
+    #[doc(hidden)]
     pub fn pending() -> (oneshot::Sender<EngineFuture<T>>, EngineFuture<T>) {
         let (sender, next) = oneshot::channel();
         (sender, EngineFuture::new(State::Waiting(next)))
     }
 
-    /// A future that goes on as the `n`th of what is done together. That begins when somebody polls
-    /// this or drops it.
-    pub fn put_off(together: Arc<dyn Together<T>>, n: usize) -> EngineFuture<T> {
-        EngineFuture::new(State::PutOff(PutOff {
-            together,
+    /// Returns the future of request `n` of a batch. The batch starts when one of its futures is
+    /// polled or dropped.
+    #[doc(hidden)]
+    pub fn deferred(batch: Arc<dyn Deferred<T>>, n: usize) -> EngineFuture<T> {
+        EngineFuture::new(State::Deferred(InBatch {
+            batch,
             n,
-            has_begun: false,
+            has_started: false,
         }))
     }
 
-    /// A future that goes on as what `begin` comes to, with the first poll.
-    pub fn lazy(begin: impl FnOnce() -> EngineFuture<T> + Send + 'static) -> EngineFuture<T> {
-        EngineFuture::new(State::Lazy(Some(Box::new(begin))))
+    /// Returns a future that calls `start` at the first poll, and continues as its result.
+    #[doc(hidden)]
+    pub fn lazy(start: impl FnOnce() -> EngineFuture<T> + Send + 'static) -> EngineFuture<T> {
+        EngineFuture::new(State::Lazy(Some(Box::new(start))))
     }
 
-    /// Begins what was put off, for whoever polls later and wants it on its way meanwhile.
-    pub fn begin(&mut self) {
-        if let State::PutOff(put_off) = &mut self.state {
-            put_off.begin();
+    /// Starts the batch of a deferred request, for a caller that polls later.
+    #[doc(hidden)]
+    pub fn start(&mut self) {
+        if let State::Deferred(request) = &mut self.state {
+            request.start();
         }
     }
 
-    /// Runs `job` on `pool`. What the job captured is dropped before the future is done.
+    /// Runs `job` on `pool`. The values that the job has captured are dropped before the future
+    /// completes.
     pub fn spawn<P, F>(pool: &P, job: F) -> EngineFuture<T>
     where
         P: ThreadPool,
@@ -133,24 +144,27 @@ impl<T> EngineFuture<T> {
     {
         let (sender, future) = EngineFuture::pending();
         let job = move || {
+            // The call consumes the job and its values. They go before the caller continues, since
+            // the caller may close the engine and open it again.
             let result = job();
-            // Where nobody waits any more, nobody misses the result.
+            // If the caller has dropped the future, the result has no receiver.
             let _ = sender.send(EngineFuture::done(result));
         };
         let spawned = panic::catch_unwind(AssertUnwindSafe(|| pool.spawn(job)));
-        // The panic hook has reported the panic, and the future fails, because its sender is
-        // dropped.
+        // The pool may be the user's own code. The panic hook has reported the panic, and the
+        // future fails, because its sender is dropped.
         drop(spawned);
         future
     }
 
-    /// Says how many bytes the result will take, so that a server can have that many ready, or do
-    /// without.
+    /// Sets the size of the result in bytes, so that a server can reserve the memory or refuse.
+    #[doc(hidden)]
     pub fn with_size(self, size: usize) -> EngineFuture<T> {
         EngineFuture { size, ..self }
     }
 
-    /// How many bytes the result will take, as far as the engine knows by now.
+    /// Returns the size of the result in bytes, or 0 if the engine does not know it yet.
+    #[doc(hidden)]
     #[must_use]
     pub fn size(&self) -> usize {
         self.size
@@ -172,16 +186,14 @@ impl<T> Future for EngineFuture<T> {
                 return result.map(Async::Ready);
             }
             State::Waiting(next) => {
-                let next = next.poll().map_err(|oneshot::Canceled| {
-                    let reason = "its job panicked".to_owned();
-                    KvsError::EngineStopped { reason }
-                });
-                try_ready!(next)
+                let next = next.poll();
+                try_ready!(next.map_err(|oneshot::Canceled| KvsError::job_panicked()))
             }
-            State::PutOff(put_off) => try_ready!(put_off.poll()),
-            State::Lazy(begin) => begin.take().expect(TOO_LATE)(),
+            State::Deferred(request) => try_ready!(request.poll()),
+            State::Lazy(start) => start.take().expect(TOO_LATE)(),
         };
         *self = next;
+        // Without this poll, the new state would not know the task that it has to wake.
         self.poll()
     }
 }

@@ -1,7 +1,7 @@
 //! Marks the threads that are inside a thread pool of an engine.
 //!
 //! Such a thread runs the user's code when it wakes a task. If that code calls an engine and waits,
-//! it may be on the only thread that could do the work.
+//! it may block the only thread that could do the work.
 
 use std::cell::Cell;
 
@@ -25,6 +25,7 @@ pub(super) struct Inside {
 
 impl Inside {
     pub(super) fn enter() -> Inside {
+        // Guards nest, because a pool may run a job on the thread that spawns it.
         let was_inside = IS_INSIDE.with(|is_inside| is_inside.replace(true));
         Inside { was_inside }
     }

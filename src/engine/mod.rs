@@ -1,9 +1,12 @@
 //! Storage engines, each behind one interface of futures.
 //!
-//! An engine knows nothing of the network, and its futures know nothing of tokio: they can be
-//! waited for on any thread, with `store.get(key).wait()`, or chained into a task of any executor.
-//! Inside, an engine is ordinary blocking code that runs on the threads of a
+//! An engine knows nothing of the network, and its futures know nothing of tokio. A caller can wait
+//! for such a future on any thread, with `store.get(key).wait()`, or chain it into a task of any
+//! executor. Inside, an engine is ordinary blocking code that runs on the threads of a
 //! [`ThreadPool`](crate::thread_pool::ThreadPool).
+//!
+//! Hidden items of this module are for the programs, tests and benchmarks of this crate. They are
+//! not covered by semantic versioning.
 
 mod data_dir;
 pub mod files;
@@ -11,201 +14,71 @@ mod future;
 mod inside;
 mod kvs;
 mod open_dir;
+mod repair;
+#[cfg(feature = "sled")]
 mod sled;
+mod sync_level;
 mod tokio_fs;
 
-use std::fmt;
-use std::str::FromStr;
-
-use serde::{Deserialize, Serialize};
-
 pub use self::data_dir::{DataDir, ReadOnlyDir};
-pub use self::future::{EngineFuture, Together};
+#[doc(hidden)]
+pub use self::future::Deferred;
+pub use self::future::EngineFuture;
 pub use self::kvs::{
-    Damage, KvStore, KvStoreOptions, Lost, Progress, Report, Torn, holds_log, repair, verify,
+    Damage, KvStore, KvStoreOptions, Lost, Progress, Report, Torn, repair, verify,
 };
+pub use self::repair::{Repaired, repair_dir, verify_dir};
+#[cfg(feature = "sled")]
 pub use self::sled::SledKvsEngine;
+pub use self::sync_level::SyncLevel;
 pub use self::tokio_fs::TokioFsEngine;
+pub use crate::names::{EngineKind, UnknownName};
+pub use crate::stats::EngineStats;
 
 /// A store of strings under strings.
 ///
-/// A clone is another handle to the same store; the store closes with its last handle, and can
-/// then be opened again at once.
+/// A clone is another handle to the same store. The store closes with its last handle, and can then
+/// be opened again at once.
 ///
-/// Dropping a future does not take the request back: it is a receipt, as a thread's `JoinHandle`
-/// is. The work starts at the call, or at the latest with the first poll or the drop: an engine may
-/// put it off so long, to do all that was asked for meanwhile together. Requests that are under way
-/// together may take effect in any order, so whoever needs an order waits for one future before
-/// making the next call.
+/// Dropping a future does not cancel its request. An engine may defer the start of a request until
+/// the first poll or the drop of its future, so that it can commit many requests together.
+/// Concurrent requests may take effect in any order. A caller that needs an order waits for one
+/// future before it makes the next call.
 pub trait KvsEngine: Clone + Send + 'static {
-    /// Stores `value` under `key`, in place of what was there.
+    /// Stores `value` under `key`, and replaces an existing value.
     ///
-    /// Fails with [`KvsError::TooLarge`](crate::KvsError::TooLarge) where the engine cannot hold
-    /// a key or a value of that length, and with what the disk reports.
+    /// Fails with [`KvsError::TooLarge`](crate::KvsError::TooLarge) if the engine cannot hold a key
+    /// or a value of that length, and with the errors of the disk.
     fn set(&self, key: String, value: String) -> EngineFuture<()>;
 
-    /// Comes out as the value of `key`, or as `None` where the key is not there.
+    /// Returns the value of `key`, or `None` if the key does not exist.
     ///
-    /// Fails with [`KvsError::Damaged`](crate::KvsError::Damaged) where what is on disk is not
-    /// what was written, and with what the disk reports.
+    /// Fails with [`KvsError::Damaged`](crate::KvsError::Damaged) if the value on the disk is not as
+    /// it was written, and with the errors of the disk.
     fn get(&self, key: String) -> EngineFuture<Option<String>>;
 
     /// Removes `key` and its value.
     ///
-    /// Fails with [`KvsError::KeyNotFound`](crate::KvsError::KeyNotFound) where the key is not
-    /// there, and with what the disk reports.
+    /// Fails with [`KvsError::KeyNotFound`](crate::KvsError::KeyNotFound) if the key does not exist,
+    /// and with the errors of the disk.
     fn remove(&self, key: String) -> EngineFuture<()>;
 
-    /// Whether requests take effect in the order of the calls although nobody waits in between:
-    /// `get` with its call, and the others later. Then a connection may have several under way.
+    /// Returns whether requests take effect in the order of the calls, even if the caller does not
+    /// wait in between: a `get` with its call, and a write later. A server may then start several
+    /// requests of one connection at once.
     fn keeps_order(&self) -> bool {
         false
     }
 
-    /// The same as [`get`](KvsEngine::get), but behind the writes that are under way. It is there
-    /// for engines that [keep an order](KvsEngine::keeps_order), and for whoever has writes of his
-    /// own under way: otherwise it only waits for those of others.
+    /// Returns the value of `key` after all pending writes, like [`get`](KvsEngine::get) for an
+    /// engine that [keeps an order](KvsEngine::keeps_order). A caller needs it only if some of the
+    /// pending writes are its own.
     fn get_in_order(&self, key: String) -> EngineFuture<Option<String>> {
         self.get(key)
     }
 
-    /// How the engine is doing, as far as it knows without work.
+    /// Returns the statistics that the engine has at hand.
     fn stats(&self) -> EngineStats {
         EngineStats::default()
     }
 }
-
-/// How an engine is doing. What an engine does not know is `None`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EngineStats {
-    /// Its name, as `--engine` takes it.
-    pub engine: Option<String>,
-    /// When a write is done, as `--sync` takes it.
-    pub sync: Option<String>,
-    /// The number of keys.
-    pub keys: Option<u64>,
-    /// Bytes on disk that keys need.
-    pub live_bytes: Option<u64>,
-    /// Bytes on disk that nobody needs any more.
-    pub dead_bytes: Option<u64>,
-    /// The number of files that hold records.
-    pub segments: Option<u64>,
-    /// The time since the last compaction ended, if there was one.
-    pub seconds_since_compaction: Option<u64>,
-}
-
-/// The engines by name, as `--engine` takes it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EngineKind {
-    /// [`KvStore`], the log-structured engine of this crate.
-    Kvs,
-    /// [`SledKvsEngine`].
-    Sled,
-    /// [`TokioFsEngine`].
-    TokioFs,
-}
-
-impl EngineKind {
-    /// Every engine's name.
-    pub const NAMES: [&'static str; 3] = ["kvs", "sled", "tokio-fs"];
-
-    /// The engine whose format it is: what a data directory remembers.
-    pub(crate) fn format(self) -> EngineKind {
-        match self {
-            EngineKind::TokioFs => EngineKind::Kvs,
-            itself => itself,
-        }
-    }
-}
-
-impl fmt::Display for EngineKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            EngineKind::Kvs => "kvs",
-            EngineKind::Sled => "sled",
-            EngineKind::TokioFs => "tokio-fs",
-        })
-    }
-}
-
-impl FromStr for EngineKind {
-    type Err = UnknownName;
-
-    fn from_str(name: &str) -> Result<EngineKind, UnknownName> {
-        match name {
-            "kvs" => Ok(EngineKind::Kvs),
-            "sled" => Ok(EngineKind::Sled),
-            "tokio-fs" => Ok(EngineKind::TokioFs),
-            _ => Err(UnknownName {
-                name: name.to_owned(),
-                kind: "engines",
-                known: &EngineKind::NAMES,
-            }),
-        }
-    }
-}
-
-/// When a write is safe from what: the process dying, or the power failing.
-///
-/// [`SledKvsEngine`] promises the same, except that with [`SyncLevel::Always`] a power cut may lose
-/// values of more than about 128 KiB, which sled keeps in files that it does not sync.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum SyncLevel {
-    /// A write is done when it is on the disk. Nothing that was acknowledged can be lost.
-    Always,
-    /// A write is done when the operating system has it, and is on the disk about a second later.
-    /// Killing the process loses nothing; losing power loses at most that second.
-    #[default]
-    EverySec,
-    /// A write is done when the operating system has it, which decides when it goes to the disk.
-    Never,
-}
-
-impl SyncLevel {
-    /// Every level's name, as `--sync` takes it.
-    pub const NAMES: [&'static str; 3] = ["always", "everysec", "never"];
-}
-
-impl fmt::Display for SyncLevel {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            SyncLevel::Always => "always",
-            SyncLevel::EverySec => "everysec",
-            SyncLevel::Never => "never",
-        })
-    }
-}
-
-impl FromStr for SyncLevel {
-    type Err = UnknownName;
-
-    fn from_str(name: &str) -> Result<SyncLevel, UnknownName> {
-        match name {
-            "always" => Ok(SyncLevel::Always),
-            "everysec" => Ok(SyncLevel::EverySec),
-            "never" => Ok(SyncLevel::Never),
-            _ => Err(UnknownName {
-                name: name.to_owned(),
-                kind: "levels",
-                known: &SyncLevel::NAMES,
-            }),
-        }
-    }
-}
-
-/// The error for a text that names no [`EngineKind`], or no [`SyncLevel`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnknownName {
-    name: String,
-    kind: &'static str,
-    known: &'static [&'static str],
-}
-
-impl fmt::Display for UnknownName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let UnknownName { name, kind, known } = self;
-        write!(f, "{name:?} is none of the {kind}: {}", known.join(", "))
-    }
-}
-
-impl std::error::Error for UnknownName {}

@@ -1,10 +1,9 @@
-//! A directory that is held open. Every name is resolved against it, and not against a path. A path
-//! leads to another directory once the working directory changes or a part of the path is renamed.
+//! A directory that stays open, so that names are resolved against it and not against a path. A path
+//! leads to another directory after a change of the working directory or a rename of one of its
+//! parts.
 
 use std::fs::{self, TryLockError};
 use std::io::{self, ErrorKind};
-use std::os::fd::AsRawFd;
-use std::os::unix::fs::MetadataExt;
 use std::path::{self, Path, PathBuf};
 use std::thread;
 use std::time::Duration;
@@ -130,7 +129,11 @@ impl OpenDir {
     /// Returns a path that always leads to this directory, within this process, for code that takes
     /// only paths. Only Linux has such a path. Elsewhere, returns the path that the directory had
     /// when it was opened.
+    #[cfg(feature = "sled")]
     pub(super) fn path_of_descriptor(&self) -> PathBuf {
+        use std::os::fd::AsRawFd;
+        use std::os::unix::fs::MetadataExt;
+
         let by_descriptor = PathBuf::from(format!("/proc/self/fd/{}", self.names.as_raw_fd()));
         let is_here = || {
             let (found, here) = (
@@ -158,7 +161,7 @@ impl OpenDir {
     /// files, and the system reports for each of them that it does not exist.
     fn explain(&self, error: io::Error) -> io::Error {
         if error.kind() == ErrorKind::NotFound && self.is_removed() {
-            let words = "the data directory has been removed, and what is written there is lost";
+            let words = "the data directory has been removed, and its data is lost";
             io::Error::new(ErrorKind::NotFound, words)
         } else {
             error

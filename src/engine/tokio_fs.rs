@@ -1,10 +1,10 @@
-//! The engine of this crate on `tokio::fs`: [`KvStore`]'s log, read and written in another way.
+//! The engine of this crate on `tokio::fs`: the log of [`KvStore`], read and written in another way.
 //!
-//! What is in the log, and when, is the same code. Below it, the directory and its files are those of
-//! `tokio_fs`, whose futures block the thread that polls them and tell tokio's pool so
-//! ([`tokio_threadpool::blocking()`]). They need such a pool around them. The engine brings its own,
-//! a [`BlockingThreadPool`], and so its futures can be waited for anywhere, as those of the others.
-//! `docs/extension-1-tokio-fs.md` has the whole story, and what it costs.
+//! The code of the log is the same. Below it, the directory and its files are those of `tokio_fs`.
+//! Their futures block the thread that polls them, and announce that to tokio's pool
+//! ([`tokio_threadpool::blocking()`]), so they need such a pool around them. The engine brings its
+//! own, a [`BlockingThreadPool`]. A caller can therefore wait for its futures anywhere, as with the
+//! other engines. `docs/extension-1-tokio-fs.md` explains this engine and measures its costs.
 
 use std::fs;
 use std::io::{self, Read, SeekFrom, Write};
@@ -21,7 +21,7 @@ use crate::thread_pool::{BlockingThreadPool, is_in_job};
 
 /// A store like [`KvStore`], whose file work is done through `tokio::fs`.
 ///
-/// A directory that one of the two has written can be opened by the other.
+/// Each of the two engines opens the directories of the other.
 ///
 /// ```
 /// use futures::Future;
@@ -41,8 +41,8 @@ pub struct TokioFsEngine {
 }
 
 impl TokioFsEngine {
-    /// Opens the store in the directory `path`, which may be new, where `concurrency` calls may wait
-    /// for the disk at once.
+    /// Opens the store in the directory `path`, and creates both if they do not exist. At most
+    /// `concurrency` calls wait for the disk at once.
     ///
     /// # Errors
     ///
@@ -51,7 +51,7 @@ impl TokioFsEngine {
         TokioFsEngine::open_with(&KvStoreOptions::default(), path, concurrency)
     }
 
-    /// The same, with settings of one's own.
+    /// Opens the store with options, as [`open`](TokioFsEngine::open) does.
     ///
     /// # Errors
     ///
@@ -65,7 +65,7 @@ impl TokioFsEngine {
         Ok(TokioFsEngine { store })
     }
 
-    /// Waits until everything that was written before the call is on the disk, as
+    /// Returns a future that completes when all earlier writes are on the disk, as
     /// [`KvStore::sync`] does.
     pub fn sync(&self) -> EngineFuture<()> {
         self.store.sync()
@@ -103,7 +103,7 @@ impl KvsEngine for TokioFsEngine {
 
 /// A data directory whose files are those of `tokio::fs`.
 ///
-/// Their names are resolved against the claimed directory, which `tokio::fs` cannot do. That is a
+/// The names are resolved against the claimed directory, which `tokio::fs` cannot do. That is a
 /// blocking call, like those that `tokio::fs` makes, and a job may block.
 #[derive(Debug)]
 struct TokioDir(DataDir);
@@ -159,10 +159,10 @@ impl Directory for TokioDir {
 /// A file through `tokio::fs`.
 #[derive(Debug)]
 struct TokioFile {
-    /// It has one cursor, so whoever reads or writes has it to himself.
+    /// Locked for each call, because the file has only one cursor.
     file: Mutex<tokio_fs::File>,
-    /// The same file and the same cursor, for whoever is not in a job: who opens or closes the store,
-    /// and the thread that syncs every second. They go by offsets, and leave the cursor alone.
+    /// The same file and the same cursor, for calls outside jobs: those that open or close the store,
+    /// and those of the thread that syncs every second. They use offsets and never the cursor.
     same: fs::File,
 }
 
@@ -172,7 +172,7 @@ impl TokioFile {
         Ok(Arc::new(TokioFile { file, same }))
     }
 
-    /// The file, and leave to block for it.
+    /// Returns the file if the current thread is in a job, and so may block.
     fn if_in_job(&self) -> Option<MutexGuard<'_, tokio_fs::File>> {
         is_in_job().then(|| self.file.lock())
     }
@@ -203,6 +203,7 @@ impl File for TokioFile {
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         match self.if_in_job() {
             Some(mut file) => {
+                // The lock lasts to the end of the call, so no other call moves the cursor.
                 ready(file.poll_seek(SeekFrom::Start(offset)))?;
                 file.write_all(bytes)
             }
@@ -225,10 +226,11 @@ impl File for TokioFile {
     }
 }
 
-/// What a future of `tokio_fs` comes to, at once: it is ready in a job.
+/// Returns the result of a future of `tokio_fs`. In a job, such a future is ready at its first poll.
 fn ready<T>(poll: Poll<T, io::Error>) -> io::Result<T> {
     match poll? {
         Async::Ready(item) => Ok(item),
+        // Only outside a job, where this module does not call `tokio_fs`.
         Async::NotReady => Err(io::ErrorKind::WouldBlock.into()),
     }
 }

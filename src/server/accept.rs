@@ -1,4 +1,4 @@
-//! The accept loop, which nothing but a shutdown ends.
+//! The accept loop, which only a shutdown ends.
 
 use std::io::{self, ErrorKind};
 use std::mem;
@@ -11,10 +11,10 @@ use tokio::timer::Delay;
 
 use super::shutdown::Signal;
 
-/// How long to leave the listener alone when the system has no descriptor or memory to spare.
+/// The time without new connections after the system had no descriptor or memory for one.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// The connections that arrive, until the shutdown.
+/// A stream of the sockets that connect, until the shutdown.
 pub(super) struct Accept {
     listener: TcpListener,
     shutdown: Signal,
@@ -46,7 +46,7 @@ impl Stream for Accept {
                 return Ok(Async::Ready(None));
             }
             if let Some(pause) = &mut self.pause {
-                // A timer fails where its runtime is going away, and then there is no hurry.
+                // The timer fails only if its runtime shuts down.
                 try_ready!(pause.poll().map_err(|_| ()));
                 self.pause = None;
             }
@@ -61,7 +61,7 @@ impl Stream for Accept {
                 }
                 Ok(Async::NotReady) => return Ok(Async::NotReady),
                 Err(error) if is_about_one_connection(&error) => {
-                    debug!("a connection was gone before it was accepted: {error}");
+                    debug!("a peer disconnected before it was accepted: {error}");
                 }
                 Err(error) => {
                     warn!("cannot accept connections, trying again in {PAUSE:?}: {error}");
@@ -72,7 +72,8 @@ impl Stream for Accept {
     }
 }
 
-/// Tells a peer that went away from a system that has run out of something.
+/// Returns whether the error is about one peer that has disconnected. Other errors mean that the
+/// system has run out of something.
 fn is_about_one_connection(error: &io::Error) -> bool {
     matches!(
         error.kind(),

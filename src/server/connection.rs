@@ -1,363 +1,269 @@
 //! One connection: requests in, replies out, in the same order.
 //!
-//! It is a future written by hand, since it waits for many things at once: requests from the peer,
-//! answers from the engine, room in the socket's buffer, and the clock. Whenever it is polled it
-//! goes round as long as anything moves, and it is [`Async::NotReady`] only when each of the
-//! things that it waits for will wake it.
+//! It is a future written by hand, because it waits for four things at once: requests from the
+//! peer, answers from the engine, room in the socket's buffer, and the clocks. One poll is one
+//! *turn*, and a turn repeats three steps as long as any of them makes progress:
+//!
+//! ```text
+//!  read    socket -> Input
+//!  work    Input -> Request -> engine -> Pipeline -> Response -> Output
+//!  write   Output -> socket
+//! ```
+//!
+//! A turn ends with [`Async::NotReady`] only if each of these things will wake the task.
 
-use std::cell::Cell;
-use std::collections::VecDeque;
+use std::fmt;
 use std::io;
-use std::mem;
-use std::net::Shutdown;
-use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use futures::{Async, Future, Poll, task};
 use log::debug;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::timer::Delay;
 
-use super::Shared;
-use super::input::Input;
+use super::clocks::Clock;
 use super::limits::Share;
+use super::peer::Peer;
+use super::pipeline::{Oldest, Pending, Pipeline};
+use super::progress::Progress;
 use super::refusal::Refusal;
+use super::shared::{Place, Shared};
 use super::shutdown::Signal;
-use crate::engine::{EngineFuture, KvsEngine};
-use crate::error::{ConnectionError, KvsError, Result};
-use crate::protocol::{self, Kind, MAX_TOKEN_FRAME, Request, Response};
+use super::stage::Stage;
+use crate::engine::KvsEngine;
+use crate::error::ConnectionError;
+use crate::protocol::{self, Kind, Request, Response};
 
-/// After this time a connection lets the others have their turn. It is short because a busy runtime
-/// looks out for new events only after many turns.
+/// The time after which a connection lets other connections have their turns. It is short because a
+/// busy runtime looks for new events only after many turns.
 const TURN: Duration = Duration::from_micros(200);
 
-/// Bytes of requests in flight before no more are started.
-const MAX_HELD: usize = 1024 * 1024;
-
-/// Bytes that a request in flight takes besides its own.
-const OVERHEAD: usize = 256;
-
-/// Bytes of replies that wait to be sent before no more are made.
-const MAX_OUTPUT: usize = 64 * 1024;
-
-/// Bytes of the longest buffer for replies that is kept for the next connection that has some.
-const MAX_SPARE: usize = 16 * 1024;
-
-/// Bytes that a connection may hold however little is left for all.
+/// The memory in bytes that a connection may use even if all connections together use too much.
 const FREE: usize = 32 * 1024;
 
-/// If a timer fires this much later than it should, the process was stopped or had too much to do.
-const LATE: Duration = Duration::from_millis(100);
-
-/// How long a peer has to notice that it was closed.
-const LINGER: Duration = Duration::from_secs(1);
-
-/// How long a peer waits that has shown a wrong token.
+/// The time that a peer with a wrong token waits for the reply.
 const WRONG_TOKEN: Duration = Duration::from_secs(1);
 
-thread_local! {
-    /// An empty buffer for replies. A connection needs one only from the first of them until all
-    /// are sent.
-    static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
-}
-
-/// Serves one peer until it closes, the connection breaks, or the server shuts down.
+/// Serves one peer until it disconnects, the connection breaks, or the server shuts down.
 pub(super) struct Connection<E> {
     engine: E,
-    socket: TcpStream,
-    peer: String,
+    peer: Peer,
     shared: Arc<Shared>,
     shutdown: Signal,
-    /// Its share of all connections' memory.
+    /// Its share of the memory of all connections.
     memory: Share,
-    /// Its share of the number of connections, or of those that are told that there are too many.
-    _place: Share,
+    _place: Place,
 
     stage: Stage,
     has_token: bool,
-    input: Input,
-    /// A request that has to wait for those before it, and its size.
-    next: Option<(Request, usize)>,
-    /// Requests that are under way, oldest first.
-    in_flight: VecDeque<InFlight>,
-    /// The size of all of them.
-    held: usize,
-    /// Whether writes among them wait for those of other connections, to be done together.
-    has_new_writes: bool,
-    /// Replies on their way, of which some bytes may have gone.
-    output: Vec<u8>,
-    sent: usize,
+    /// A request that may start only after those in flight, and its size.
+    waiting: Option<(Request, usize)>,
+    pipeline: Pipeline,
+    /// The number of requests so far.
     requests: u64,
-
-    /// Runs while a frame arrives, or from the beginning while the connection has no token.
-    frame_clock: Option<Clock>,
-    /// Runs while the output waits for the peer to take all of it.
-    output_clock: Option<Clock>,
-    timer: Option<Delay>,
-}
-
-/// The time that the peer takes for something.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Clock {
-    since: Instant,
-    /// Whether the peer was given more time, because this side was late.
-    had_grace: bool,
-}
-
-impl Clock {
-    fn start() -> Clock {
-        Clock {
-            since: Instant::now(),
-            had_grace: false,
-        }
-    }
-}
-
-/// How much there is still to come from the peer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    Serving,
-    /// Nothing more is read. What is in flight is answered.
-    Ending,
-    /// The peer has closed its half. What is in flight is answered, and that is the end.
-    PeerEnded,
-    /// All is said. What still arrives is thrown away until the peer closes, too: a socket that is
-    /// closed with bytes in it takes back what the peer has not read yet.
-    Lingering(Clock),
-    /// Nothing reaches the peer any more. What is in flight takes memory until the engine is done.
-    Broken,
-}
-
-/// A request that is under way.
-struct InFlight {
-    reply: Pending,
-    /// Bytes that it takes until it is answered, here or in the engine.
-    size: usize,
-    /// Whether it is a write, or behind one. A read that comes next has to wait for that.
-    is_behind_writes: bool,
-}
-
-enum Pending {
-    Get(EngineFuture<Option<String>>),
-    Write(Kind, EngineFuture<()>),
-    /// `None` once it is sent.
-    Known(Option<Response>),
-    Later(Delay, Option<Response>),
 }
 
 impl<E: KvsEngine> Connection<E> {
-    /// Takes over a socket. Where there are too many already, it is closed: at once, if enough
-    /// others are being told why.
+    /// Takes over a socket. If there are too many connections, tells the peer so. If too many peers
+    /// are being told so already, returns `None`.
     pub(super) fn new(
         engine: E,
         socket: TcpStream,
         shared: Arc<Shared>,
         shutdown: Signal,
     ) -> Option<Connection<E>> {
-        let mut place = shared.places.share();
-        let has_place = place.resize(1);
-        if !has_place {
-            place = shared.refusals.share();
-            if !place.resize(1) {
-                return None;
-            }
-        }
-        let peer = match socket.peer_addr() {
-            Ok(peer) => peer.to_string(),
-            Err(_) => "a peer that is gone".to_owned(),
-        };
-        debug!("{peer}: connected");
+        let place = shared.take_place()?;
+        let is_refused = place.is_refusal;
         let mut connection = Connection {
             engine,
-            socket,
-            peer,
+            peer: Peer::new(socket),
             shutdown,
             memory: shared.memory.share(),
             _place: place,
             stage: Stage::Serving,
             has_token: shared.token.is_none(),
-            input: Input::default(),
-            next: None,
-            in_flight: VecDeque::new(),
-            held: 0,
-            has_new_writes: false,
-            output: Vec::new(),
-            sent: 0,
+            waiting: None,
+            pipeline: Pipeline::default(),
             requests: 0,
-            frame_clock: None,
-            output_clock: None,
-            timer: None,
             shared,
         };
+        debug!("{}: connected", connection.peer);
         if !connection.has_token {
-            connection.frame_clock = Some(Clock::start());
+            connection.peer.clocks.frame = Some(Clock::start());
         }
-        if !has_place {
+        if is_refused {
             connection.end_with(Refusal::TooManyConnections);
         }
         Some(connection)
     }
 
-    /// Does all that can be done now, but not for ever. Ready when the connection is at its end.
+    /// Does everything that can be done now, for a limited time. Ready at the end of the
+    /// connection.
     fn turn(&mut self) -> Poll<(), io::Error> {
         let start = Instant::now();
         loop {
             if self.stage == Stage::Serving && self.shutdown.is_shutdown() {
-                self.stage = Stage::Ending;
+                self.stop_reading(Stage::Ending);
             }
-            // Each of them, whatever the others did.
-            let has_moved = self.read()? | self.work() | self.write()?;
-            let is_answered = self.in_flight.is_empty() && self.output.is_empty();
-            let stage = self.stage;
-            match stage {
-                Stage::PeerEnded | Stage::Broken if is_answered => break,
-                Stage::Ending if is_answered => {
-                    self.socket.shutdown(Shutdown::Write)?;
-                    self.stage = Stage::Lingering(Clock::start());
-                }
-                _ if has_moved && start.elapsed() < TURN => {}
-                // Also where there is always something that moves.
-                _ if self.is_overdue(has_moved) => match stage {
-                    Stage::Lingering(_) => break,
-                    _ if self.output_clock.is_some() => {
-                        return Err(io::ErrorKind::TimedOut.into());
+            let progress = Progress::of([self.read()?, self.work(), self.write()?]);
+            if self.is_answered() {
+                match self.stage {
+                    Stage::PeerEnded | Stage::Broken => return Ok(Async::Ready(())),
+                    Stage::Ending => {
+                        self.linger()?;
+                        continue;
                     }
-                    _ => self.end_with(Refusal::TooSlow),
-                },
-                _ => {
-                    // The others first. For writes that is so that the engine does theirs as well
-                    // when it does these.
-                    if has_moved | mem::take(&mut self.has_new_writes) {
-                        task::current().notify();
-                    }
-                    return Ok(Async::NotReady);
+                    Stage::Serving | Stage::Lingering => {}
                 }
+            }
+            if progress == Progress::Made && start.elapsed() < TURN {
+                continue;
+            }
+            // Every turn checks this, so that a peer cannot escape its deadlines by sending more.
+            let clocks = &mut self.peer.clocks;
+            if !clocks.is_overdue(&self.shared.limits, progress) {
+                self.end_turn(progress);
+                return Ok(Async::NotReady);
+            }
+            match self.stage {
+                Stage::Lingering => return Ok(Async::Ready(())),
+                // A peer that does not take its replies would not take this one, either.
+                _ if clocks.output.is_some() => return Err(io::ErrorKind::TimedOut.into()),
+                _ => self.end_with(Refusal::TooSlow),
             }
         }
-        Ok(Async::Ready(()))
     }
 
-    /// Takes in what has arrived, as long as there is something to be done with it.
-    fn read(&mut self) -> io::Result<bool> {
-        let is_lingering = match self.stage {
-            Stage::Serving => false,
-            Stage::Lingering(_) => true,
-            Stage::Ending | Stage::PeerEnded | Stage::Broken => return Ok(false),
+    /// Lets other connections have their turns, and wakes the task if this one has more to do.
+    fn end_turn(&mut self, progress: Progress) {
+        // The executor polls the task again after all tasks that are ready now.
+        let has_writes = self.pipeline.release_writes();
+        if has_writes || progress == Progress::Made {
+            task::current().notify();
+        }
+    }
+
+    /// Returns whether every request has a reply and the socket has taken all replies.
+    fn is_answered(&self) -> bool {
+        self.pipeline.is_empty() && self.peer.output.is_empty()
+    }
+
+    /// Reads from the socket, if the connection can use more bytes.
+    fn read(&mut self) -> io::Result<Progress> {
+        let stage = self.stage;
+        match stage {
+            // While a request can start, more bytes stay in the socket. There they take none of the
+            // server's memory, and the system stops the peer when they are too many.
+            Stage::Serving if self.is_busy() => return Ok(Progress::None),
+            Stage::Serving if !self.reserve_memory() => {
+                self.end_with(Refusal::Overloaded);
+                return Ok(Progress::Made);
+            }
+            Stage::Serving | Stage::Lingering => {}
+            Stage::Ending | Stage::PeerEnded | Stage::Broken => return Ok(Progress::None),
+        }
+        let Async::Ready(n) = self.peer.read()? else {
+            return Ok(Progress::None);
         };
-        // What has arrived comes first: it is not for the input to hold what the socket could.
-        let is_busy =
-            self.next.is_some() || !self.has_room() || self.input.has_frame(self.max_frame());
-        if is_busy && !is_lingering {
-            return Ok(false);
+        if n == 0 && !self.peer.input.is_empty() {
+            debug!("{}: {}", self.peer, ConnectionError::Truncated);
         }
-        if !self.has_memory() && !is_lingering {
-            self.end_with(Refusal::Overloaded);
-            return Ok(true);
+        if n == 0 {
+            self.stop_reading(Stage::PeerEnded);
+        } else if stage == Stage::Lingering {
+            self.peer.discard_input();
         }
-        let socket = &mut self.socket;
-        match self.input.read_with(|buffer| socket.poll_read(buffer))? {
-            Async::NotReady => Ok(false),
-            Async::Ready(0) => {
-                if !self.input.is_empty() {
-                    debug!("{}: {}", self.peer, ConnectionError::Truncated);
-                }
-                self.stage = Stage::PeerEnded;
-                Ok(true)
-            }
-            Async::Ready(_) => {
-                if is_lingering {
-                    self.input = Input::default();
-                }
-                Ok(true)
-            }
-        }
+        Ok(Progress::Made)
     }
 
-    /// Whether another request may be worked on.
+    /// Returns whether a request has arrived, or none may start.
+    fn is_busy(&self) -> bool {
+        let max = self.shared.limits.max_frame(self.has_token);
+        self.waiting.is_some() || !self.has_room() || self.peer.input.has_frame(max)
+    }
+
+    /// Returns whether another request may start.
     fn has_room(&self) -> bool {
-        self.in_flight.len() < self.shared.limits.in_flight.max(1)
-            && self.held < MAX_HELD
-            && self.output.len() < MAX_OUTPUT
+        let max = self.shared.limits.in_flight.max(1);
+        self.pipeline.has_room(max) && !self.peer.output.is_full()
     }
 
-    /// Does what can be done with what has arrived.
-    fn work(&mut self) -> bool {
-        let mut moved = false;
-        while self.start_requests() | self.collect_replies() {
-            moved = true;
+    /// Starts requests and collects replies until neither is possible.
+    fn work(&mut self) -> Progress {
+        let mut progress = Progress::None;
+        // A reply makes room for a request, and the reply to a request may be there at once.
+        while Progress::of([self.start_requests(), self.collect_replies()]) == Progress::Made {
+            progress = Progress::Made;
         }
-        moved
+        progress
     }
 
-    /// Starts whatever has arrived whole and need not wait for what is under way.
-    fn start_requests(&mut self) -> bool {
-        let mut moved = false;
+    /// Starts the requests that have arrived and need not wait for those in flight.
+    fn start_requests(&mut self) -> Progress {
+        let mut progress = Progress::None;
         while self.stage == Stage::Serving && self.has_room() {
-            let (request, size) = match self.next.take() {
-                Some(next) => next,
-                None => match self.input.next_frame(self.max_frame()) {
-                    Ok(None) => break,
-                    Ok(Some(frame)) => {
-                        let (request, size) = (protocol::read_request(frame), frame.len());
-                        self.input.trim();
-                        moved = true;
-                        self.frame_clock = None;
-                        match request {
-                            Ok(request) => (request, size),
-                            Err(_) if !self.has_token => {
-                                self.end_with(Refusal::NoToken);
-                                return true;
-                            }
-                            Err(error) => {
-                                self.push_error(error.into());
-                                continue;
-                            }
-                        }
-                    }
-                    Err(error) => {
-                        self.end_with(error.into());
-                        return true;
-                    }
-                },
-            };
-            if !self.may_start(&request) {
-                self.next = Some((request, size));
-                if !self.has_memory() {
-                    self.end_with(Refusal::Overloaded);
-                }
-                break;
+            match self.next_request() {
+                Ok(None) => break,
+                Ok(Some((request, size))) => self.start(request, size),
+                Err(refusal) if refusal.ends_connection() => self.end_with(refusal),
+                Err(refusal) => self.push_refusal(refusal),
             }
-            moved = true;
-            self.start(request, size);
+            progress = Progress::Made;
         }
-        let is_cut = self.next.is_none() && !self.input.is_empty() && self.has_room();
+        // The rest of the input is the beginning of a frame. While there is no room, the frame may
+        // be late because of this side, and its clock does not start.
+        let is_cut = self.waiting.is_none() && !self.peer.input.is_empty() && self.has_room();
         if is_cut && self.stage == Stage::Serving {
-            self.frame_clock.get_or_insert_with(Clock::start);
+            self.peer.clocks.frame.get_or_insert_with(Clock::start);
         }
-        moved
+        progress
     }
 
-    fn max_frame(&self) -> usize {
-        let max = self.shared.limits.frame_bytes;
-        match self.has_token {
-            true => max,
-            false => max.min(MAX_TOKEN_FRAME),
+    /// Returns the next request and its size if it may start now.
+    fn next_request(&mut self) -> Result<Option<(Request, usize)>, Refusal> {
+        let next = match self.waiting.take() {
+            None => self.next_arrived()?,
+            waiting => waiting,
+        };
+        let Some((request, size)) = next else {
+            return Ok(None);
+        };
+        if self.may_start(&request) {
+            return Ok(Some((request, size)));
+        }
+        self.waiting = Some((request, size));
+        if self.reserve_memory() {
+            Ok(None)
+        } else {
+            Err(Refusal::Overloaded)
         }
     }
 
-    /// Requests take effect in their order. An engine that keeps it may have several at once;
-    /// everything else waits for what is before it.
+    /// Takes the next request out of the input, if all of it has arrived.
+    fn next_arrived(&mut self) -> Result<Option<(Request, usize)>, Refusal> {
+        let max = self.shared.limits.max_frame(self.has_token);
+        let Some(frame) = self.peer.input.next_frame(max)? else {
+            return Ok(None);
+        };
+        let (request, size) = (protocol::read_request(frame), frame.len());
+        // The request has copied its strings, so a long frame need not stay.
+        self.peer.input.trim();
+        self.peer.clocks.frame = None;
+        match request {
+            Ok(request) => Ok(Some((request, size))),
+            // A peer without the token gets no second try.
+            Err(_) if !self.has_token => Err(Refusal::NoToken),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Returns whether a request may start although others are in flight. Requests take effect in
+    /// their order, and only some engines keep that order. Requests to the server itself wait for
+    /// all requests before them.
     fn may_start(&self, request: &Request) -> bool {
         let is_for_engine = matches!(request.kind(), Kind::Get | Kind::Set | Kind::Remove);
-        self.in_flight.is_empty() || is_for_engine && self.engine.keeps_order()
-    }
-
-    fn is_behind_writes(&self) -> bool {
-        let last = self.in_flight.back();
-        last.is_some_and(|last| last.is_behind_writes)
+        self.pipeline.is_empty() || is_for_engine && self.engine.keeps_order()
     }
 
     fn start(&mut self, request: Request, size: usize) {
@@ -369,261 +275,149 @@ impl<E: KvsEngine> Connection<E> {
             return;
         }
         let engine = &self.engine;
-        let started = match request {
-            Request::Get { key } if self.is_behind_writes() => {
-                guarded(|| engine.get_in_order(key)).map(Pending::Get)
+        let pending = match request {
+            Request::Get { key } if self.pipeline.is_behind_writes() => {
+                Pending::get(|| engine.get_in_order(key))
             }
-            Request::Get { key } => guarded(|| engine.get(key)).map(Pending::Get),
-            Request::Set { key, value } => {
-                guarded(|| engine.set(key, value)).map(|done| Pending::Write(kind, done))
-            }
-            Request::Remove { key } => {
-                guarded(|| engine.remove(key)).map(|done| Pending::Write(kind, done))
-            }
-            Request::Auth { token } => Ok(self.check_token(&token)),
-            Request::Stats {} => guarded(|| engine.stats())
-                .map(|stats| known(Response::Stats(Box::new(self.shared.stats(stats))))),
+            Request::Get { key } => Pending::get(|| engine.get(key)),
+            Request::Set { key, value } => Pending::write(kind, || engine.set(key, value)),
+            Request::Remove { key } => Pending::write(kind, || engine.remove(key)),
+            Request::Auth { token } => self.check_token(&token),
+            Request::Stats {} => Pending::stats(&self.shared, || engine.stats()),
         };
-        let started = started.unwrap_or_else(|error| known(error.into()));
-        let size = size + started.value_size();
-        self.push(started, size);
-        if self.stage == Stage::Serving && !self.has_memory() {
-            // A write that has begun is answered. A read need not be.
-            if kind == Kind::Get
-                && let Some(read) = self.in_flight.pop_back()
-            {
-                self.held -= read.size;
+        self.push(pending, size);
+        // The engine tells the size of a value only now.
+        if self.stage == Stage::Serving && !self.reserve_memory() {
+            // The engine may have begun a write, so its reply is due. A read may be given up.
+            if kind == Kind::Get {
+                self.pipeline.remove_newest();
             }
             self.end_with(Refusal::Overloaded);
         }
     }
 
     fn check_token(&mut self, token: &str) -> Pending {
-        match &self.shared.token {
-            Some(expected) if !expected.matches(token) => {
-                let wrong_tokens = &self.shared.counters.wrong_tokens;
-                wrong_tokens.fetch_add(1, Ordering::Relaxed);
-                self.shared
-                    .log
-                    .warn(format_args!("{}: a wrong token", self.peer));
-                self.stage = Stage::Ending;
-                let delay = Delay::new(Instant::now() + WRONG_TOKEN);
-                Pending::Later(delay, Some(Refusal::WrongToken.into()))
-            }
-            // Where there is no token, any will do.
-            _ => {
-                self.has_token = true;
-                self.frame_clock = None;
-                known(Response::Auth)
-            }
+        let expected = self.shared.token.as_ref();
+        // A server without a token accepts any.
+        if expected.is_none_or(|expected| expected.matches(token)) {
+            self.has_token = true;
+            self.peer.clocks.frame = None;
+            return Pending::known(Response::Auth);
         }
+        let wrong_tokens = &self.shared.counters.wrong_tokens;
+        wrong_tokens.fetch_add(1, Ordering::Relaxed);
+        self.warn(format_args!("a wrong token"));
+        self.stop_reading(Stage::Ending);
+        // The delay slows down a peer that guesses tokens.
+        Pending::later(Refusal::WrongToken.into(), WRONG_TOKEN)
     }
 
-    fn push(&mut self, mut reply: Pending, size: usize) {
-        let is_write = matches!(reply, Pending::Write(..));
-        self.has_new_writes |= is_write;
-        if self.in_flight.is_empty()
-            && !is_write
-            && let Async::Ready(reply) = reply.poll()
-        {
-            self.send(&reply);
-            return;
-        }
-        let size = size + OVERHEAD;
-        self.held += size;
-        let is_behind_writes = is_write || self.is_behind_writes();
-        self.in_flight.push_back(InFlight {
-            reply,
-            size,
-            is_behind_writes,
-        });
-    }
-
-    fn push_error(&mut self, refusal: Refusal) {
-        let reply = Response::from(refusal);
-        let size = match &reply {
-            Response::Err { message, .. } => message.len(),
-            _ => 0,
-        };
-        self.push(known(reply), size);
-    }
-
-    /// Makes replies of what is done, in the order of the requests.
-    fn collect_replies(&mut self) -> bool {
-        let mut moved = false;
-        while self.output.len() < MAX_OUTPUT
-            && !self.has_new_writes
-            && let Some(request) = self.in_flight.front_mut()
-        {
-            let value_size = request.reply.value_size();
-            let Async::Ready(reply) = request.reply.poll() else {
-                // A read behind writes knows only now what it will read.
-                let more = request.reply.value_size() - value_size;
-                request.size += more;
-                self.held += more;
-                if more == 0 || self.has_memory() {
-                    break;
-                }
-                self.end(&Refusal::Overloaded);
-                if let Some(request) = self.in_flight.front_mut() {
-                    request.reply = known(Refusal::Overloaded.into());
-                }
-                continue;
-            };
-            moved = true;
-            self.held -= request.size;
-            self.in_flight.pop_front();
+    fn push(&mut self, pending: Pending, size: usize) {
+        if let Some(reply) = self.pipeline.push(pending, size) {
             self.send(&reply);
         }
-        moved
     }
 
-    /// Has a reply sent.
+    fn push_refusal(&mut self, refusal: Refusal) {
+        self.push(Pending::known(refusal.into()), 0);
+    }
+
+    /// Moves replies that are ready into the output, in the order of the requests.
+    fn collect_replies(&mut self) -> Progress {
+        let mut progress = Progress::None;
+        while !self.peer.output.is_full() {
+            match self.pipeline.poll_oldest() {
+                Oldest::Done(reply) => self.send(&reply),
+                Oldest::Grown if !self.reserve_memory() => {
+                    self.pipeline.remove_oldest();
+                    self.send(&Refusal::Overloaded.into());
+                    self.end(&Refusal::Overloaded);
+                }
+                Oldest::Grown | Oldest::Waiting => break,
+            }
+            progress = Progress::Made;
+        }
+        progress
+    }
+
+    /// Appends a reply to the output.
     fn send(&mut self, reply: &Response) {
         self.shared.counters.reply(reply);
         if self.stage == Stage::Broken {
             return;
         }
-        let sent_before = self.output.len();
-        if self.output.capacity() == 0 {
-            self.output = SPARE.take();
-        }
-        protocol::write_frame(reply, &mut self.output);
+        let len = self.peer.output.len();
+        self.peer.output.push(reply);
         // Other replies are short, and few of them wait.
-        if matches!(reply, Response::Get(Some(_))) && !self.has_memory() {
-            self.output.truncate(sent_before);
-            self.output.shrink_to_fit();
-            protocol::write_frame(&Refusal::Overloaded.into(), &mut self.output);
+        if matches!(reply, Response::Get(Some(_))) && !self.reserve_memory() {
+            self.peer.output.truncate(len);
+            self.peer.output.push(&Refusal::Overloaded.into());
             self.end(&Refusal::Overloaded);
         }
     }
 
-    /// Takes its share of the memory for what it holds and is about to read, if there is enough.
-    fn has_memory(&mut self) -> bool {
-        let next = self.next.as_ref().map_or(0, |(_, size)| *size);
-        let size = self.input.size_to_read() + next + self.held + self.output.capacity();
+    /// Resizes the connection's share of the memory to its need, including the next read. Returns
+    /// whether there is enough.
+    fn reserve_memory(&mut self) -> bool {
+        let waiting = self.waiting.as_ref().map_or(0, |(_, size)| *size);
+        let size = self.peer.input.size_to_read()
+            + waiting
+            + self.pipeline.size()
+            + self.peer.output.capacity();
         self.memory.resize(size.saturating_sub(FREE))
     }
 
-    /// Sends what the socket takes.
-    fn write(&mut self) -> io::Result<bool> {
-        let mut moved = false;
-        if self.has_new_writes {
-            // What comes before them goes with their replies.
-            return Ok(moved);
+    /// Writes replies until the socket's buffer is full.
+    fn write(&mut self) -> io::Result<Progress> {
+        // The replies that are ready go out together with those of the new writes.
+        if self.pipeline.has_new_writes() {
+            return Ok(Progress::None);
         }
-        while self.sent < self.output.len() {
-            match self.socket.poll_write(&self.output[self.sent..])? {
-                Async::Ready(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Async::Ready(n) => {
-                    self.sent += n;
-                    moved = true;
-                }
-                Async::NotReady => {
-                    self.output_clock.get_or_insert_with(Clock::start);
-                    return Ok(moved);
-                }
-            }
+        let n = self.peer.write()?;
+        if self.is_answered() {
+            self.pipeline.shrink();
         }
-        let mut output = mem::take(&mut self.output);
-        self.sent = 0;
-        self.output_clock = None;
-        if (1..=MAX_SPARE).contains(&output.capacity()) {
-            output.clear();
-            SPARE.set(output);
-        }
-        if self.in_flight.is_empty() {
-            self.in_flight.shrink_to(16);
-        }
-        Ok(moved)
+        Ok(Progress::from(n > 0))
     }
 
-    /// Returns the clock that runs out first, and when it does.
-    fn next_deadline(&mut self) -> Option<(Instant, &mut Clock)> {
-        let limits = &self.shared.limits;
-        let (frame, lingering) = match &mut self.stage {
-            Stage::Serving => (self.frame_clock.as_mut(), None),
-            Stage::Lingering(clock) => (None, Some(clock)),
-            _ => (None, None),
-        };
-        let output = self.output_clock.as_mut();
-        let clocks = [
-            (lingering, LINGER),
-            (frame, limits.frame_time),
-            (output, limits.reply_time),
-        ];
-        // Where the sum is beyond all time there is no limit.
-        let deadlines = clocks.into_iter().filter_map(|(clock, time)| {
-            let clock = clock?;
-            Some((clock.since.checked_add(time)?, clock))
-        });
-        deadlines.min_by_key(|(deadline, _)| *deadline)
-    }
-
-    /// Returns whether the peer has missed its deadline. If the deadline is still to come,
-    /// registers the task to be woken then.
-    ///
-    /// The peer does not pay for delays of this side. The connection reads the bytes that have
-    /// arrived before it checks the clock, and if the process was stopped meanwhile, the time
-    /// starts again. Each happens only once for each frame, and for each time that the output
-    /// waits. Otherwise a peer that keeps the server busy would have no limit.
-    fn is_overdue(&mut self, has_moved: bool) -> bool {
-        let mut timer = self.timer.take();
-        let is_lingering = matches!(self.stage, Stage::Lingering(_));
-        let Some((deadline, clock)) = self.next_deadline() else {
-            return false;
-        };
-        let delay = timer.get_or_insert_with(|| Delay::new(deadline));
-        if delay.deadline() != deadline {
-            delay.reset(deadline);
-        }
-        // It fails for a time that is years away, or where its runtime is going away.
-        if !delay.poll().is_ok_and(|delay| delay.is_ready()) {
-            self.timer = timer;
-            return false;
-        }
-        let now = Instant::now();
-        let is_late = now.duration_since(deadline) >= LATE;
-        let is_overdue = match is_late {
-            true => clock.had_grace,
-            false => !has_moved || is_lingering,
-        };
-        if is_overdue {
-            return true;
-        }
-        clock.had_grace = true;
-        if is_late {
-            clock.since = now;
-        }
-        self.timer = timer;
-        // The next deadline may be over, too.
-        is_late && self.is_overdue(has_moved)
-    }
-
-    /// Answers what is in flight, tells the peer why, and that is the end.
+    /// Tells the peer why the server ends the connection, after the replies to all requests in
+    /// flight.
     fn end_with(&mut self, refusal: Refusal) {
         self.end(&refusal);
-        self.push_error(refusal);
+        self.push_refusal(refusal);
     }
 
-    /// Answers what is in flight, and that is the end.
+    /// Ends the connection after the replies to all requests in flight.
     fn end(&mut self, refusal: &Refusal) {
-        self.shared
-            .log
-            .warn(format_args!("{}: {refusal}", self.peer));
-        self.frame_clock = None;
-        self.input = Input::default();
-        self.next = None;
-        self.stage = Stage::Ending;
+        self.warn(format_args!("{refusal}"));
+        self.stop_reading(Stage::Ending);
     }
 
-    /// Keeps what is in flight and nothing else.
+    /// Enters a stage in which the connection reads no more requests.
+    fn stop_reading(&mut self, stage: Stage) {
+        self.stage = stage;
+        self.waiting = None;
+        self.peer.discard_input();
+    }
+
+    /// Closes this half of the connection, and waits for the peer to close the other half.
+    fn linger(&mut self) -> io::Result<()> {
+        self.peer.close_half()?;
+        self.stage = Stage::Lingering;
+        // There is nothing left but the bytes that arrive, and they are discarded.
+        self.memory.resize(0);
+        Ok(())
+    }
+
+    /// Drops everything but the requests in flight.
     fn break_off(&mut self) {
-        self.stage = Stage::Broken;
-        self.input = Input::default();
-        self.next = None;
-        (self.output, self.sent) = (Vec::new(), 0);
-        self.output_clock = None;
+        self.stop_reading(Stage::Broken);
+        self.peer.discard_all();
+    }
+
+    fn warn(&self, line: fmt::Arguments<'_>) {
+        let line = format_args!("{}: {line}", self.peer);
+        self.shared.log.warn(line);
     }
 }
 
@@ -634,63 +428,16 @@ impl<E: KvsEngine> Future for Connection<E> {
     fn poll(&mut self) -> Poll<(), ()> {
         let turn = self.turn().or_else(|error| {
             let requests = self.requests;
-            let line = format_args!("{}: broken after {requests} requests: {error}", self.peer);
-            self.shared.log.warn(line);
+            self.warn(format_args!("broken after {requests} requests: {error}"));
             self.break_off();
             self.turn()
         });
-        match turn {
-            Ok(Async::NotReady) => {
-                self.input.give_back();
-                return Ok(Async::NotReady);
-            }
-            _ => debug!("{}: closed after {} requests", self.peer, self.requests),
+        if let Ok(Async::NotReady) = turn {
+            // Other connections of this thread use the same buffer.
+            self.peer.input.give_back();
+            return Ok(Async::NotReady);
         }
+        debug!("{}: closed after {} requests", self.peer, self.requests);
         Ok(Async::Ready(()))
     }
-}
-
-impl Pending {
-    /// Bytes of the value that is being read, as far as the engine knows.
-    fn value_size(&self) -> usize {
-        match self {
-            Pending::Get(value) => value.size(),
-            _ => 0,
-        }
-    }
-
-    /// The reply, when it is there. Every request gets one.
-    fn poll(&mut self) -> Async<Response> {
-        let polled = match self {
-            Pending::Get(value) => poll_guarded(value).map(|value| value.map(Response::Get)),
-            Pending::Write(kind, done) => poll_guarded(done).map(|done| {
-                done.map(|()| match kind {
-                    Kind::Remove => Response::Remove,
-                    _ => Response::Set,
-                })
-            }),
-            Pending::Known(reply) => Ok(reply.take().map_or(Async::NotReady, Async::Ready)),
-            Pending::Later(delay, reply) => match delay.poll() {
-                Ok(Async::NotReady) => Ok(Async::NotReady),
-                _ => Ok(reply.take().map_or(Async::NotReady, Async::Ready)),
-            },
-        };
-        polled.unwrap_or_else(|error| Async::Ready(error.into()))
-    }
-}
-
-fn known(reply: Response) -> Pending {
-    Pending::Known(Some(reply))
-}
-
-fn poll_guarded<T>(future: &mut EngineFuture<T>) -> Poll<T, KvsError> {
-    guarded(|| future.poll()).and_then(|polled| polled)
-}
-
-/// Calls into the engine. A panic there costs the request an error, and nobody else anything.
-fn guarded<T>(call: impl FnOnce() -> T) -> Result<T> {
-    // What it was about is not looked at again: a future that panicked is dropped.
-    panic::catch_unwind(AssertUnwindSafe(call)).map_err(|_| KvsError::EngineStopped {
-        reason: "it panicked".to_owned(),
-    })
 }

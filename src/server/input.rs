@@ -1,4 +1,4 @@
-//! What has arrived from a peer and was not worked on yet.
+//! The bytes that have arrived from a peer and are not parsed yet.
 
 use std::cell::Cell;
 use std::io;
@@ -10,28 +10,29 @@ use futures::{Async, Poll, try_ready};
 use crate::error::ConnectionError;
 use crate::protocol;
 
-/// The room that is made for what may arrive next, at least.
+/// The room in bytes for one read, at least.
 const CHUNK: usize = 16 * 1024;
 
-/// Bytes of a frame's beginning that are copied rather than kept where they are.
+/// The number of bytes up to which the beginning of a frame is copied to the buffer of the thread.
 const SHORT: usize = CHUNK / 2;
 
 thread_local! {
-    /// Where things arrive at first, for whichever connection has its turn. Most frames are short
-    /// and arrive whole, and those that wait for one need no memory of their own.
+    /// The buffer into which the connections of this thread read, one after the other. Most frames
+    /// are short and arrive whole, so connections that wait for a frame need no memory of their
+    /// own.
     static ARRIVALS: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
-/// Bytes that come in at the end and go out at the beginning as frames. Between the turns of its
-/// connection it takes no more than twice what has arrived, and a [`CHUNK`], and nothing where that
-/// is nothing.
+/// A buffer for bytes that arrive at its end, and leave it at its beginning as frames. Between the
+/// turns of its connection, it takes at most a [`CHUNK`] more than twice the bytes that have
+/// arrived. If there are none, it takes no memory.
 #[derive(Debug, Default)]
 pub(super) struct Input {
-    /// Those from `start` to `end` have arrived.
+    /// The bytes from `start` to `end` have arrived.
     bytes: Vec<u8>,
     start: usize,
     end: usize,
-    /// Whether `bytes` are those of the thread.
+    /// Whether `bytes` is the buffer of the thread.
     is_lent: bool,
 }
 
@@ -44,21 +45,22 @@ impl Input {
         self.end - self.start
     }
 
-    /// The memory that it takes to read on.
+    /// Returns the memory that the next read takes.
     pub(super) fn size_to_read(&self) -> usize {
         let len = self.len();
         if len <= SHORT {
+            // The buffer of the thread has room for the bytes and for a read.
             CHUNK
         } else if !self.is_lent && len + CHUNK <= self.bytes.capacity() {
             self.bytes.capacity()
         } else {
-            // Twice as much, so that moving what is there costs no more than its arrival did, but
-            // nothing that the frame has no need of.
+            // Twice as much, so that moving the bytes costs no more than their arrival did, but no
+            // more than the frame needs.
             (2 * len).min(self.frame_end()).max(len + CHUNK)
         }
     }
 
-    /// Reads once with `read`. Ready with 0 at the end.
+    /// Calls `read` once. Ready with 0 at the end of the stream.
     pub(super) fn read_with(
         &mut self,
         read: impl FnOnce(&mut [u8]) -> Poll<usize, io::Error>,
@@ -74,9 +76,10 @@ impl Input {
         Ok(Async::Ready(n))
     }
 
-    /// Goes on in the bytes of the thread.
+    /// Moves the bytes to the buffer of the thread.
     fn borrow(&mut self) {
         if !self.is_lent {
+            // Only a new buffer is filled with zeros, so this costs nothing for most reads.
             let mut bytes = ARRIVALS.take();
             bytes.resize(CHUNK, 0);
             bytes[..self.len()].copy_from_slice(&self.bytes[self.start..self.end]);
@@ -88,9 +91,10 @@ impl Input {
         (self.start, self.end) = (0, self.len());
     }
 
-    /// Goes on in bytes of its own, and in none where there is nothing.
+    /// Moves the bytes to a buffer of its own. If there are none, frees that buffer.
     pub(super) fn give_back(&mut self) {
         if self.is_lent {
+            // Between two frames there is nothing to copy, and an empty vector has no memory.
             let rest = self.bytes[self.start..self.end].to_vec();
             ARRIVALS.set(mem::replace(&mut self.bytes, rest));
             (self.start, self.end) = (0, self.len());
@@ -100,9 +104,10 @@ impl Input {
         }
     }
 
-    /// Makes room behind what is there.
+    /// Makes room after the bytes.
     fn grow(&mut self) {
         let size = self.size_to_read();
+        // Moving the bytes to the front may make enough room without more memory.
         if self.start > 0 && self.bytes.len() - self.end < CHUNK {
             self.bytes.copy_within(self.start..self.end, 0);
             (self.start, self.end) = (0, self.len());
@@ -114,13 +119,14 @@ impl Input {
         }
     }
 
-    /// Whether [`next_frame`](Input::next_frame) has something to say before more has arrived.
+    /// Returns whether [`next_frame`](Input::next_frame) would return a frame or an error.
     pub(super) fn has_frame(&self, max: usize) -> bool {
         !matches!(self.find_frame(max), Ok(None))
     }
 
-    /// Gives up what a long frame took, when that has been taken out.
+    /// Frees the memory of a long frame that has been taken out.
     pub(super) fn trim(&mut self) {
+        // Without this, a connection would keep the memory of its longest frame.
         if !self.is_lent && self.len() <= SHORT && self.bytes.capacity() > CHUNK {
             let rest = self.bytes[self.start..self.end].to_vec();
             (self.start, self.end) = (0, rest.len());
@@ -128,14 +134,18 @@ impl Input {
         }
     }
 
-    /// How many bytes there will be with the last one of the next frame, where that is known.
+    /// Returns the length of the next frame with its prefix, or 0 if it is not known.
     fn frame_end(&self) -> usize {
         let arrived = &self.bytes[self.start..self.end];
         let len = protocol::frame_len(arrived, usize::MAX).ok().flatten();
         len.map_or(0, |len| protocol::PREFIX_LEN + len)
     }
 
-    /// Takes the next frame out, where all of it is there.
+    /// Takes out the next frame, if all of it has arrived.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectionError::FrameTooLong`] if the frame is longer than `max`.
     pub(super) fn next_frame(&mut self, max: usize) -> Result<Option<&[u8]>, ConnectionError> {
         let Some(frame) = self.find_frame(max)? else {
             return Ok(None);
@@ -167,7 +177,7 @@ mod tests {
 
     use super::*;
 
-    /// Has all of `bytes` arrive, as far as one read takes them.
+    /// Reads as many of `bytes` as one read takes.
     fn arrive(input: &mut Input, mut bytes: &[u8]) -> usize {
         match input.read_with(|buffer| bytes.read(buffer).map(Async::Ready)) {
             Ok(Async::Ready(n)) => n,
@@ -193,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_long_frame_took_is_given_up_although_something_has_come_behind_it() {
+    fn the_memory_of_a_long_frame_is_freed_although_bytes_follow_it() {
         let mut input = Input::default();
         let frame = [&100_000_u32.to_be_bytes()[..], &[b'x'; 100_000], b"rest"].concat();
         let mut arrived = 0;

@@ -1,4 +1,4 @@
-//! What a peer may ask of the server, and what all of them together may.
+//! The limits of a server, for each peer and for all of them together.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -6,36 +6,44 @@ use std::thread;
 use std::time::Duration;
 
 use crate::error::{KvsError, Result};
-use crate::protocol::MAX_FRAME_LEN;
+use crate::protocol::{MAX_FRAME_LEN, MAX_TOKEN_FRAME};
 
-/// Descriptors for whatever is no connection: a store of 25 GB, and a few for the server.
+/// The number of descriptors for everything but connections: a store of 25 GB, and a few for the
+/// server.
 const MAX_FILES: usize = 512;
 
-/// The limits of a server. Each has a flag of `kvs-server`; `docs/protocol.md` says what a client
-/// meets that goes over one.
+/// The limits of a server. `kvs-server` has a flag for each. `docs/protocol.md` says how a client
+/// notices that it has reached one.
+///
+/// ```
+/// let mut limits = kvs::server::Limits::default();
+/// limits.connections = 100;
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Limits {
-    /// The longest frame that is read, in bytes. No more than [`MAX_FRAME_LEN`] has an effect.
+    /// The length in bytes of the longest frame that the server reads, at most [`MAX_FRAME_LEN`].
     pub frame_bytes: usize,
-    /// Requests of one connection that are worked on at once, at least one. Further ones are left
-    /// in the socket.
+    /// The number of requests of one connection in flight, at least one. Further requests stay in
+    /// the socket.
     pub in_flight: usize,
-    /// Connections at a time. Further ones are told so and closed, or just closed where they are
-    /// many.
+    /// The number of connections at a time. The server tells further peers so and closes their
+    /// connections. If these are many, it only closes them.
     pub connections: usize,
-    /// Bytes that all connections may hold together: what has arrived, what the engine works on and
-    /// what waits to be sent. One that would need more is told so and closed.
+    /// The memory in bytes for all connections together: requests that have arrived, requests in
+    /// the engine, and replies to be sent. If a connection needs more, the server tells its peer so
+    /// and closes it.
     pub memory_bytes: usize,
-    /// Threads for the network, and so the cores that connections may keep busy, at least one. The
-    /// others are for the engine, for the system's part of the network, and for whoever else is on
-    /// the machine: where a client and a thread have to share a core, both wait for their turns.
+    /// The number of network threads, at least one, and so of cores that connections may keep busy.
+    /// The other cores are for the engine, for the system's part of the network, and for other
+    /// programs on the machine, such as clients.
     pub threads: usize,
     /// The time from the first byte of a frame to its last, and from the connection to its
     /// authentication.
     pub frame_time: Duration,
-    /// The time in which a peer has to take the replies that wait for it, all of them.
+    /// The time in which a peer has to receive all replies that wait for it.
     pub reply_time: Duration,
-    /// The time that a shutdown leaves for what is in flight.
+    /// The time that a shutdown leaves for the requests in flight.
     pub shutdown_time: Duration,
 }
 
@@ -55,18 +63,26 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// How many connections too many there may be for as long as it takes to tell them.
+    /// Returns the length in bytes of the longest frame that a peer may send now.
+    pub(super) fn max_frame(&self, has_token: bool) -> usize {
+        if has_token {
+            self.frame_bytes
+        } else {
+            self.frame_bytes.min(MAX_TOKEN_FRAME)
+        }
+    }
+
+    /// Returns the number of connections over the limit that may be told so at a time.
     pub(super) fn refusals(&self) -> usize {
         (self.connections / 8).clamp(1, 100)
     }
 
-    /// Has the system give this process descriptors for all those connections and as many files as
-    /// an engine is likely to open, or else makes do with fewer connections. Says how many there
-    /// can be.
+    /// Asks the system for enough descriptors for all connections and for the files of an engine.
+    /// If the system gives fewer, lowers the number of connections. Returns that number.
     ///
     /// # Errors
     ///
-    /// [`KvsError::Io`] where the system does not say what it gives.
+    /// [`KvsError::Io`] if the system does not tell the number of descriptors.
     pub fn reserve_descriptors(&mut self) -> Result<usize> {
         let wanted = self.connections.saturating_add(MAX_FILES);
         let given = rlimit::increase_nofile_limit(wanted as u64)
@@ -78,7 +94,7 @@ impl Limits {
     }
 }
 
-/// Bytes, or connections, of which all together may have so many.
+/// A budget of bytes, or of connections, that all connections share.
 #[derive(Debug)]
 pub(super) struct Budget {
     taken: AtomicUsize,
@@ -97,7 +113,7 @@ impl Budget {
         self.taken.load(Ordering::Relaxed)
     }
 
-    /// An empty share of it.
+    /// Returns an empty share of the budget.
     pub(super) fn share(self: &Arc<Budget>) -> Share {
         Share {
             budget: Arc::clone(self),
@@ -106,7 +122,7 @@ impl Budget {
     }
 }
 
-/// What one connection has of a [`Budget`]. It is given back when this is dropped.
+/// The share of a [`Budget`] that one connection has. Dropping it returns it to the budget.
 #[derive(Debug)]
 pub(super) struct Share {
     budget: Arc<Budget>,
@@ -114,13 +130,15 @@ pub(super) struct Share {
 }
 
 impl Share {
-    /// Makes the share this large, unless it would have to grow and there is no more to be had.
+    /// Resizes the share to `size`. If that would exceed the budget, changes nothing and returns
+    /// `false`.
     pub(super) fn resize(&mut self, size: usize) -> bool {
         let taken = &self.budget.taken;
         if size < self.taken {
             taken.fetch_sub(self.taken - size, Ordering::Relaxed);
         } else if size > self.taken {
-            // In one step, so that nobody is refused because of another one who is.
+            // One atomic step: if this added first and checked later, a large request that fails
+            // could make a small one of another connection fail.
             let grown = taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |taken| {
                 let grown = taken.checked_add(size - self.taken)?;
                 (grown <= self.budget.max).then_some(grown)
@@ -165,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_asks_for_too_much_takes_nothing_from_others() {
+    fn a_share_that_may_not_grow_takes_nothing_from_others() {
         let budget = Budget::new(10);
         let (mut greedy, mut modest) = (budget.share(), budget.share());
         let is_over = AtomicBool::new(false);

@@ -1,19 +1,38 @@
 //! The server: an engine behind a socket.
 //!
-//! Two layers of threads: some that do the networking, one for every two cores, and the engine's own
-//! pool for what has to wait for a disk. Nothing here blocks and nothing here knows how an engine
-//! works.
+//! There are two layers of threads: network threads, one for every two cores, and the engine's own
+//! pool, whose jobs may wait for a disk. The code in this folder never blocks, and it knows engines
+//! only as [`KvsEngine`].
+//!
+//! The files, each of which builds only on those before it:
+//!
+//! ```text
+//!  limits, quiet_log, counters    the budgets that connections share, their log and statistics
+//!  shared, refusal                the state with all of these; the reasons to refuse a request
+//!  shutdown, signals              the shutdown, and the signals that start it
+//!  progress, stage                the result of a step, and the stages of a connection
+//!  input, output, clocks, peer    the socket of a connection, its buffers and deadlines
+//!  pipeline, connection           the requests in flight, and the turn that moves them
+//!  network, accept                the threads, and the loop that gives them connections
+//! ```
 
 mod accept;
+mod clocks;
 mod connection;
+mod counters;
 mod input;
 mod limits;
 mod network;
+mod output;
+mod peer;
+mod pipeline;
+mod progress;
 mod quiet_log;
 mod refusal;
+mod shared;
 mod shutdown;
 mod signals;
-mod stats;
+mod stage;
 
 use std::convert::Infallible;
 use std::net::{self, SocketAddr};
@@ -29,24 +48,21 @@ use tokio::reactor::Handle;
 
 use self::accept::Accept;
 use self::connection::Connection;
-use self::limits::Budget;
 pub use self::limits::Limits;
 use self::network::Network;
-use self::quiet_log::QuietLog;
+use self::shared::Shared;
 pub use self::shutdown::ShutdownHandle;
 use self::shutdown::Signal;
 pub use self::signals::Signals;
-use self::stats::Counters;
-use crate::engine::{EngineStats, KvsEngine};
+use crate::engine::KvsEngine;
 use crate::error::{KvsError, Result};
-use crate::protocol::Stats;
 use crate::tcp;
 use crate::token::Token;
 
-/// The longest time that a shutdown waits at once before it checks again.
+/// The longest time that a shutdown waits before it checks again.
 const STEP: Duration = Duration::from_millis(100);
 
-/// A server that has an engine and no address yet.
+/// A server with an engine, before it listens on an address.
 ///
 /// ```no_run
 /// use kvs::thread_pool::SharedQueueThreadPool;
@@ -65,7 +81,7 @@ pub struct KvsServer<E> {
 }
 
 impl<E: KvsEngine> KvsServer<E> {
-    /// Makes a server of `engine`, with the default [`Limits`] and for everybody on this machine.
+    /// Makes a server of `engine`, with the default [`Limits`] and without a token.
     pub fn new(engine: E) -> KvsServer<E> {
         KvsServer {
             engine,
@@ -74,14 +90,14 @@ impl<E: KvsEngine> KvsServer<E> {
         }
     }
 
-    /// Sets what peers may ask of it.
+    /// Sets the limits for its clients.
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> KvsServer<E> {
         self.limits = limits;
         self
     }
 
-    /// Has every client show a token first.
+    /// Makes every client show a token first.
     #[must_use]
     pub fn token(mut self, token: Token) -> KvsServer<E> {
         self.token = Some(token);
@@ -97,25 +113,24 @@ impl<E: KvsEngine> KvsServer<E> {
         self.bind(addr)?.run()
     }
 
-    /// Listens on `addr`, as [`listen`] does. From now on clients can connect; they are answered
-    /// once the server [runs](BoundServer::run).
+    /// Listens on `addr`, as [`listen`] does. From now on clients can connect. They get replies
+    /// when the server [runs](BoundServer::run).
     ///
     /// # Errors
     ///
-    /// [`KvsError::Io`] where the address cannot be had, and [`KvsError::Unprotected`] where
-    /// others than this machine could connect to it without a token.
+    /// Those of [`listen`](fn@listen) and of [`KvsServer::listen`].
     pub fn bind(self, addr: SocketAddr) -> Result<BoundServer<E>> {
         let listener = listen(addr, self.token.as_ref())?;
         self.listen(listener)
     }
 
-    /// Takes over a socket that [`listen`] has made. Who opens the store between the two does not
-    /// touch a data directory for nothing where the address is in use.
+    /// Takes over a socket that [`listen`] has made. A program that opens its store between the two
+    /// leaves the data directory alone if the address is in use.
     ///
     /// # Errors
     ///
-    /// [`KvsError::Io`] if the system refuses it, [`KvsError::Unprotected`] if others than this
-    /// machine could connect without a token, and [`KvsError::BadToken`] if the token does not fit
+    /// [`KvsError::Io`] if the system refuses it, [`KvsError::Unprotected`] if other
+    /// machines could connect without a token, and [`KvsError::BadToken`] if the token does not fit
     /// into a frame of [`Limits::frame_bytes`].
     pub fn listen(self, listener: net::TcpListener) -> Result<BoundServer<E>> {
         // The system notices that a peer has vanished. It must not give a slow peer less time than
@@ -159,64 +174,22 @@ fn wait_for_end(other_end: &mpsc::Receiver<Infallible>, time: Duration) -> bool 
     }
 }
 
-/// What all connections of a server have in common.
-#[derive(Debug)]
-struct Shared {
-    limits: Limits,
-    token: Option<Token>,
-    memory: Arc<Budget>,
-    places: Arc<Budget>,
-    /// For those who are only told that there are too many.
-    refusals: Arc<Budget>,
-    counters: Counters,
-    log: QuietLog,
-}
-
-impl Shared {
-    fn new(limits: Limits, token: Option<Token>) -> Shared {
-        Shared {
-            limits,
-            token,
-            memory: Budget::new(limits.memory_bytes),
-            places: Budget::new(limits.connections),
-            refusals: Budget::new(limits.refusals()),
-            counters: Counters::default(),
-            log: QuietLog::default(),
-        }
-    }
-
-    fn stats(&self, engine: EngineStats) -> Stats {
-        let counters = &self.counters;
-        Stats {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            uptime_seconds: counters.started.elapsed().as_secs(),
-            connections: self.places.taken() as u64,
-            connections_accepted: counters.accepted.load(Ordering::Relaxed),
-            wrong_tokens: counters.wrong_tokens.load(Ordering::Relaxed),
-            connection_bytes: self.memory.taken() as u64,
-            requests: counters.requests(),
-            errors: counters.errors(),
-            engine,
-        }
-    }
-}
-
-/// Listens on `addr`, where port 0 means any free one. `token` is the one that clients will have to
-/// show.
+/// Listens on `addr`. Port 0 means any free port. `token` is the token that clients have to show.
 ///
 /// # Errors
 ///
-/// [`KvsError::Io`] where the address cannot be had, and [`KvsError::Unprotected`] where others
-/// than this machine could connect to it without a token.
+/// [`KvsError::Io`] if the system refuses the address, and [`KvsError::Unprotected`] if other
+/// machines could connect without a token.
 pub fn listen(addr: SocketAddr, token: Option<&Token>) -> Result<net::TcpListener> {
     check_protection(addr, token)?;
     net::TcpListener::bind(addr).map_err(KvsError::io(format_args!("listen on {addr}")))
 }
 
 fn check_protection(addr: SocketAddr, token: Option<&Token>) -> Result<()> {
-    match addr.ip().is_loopback() || token.is_some() {
-        true => Ok(()),
-        false => Err(KvsError::Unprotected { addr }),
+    if addr.ip().is_loopback() || token.is_some() {
+        Ok(())
+    } else {
+        Err(KvsError::Unprotected { addr })
     }
 }
 
@@ -232,23 +205,23 @@ pub struct BoundServer<E> {
 }
 
 impl<E: KvsEngine> BoundServer<E> {
-    /// The address that clients reach it at, with the port that it really has.
+    /// Returns the address on which the server listens, with its real port.
     pub fn local_addr(&self) -> SocketAddr {
         self.local_addr
     }
 
-    /// What stops the server, from any thread.
+    /// Returns a handle that stops the server, from any thread.
     pub fn shutdown_handle(&self) -> ShutdownHandle {
         self.shutdown.clone()
     }
 
-    /// Serves on threads of its own, and returns after a shutdown. By then every connection has had
-    /// the replies to the requests that were being worked on, as far as its peer took them within
-    /// [`Limits::shutdown_time`], and the server's handle to the engine is gone.
+    /// Serves on threads of its own, and returns after a shutdown. By then every peer has received
+    /// the replies to its requests in flight, unless it took longer than [`Limits::shutdown_time`],
+    /// and the server has dropped its handle to the engine.
     ///
     /// # Errors
     ///
-    /// [`KvsError::Io`] where the runtime cannot be started.
+    /// [`KvsError::Io`] if the threads cannot be started.
     pub fn run(self) -> Result<()> {
         let network = Network::start(self.shared.limits.threads.max(1))
             .map_err(KvsError::io("start the network threads"))?;
@@ -261,8 +234,8 @@ impl<E: KvsEngine> BoundServer<E> {
         } = self;
         let shutdown_time = shared.limits.shutdown_time;
         let places = Arc::clone(&shared.places);
-        // Nothing is ever sent: it ends when everybody who serves has come to an end.
-        let (serving, nobody_serves) = mpsc::channel::<Infallible>();
+        // No value is ever sent. The channel closes when the accept loop and all connections end.
+        let (serving, all_ended) = mpsc::channel::<Infallible>();
         let accept = Accept::new(self.listener, signal.clone()).for_each({
             let signal = signal.clone();
             move |socket| {
@@ -281,18 +254,20 @@ impl<E: KvsEngine> BoundServer<E> {
         });
         network.spawner().spawn(accept);
         signal.wait();
-        let cut_off = match wait_for_end(&nobody_serves, shutdown_time) {
-            true => 0,
-            false => places.taken(),
+        let cut_off = if wait_for_end(&all_ended, shutdown_time) {
+            0
+        } else {
+            places.taken()
         };
         if cut_off > 0 {
-            warn!("closing connections whose peers have not taken their replies in time");
+            warn!("closing connections whose peers have not received their replies in time");
         }
         // This may drop the last handle to the engine, which closes the store.
         drop(network);
-        match cut_off {
-            0 => info!("stopped: all requests that were begun have been answered"),
-            _ => warn!("stopped: {cut_off} connections were cut off before they had all replies"),
+        if cut_off == 0 {
+            info!("stopped: all requests that were begun have been answered");
+        } else {
+            warn!("stopped: {cut_off} connections were cut off before they had all replies");
         }
         Ok(())
     }

@@ -1,8 +1,8 @@
-//! The threads that do the networking.
+//! The network threads.
 //!
-//! Each has a reactor and an executor of its own, and a task stays on the thread that it came to: no
-//! thread wakes another one up for a request, and none looks for work at others. tokio's runtime of
-//! many threads does both, which pays where some tasks are long; here each of them is short.
+//! Each thread has a reactor and an executor of its own, and a task stays on its thread. So no
+//! thread wakes another one for a request, and none steals tasks. tokio's multi-threaded runtime
+//! does both, which is worth its cost if some tasks are long. Here every poll is short.
 
 use std::convert::Infallible;
 use std::io;
@@ -16,7 +16,7 @@ use tokio::runtime::current_thread::{Handle, Runtime};
 
 use crate::guarded::Guarded;
 
-/// So many threads. Dropping this ends them, and all that is going on in them.
+/// The network threads. Dropping this ends them and drops their tasks.
 pub(super) struct Network {
     threads: Vec<Thread>,
 }
@@ -34,7 +34,7 @@ pub(super) struct Spawner {
 }
 
 impl Network {
-    /// Starts so many threads.
+    /// Starts this number of threads.
     pub(super) fn start(threads: usize) -> io::Result<Network> {
         let threads = (0..threads).map(Thread::start);
         let threads = threads.collect::<io::Result<_>>()?;
@@ -51,12 +51,12 @@ impl Network {
 }
 
 impl Spawner {
-    /// Starts `task` on one of the threads. A panic ends the task and nothing else.
+    /// Starts `task` on the next thread. If the task panics, only the task ends.
     pub(super) fn spawn(&mut self, task: impl Future<Item = (), Error = ()> + Send + 'static) {
         let handle = &self.handles[self.next];
         self.next = (self.next + 1) % self.handles.len();
         if handle.spawn(Guarded::new(task)).is_err() {
-            warn!("a connection came when the server had stopped");
+            warn!("a connection arrived after the server had stopped");
         }
     }
 }
@@ -68,7 +68,7 @@ impl Thread {
         let run = move || match Runtime::new() {
             Ok(mut runtime) => {
                 let _ = ready.send(Ok(runtime.handle()));
-                // It comes to its end when the other side is dropped.
+                // This fails when the sender is dropped.
                 let _ = runtime.block_on(stopped);
             }
             Err(error) => drop(ready.send(Err(error))),
@@ -89,7 +89,7 @@ impl Drop for Thread {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            // It panicked only if the panic hook has said so.
+            // The panic hook has reported a panic of the thread.
             let _ = thread.join();
         }
     }

@@ -1,4 +1,4 @@
-//! Warnings that a hostile peer cannot fill a disk with.
+//! Warnings, limited so that a hostile peer cannot fill a disk with them.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 use log::warn;
 use parking_lot::Mutex;
 
-/// Lines in one [`PERIOD`].
+/// The number of lines in one [`PERIOD`].
 const LINES: u32 = 20;
 const PERIOD: Duration = Duration::from_secs(1);
 
-/// Writes so many warnings a second and counts the others.
+/// Writes [`LINES`] warnings in a [`PERIOD`], and counts the others.
 #[derive(Debug)]
 pub(super) struct QuietLog(Mutex<Period>);
 

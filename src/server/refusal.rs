@@ -1,4 +1,4 @@
-//! Why the server refuses a request or a connection.
+//! The reasons why a server refuses a request or a connection.
 
 use std::fmt;
 
@@ -23,6 +23,12 @@ pub(super) enum Refusal {
 }
 
 impl Refusal {
+    /// Returns whether the server closes the connection after it. After a whole frame that holds no
+    /// request, the connection continues with the next frame.
+    pub(super) fn ends_connection(&self) -> bool {
+        self.code() != ErrorCode::BadRequest
+    }
+
     fn code(&self) -> ErrorCode {
         match self {
             Refusal::Protocol(ConnectionError::FrameTooLong { .. }) => ErrorCode::FrameTooLong,
@@ -42,10 +48,7 @@ impl fmt::Display for Refusal {
             Refusal::TooManyConnections => "too many connections, try again later",
             Refusal::Overloaded => "the server has no memory to spare, try again later",
             Refusal::TooSlow => "a frame took too long to arrive",
-            Refusal::NoToken => {
-                "the server wants a token before any other request (kvs-client takes it from \
-                 --auth-token-file or KVS_AUTH_TOKEN)"
-            }
+            Refusal::NoToken => "the server wants a token before any other request",
             Refusal::WrongToken => "the token is wrong",
         })
     }

@@ -1,4 +1,4 @@
-//! One shot that every task of a server hears.
+//! The shutdown of a server, which wakes every task.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,9 +7,10 @@ use futures::future::{Future, Shared};
 use futures::sync::oneshot;
 use parking_lot::Mutex;
 
-/// Stops a server: no new connections, no new requests, and those in flight are answered.
+/// A handle that stops a server: it accepts no more connections and no more requests, and replies
+/// to the requests in flight.
 ///
-/// Dropping it stops nothing.
+/// Dropping the handle does not stop the server.
 #[derive(Debug, Clone)]
 pub struct ShutdownHandle {
     is_shutdown: Arc<AtomicBool>,
@@ -23,32 +24,33 @@ impl ShutdownHandle {
         let sender = self.shot.lock().take();
         // Sending wakes tasks, so it happens without the lock.
         if let Some(sender) = sender {
-            // A server that is gone has stopped.
+            // Sending fails if the server is gone.
             let _ = sender.send(());
         }
     }
 }
 
-/// The other end: a task asks it at every poll, and is woken when the answer changes.
+/// The other end of a [`ShutdownHandle`]. A task checks it at every poll, and is woken at the
+/// shutdown.
 #[derive(Debug, Clone)]
 pub(super) struct Signal {
     is_shutdown: Arc<AtomicBool>,
     shot: Shared<oneshot::Receiver<()>>,
-    /// Whether the task that has this is among those to be woken, which takes a lock.
-    is_noted: bool,
+    /// Whether the task that owns this is registered to be woken. Registering it takes a lock.
+    is_registered: bool,
 }
 
 impl Signal {
     pub(super) fn is_shutdown(&mut self) -> bool {
-        if !self.is_noted {
-            self.is_noted = true;
-            // An error says that nobody can stop the server any more.
+        if !self.is_registered {
+            self.is_registered = true;
+            // An error means that all handles are dropped.
             let _ = self.shot.poll();
         }
         self.is_shutdown.load(Ordering::Acquire)
     }
 
-    /// Blocks until the shutdown, or until nobody can ask for one any more.
+    /// Blocks until the shutdown, or until all handles are dropped.
     pub(super) fn wait(self) {
         let _ = self.shot.wait();
     }
@@ -64,7 +66,7 @@ pub(super) fn pair() -> (ShutdownHandle, Signal) {
     let signal = Signal {
         is_shutdown,
         shot: receiver.shared(),
-        is_noted: false,
+        is_registered: false,
     };
     (handle, signal)
 }
@@ -91,9 +93,10 @@ mod tests {
     fn a_task_that_hears_of_a_shutdown_may_ask_for_one() {
         let (handle, mut signal) = pair();
         let mut task = executor::spawn(future::poll_fn(move || -> Poll<(), ()> {
-            Ok(match signal.is_shutdown() {
-                true => Async::Ready(()),
-                false => Async::NotReady,
+            Ok(if signal.is_shutdown() {
+                Async::Ready(())
+            } else {
+                Async::NotReady
             })
         }));
         let notify = Arc::new(handle.clone());

@@ -12,7 +12,7 @@ use log::{debug, info, warn};
 use nix::sys::signal::{SigSet, Signal};
 use parking_lot::Mutex;
 
-use super::ShutdownHandle;
+use super::shutdown::ShutdownHandle;
 use crate::error::{KvsError, Result};
 use crate::stderr;
 
@@ -60,8 +60,8 @@ const IGNORED: &[Signal] = &[
 /// The signals of this process.
 ///
 /// SIGTERM, SIGINT and SIGHUP ask a server to stop, as does SIGXCPU; `docs/command-line.md` has all
-/// of them. The first signal [shuts the server down](Signals::shut_down), and one that comes more than
-/// a second later ends the process at once.
+/// of them. The first signal [shuts the server down](Signals::shut_down), and one that comes more
+/// than a second later ends the process at once.
 ///
 /// ```no_run
 /// use kvs::server::Signals;
@@ -83,7 +83,7 @@ pub struct Signals {
     stage: Arc<Mutex<Stage>>,
 }
 
-/// The stage of the process, which decides what a signal does.
+/// The stage of the process, which decides the effect of a signal.
 #[derive(Debug)]
 enum Stage {
     /// The server is starting, which may be interrupted at any moment, as by a kill.

@@ -10,12 +10,12 @@ use tokio_threadpool::{self, Builder, Sender};
 use super::{ThreadPool, check_threads, start_error};
 use crate::error::{KvsError, Result};
 
-/// tokio's own pool, where each job is a task that has leave to block.
+/// tokio's own pool, where each job is a task that may block.
 ///
-/// A task must not wait for a disk: the worker that runs it has other tasks in its queue. With
-/// [`tokio_threadpool::blocking()`] it can do so all the same. The worker hands its queue to another
-/// thread and goes on with this task alone. That is how `tokio::fs` works, and what it needs around
-/// it: inside such a job its futures are ready at once.
+/// A task normally must not wait for a disk, because the worker that runs it has other tasks in its
+/// queue. After [`tokio_threadpool::blocking()`] it may: the worker hands its queue to another thread
+/// and continues with this task alone. `tokio::fs` works in this way, and so it needs this pool.
+/// Inside such a job its futures are ready at the first poll.
 #[derive(Clone)]
 pub struct BlockingThreadPool {
     pool: Arc<Pool>,
@@ -25,7 +25,7 @@ thread_local! {
     static IN_JOB: Cell<bool> = const { Cell::new(false) };
 }
 
-/// The current thread runs a job for as long as there is one of these.
+/// A guard: the current thread counts as running a job until this is dropped.
 struct InJob;
 
 impl InJob {
@@ -41,7 +41,8 @@ impl Drop for InJob {
     }
 }
 
-/// Whether the current thread runs a job of such a pool, and not a task of any other.
+/// Returns whether the current thread runs a job of a [`BlockingThreadPool`]. A task of another pool
+/// of tokio does not count.
 pub(crate) fn is_in_job() -> bool {
     IN_JOB.get()
 }
@@ -53,7 +54,7 @@ struct Pool {
 }
 
 impl Drop for Pool {
-    /// A job may drop the last handle, and a pool cannot wait for its own thread.
+    /// Does not wait for the threads: this may be one of them, since a job may drop the last handle.
     fn drop(&mut self) {
         if let Some(pool) = self.pool.take() {
             drop(pool.shutdown_on_idle());
@@ -62,10 +63,10 @@ impl Drop for Pool {
 }
 
 impl ThreadPool for BlockingThreadPool {
-    /// Creates a pool that runs up to `threads` jobs at once, at most 512, with one more thread
-    /// that hands them out. All the threads start here. tokio would start them only when they are
-    /// needed, would panic if the system had no more threads then, and would hand out no job after
-    /// that.
+    /// Creates a pool that runs up to `threads` jobs at once, at most 512, and has one more thread
+    /// that distributes them. All the threads start here. tokio itself would start each thread with
+    /// the first job that needs it. If the system had no more threads then, tokio would panic, and
+    /// would distribute no job after that.
     fn new(threads: u32) -> Result<BlockingThreadPool> {
         const MOST: usize = 512;
         if threads == 0 {
@@ -93,7 +94,7 @@ impl ThreadPool for BlockingThreadPool {
     {
         let mut job = Some(job);
         let task = future::poll_fn(move || {
-            // From here to the end of this poll. It would fail outside such a pool.
+            // The permission lasts to the end of this poll. Outside such a pool this call fails.
             try_ready!(tokio_threadpool::blocking(|| ()).map_err(drop));
             let _in_job = InJob::begin();
             job.take().expect("a task ends with its job")();
@@ -108,8 +109,8 @@ impl ThreadPool for BlockingThreadPool {
 }
 
 impl BlockingThreadPool {
-    /// Makes tokio start all the threads, by spawning as many jobs that wait for each other. So
-    /// each job needs a thread of its own.
+    /// Makes tokio start all the threads. Spawns one job for each of them, and the jobs wait for each
+    /// other, so that each needs a thread of its own.
     fn start(&self, threads: usize) -> Result<()> {
         let (all_begun, wait) = crossbeam_channel::bounded::<()>(0);
         for _ in 0..threads {
@@ -121,7 +122,7 @@ impl BlockingThreadPool {
                 let _ = wait.recv();
             };
             let spawned = panic::catch_unwind(AssertUnwindSafe(|| self.spawn(job)));
-            // tokio panics here or in the job's task, and drops what the job owns.
+            // tokio panics here or in the job's task, and drops the values of the job.
             if spawned.is_err() || begun.recv().is_err() {
                 return Err(start_error(io::ErrorKind::WouldBlock.into()));
             }

@@ -10,12 +10,12 @@ use crate::error::{KvsError, Result};
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// A new thread for every job: no pool at all, and the yardstick for the others.
+/// A new thread for every job: not really a pool, and the yardstick for the others.
 #[derive(Debug, Clone)]
 pub struct NaiveThreadPool(());
 
 impl ThreadPool for NaiveThreadPool {
-    /// `threads` only has to be more than 0: there is no bound to how many jobs run at once.
+    /// `threads` only has to be more than 0. Any number of jobs may run at once.
     fn new(threads: u32) -> Result<NaiveThreadPool> {
         match threads {
             0 => Err(KvsError::NoThreads),
@@ -46,11 +46,12 @@ fn start(job: Job) -> Option<Job> {
 }
 
 thread_local! {
-    /// The jobs that were spawned by a job that runs on this thread for lack of another one.
+    /// If a job runs on this thread because the system has no other one, the jobs that it has
+    /// spawned.
     static WAITING: RefCell<Option<VecDeque<Job>>> = const { RefCell::new(None) };
 }
 
-/// Runs `job`, and then the jobs that it has spawned. To run them inside each other could overflow
+/// Runs `job`, and then the jobs that it has spawned. Running them inside each other could overflow
 /// the stack.
 fn run_here(job: Job) {
     if let Some(mut waiting) = WAITING.take() {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use super::{Starting, ThreadPool, start_error};
 use crate::error::{KvsError, Result};
 
-/// rayon's pool, whose threads each have a queue and steal from one another's.
+/// rayon's pool, in which each thread has a queue and steals jobs from the others.
 #[derive(Debug, Clone)]
 pub struct RayonThreadPool {
     pool: Arc<rayon::ThreadPool>,
@@ -22,7 +22,7 @@ impl ThreadPool for RayonThreadPool {
                 let name = format!("kvs-rayon-{}", thread.index());
                 starting.start(name, || thread.run())
             })
-            // Without a handler rayon aborts the process; the panic hook has reported it by now.
+            // Without a handler rayon aborts the process. The panic hook has reported the panic.
             .panic_handler(|_| ())
             // If a thread cannot start, rayon tells the others to end.
             .build()

@@ -9,8 +9,8 @@ type Job = Box<dyn FnOnce() + Send>;
 
 /// A fixed number of threads that take their jobs from one queue.
 ///
-/// The queue is the whole of the pool: its senders are the clones of the handle, its receivers the
-/// threads. It closes with its last sender, and a closed queue still hands out what is in it.
+/// The queue is the whole pool: each handle has a sender, and each thread has a receiver. The queue
+/// closes with its last sender, and a closed queue still delivers the jobs in it.
 #[derive(Debug, Clone)]
 pub struct SharedQueueThreadPool {
     jobs: Sender<Job>,
@@ -43,10 +43,10 @@ impl ThreadPool for SharedQueueThreadPool {
     }
 }
 
-/// What a thread does all its life.
+/// Runs jobs until the queue is closed and empty.
 fn work(jobs: &Receiver<Job>) {
     for job in jobs {
-        // The panic hook has reported it by now, and what the job had borrowed is gone with it.
+        // The panic hook has reported the panic, and the job's values are dropped.
         let _ = panic::catch_unwind(AssertUnwindSafe(job));
     }
 }

@@ -1,4 +1,4 @@
-//! A pool whose jobs run when the test says so, on the test's own thread.
+//! A pool whose jobs run only when the test runs them, on the test's own thread.
 #![allow(dead_code, reason = "every test file uses a part of this")]
 
 use std::cell::RefCell;
@@ -14,7 +14,7 @@ thread_local! {
     static JOBS: RefCell<VecDeque<Box<dyn FnOnce()>>> = RefCell::default();
 }
 
-/// What happens takes the same course each time. Each thread of the tests has its own jobs.
+/// A pool for tests that run the same way each time. Each thread of the tests has its own jobs.
 #[derive(Debug, Clone)]
 pub struct Later;
 
@@ -28,28 +28,28 @@ impl ThreadPool for Later {
     }
 }
 
-/// Runs the job that has waited longest, if there is one.
+/// Runs the oldest job. Returns whether there was one.
 pub fn run_job() -> bool {
     let job = JOBS.with_borrow_mut(VecDeque::pop_front);
     job.map(|job| job()).is_some()
 }
 
-/// Runs all jobs, and those that they spawn.
+/// Runs all jobs, and the jobs that they spawn.
 pub fn run_jobs() {
     while run_job() {}
 }
 
-/// Runs jobs until the future is done, and no more.
+/// Runs jobs until the future completes, and no more.
 pub fn done<T>(future: impl Future<Item = T, Error = KvsError>) -> Result<T> {
-    struct Nobody;
-    impl Notify for Nobody {
+    struct NoWake;
+    impl Notify for NoWake {
         fn notify(&self, _: usize) {}
     }
     let mut task = executor::spawn(future);
     loop {
-        match task.poll_future_notify(&Arc::new(Nobody), 0)? {
+        match task.poll_future_notify(&Arc::new(NoWake), 0)? {
             Async::Ready(item) => return Ok(item),
-            Async::NotReady => assert!(run_job(), "nobody works on it"),
+            Async::NotReady => assert!(run_job(), "the future is pending, but no job is left"),
         }
     }
 }

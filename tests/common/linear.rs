@@ -1,18 +1,21 @@
-//! Whether what many clients saw of one key could have happened one after the other, each request
-//! at some moment between its beginning and its end.
+//! A check that a history of requests is linearizable.
 //!
-//! That is linearizability, and where it holds for every single key, it holds for all together.
-//! This is the search of Wing and Gong, which with Lowe remembers where it has been: put one
-//! request after the other, of those that could be next, and go back where none fits.
+//! A history is linearizable if its requests could have taken effect one after the other, each at
+//! some moment between its start and its end. A history of a store is linearizable if the requests
+//! to each single key are, so this checks one key.
+//!
+//! The check is the search of Wing and Gong: it appends one request after the other that could be
+//! next, and goes back when none is possible. As Lowe proposed, it remembers the points that it has
+//! reached.
 #![allow(dead_code, reason = "every test file uses a part of this")]
 
 use std::collections::{HashMap, HashSet};
 use std::mem;
 
-/// The end of a request that had no answer. Its effect came at any time, or never.
+/// The end of a request without an answer. It may have taken effect at any time, or never.
 pub const NEVER: u64 = u64::MAX;
 
-/// A request to the key.
+/// A request to the key, with the times at which it began and ended.
 #[derive(Debug, Clone)]
 pub struct Operation {
     pub effect: Effect,
@@ -20,18 +23,18 @@ pub struct Operation {
     pub ended: u64,
 }
 
-/// What a request did, as far as its client could tell.
+/// The effect of a request, as its client saw it.
 #[derive(Debug, Clone)]
 pub enum Effect {
     Got(Option<String>),
     Set(String),
     Removed,
-    /// There was nothing to be removed.
+    /// The key to remove did not exist.
     NotFound,
 }
 
 impl Effect {
-    /// What the value is afterwards, where this can happen to `value`.
+    /// Returns the value after this effect on `value`, or `None` if `value` rules the effect out.
     pub fn apply<'a>(&'a self, value: Option<&'a str>) -> Option<Option<&'a str>> {
         match self {
             Effect::Got(got) => (got.as_deref() == value).then_some(value),
@@ -46,8 +49,8 @@ impl Effect {
     }
 }
 
-/// Looks for an order of what was done to a key, which was not there at first; no two values that
-/// were set are the same. The error says how far it came.
+/// Searches for an order of the requests to one key. The key does not exist at first, and no two
+/// requests set the same value. The error describes the longest order that was found.
 pub fn linearize(operations: &[Operation]) -> Result<(), String> {
     let mut operations: Vec<_> = operations.iter().collect();
     operations.sort_by_key(|op| (op.ended == NEVER, op.began));
@@ -69,7 +72,7 @@ pub fn linearize(operations: &[Operation]) -> Result<(), String> {
             return Ok(());
         }
         for mut point in history.after(&point) {
-            // It is no news where it was reached before with as much left, or more.
+            // Skip it if the search has reached it before with the same `used`, or with a part of it.
             let used = mem::take(&mut point.used);
             let before = seen.entry(point.clone()).or_default();
             let is_in_used = |part: &Vec<_>| part.iter().all(|n| used.contains(n));
@@ -85,30 +88,30 @@ pub fn linearize(operations: &[Operation]) -> Result<(), String> {
     let candidates = history.candidates(&furthest).into_iter();
     let candidates = candidates.map(|n| format!("\n{:?}", history.operations[n]));
     Err(format!(
-        "after {} of {answered} it is {:?}, and there is no way on:{}",
+        "after {} of {answered} requests the value is {:?}, and there is no way on:{}",
         furthest.done(),
         furthest.value,
         candidates.collect::<String>()
     ))
 }
 
-/// Operations in the order of their beginnings, those with an answer first.
+/// Operations sorted by their start. Those with an answer come first.
 struct History<'a> {
     operations: Vec<&'a Operation>,
     answered: usize,
-    /// All values that anyone read.
+    /// All values that a client read.
     read: HashSet<&'a str>,
 }
 
-/// How far an order has come.
+/// A point in the search: an order of some of the operations.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 struct Point<'a> {
     value: Option<&'a str>,
-    /// Of the operations with an answer, all before this one are done ...
+    /// The order contains all operations with an answer before this one ...
     next: usize,
-    /// ... but for these.
+    /// ... except these.
     skipped: Vec<usize>,
-    /// Of those without an answer, the ones that had their effect.
+    /// The operations without an answer that the order contains.
     used: Vec<usize>,
 }
 
@@ -119,13 +122,14 @@ impl Point<'_> {
 }
 
 impl<'a> History<'a> {
-    /// The operations with an answer that a point has left, in their order.
+    /// Returns the operations with an answer that are left at a point, sorted.
     fn left(&self, point: &Point<'_>) -> impl Iterator<Item = usize> {
         let skipped = point.skipped.iter().copied();
         skipped.chain(point.next..self.answered)
     }
 
-    /// Which operations can be next: none that began after another had ended that is left.
+    /// Returns the operations that can be next: those that began before any other that is left
+    /// ended.
     fn candidates(&self, point: &Point<'_>) -> Vec<usize> {
         let mut first_end = NEVER;
         let in_time = self.left(point).take_while(|n| {
@@ -143,29 +147,29 @@ impl<'a> History<'a> {
         candidates
     }
 
-    /// What the value is after an operation, where that can be next.
+    /// Returns the value after an operation, or `None` if `value` rules the operation out.
     fn apply(&self, n: usize, value: Option<&'a str>) -> Option<Option<&'a str>> {
         let after = self.operations[n].effect.apply(value)?;
-        // Nobody can tell those from one another.
+        // No client can tell values apart that are never read, so they count as one.
         Some(after.map(|after| self.read.get(after).copied().unwrap_or("never read")))
     }
 
-    /// The points that are one operation further, the most promising last.
+    /// Returns the points that are one operation further, the most promising last.
     fn after(&self, point: &Point<'a>) -> Vec<Point<'a>> {
         let apply = |n| Some((n, self.apply(n, point.value)?));
         let candidates = self.candidates(point).into_iter();
         let mut steps: Vec<_> = candidates.filter_map(apply).collect();
         let is_read = |n: usize| self.operations[n].effect.is_read();
         if let Some(read) = steps.iter().position(|(n, _)| is_read(*n)) {
-            // It prevents nothing, and so may as well come first.
+            // A read changes nothing, so putting it first rules no order out.
             steps = vec![steps[read]];
         } else if point.value.is_some()
             && self.left(point).any(|n| is_read(n) && apply(n).is_some())
         {
-            // Somebody is still to read the value, and it would not come back.
+            // A read that is left needs this value, and a value that is replaced never comes back.
             steps.clear();
         }
-        // Of those that come to the same, whoever is in a hurry may as well come first.
+        // Of the operations that lead to the same value, try only the one that ends first.
         steps.sort_by_key(|(n, _)| self.operations[*n].ended);
         let mut values = HashSet::new();
         steps.retain(|(_, value)| values.insert(*value));

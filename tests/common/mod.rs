@@ -1,4 +1,5 @@
-//! What several test files need: servers that say when they are ready, and bytes by hand.
+//! Helpers of several test files: servers that report when they are ready, and the protocol's
+//! bytes.
 #![allow(dead_code, reason = "every test file uses a part of this")]
 
 pub mod disk;
@@ -18,14 +19,15 @@ use assert_cmd::cargo::cargo_bin;
 use kvs::server::{Limits, ShutdownHandle};
 use kvs::{KvsEngine, KvsServer, Result};
 
-/// An address on which the system picks a free port.
+/// An address to listen on, for which the system picks a free port.
 pub const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
-/// An address at which nobody listens. The system never gives this port to anyone who asks for a
-/// free one, as it might with one that was free a moment ago.
+/// An address without a listener. The system never picks this port as a free one, but it could pick
+/// any port that a test has just released.
 pub const NOBODY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 1);
 
-/// How much of something a test does: a variable of the environment says it, or else `default`.
+/// Returns the number in an environment variable, or `default` if it is not set. It says how much a
+/// test does.
 pub fn number(variable: &str, default: u64) -> u64 {
     match env::var(variable) {
         Ok(number) => number.parse().unwrap(),
@@ -33,7 +35,7 @@ pub fn number(variable: &str, default: u64) -> u64 {
     }
 }
 
-/// Bytes of memory of a process, by the name of the line in `/proc` (Linux only).
+/// Returns the bytes in the line `name` of `/proc/<process>/status` (Linux only).
 pub fn memory(process: u32, name: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix(name));
@@ -54,11 +56,9 @@ impl TestServer {
     }
 
     pub fn start_at(addr: SocketAddr, engine: impl KvsEngine + Sync) -> TestServer {
-        // Also on a small machine there are two threads, so that connections meet in the engine.
-        let limits = Limits {
-            threads: 2,
-            ..Limits::default()
-        };
+        // Two threads, even on a machine with one core, so that connections use the engine at once.
+        let mut limits = Limits::default();
+        limits.threads = 2;
         TestServer::serve_at(addr, KvsServer::new(engine).limits(limits))
     }
 
@@ -80,7 +80,7 @@ impl TestServer {
         self.shutdown.clone()
     }
 
-    /// Shuts the server down, and waits until it and its handle to the engine are gone.
+    /// Shuts the server down, and waits until it has dropped its handle to the engine.
     pub fn stop(&mut self) {
         self.shutdown.shutdown();
         if let Some(thread) = self.thread.take() {
@@ -95,11 +95,11 @@ impl Drop for TestServer {
     }
 }
 
-/// The real `kvs-server` as a process of its own. It is killed when it is dropped.
+/// The real `kvs-server` as a separate process. Dropping this kills the process.
 pub struct ServerProcess {
     pub addr: SocketAddr,
     child: Child,
-    /// Reads what it logs, since it would wait for that.
+    /// Reads the log, because a full pipe would stop the server.
     log: Option<JoinHandle<String>>,
 }
 
@@ -165,7 +165,7 @@ impl ServerProcess {
         assert!(kill.unwrap().success());
     }
 
-    /// Waits for the process to end by itself, and returns its exit code.
+    /// Waits until the process ends by itself, and returns its exit code.
     pub fn wait(&mut self) -> Option<i32> {
         self.child.wait().unwrap().code()
     }
@@ -181,7 +181,7 @@ impl ServerProcess {
         self.wait()
     }
 
-    /// Ends the process as `kill -9` does, and returns what it had logged.
+    /// Kills the process as `kill -9` does, and returns its log.
     pub fn kill(&mut self) -> String {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
@@ -196,19 +196,19 @@ impl Drop for ServerProcess {
     }
 }
 
-/// Returns whether this machine has a connection with keepalive between two ports that `is_it`
-/// accepts, seen from the first of them.
+/// Returns whether this machine has a connection with keepalive for whose local and remote port
+/// `is_it` returns true.
 pub fn is_kept_alive(is_it: impl Fn(u16, u16) -> bool) -> bool {
     let sockets = fs::read_to_string("/proc/net/tcp").unwrap();
     sockets.lines().skip(1).any(|line| {
         let fields: Vec<_> = line.split_whitespace().collect();
         let port = |addr: &str| u16::from_str_radix(addr.rsplit(':').next().unwrap(), 16).unwrap();
-        // Until the last acknowledgement has arrived, the connection has another timer.
+        // 02 is the keepalive timer. The connection has another one until all data is acknowledged.
         is_it(port(fields[1]), port(fields[2])) && fields[5].starts_with("02:")
     })
 }
 
-/// Either end of a connection on which a test writes the protocol's bytes by hand.
+/// Either end of a connection on which a test sends and receives frames.
 pub struct Wire(pub TcpStream);
 
 impl Wire {
@@ -216,7 +216,7 @@ impl Wire {
         Wire::new(TcpStream::connect(addr).unwrap(), Duration::from_secs(20))
     }
 
-    /// Takes a connected socket; what does not arrive within `patience` fails the test.
+    /// Wraps a connected socket. A read that takes longer than `patience` fails.
     pub fn new(socket: TcpStream, patience: Duration) -> Wire {
         socket.set_nodelay(true).unwrap();
         socket.set_read_timeout(Some(patience)).unwrap();
@@ -227,12 +227,12 @@ impl Wire {
         self.0.write_all(&frame(json)).unwrap();
     }
 
-    /// The body of the next frame.
+    /// Returns the body of the next frame.
     pub fn receive(&mut self) -> String {
         self.try_receive().unwrap()
     }
 
-    /// The body of the next frame, where there is one.
+    /// Returns the body of the next frame, or an error if the connection ends first.
     pub fn try_receive(&mut self) -> io::Result<String> {
         let mut prefix = [0; 4];
         self.0.read_exact(&mut prefix)?;
@@ -241,7 +241,7 @@ impl Wire {
         Ok(String::from_utf8(body).unwrap())
     }
 
-    /// Checks that the other end closes the connection and sends nothing more.
+    /// Checks that the peer closes the connection without sending more.
     pub fn expect_end(&mut self) {
         let mut rest = Vec::new();
         self.0.read_to_end(&mut rest).unwrap();
@@ -249,7 +249,7 @@ impl Wire {
     }
 }
 
-/// A frame of any bytes: their number, big-endian, and the bytes.
+/// Returns a frame with this body: its length in four bytes, big-endian, and the body.
 pub fn frame(body: impl AsRef<[u8]>) -> Vec<u8> {
     let body = body.as_ref();
     let mut frame = (body.len() as u32).to_be_bytes().to_vec();

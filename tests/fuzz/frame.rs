@@ -1,4 +1,4 @@
-//! Any bytes as frames, and any frame as a request and a reply.
+//! Any bytes as frames, and any frame as a request and as a reply.
 
 use std::fmt::Debug;
 
@@ -9,8 +9,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::codec::{Decoder, Encoder};
 
-/// The first byte of the input is a number of bytes: each of these is the length of a piece in
-/// which the rest arrives, over and over.
+/// Decodes any bytes. The first byte of the input is the number of the bytes after it that are
+/// lengths. The rest is the stream, and arrives in pieces of these lengths, over and over.
 pub fn frame(input: &[u8]) {
     let Some((n, rest)) = input.split_first() else {
         return;
@@ -41,11 +41,11 @@ pub fn frame(input: &[u8]) {
 #[derive(Debug, PartialEq)]
 struct Decoded {
     frames: Vec<Vec<u8>>,
-    /// What ended the stream, in words.
+    /// The text of the error that ended the stream, if one did.
     error: Option<String>,
 }
 
-/// Takes the frames out of `stream` as it arrives in pieces of `lens`.
+/// Decodes `stream`, which arrives in pieces of `lens`.
 fn decode(lens: &[usize], mut stream: &[u8]) -> Decoded {
     let mut frames = Vec::new();
     let mut buffer = BytesMut::new();
@@ -53,11 +53,15 @@ fn decode(lens: &[usize], mut stream: &[u8]) -> Decoded {
     loop {
         let capacity = buffer.capacity();
         let is_over = stream.is_empty();
-        let next = match is_over {
-            false => FrameCodec.decode(&mut buffer),
-            true => FrameCodec.decode_eof(&mut buffer),
+        let next = if is_over {
+            FrameCodec.decode_eof(&mut buffer)
+        } else {
+            FrameCodec.decode(&mut buffer)
         };
-        assert!(buffer.capacity() <= capacity, "it has reserved memory");
+        assert!(
+            buffer.capacity() <= capacity,
+            "the decoder has reserved memory"
+        );
         match next {
             Ok(Some(frame)) => frames.push(frame.to_vec()),
             Ok(None) if is_over => {
@@ -78,14 +82,14 @@ fn decode(lens: &[usize], mut stream: &[u8]) -> Decoded {
     }
 }
 
-/// The server reads a request as any reader of JSON does, only faster.
+/// Checks that the server reads a request as serde does.
 fn request(frame: &[u8]) {
     let read = protocol::read_request(frame).ok();
     assert_eq!(read, serde_json::from_slice(frame).ok());
 }
 
-/// A client reads no plain reply where a reader of JSON would find another, or none, and a server writes
-/// what any writer of JSON does.
+/// Checks that a client never reads a plain reply that serde would not read, and that a server
+/// writes the same bytes as serde.
 fn reply(frame: &[u8]) {
     let read = serde_json::from_slice::<Response>(frame).ok();
     if let Some(plain) = protocol::read_plain_reply(frame) {
@@ -101,7 +105,7 @@ fn reply(frame: &[u8]) {
     }
 }
 
-/// What a frame says is the same when it is said again, and what is wrong with it is said briefly.
+/// Checks that a message is the same when it is written and read again, and that an error is short.
 fn read<T: Serialize + DeserializeOwned + PartialEq + Debug>(frame: &[u8]) {
     match serde_json::from_slice::<T>(frame) {
         Ok(message) => {

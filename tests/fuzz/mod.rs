@@ -1,12 +1,12 @@
-//! What fuzzing runs with every input that it thinks of, and `tests/fuzz_corpus.rs` with those that
-//! were worth keeping.
+//! The functions that `cargo fuzz` calls with its inputs. `tests/fuzz_corpus.rs` calls them with the
+//! inputs in `fuzz/corpus`.
 //!
-//! To look for more, with a nightly compiler:
+//! To find more inputs, with a nightly compiler:
 //!
 //! ```sh
 //! cargo install cargo-fuzz
-//! cargo +nightly fuzz run segment     # or frame; until it is stopped, or one fails
-//! cargo +nightly fuzz cmin segment    # keeps what adds to the coverage
+//! cargo +nightly fuzz run segment     # or frame; runs until you stop it, or until an input fails
+//! cargo +nightly fuzz cmin segment    # keeps the inputs that add to the coverage
 //! ```
 #![allow(
     dead_code,
@@ -14,7 +14,7 @@
     reason = "every fuzz target uses a part of this"
 )]
 
-#[path = "../common/disk.rs"]
+#[path = "../common/disk/mod.rs"]
 mod disk;
 mod frame;
 #[path = "../common/later.rs"]

@@ -1,4 +1,4 @@
-//! The blocking client in the shape of the others: its futures do all their work in one poll.
+//! The blocking client as a [`Client`]: its futures do all their work in one poll.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};

@@ -1,7 +1,6 @@
-//! Clients with one mistake each, around one that has none.
+//! Clients that each have one mistake, and one that has none.
 //!
-//! They are built on the library's [`Connection`], as the variants are, so that they are there
-//! whatever the features.
+//! They are built on the library's [`Connection`], as the variants are, so they need no feature.
 
 use std::mem;
 use std::net::SocketAddr;
@@ -16,7 +15,7 @@ use kvs::{KvsError, Token};
 
 type Boxed<T> = Box<dyn Future<Item = T, Error = KvsError> + Send>;
 
-/// What a broken client does to each of its futures.
+/// The mistake of a client, which changes its requests or its futures.
 pub trait Fault: Clone + Default + Send + 'static {
     fn request(&self, request: Request) -> Request {
         request
@@ -87,7 +86,7 @@ impl<F: Fault> Client for Faulty<F> {
     }
 }
 
-/// The one that has no mistake.
+/// A client without a mistake.
 pub type Sound = Faulty<NoFault>;
 
 #[derive(Clone, Default)]
@@ -99,7 +98,7 @@ impl Fault for NoFault {
     }
 }
 
-/// Polls each future once before anyone has asked for it.
+/// A client that polls each future once before it returns it.
 pub type SendsEagerly = Faulty<Eager>;
 
 #[derive(Clone, Default)]
@@ -108,7 +107,7 @@ pub struct Eager;
 impl Fault for Eager {
     fn spoil<T: Send + 'static>(future: Boxed<T>) -> Boxed<T> {
         let mut future = executor::spawn(future);
-        match future.poll_future_notify(&NotifyHandle::from(Arc::new(Nobody)), 0) {
+        match future.poll_future_notify(&NotifyHandle::from(Arc::new(NoWake)), 0) {
             Ok(Async::NotReady) => Box::new(future.into_inner()),
             Ok(Async::Ready(item)) => Box::new(future::ok(item)),
             Err(error) => Box::new(future::err(error)),
@@ -120,14 +119,14 @@ impl Fault for Eager {
     }
 }
 
-/// A notifier that wakes nobody.
-struct Nobody;
+/// A notifier that wakes no task.
+struct NoWake;
 
-impl Notify for Nobody {
+impl Notify for NoWake {
     fn notify(&self, _: usize) {}
 }
 
-/// Polls the future on behalf of a task that nobody polls.
+/// A client that polls its futures on a task that cannot be woken.
 pub type LosesAWakeUp = Faulty<Deaf>;
 
 #[derive(Clone, Default)]
@@ -143,7 +142,7 @@ impl Fault for Deaf {
 
             fn poll(&mut self) -> Poll<T, KvsError> {
                 self.0
-                    .poll_future_notify(&NotifyHandle::from(Arc::new(Nobody)), 0)
+                    .poll_future_notify(&NotifyHandle::from(Arc::new(NoWake)), 0)
             }
         }
 
@@ -151,7 +150,7 @@ impl Fault for Deaf {
     }
 }
 
-/// Sends, for every request but the first, the one before it.
+/// A client that sends the previous `get` instead of each `get` but the first.
 pub type AnswersWithTheNeighboursReply = Faulty<OffByOne>;
 
 #[derive(Clone, Default)]
@@ -171,7 +170,7 @@ impl Fault for OffByOne {
     }
 }
 
-/// Asks to be polled again whenever it is not ready.
+/// A client whose futures wake their task whenever they are not ready.
 pub type BusyLoops = Faulty<Busy>;
 
 #[derive(Clone, Default)]
@@ -189,7 +188,7 @@ impl Fault for Busy {
     }
 }
 
-/// Waits for ever where the connection is gone.
+/// A client whose futures stay pending when the connection is closed.
 pub type SwallowsAClose = Faulty<Hopeful>;
 
 #[derive(Clone, Default)]
@@ -204,7 +203,7 @@ impl Fault for Hopeful {
     }
 }
 
-/// Forgets a future that is dropped before it is done, with all that it holds.
+/// A client that leaks a future that is dropped before it completes.
 pub type LeaksASlot = Faulty<Forgetful>;
 
 #[derive(Clone, Default)]
@@ -219,7 +218,7 @@ impl Fault for Forgetful {
             type Error = KvsError;
 
             fn poll(&mut self) -> Poll<T, KvsError> {
-                let future = self.0.as_mut().expect("polled after it was done");
+                let future = self.0.as_mut().expect("polled after completion");
                 let poll = future.poll();
                 if !matches!(poll, Ok(Async::NotReady)) {
                     self.0 = None;

@@ -1,4 +1,4 @@
-//! Futures that are dropped before they are done, or never polled at all.
+//! Futures that are dropped before they complete, or never polled.
 
 use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc;
@@ -50,7 +50,7 @@ pub fn a_future_dropped_before_its_first_poll_sends_nothing<C: Client>() {
 pub fn a_connection_that_is_never_polled_is_not_made<C: Client>() {
     let listener = TcpListener::bind(ANY_PORT).unwrap();
     let addr = listener.local_addr().unwrap();
-    // On a runtime, where whoever is too eager connects at once and not on another thread, later.
+    // On a runtime, an eager client connects at once. Elsewhere, another thread would do it later.
     let mut runtime = tokio::runtime::current_thread::Runtime::new().unwrap();
     let connect = future::lazy(|| Ok::<_, ()>(C::connect(addr)));
     let never_polled = runtime.block_on(connect).unwrap();
@@ -69,7 +69,7 @@ pub fn a_connection_given_up_while_it_is_made_is_closed<C: Client>() {
     let polled = connecting.poll();
     assert!(polled.is_ok(), "the server is there");
     drop((connecting, polled));
-    // It may have come as far as a connection, or not; in either case there is none left.
+    // The connection may have been made or not. In either case it has to be closed now.
     let ours = TcpStream::connect(addr).unwrap();
     loop {
         let (socket, peer) = listener.accept().unwrap();
@@ -84,7 +84,7 @@ pub fn a_future_dropped_in_flight_leaves_the_connection_in_step<C: Client>() {
     let (ask, asked) = mpsc::channel::<()>();
     let script = Script::start(move |mut peer| {
         for n in 0..50 {
-            // The request that is given up, which is answered late, and the one after it.
+            // The dropped request gets its reply late, and the next one after it.
             assert_eq!(
                 peer.receive(),
                 format!(r#"{{"Get":{{"key":"dropped{n}"}}}}"#)
@@ -143,7 +143,7 @@ pub fn the_socket_closes_with_the_last_handle<C: Client>() {
     drop(clone);
     script.finish();
 
-    // A future that was given up holds nothing open either.
+    // A future that is dropped without a poll does not keep the socket open either.
     let script = Script::start(|mut peer| {
         assert_eq!(peer.receive(), GET_K);
         peer.send(r#"{"Get":null}"#);
@@ -179,13 +179,13 @@ pub fn a_future_outlives_its_handle_and_then_the_socket_closes<C: Client>() {
 }
 
 pub fn the_socket_closes_although_all_places_are_taken<C: Client>() {
-    // Short requests take all the places in flight; long ones fill the socket's buffers before.
+    // Short requests reach the limit of requests in flight. Long ones fill the socket's buffers
+    // first.
     for (requests, len) in [(IN_FLIGHT + 2 * QUEUE, 1), (QUEUE, 1 << 18)] {
         let (given_up, all_given_up) = mpsc::channel::<()>();
         let script = Script::start(move |mut peer| {
             all_given_up.recv().unwrap();
-            // Whatever was sent before; then the end, or a reset where the client has closed with
-            // something left to send.
+            // Reads the requests up to the end, or up to a reset if the client had more to send.
             let _ = std::io::copy(&mut peer.0, &mut std::io::sink());
             assert_eq!(peer.0.peek(&mut [0]).unwrap_or(0), 0);
         });
@@ -193,7 +193,7 @@ pub fn the_socket_closes_although_all_places_are_taken<C: Client>() {
         let mut gets: Vec<_> = (0..requests)
             .map(|_| Task::new(client.get("k".repeat(len))))
             .collect();
-        // Twice, since some were given room meanwhile.
+        // Twice, because some got room in the queue after the first poll.
         gets.iter_mut().for_each(Task::expect_not_ready);
         gets.iter_mut().for_each(Task::expect_not_ready);
         drop((gets, client));
@@ -222,7 +222,7 @@ pub fn the_queue_takes_no_more_than_its_bound<C: Client>() {
     for _ in 0..20 {
         gets.iter_mut().for_each(Task::expect_not_ready);
     }
-    // What has only waited for room is gone now; what was taken will still be sent.
+    // The requests that waited for room are gone now. Those in the queue will still be sent.
     drop(gets);
     given_up.send(()).unwrap();
     wait(client.get("last".to_owned())).unwrap();

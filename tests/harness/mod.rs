@@ -1,16 +1,19 @@
-//! Tests of a client that do not know which one: each is a generic function over [`Client`].
+//! Tests that run with every client: each is a generic function over [`Client`].
 //!
 //! - [`real`]: against the real server
-//! - [`scripted`]: against a server that the test writes byte by byte
+//! - [`scripted`]: against a server whose bytes the test writes
 //! - [`cancellation`]: futures that are dropped, or never polled at all
 //! - [`poll`]: the contract of `poll`, with futures polled by hand
-//! - [`broken`]: clients with a mistake each, to show that the tests find it
+//! - [`broken`]: clients that each have one mistake, to show that the tests find it
 //!
-//! Which of them are used depends on the features.
-//!
-//! Every wait ends after [`patience`], so that a test fails where it would otherwise hang.
+//! Every wait ends after [`patience`], so that a test fails instead of hanging.
 
-#![allow(dead_code, unused_macros, unused_imports, reason = "see above")]
+#![allow(
+    dead_code,
+    unused_macros,
+    unused_imports,
+    reason = "the features decide which tests are used"
+)]
 
 pub mod blocking;
 pub mod broken;
@@ -32,7 +35,7 @@ pub use kvs::client::Client;
 
 use crate::common::{ANY_PORT, Wire};
 
-/// Instantiates the tests that hold for any client, one request at a time.
+/// Instantiates the tests for any client. They have one request pending at a time.
 macro_rules! one_at_a_time {
     ($client:ty) => {
         $crate::harness::tests!($client, real {
@@ -73,7 +76,7 @@ macro_rules! one_at_a_time {
 }
 pub(crate) use one_at_a_time;
 
-/// Instantiates the tests for a client that can have many requests under way.
+/// Instantiates the tests for a client that can have many requests pending.
 macro_rules! many_at_once {
     ($client:ty) => {
         $crate::harness::tests!($client, real {
@@ -125,26 +128,26 @@ thread_local! {
     static PATIENCE: Cell<Duration> = const { Cell::new(Duration::from_secs(30)) };
 }
 
-/// How long the tests of this thread wait for something before they fail.
+/// Returns how long a test on this thread waits before it fails.
 pub fn patience() -> Duration {
     PATIENCE.get()
 }
 
-/// Checks that a test fails with a message that has `reason` in it.
+/// Checks that a test fails with a message that contains `reason`.
 pub fn catches(reason: &str, test: impl FnOnce()) {
     let result = panic::catch_unwind(AssertUnwindSafe(test));
-    let panic = result.expect_err("the harness finds nothing wrong with a broken client");
+    let panic = result.expect_err("the test passes although the client is broken");
     let message = match panic.downcast_ref::<&str>() {
         Some(message) => message,
         None => panic.downcast_ref::<String>().unwrap().as_str(),
     };
     assert!(
         message.contains(reason),
-        "caught for another reason: {message}"
+        "the test failed for another reason: {message}"
     );
 }
 
-/// Runs a test that may have to wait for what will not come, but not for long.
+/// Runs a test with a short [`patience`], because it may wait for an event that never happens.
 pub fn impatiently(test: impl FnOnce()) {
     let before = PATIENCE.replace(Duration::from_secs(1));
     let result = panic::catch_unwind(AssertUnwindSafe(test));
@@ -154,7 +157,7 @@ pub fn impatiently(test: impl FnOnce()) {
     }
 }
 
-/// Counts the wake-ups of a future, and lets a test wait for one.
+/// Counts the wake-ups of a task, and lets a test wait for one.
 #[derive(Default)]
 pub struct Wakes {
     count: Mutex<usize>,
@@ -168,11 +171,11 @@ impl Notify for Wakes {
     }
 }
 
-/// A future on a task of its own, to be polled by hand.
+/// A future on its own task, which the test polls by hand.
 pub struct Task<F: Future> {
     future: Spawn<F>,
     wakes: Arc<Wakes>,
-    /// The wake-ups that have been waited for.
+    /// The number of wake-ups that [`wait_for_wake`](Task::wait_for_wake) has seen.
     seen: usize,
 }
 
@@ -201,12 +204,12 @@ impl<F: Future> Task<F> {
         }
     }
 
-    /// How often the future has asked to be polled.
+    /// Returns how often the task was woken.
     pub fn wakes(&self) -> usize {
         *self.wakes.count.lock().unwrap()
     }
 
-    /// Waits for a wake-up that has not been waited for yet.
+    /// Waits for a wake-up since the last call.
     pub fn wait_for_wake(&mut self) {
         let count = self.wakes.count.lock().unwrap();
         let (count, timeout) = self
@@ -221,7 +224,7 @@ impl<F: Future> Task<F> {
         self.seen = *count;
     }
 
-    /// Polls the future whenever it asks for that, until it is done.
+    /// Polls the future whenever its task is woken, until it completes.
     pub fn finish(mut self) -> Result<F::Item, F::Error> {
         let deadline = Instant::now() + patience();
         loop {
@@ -231,13 +234,13 @@ impl<F: Future> Task<F> {
             }
             assert!(
                 Instant::now() < deadline,
-                "a future is polled and polled and never done"
+                "a future is polled again and again and does not complete"
             );
         }
     }
 }
 
-/// Waits for a future on this thread, as [`Future::wait`] does, with [`patience`].
+/// Waits for a future on this thread, as [`Future::wait`] does, but fails after [`patience`].
 pub fn wait<F: Future>(future: F) -> Result<F::Item, F::Error> {
     Task::new(future).finish()
 }
@@ -246,7 +249,7 @@ pub fn connect<C: Client>(addr: SocketAddr) -> C {
     wait(C::connect(addr)).unwrap()
 }
 
-/// A server that does what a test tells it, on one connection.
+/// A server that runs a test's closure on one connection.
 pub struct Script {
     pub addr: SocketAddr,
     thread: Option<JoinHandle<()>>,
@@ -269,7 +272,7 @@ impl Script {
         }
     }
 
-    /// Waits for the end of the script, and fails where that has failed.
+    /// Waits for the end of the script, and panics if the script has panicked.
     pub fn finish(mut self) {
         if let Some(Err(panic)) = self.thread.take().map(JoinHandle::join) {
             panic::resume_unwind(panic);

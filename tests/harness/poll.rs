@@ -1,5 +1,5 @@
-//! The contract of `poll`: a future that is not ready has seen to it that its task is woken, and
-//! a task may poll it at any other time too, on any thread.
+//! The contract of `poll`: a future that returns `NotReady` has arranged that its task is woken. A
+//! task may also poll it at any other time, on any thread.
 
 use std::cell::RefCell;
 use std::panic::{self, AssertUnwindSafe};
@@ -16,11 +16,11 @@ use tokio::executor::{Executor, SpawnError};
 use super::{Client, Script, Task, connect};
 use crate::common::NOBODY;
 
-/// More polls than this, for one request on its own, are a sign of waste: one sends it, one finds
-/// the reply, and with `join` each half asks on its own.
+/// The most polls that one request on its own should need. One poll sends it, and one finds the
+/// reply. With `join`, each of the two futures may wake the task.
 const FEW_POLLS: usize = 4;
 
-/// A server that answers each request when the test says so.
+/// Starts a server that answers one request for each message that the test sends.
 fn answers_when_told() -> (mpsc::Sender<()>, Script) {
     let (answer, told) = mpsc::channel();
     let script = Script::start(move |mut peer| {
@@ -32,15 +32,15 @@ fn answers_when_told() -> (mpsc::Sender<()>, Script) {
     (answer, script)
 }
 
-/// So many futures that some come to be in flight, some in the queue, and some wait for room in it.
+/// Makes so many futures that some are in flight, some in the queue, and some wait for room in it.
 fn in_every_state<C: Client>(
     client: &mut C,
 ) -> impl Iterator<Item = impl Future<Item = Option<String>, Error = KvsError> + Send + use<C>> {
     (0..IN_FLIGHT + 3 * QUEUE).map(|n| client.get(n.to_string()))
 }
 
-/// All of them at once: futures that have waited for room may be sent in another order than that in
-/// which a test waits for them.
+/// Lets the server answer all requests at once. Futures that have waited for room may be sent in
+/// another order than the one in which a test waits for them.
 fn answer_all(answer: &mpsc::Sender<()>, requests: usize) {
     for _ in 0..requests {
         answer.send(()).unwrap();
@@ -91,13 +91,13 @@ pub fn nothing_is_polled_while_there_is_nothing_to_do<C: Client>() {
         drop(get);
         assert!(
             idle.wakes() <= 1,
-            "a future that waits for its reply has nothing to do"
+            "a future that waits for its reply was woken, but has nothing to do"
         );
         idle.expect_not_ready();
     }
     assert!(
         idle.wakes() <= 1,
-        "a future that waits for its reply has nothing to do"
+        "a future that waits for its reply was woken, but has nothing to do"
     );
     answer.send(()).unwrap();
     assert_eq!(idle.finish().unwrap().as_deref(), Some("v"));
@@ -126,7 +126,7 @@ pub fn a_future_may_move_between_threads_between_polls<C: Client>() {
     let (answer, script) = answers_when_told();
     let mut client = connect::<C>(script.addr);
     let mut gets: Vec<_> = in_every_state(&mut client).collect();
-    // Each thread polls them on tasks of its own, which are gone when the next one takes over.
+    // Each thread polls them on its own tasks. The tasks are gone when the next thread starts.
     for _ in 0..3 {
         let poll_all = move || {
             let mut gets = gets;
@@ -151,8 +151,8 @@ pub fn a_future_may_move_between_threads_between_polls<C: Client>() {
     script.finish();
 }
 
-/// What a future that is done does when it is polled again is up to it, but it must not seem to be
-/// at work still, or done a second time. All of ours panic, as the combinators do.
+/// A completed future may do anything when it is polled again, except return `NotReady` or resolve
+/// a second time. All of ours panic, as the combinators do.
 pub fn a_future_that_is_done_does_not_go_on<C: Client>() {
     fn panics_when_polled_again<F: Future>(future: F)
     where
@@ -163,7 +163,7 @@ pub fn a_future_that_is_done_does_not_go_on<C: Client>() {
             task.wait_for_wake();
         }
         let again = panic::catch_unwind(AssertUnwindSafe(|| task.poll().map(|_| ())));
-        assert!(again.is_err(), "a future that was done came to {again:?}");
+        assert!(again.is_err(), "a completed future returned {again:?}");
     }
 
     let script = Script::start(|mut peer| {
@@ -180,7 +180,7 @@ pub fn a_future_that_is_done_does_not_go_on<C: Client>() {
     drop(client);
     script.finish();
 
-    // An error is an end as well, at either step.
+    // An error completes a future as well, at either step.
     let mut client = connect::<C>(Script::start(drop).addr);
     panics_when_polled_again(client.get("k".to_owned()));
     panics_when_polled_again(client.get("k".repeat(MAX_FRAME_LEN)));
@@ -204,8 +204,8 @@ impl Executor for Tasks {
     }
 }
 
-/// The driver wakes itself only where something has changed. One that does so whenever it is not
-/// ready would do its work as well, and burn a core.
+/// The driver wakes itself only if something has changed. A driver that wakes itself whenever it is
+/// not ready would pass the other tests, and keep a core busy.
 pub fn the_task_of_a_connection_sleeps_while_there_is_nothing_to_do<C: Client>() {
     let (answer, script) = answers_when_told();
     let tasks = Tasks::default();

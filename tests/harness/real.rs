@@ -1,4 +1,4 @@
-//! Against the real server.
+//! Tests against the real server.
 
 use std::io::Write;
 use std::thread;
@@ -156,7 +156,7 @@ pub fn requests_take_effect_in_the_order_in_which_they_were_sent<C: Client>() {
     let mut client = connect::<C>(server.addr);
     let mut gets = Vec::new();
     let mut sets = Vec::new();
-    // No more than the queue has room for: whoever has to wait for room may be overtaken.
+    // No more than the queue has room for: a request that waits for room may be overtaken.
     for n in 0..QUEUE / 2 {
         sets.push(client.set("key".to_owned(), n.to_string()));
         gets.push(client.get("key".to_owned()));
@@ -238,7 +238,7 @@ pub fn the_right_token_lets_a_client_in_and_no_other<C: Client>() {
     assert_eq!(get(&mut friend, "key").as_deref(), Some("value"));
 }
 
-/// The same work for every kind of runtime.
+/// Returns the future that the tests of the runtimes run.
 fn work<C: Client>(
     addr: std::net::SocketAddr,
 ) -> impl Future<Item = (), Error = KvsError> + Send + use<C> {
@@ -267,7 +267,7 @@ pub fn it_works_on_a_runtime_of_one_thread<C: Client>() {
     let mut runtime = tokio::runtime::current_thread::Runtime::new().unwrap();
     let work = Timeout::new(work::<C>(server.addr), patience());
     runtime.block_on(work).unwrap();
-    // The task of the connection has ended, or this would not return.
+    // This returns only after the task of the connection has ended.
     runtime.run().unwrap();
 }
 
@@ -296,7 +296,7 @@ pub fn a_runtime_that_shuts_down_fails_what_waits_on_it<C: Client>() {
     let (_dir, server) = serve();
     let mut runtime = tokio::runtime::Runtime::new().unwrap();
     let mut client: C = runtime.block_on(C::connect(server.addr)).unwrap();
-    // A thread that goes on asking, so that some requests are under way when the runtime goes.
+    // This thread sends requests all the time, so some are pending when the runtime shuts down.
     let patience = patience();
     let asking = {
         let mut client = client.clone();

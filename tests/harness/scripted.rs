@@ -1,4 +1,4 @@
-//! Against a server that the test writes byte by byte.
+//! Tests against a server whose bytes the test writes.
 
 use std::io::{ErrorKind, Read, Write};
 use std::sync::mpsc;
@@ -21,7 +21,7 @@ fn get_k<C: Client>(
     client.get("k".to_owned())
 }
 
-/// What has broken the connection, as a future of a client tells it.
+/// Returns the cause of a broken connection, from the result of a request.
 pub fn cause<T: std::fmt::Debug>(result: Result<T, KvsError>) -> ConnectionError {
     match result {
         Err(KvsError::Connection { cause, .. }) => cause,
@@ -56,15 +56,12 @@ pub fn requests_that_wait_together_are_sent_together<C: Client>() {
         let expected = frame(GET_K).repeat(20);
         let mut bytes = vec![0; 2 * expected.len()];
         let n = peer.0.read(&mut bytes).unwrap();
-        assert!(
-            bytes[..n] == expected,
-            "{n} bytes came with the first packet"
-        );
+        assert!(bytes[..n] == expected, "the first packet has {n} bytes");
         for _ in 0..20 {
             peer.send(r#"{"Get":"v"}"#);
         }
     });
-    // On a runtime of one thread the connection's task runs when all of them have been polled.
+    // On a runtime of one thread, the connection's task runs after all of them have been polled.
     let mut runtime = tokio::runtime::current_thread::Runtime::new().unwrap();
     let gets = C::connect(script.addr).and_then(|mut client| {
         let gets = (0..20).map(|_| get_k(&mut client));
@@ -100,7 +97,7 @@ pub fn many_replies_may_arrive_at_once<C: Client>() {
         peer.0.write_all(&replies).unwrap();
     });
     let mut client = connect::<C>(script.addr);
-    // No more than the queue has room for: whoever has to wait for room may be overtaken.
+    // No more than the queue has room for: a request that waits for room may be overtaken.
     let gets = (0..QUEUE).map(|_| get_k(&mut client));
     let values = wait(future::join_all(gets.collect::<Vec<_>>())).unwrap();
     for (n, value) in values.into_iter().enumerate() {
@@ -132,7 +129,7 @@ pub fn a_close_while_nobody_asks_fails_the_next_request<C: Client>() {
     script.finish();
     match cause(wait(get_k(&mut client))) {
         ConnectionError::Closed => {}
-        // The request was faster than the news.
+        // The client sent the request before it learned of the close.
         ConnectionError::Io(error)
             if matches!(
                 error.kind(),
@@ -142,7 +139,7 @@ pub fn a_close_while_nobody_asks_fails_the_next_request<C: Client>() {
     }
 }
 
-/// The server sends `reply` to a `get`; this is what the future comes to, and then the next one.
+/// Sends `reply` to a `get`. Returns the errors of that request and of the next one.
 fn answered_with<C: Client>(reply: Vec<u8>) -> [ConnectionError; 2] {
     let script = Script::start(move |mut peer| {
         assert_eq!(peer.receive(), GET_K);
@@ -195,7 +192,7 @@ pub fn a_reply_over_the_limit_is_an_error<C: Client>() {
     }
 }
 
-/// What two requests in a row come to after a reply that none of them asked for.
+/// Sends `stray`, a reply without a request. Returns the errors of the next two requests.
 fn after_a_stray_reply<C: Client>(stray: &'static str) -> [ConnectionError; 2] {
     let (sent, is_sent) = mpsc::channel();
     let script = Script::start(move |mut peer| {
@@ -254,7 +251,7 @@ pub fn an_unknown_code_keeps_code_and_message_and_the_connection_goes_on<C: Clie
 pub fn a_refused_connection_is_an_error_with_the_address<C: Client>() {
     let error = wait(C::connect(NOBODY))
         .err()
-        .expect("nobody listens there");
+        .expect("no server listens there");
     assert!(
         matches!(error, KvsError::Connect { addr: NOBODY, .. }),
         "{error:?}"
@@ -264,7 +261,7 @@ pub fn a_refused_connection_is_an_error_with_the_address<C: Client>() {
 
 pub fn a_reset_connection_is_an_error<C: Client>() {
     let script = Script::start(|peer| {
-        // To close a socket with something unread in it is to reset it.
+        // Closing a socket that holds unread bytes resets the connection.
         peer.0.peek(&mut [0]).unwrap();
     });
     let mut client = connect::<C>(script.addr);

@@ -1,8 +1,8 @@
-//! The table of `docs/leaving-futures-0.1.md`: what is written in futures 0.1 and tokio 0.1, and what
-//! in futures 0.3 and tokio 1.
+//! The tests behind the table of old and new in `docs/leaving-futures-0.1.md`: futures 0.1 and
+//! tokio 0.1 beside futures 0.3 and tokio 1.
 //!
-//! A row of the table is a test in `old.rs` and one of the same name in `new.rs`, and shows code out
-//! of both. `tests/docs.rs` compares.
+//! Each row of the table is a test in `old` and a test of the same name in `new`, and shows code of
+//! both. `tests/docs/` compares the page with the tests.
 
 mod new;
 mod old;

@@ -1,12 +1,25 @@
-//! The engine of this crate: a log, and an index in memory of where each key's value is.
+//! The engine of this crate: a **Bitcask** with **group commit**.
 //!
-//! What takes no waiting for a disk is done by whoever asks for it, and the rest on the pool. A read
-//! goes there where the system has its bytes no longer in memory. Writes are done together, in
-//! rounds: whoever first polls the future of one starts a round, and whoever comes while it runs is
-//! in the next one, with everyone else who waits. A round appends all its writes with one system
-//! call and, at [`SyncLevel::Always`], syncs them with one more. So there is one writer at a time and
-//! no lock around the log: the thread that runs the round owns it. `docs/format.md` has the bytes on
-//! disk.
+//! The design is that of Bitcask, the store of Riak. Writes are appended to a **log** of segments. A
+//! **keydir** in memory has the location of the newest record of each key, so a read is one system
+//! call. **Hint files** let a store open without reading its values. **Compaction** copies the live
+//! records out of old segments, in the background. `docs/format.md` describes the files.
+//!
+//! Group commit means that one thread commits the writes of all. The first poll of a write's future
+//! commits everything that is queued: one system call appends it, and at [`SyncLevel::Always`] one
+//! more syncs it. Writes that arrive meanwhile are committed together after that.
+//!
+//! Work that need not wait for the disk is done on the thread that asks for it: appending to the page
+//! cache of the system, and reading from it. Only the rest goes to the thread pool.
+//!
+//! The folders are layers. Each uses only those above it in this list:
+//!
+//! - `format`: the files, byte by byte
+//! - `index`: the keydir, the cache of values, the checkpoint
+//! - `log`: appending, syncing, compaction, and recovery when the store opens
+//! - `reader`: the way of a read
+//! - `writer`: group commit
+//! - `check`: verify and repair, which use `format` alone
 
 mod check;
 mod format;
@@ -15,24 +28,24 @@ mod journal;
 mod log;
 mod options;
 mod pool;
+mod reader;
 mod writer;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
-pub use self::check::{Damage, Lost, Progress, Report, Torn, holds_log, repair, verify};
+pub use self::check::{Damage, Lost, Progress, Report, Torn, repair, verify};
 use self::format::record;
 use self::journal::Journal;
-use self::log::syncer::Ticker;
-use self::log::{Figures, Log, Op, Request};
+use self::log::syncer::{Syncer, Ticker};
+use self::log::{Log, LogStats, Op};
 pub use self::options::KvStoreOptions;
 use self::pool::Pool;
-use self::writer::queue::Queue;
-use self::writer::{Handle, Shared};
+use self::reader::Reader;
+use self::writer::Writer;
 use super::files::{Directory, check_sync};
 use super::{DataDir, EngineFuture, EngineKind, EngineStats, KvsEngine, SyncLevel};
 use crate::error::Result;
-use crate::sync::{Condvar, Mutex};
 use crate::thread_pool::ThreadPool;
 
 /// A log-structured store in a directory of its own.
@@ -69,17 +82,17 @@ impl KvStoreOptions {
         self.open_in(DataDir::claim(path, EngineKind::Kvs)?, concurrency)
     }
 
-    /// Opens the store in any directory that behaves like one.
+    /// Opens the store in any [`Directory`], such as one of a test.
     ///
     /// # Errors
     ///
-    /// Those of [`KvStore::open`] that have to do with the log.
+    /// Those of [`KvStore::open`], but for those of claiming the directory.
     pub fn open_in<P: ThreadPool>(
         &self,
         dir: impl Directory + 'static,
         concurrency: u32,
     ) -> Result<KvStore<P>> {
-        let pool = P::new(concurrency)?;
+        let threads = P::new(concurrency)?;
         let dir: Arc<dyn Directory> = Arc::new(dir);
         check_sync(&*dir, self.sync)?;
         let journal = Journal::default();
@@ -91,62 +104,64 @@ impl KvStoreOptions {
             SyncLevel::EverySec => Some(Ticker::start(Arc::clone(&syncer), journal.clone())?),
             SyncLevel::Always | SyncLevel::Never => None,
         };
-        let shared = Arc::new(Shared {
-            index: Arc::clone(log.index()),
-            figures: Mutex::new(log.figures()),
-            queue: Mutex::new(Queue::new(log)),
-            syncer,
-            step_bytes: self.step_bytes(),
-            log_is_back: Condvar::new(),
+        let pool = Arc::new(Pool::new(threads, journal.clone()));
+        let reader = Arc::new(Reader::new(Arc::clone(log.index()), Arc::clone(&pool)));
+        let writer = Writer::new(
+            log,
+            self.step_bytes(),
             journal,
-            pool: Pool::new(pool),
-        });
-        let handle = Arc::new(Handle {
-            shared,
+            Arc::clone(&pool),
+            Arc::clone(&reader),
+        );
+        let handle = Handle {
+            writer: Arc::new(writer),
+            reader,
+            syncer,
+            pool,
             sync: self.sync,
             ticker,
             dir: Some(dir),
-        });
-        Ok(KvStore { handle })
+        };
+        Ok(KvStore {
+            handle: Arc::new(handle),
+        })
     }
 }
 
 impl<P: ThreadPool> KvStore<P> {
-    /// Opens the store in the directory `path`, which may be new, with `concurrency` threads to
-    /// work on it.
+    /// Opens the store in the directory `path`, with `concurrency` threads for its jobs. Creates the
+    /// directory if it does not exist.
     ///
     /// # Errors
     ///
-    /// What [`DataDir::claim`] says of the directory, [`KvsError::Damaged`] where the log in it is
-    /// not what was written, and what [`ThreadPool::new`] says of `concurrency` threads.
+    /// - Those of [`DataDir::claim`]
+    /// - [`KvsError::Damaged`](crate::KvsError::Damaged) if the log is not as it was written
+    /// - Those of [`ThreadPool::new`]
     pub fn open(path: impl Into<PathBuf>, concurrency: u32) -> Result<KvStore<P>> {
-        KvStore::<P>::options().open(path, concurrency)
+        KvStoreOptions::default().open(path, concurrency)
     }
 
-    /// The settings that a store can be opened with.
+    /// Returns the settings that a store can be opened with.
     #[must_use]
     pub fn options() -> KvStoreOptions {
         KvStoreOptions::default()
     }
 
-    /// Waits until everything that was written before the call is on the disk, whatever the
+    /// Waits until everything that was written before the call is on the disk, at any
     /// [`SyncLevel`].
     ///
-    /// The future fails with [`KvsError::EngineStopped`] where an earlier sync has failed, and with
-    /// what the disk reports.
+    /// The future fails with [`KvsError::EngineStopped`](crate::KvsError::EngineStopped) if an
+    /// earlier sync has failed, and with [`KvsError::Io`](crate::KvsError::Io) if this one fails.
     pub fn sync(&self) -> EngineFuture<()> {
-        let shared = &self.handle.shared;
-        let syncer = Arc::clone(&shared.syncer);
-        shared.run_job(move || syncer.sync())
+        let syncer = Arc::clone(&self.handle.syncer);
+        self.handle.pool.run(move || syncer.sync())
     }
 
     fn write(&self, key: String, op: Op) -> EngineFuture<()> {
         if let Err(error) = record::check_lengths(&key, op.value()) {
             return EngineFuture::done(Err(error));
         }
-        let shared = &self.handle.shared;
-        let (promise, n) = shared.queue.lock().push(Request { key, op }, shared);
-        EngineFuture::put_off(promise, n)
+        self.handle.writer.write(key, op)
     }
 }
 
@@ -156,56 +171,71 @@ impl<P: ThreadPool> KvsEngine for KvStore<P> {
     }
 
     fn get(&self, key: String) -> EngineFuture<Option<String>> {
-        let shared = &self.handle.shared;
-        let index = shared.index.read();
-        if let Some(value) = index.value(&key) {
-            return EngineFuture::done(Ok(Some(value.to_owned()))).with_size(value.len());
-        }
-        let place = index.find(&key);
-        drop(index);
-        shared.read(key, place)
+        self.handle.reader.get(key)
     }
 
     fn get_in_order(&self, key: String) -> EngineFuture<Option<String>> {
-        let shared = &self.handle.shared;
-        let mut queue = shared.queue.lock();
-        if !queue.may_write(&key) {
-            // It reads what it would read behind them.
-            drop(queue);
-            return self.get(key);
-        }
-        let op = Op::Find;
-        let (promise, n) = queue.push(Request { key, op }, shared);
-        EngineFuture::put_off(promise, n)
+        let queued = self.handle.writer.read_in_order(key);
+        queued.unwrap_or_else(|key| self.get(key))
     }
 
     fn remove(&self, key: String) -> EngineFuture<()> {
         self.write(key, Op::Remove)
     }
 
-    /// The queue does.
+    /// The queue of the writer does.
     fn keeps_order(&self) -> bool {
         true
     }
 
     fn stats(&self) -> EngineStats {
-        let (keys, live_bytes) = {
-            let index = self.handle.shared.index.read();
-            (index.len(), index.live_bytes())
-        };
-        let Figures {
+        let mut stats = EngineStats::default();
+        let Handle {
+            reader,
+            writer,
+            sync,
+            ..
+        } = &*self.handle;
+        let (keys, live_bytes) = reader.size();
+        let LogStats {
             dead_bytes,
             segments,
             compacted,
-        } = *self.handle.shared.figures.lock();
-        EngineStats {
-            engine: Some(EngineKind::Kvs.to_string()),
-            sync: Some(self.handle.sync.to_string()),
-            keys: Some(keys as u64),
-            live_bytes: Some(live_bytes),
-            dead_bytes: Some(dead_bytes),
-            segments: Some(segments as u64),
-            seconds_since_compaction: compacted.map(|at| at.elapsed().as_secs()),
-        }
+        } = writer.stats();
+        stats.engine = Some(EngineKind::Kvs.to_string());
+        stats.sync = Some(sync.to_string());
+        stats.keys = Some(keys as u64);
+        stats.live_bytes = Some(live_bytes);
+        stats.dead_bytes = Some(dead_bytes);
+        stats.segments = Some(segments as u64);
+        stats.seconds_since_compaction = compacted.map(|at| at.elapsed().as_secs());
+        stats
+    }
+}
+
+/// The state that all clones of a store share. Dropping the last clone closes the store.
+///
+/// A job on the pool holds the writer or the reader, and never this. It may still hold them for a
+/// moment after its result was received, and the directory must be free by then.
+#[derive(Debug)]
+struct Handle<P: ThreadPool> {
+    writer: Arc<Writer<P>>,
+    reader: Arc<Reader<P>>,
+    syncer: Arc<Syncer>,
+    pool: Arc<Pool<P>>,
+    sync: SyncLevel,
+    ticker: Option<Ticker>,
+    /// `Some` until the drop.
+    dir: Option<Arc<dyn Directory>>,
+}
+
+impl<P: ThreadPool> Drop for Handle<P> {
+    fn drop(&mut self) {
+        let (ticker, dir) = (self.ticker.take(), self.dir.take());
+        self.writer.close(|| {
+            // The thread of the ticker must not sync a directory that another store has opened.
+            drop(ticker);
+            drop(dir);
+        });
     }
 }

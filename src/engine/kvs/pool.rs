@@ -1,25 +1,56 @@
-//! The thread pool of a store. It is the user's code, so none of its methods is called under a lock.
+//! The thread pool of a store.
+//!
+//! A pool is the user's code, and may call the store. So the store holds no lock when it calls a
+//! method of the pool.
 
 use std::panic::{self, AssertUnwindSafe};
 
-use crate::engine::inside::Inside;
+use crate::engine::EngineFuture;
+use crate::engine::inside::{Inside, is_inside};
+use crate::engine::kvs::journal::Journal;
+use crate::error::Result;
 use crate::sync::{Condvar, Mutex};
 use crate::thread_pool::ThreadPool;
 
-/// Handles to one pool, which need not be `Sync`: each is used by one thread at a time.
+/// Handles to one pool. They need not be `Sync`, so only one thread at a time uses each.
 #[derive(Debug)]
 pub(crate) struct Pool<P> {
     handles: Mutex<Vec<P>>,
     is_back: Condvar,
+    journal: Journal,
 }
 
 impl<P: ThreadPool> Pool<P> {
-    pub(crate) fn new(handle: P) -> Pool<P> {
+    /// The jobs of [`run`](Pool::run) write out `journal`.
+    pub(crate) fn new(handle: P, journal: Journal) -> Pool<P> {
         Pool {
             // One handle to clone, and another one in case the clone calls the store.
             handles: Mutex::new(vec![handle.clone(), handle]),
             is_back: Condvar::new(),
+            journal,
         }
+    }
+
+    /// Runs `job` on the pool and returns the future of its result. If this thread is inside a pool,
+    /// runs it at once.
+    pub(crate) fn run<T: Send + 'static>(
+        &self,
+        job: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> EngineFuture<T> {
+        let journal = self.journal.clone();
+        if is_inside() {
+            let result = job();
+            journal.write_out();
+            return EngineFuture::done(result);
+        }
+        let (sender, future) = EngineFuture::pending();
+        self.spawn(move || {
+            let result = job();
+            // If the future has been dropped, the result is not needed.
+            let _ = sender.send(EngineFuture::done(result));
+            journal.write_out();
+        });
+        future
     }
 
     /// Runs `job` on the pool, or drops it if the pool does not take it.
@@ -32,6 +63,22 @@ impl<P: ThreadPool> Pool<P> {
         let spawned = panic::catch_unwind(AssertUnwindSafe(|| self.borrow().get().spawn(job)));
         // The panic hook has reported the panic, and dropping the job has failed its futures.
         drop(spawned);
+    }
+
+    /// Calls `run` with `context` on the pool. If the pool does not take the job, or drops it later,
+    /// calls `dropped` instead.
+    pub(crate) fn spawn_or<T: Send + 'static>(
+        &self,
+        context: T,
+        run: impl FnOnce(T) + Send + 'static,
+        dropped: impl FnOnce(T) + Send + 'static,
+    ) {
+        let mut job = Droppable(Some((context, run, dropped)));
+        self.spawn(move || {
+            if let Some((context, run, _)) = job.0.take() {
+                run(context);
+            }
+        });
     }
 
     fn borrow(&self) -> Borrowed<'_, P> {
@@ -58,6 +105,17 @@ impl<P: ThreadPool> Pool<P> {
     fn put_back(&self, handle: P) {
         self.handles.lock().push(handle);
         self.is_back.notify_one();
+    }
+}
+
+/// A job with its context, until it runs, and the call that replaces it if it is dropped.
+struct Droppable<T, R: FnOnce(T), D: FnOnce(T)>(Option<(T, R, D)>);
+
+impl<T, R: FnOnce(T), D: FnOnce(T)> Drop for Droppable<T, R, D> {
+    fn drop(&mut self) {
+        if let Some((context, _, dropped)) = self.0.take() {
+            dropped(context);
+        }
     }
 }
 

@@ -4,12 +4,19 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
 use super::report::Lost;
-use super::survey::Newest;
 use crate::engine::kvs::format::dir::LogDir;
 use crate::engine::kvs::format::hints::Hints;
 use crate::engine::kvs::format::names::Generation;
-use crate::engine::kvs::format::record::{self, Digest, Salt};
+use crate::engine::kvs::format::record::{self, Digest, Location, Salt};
 use crate::engine::kvs::format::segment::Segment;
+
+/// The newest sound record of a key.
+#[derive(Debug)]
+pub(super) struct Newest {
+    pub(super) sequence: u64,
+    /// `None` if the record is a tombstone.
+    pub(super) location: Option<Location>,
+}
 
 /// Everything that was in the damaged places of a log, as far as hints tell.
 #[derive(Debug)]
@@ -142,6 +149,7 @@ pub(super) fn guess_keys(segment: &Segment, part: &Range<u64>) -> Vec<String> {
     const MAX: u64 = 64 * 1024 * 1024;
     let len = part.end - part.start;
     if len > MAX {
+        // A guess is not worth that much memory.
         return Vec::new();
     }
     let bytes = segment.read(part.start, len as usize).unwrap_or_default();
@@ -159,6 +167,7 @@ pub(super) fn guess_keys(segment: &Segment, part: &Range<u64>) -> Vec<String> {
         keys.push(String::from_utf8_lossy(key).into_owned());
     }
     if !rest.is_empty() {
+        // A wrong length leads astray, and then all keys may be wrong.
         keys.clear();
     }
     keys

@@ -9,33 +9,15 @@ mod rewrite;
 mod segments;
 mod survey;
 
-use std::fs;
-use std::path::Path;
-
-pub use self::report::{Damage, Lost, Report, Torn};
+pub use self::report::{Damage, Lost, Progress, Report, Torn};
 use self::segments::Scope;
 use self::survey::{Survey, TornTail};
 use crate::engine::files::Directory;
 use crate::engine::kvs::format::dir::LogDir;
-use crate::engine::kvs::format::names::{self, Generation, Listing};
+use crate::engine::kvs::format::listing::Listing;
+use crate::engine::kvs::format::names::Generation;
 use crate::engine::kvs::format::segment::Segment;
 use crate::error::{KvsError, Result};
-
-/// A callback for the progress of a check: the bytes that are done, and all bytes.
-pub type Progress<'a> = &'a mut dyn FnMut(u64, u64);
-
-/// Returns whether there are segments of a log in the directory `path`.
-///
-/// # Errors
-///
-/// [`KvsError::Io`] if the directory cannot be listed.
-pub fn holds_log(path: &Path) -> Result<bool> {
-    let failed = |error| KvsError::io(format_args!("list {path:?}"))(error);
-    let mut names = fs::read_dir(path).map_err(failed)?;
-    Ok(names.any(|entry| {
-        entry.is_ok_and(|entry| entry.path().extension() == Some(names::SEGMENT.as_ref()))
-    }))
-}
 
 /// Reads every byte of the log in `dir` and changes nothing. The traces of a crash, which opening
 /// the store removes, are no damage.

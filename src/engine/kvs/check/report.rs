@@ -1,13 +1,17 @@
-//! The report of a check.
+//! The report of a check, and its progress.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::{Serialize, Serializer};
 
+/// A callback for the progress of a check: the bytes that are done, and all bytes.
+pub type Progress<'a> = &'a mut dyn FnMut(u64, u64);
+
 /// A report on the contents of a log and its damage. It prints as lines for people, and serializes
 /// as the object that `docs/command-line.md` describes.
 #[derive(Debug, Default, Serialize)]
+#[non_exhaustive]
 pub struct Report {
     /// The number of files that hold records.
     pub segments: usize,
@@ -31,6 +35,7 @@ pub struct Report {
 
 /// A damaged place in a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Damage {
     /// The damaged file.
     #[serde(serialize_with = "path")]
@@ -45,6 +50,7 @@ pub struct Damage {
 
 /// The end of a log that was not completely on the disk when a crash came.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Torn {
     /// The newest segment.
     #[serde(serialize_with = "path")]
@@ -61,6 +67,7 @@ pub struct Torn {
 /// A loss: a record that was written once and cannot be read any more.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Lost {
     /// The newest value of a key.
     Value {
@@ -91,12 +98,13 @@ impl Report {
     }
 
     /// Returns a display of the report with at most `lines` damaged places, `lines` losses and
-    /// `lines` kept files. It only counts the others.
+    /// `lines` kept files. It only counts the others, and adds `hint` to their number.
     #[must_use]
-    pub fn first(&self, lines: usize) -> impl fmt::Display {
+    pub fn first<'a>(&'a self, lines: usize, hint: &'a str) -> impl fmt::Display + 'a {
         First {
             report: self,
             lines,
+            hint,
         }
     }
 
@@ -172,7 +180,7 @@ impl fmt::Display for Damage {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.first(usize::MAX).fmt(f)
+        self.first(usize::MAX, "").fmt(f)
     }
 }
 
@@ -180,6 +188,7 @@ impl fmt::Display for Report {
 struct First<'a> {
     report: &'a Report,
     lines: usize,
+    hint: &'a str,
 }
 
 impl First<'_> {
@@ -196,7 +205,7 @@ impl First<'_> {
         }
         match all.len().saturating_sub(self.lines) {
             0 => Ok(()),
-            more => writeln!(f, "and {more} more {kind}"),
+            more => writeln!(f, "and {more} more {kind}{}", self.hint),
         }
     }
 }

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::engine::kvs::format::dir::LogDir;
-use crate::engine::kvs::format::names::{Generation, Listing};
+use crate::engine::kvs::format::listing::Listing;
+use crate::engine::kvs::format::names::Generation;
 use crate::engine::kvs::format::record::Digest;
 use crate::engine::kvs::format::segment::{Origin, Segment};
 use crate::engine::kvs::format::sound;

@@ -5,13 +5,13 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::Progress;
-use super::losses::{Losses, guess_keys};
-use super::report::{Damage, Report, Torn};
+use super::losses::{Losses, Newest, guess_keys};
+use super::report::{Damage, Progress, Report, Torn};
 use super::segments::{self, Found, Log, Scope};
 use crate::engine::kvs::format::dir::LogDir;
-use crate::engine::kvs::format::names::{self, Generation, Listing};
-use crate::engine::kvs::format::record::{Digest, Location};
+use crate::engine::kvs::format::listing::Listing;
+use crate::engine::kvs::format::names::{self, Generation};
+use crate::engine::kvs::format::record::Digest;
 use crate::engine::kvs::format::salvage;
 use crate::engine::kvs::format::scanner::{Scanned, Scanner};
 use crate::engine::kvs::format::segment::{Origin, Segment};
@@ -43,14 +43,6 @@ pub(super) struct Survey {
     pub(super) has_older: bool,
 }
 
-/// The newest sound record of a key.
-#[derive(Debug)]
-pub(super) struct Newest {
-    pub(super) sequence: u64,
-    /// `None` if the record is a tombstone.
-    pub(super) location: Option<Location>,
-}
-
 impl Survey {
     /// Reads the log in `dir` and changes nothing.
     pub(super) fn of(
@@ -64,6 +56,8 @@ impl Survey {
         let mut surveyor = Surveyor::new(dir, &listing, &found, torn_tail);
         let log = surveyor.with_missing(found, &listing);
         surveyor.losses.set_proofs(segments::proofs(&log));
+        // These lengths stay as they are, so a store that writes meanwhile cannot make `done`
+        // overtake `all`.
         let all = log.values().flatten().map(|found| found.len).sum();
         surveyor.survey.report.bytes = all;
         let mut done = 0;
@@ -167,6 +161,7 @@ impl<'a> Surveyor<'a> {
 
     /// Reads one segment. Calls `progress` with the offset of each record.
     fn read(&mut self, mut found: Found, progress: &mut dyn FnMut(u64)) -> Result<()> {
+        // The records can be read with the right salt and the offset of the first one.
         if found.origin.is_none() {
             salvage::guess_header(&mut found.segment, self.losses.salt())?;
         }
@@ -253,6 +248,7 @@ impl<'a> Surveyor<'a> {
         if let Err(fault) = self.continuity.check_record(record.sequence) {
             self.note_damage(segment.path().to_owned(), at, fault);
             if let Fault::Hole { .. } = fault {
+                // No hints help: they have the records of this segment, not the missing ones.
                 self.note_unknown();
             }
         }
@@ -328,6 +324,7 @@ impl<'a> Surveyor<'a> {
     fn check_len(&mut self, segment: &Segment, len: u64) {
         let synced = self.last_run.synced(segment);
         if self.newest == Some(segment.generation) && len < synced {
+            // Unlike sealed segments, the newest one has no hints that tell which keys are lost.
             let fault = Fault::Shortened { len: synced - len };
             self.note_damage(segment.path().to_owned(), len..len, fault);
             self.note_unknown();

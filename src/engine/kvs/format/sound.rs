@@ -95,6 +95,8 @@ impl Continuity {
 
     /// Checks that the next segment belongs to the same store as the one before it.
     pub(crate) fn check_salt(&mut self, salt: Salt) -> Result<(), Fault> {
+        // The check compares with the segment just before, so one foreign segment is two faults at
+        // most, and a foreign half of the log is one.
         match self.salt.replace(salt) {
             Some(before) if before != salt => Err(Fault::Foreign),
             _ => Ok(()),
@@ -200,6 +202,7 @@ impl Tail {
         is_followed: bool,
         last_run: &LastRun,
     ) -> Tail {
+        // Without a restart of the machine, the pages reach readers in the order of the writes.
         if is_followed && !last_run.may_lack_pages(segment, offset) {
             Tail::Damaged
         } else if offset < last_run.synced(segment) {

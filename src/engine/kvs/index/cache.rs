@@ -1,17 +1,21 @@
-//! The values in memory. When they take too much, a hand goes round them and drops each that was not
-//! in use since it last came by: the algorithm known as CLOCK, or second chance.
+//! The cache of values in memory. It evicts by the algorithm known as CLOCK, or second chance: a hand
+//! goes round the values and evicts each that was not read since the hand last passed.
+//!
+//! A crate for caches would hash and compare each key again. Here the entry of a key, which a lookup
+//! has found already, has the slot of its value.
 
 use std::mem;
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// The longest value that is kept. Copying a longer one takes as long as asking the system for it.
-pub(crate) const MAX_KEPT: usize = 16 * 1024;
+/// The longest value that is cached. Copying a longer one takes as long as reading it from the
+/// system.
+pub(crate) const MAX_VALUE_LEN: usize = 16 * 1024;
 
-/// Roughly what a value takes besides its bytes.
-const OVERHEAD: u64 = size_of::<Kept>() as u64 + 8;
+/// About the memory that a value takes besides its bytes.
+const OVERHEAD: u64 = size_of::<Cached>() as u64 + 8;
 
-/// The place of a value. It is never 0, so that an `Option` of it takes no more.
+/// The number of a value, plus 1. It is never 0, so that an `Option` of it takes no more room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Slot(NonZeroU32);
 
@@ -27,46 +31,51 @@ impl Slot {
 }
 
 #[derive(Debug)]
-struct Kept {
+struct Cached {
     value: Box<str>,
+    /// The number of the entry that has this slot.
     owner: usize,
-    /// Whether somebody has asked for the value since the hand last came by.
+    /// Whether the value was read since the hand last passed.
     is_in_use: AtomicBool,
 }
 
-/// Values without a gap between them: when one goes, the last has its place. Each has an owner, who
-/// is a number here.
+/// Values, without gaps: when one is removed, the last takes its slot.
 #[derive(Debug, Default)]
-pub(crate) struct Values {
-    kept: Vec<Kept>,
+pub(crate) struct Cache {
+    cached: Vec<Cached>,
     bytes: u64,
-    pub(crate) max_bytes: u64,
+    capacity: u64,
     hand: usize,
 }
 
-impl Values {
+impl Cache {
+    pub(crate) fn set_capacity(&mut self, bytes: u64) {
+        self.capacity = bytes;
+    }
+
     pub(crate) fn get(&self, slot: Slot) -> &str {
-        let kept = &self.kept[slot.n()];
-        // Not again and again: that would take it away from the other processors each time.
-        if !kept.is_in_use.load(Ordering::Relaxed) {
-            kept.is_in_use.store(true, Ordering::Relaxed);
+        let cached = &self.cached[slot.n()];
+        // Only the first read writes the flag. A write takes the cache line away from the other
+        // processors.
+        if !cached.is_in_use.load(Ordering::Relaxed) {
+            cached.is_in_use.store(true, Ordering::Relaxed);
         }
-        &kept.value
+        &cached.value
     }
 
     pub(crate) fn owner(&self, slot: Slot) -> usize {
-        self.kept[slot.n()].owner
+        self.cached[slot.n()].owner
     }
 
     pub(crate) fn set_owner(&mut self, slot: Slot, owner: usize) {
-        self.kept[slot.n()].owner = owner;
+        self.cached[slot.n()].owner = owner;
     }
 
-    /// Keeps a value, if there is a slot for one more.
-    pub(crate) fn add(&mut self, value: Box<str>, owner: usize) -> Option<Slot> {
-        let slot = Slot::new(self.kept.len())?;
+    /// Adds a value, whose entry has the number `owner`. Returns `None` if there are no more slots.
+    pub(crate) fn insert(&mut self, value: Box<str>, owner: usize) -> Option<Slot> {
+        let slot = Slot::new(self.cached.len())?;
         self.bytes += size(&value);
-        self.kept.push(Kept {
+        self.cached.push(Cached {
             value,
             owner,
             is_in_use: AtomicBool::new(false),
@@ -75,23 +84,24 @@ impl Values {
     }
 
     pub(crate) fn replace(&mut self, slot: Slot, value: Box<str>) {
-        let kept = &mut self.kept[slot.n()];
+        let cached = &mut self.cached[slot.n()];
         self.bytes += size(&value);
-        self.bytes -= size(&mem::replace(&mut kept.value, value));
-        *kept.is_in_use.get_mut() = false;
+        self.bytes -= size(&mem::replace(&mut cached.value, value));
+        *cached.is_in_use.get_mut() = false;
     }
 
-    /// Drops a value, and says whose value is in its slot now.
+    /// Removes a value. Returns the owner of the value that has taken its slot, if one has.
     pub(crate) fn remove(&mut self, slot: Slot) -> Option<usize> {
-        self.bytes -= size(&self.kept.swap_remove(slot.n()).value);
-        self.kept.get(slot.n()).map(|moved| moved.owner)
+        self.bytes -= size(&self.cached.swap_remove(slot.n()).value);
+        self.cached.get(slot.n()).map(|moved| moved.owner)
     }
 
-    /// The value that is to go, where they take too much.
-    pub(crate) fn next_to_go(&mut self) -> Option<Slot> {
-        while self.bytes > self.max_bytes {
-            self.hand = (self.hand + 1) % self.kept.len();
-            if !mem::take(self.kept[self.hand].is_in_use.get_mut()) {
+    /// Returns the next value to evict, if the cache is over its capacity. The caller removes it.
+    pub(crate) fn next_victim(&mut self) -> Option<Slot> {
+        while self.bytes > self.capacity {
+            self.hand = (self.hand + 1) % self.cached.len();
+            // The second chance: a value in use is passed once.
+            if !mem::take(self.cached[self.hand].is_in_use.get_mut()) {
                 return Slot::new(self.hand);
             }
         }
@@ -104,10 +114,10 @@ fn size(value: &str) -> u64 {
 }
 
 #[cfg(test)]
-impl Values {
-    /// The bytes that are counted, after looking that they are those that are there.
+impl Cache {
+    /// Returns the bytes that are counted, and checks that they are those that are there.
     pub(crate) fn bytes(&self) -> u64 {
-        let sizes = self.kept.iter().map(|kept| size(&kept.value));
+        let sizes = self.cached.iter().map(|cached| size(&cached.value));
         assert_eq!(sizes.sum::<u64>(), self.bytes);
         self.bytes
     }

@@ -1,7 +1,10 @@
-//! Where in the log each key's value is, and the values themselves where they were in use lately.
+//! The keydir: where in the log the newest record of each key is. It is all in memory, with the values
+//! that were in use lately.
 
 pub(crate) mod cache;
 pub(crate) mod checkpoint;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::hash::{self, BuildHasher};
@@ -10,61 +13,96 @@ use std::sync::Arc;
 
 use ahash::RandomState;
 use hashbrown::HashTable;
-use hashbrown::hash_table::Entry as Numbered;
+use hashbrown::hash_table::Entry as Number;
 
-use crate::engine::kvs::format::names::Generation;
-use crate::engine::kvs::format::record::Location;
-use crate::engine::kvs::format::segment::Segment;
-use crate::engine::kvs::index::cache::{MAX_KEPT, Slot, Values};
+use self::cache::{Cache, MAX_VALUE_LEN, Slot};
+use super::format::names::Generation;
+use super::format::record::Location;
+use super::format::segment::Segment;
 
-/// A location, and the segment that can read what is there.
+/// The place of a key's record when it was looked up, and the segment that can read it.
 #[derive(Debug)]
 pub(crate) struct Place {
     pub(crate) location: Location,
     pub(crate) segment: Arc<Segment>,
+    /// The entry that had this location. Other keys may have come and gone since.
+    entry: usize,
 }
 
-/// What is known of a key. Opening a store takes as long as writing all of them to memory, so they
-/// are short.
+/// The entry of one key. Opening a store takes as long as writing all entries to memory, so they are
+/// short.
 #[derive(Debug)]
 struct Entry {
     location: Location,
-    /// Where it is in [`Keys`].
+    /// The offset of the key in [`Keys`].
     key: usize,
-    /// Of the key, so that the table can grow without looking at the keys.
+    /// The hash of the key, so that the table can grow without reading the keys.
     hash: u32,
-    /// Where its value is, if that is in memory.
+    /// The value, if it is cached.
     value: Option<Slot>,
 }
 
-/// Every key with the place of its newest record, and the open segments that they are in.
-///
-/// It also keeps values, so that reading one need not ask the system for it.
+/// Every key with the location of its newest record, the open segments, and the cache of values.
 #[derive(Debug)]
 pub(crate) struct Index {
-    /// In the order in which they came, since memory is slow to be written here and there. One that
-    /// is gone has the last in its place.
+    /// The entries, in the order in which their keys came, because scattered writes to memory are
+    /// slow. When one is removed, the last takes its place.
     entries: Vec<Entry>,
-    /// Which entry is a key's.
+    /// The number of the entry of each key.
     numbers: HashTable<usize>,
     hasher: RandomState,
-    /// What `hasher` was made from, so that an index can be made again with its keys in their order.
+    /// The seed of `hasher`. A checkpoint keeps it, so that the keys can be inserted in the order of
+    /// their hashes.
     seed: Seed,
     keys: Keys,
-    values: Values,
+    cache: Cache,
     segments: HashMap<Generation, Arc<Segment>>,
-    /// Bytes of all the records in `entries`.
+    /// Bytes of the records of all entries.
     live_bytes: u64,
 }
 
-/// A secret that decides on the order of keys, so that nobody can choose keys that collide.
+/// A secret that the hashes of keys depend on. Without it, a client could choose keys with the same
+/// hash, which make every lookup slow.
 pub(crate) type Seed = [u64; 4];
 
 impl Default for Index {
     fn default() -> Index {
-        // The standard library gets its own from the system's source of random numbers.
+        // The standard library seeds its hash maps from the system's source of random numbers.
         let random = hash::RandomState::new();
         Index::new([0, 1, 2, 3].map(|n| random.hash_one(n)))
+    }
+}
+
+/// The entry of a key, as [`Index::lookup`] finds it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Lookup<'a> {
+    index: &'a Index,
+    entry: usize,
+}
+
+impl<'a> Lookup<'a> {
+    fn entry(self) -> &'a Entry {
+        &self.index.entries[self.entry]
+    }
+
+    /// Returns the value, if it is cached.
+    pub(crate) fn value(self) -> Option<&'a str> {
+        let slot = self.entry().value?;
+        Some(self.index.cache.get(slot))
+    }
+
+    pub(crate) fn location(self) -> Location {
+        self.entry().location
+    }
+
+    /// Returns the place of the newest record.
+    pub(crate) fn place(self) -> Place {
+        let location = self.location();
+        Place {
+            location,
+            segment: Arc::clone(&self.index.segments[&location.generation]),
+            entry: self.entry,
+        }
     }
 }
 
@@ -77,7 +115,7 @@ impl Index {
             hasher: RandomState::with_seeds(a, b, c, d),
             seed,
             keys: Keys::default(),
-            values: Values::default(),
+            cache: Cache::default(),
             segments: HashMap::new(),
             live_bytes: 0,
         }
@@ -87,44 +125,58 @@ impl Index {
         self.seed
     }
 
-    /// Says how many bytes of values to keep. It is none at first.
-    pub(crate) fn keep_bytes(&mut self, bytes: u64) {
-        self.values.max_bytes = bytes;
+    /// Sets the number of bytes of values to cache. It is 0 at first.
+    pub(crate) fn set_cache_capacity(&mut self, bytes: u64) {
+        self.cache.set_capacity(bytes);
     }
 
-    /// Where a key's newest record is, if it has one.
+    /// Returns the entry of a key, if the key has a value.
+    pub(crate) fn lookup(&self, key: &str) -> Option<Lookup<'_>> {
+        let entry = self.number(key)?;
+        Some(Lookup { index: self, entry })
+    }
+
+    /// Returns the location of a key's newest record.
     pub(crate) fn location(&self, key: &str) -> Option<Location> {
-        self.entry(key).map(|entry| entry.location)
+        self.lookup(key).map(Lookup::location)
     }
 
-    /// A key's value, if it is in memory.
-    pub(crate) fn value(&self, key: &str) -> Option<&str> {
-        let slot = self.entry(key)?.value?;
-        Some(self.values.get(slot))
+    /// Returns the entry `n` if its newest record is still at `location`. A location belongs to one record,
+    /// and that to one key, so this need not compare keys. An entry that has moved to another number
+    /// is not found, which only costs a read.
+    fn entry_at(&self, n: usize, location: Location) -> Option<&Entry> {
+        let entry = self.entries.get(n)?;
+        (entry.location == location).then_some(entry)
     }
 
-    /// The same, if its newest record is at `location`.
-    pub(crate) fn value_at(&self, key: &str, location: Location) -> Option<&str> {
-        let entry = self.entry(key)?;
-        let slot = entry.value.filter(|_| entry.location == location)?;
-        Some(self.values.get(slot))
+    /// Returns the value of the record at `place`, if it is cached.
+    pub(crate) fn value_at(&self, place: &Place) -> Option<&str> {
+        let slot = self.entry_at(place.entry, place.location)?.value?;
+        Some(self.cache.get(slot))
     }
 
-    /// The place of a key's record.
-    pub(crate) fn find(&self, key: &str) -> Option<Place> {
-        let location = self.location(key)?;
-        let segment = Arc::clone(&self.segments[&location.generation]);
-        Some(Place { location, segment })
+    /// Caches the value that was read at `place`, unless a newer one was written.
+    pub(crate) fn cache_value(&mut self, place: &Place, value: &str) {
+        self.cache_at(place.entry, place.location, value);
     }
 
-    /// Every key and where its newest record is, in the order of their hashes in the table. Where the
-    /// seed is the same, putting them in again in that order takes half the time.
+    fn cache_at(&mut self, n: usize, location: Location, value: &str) {
+        if value.len() <= MAX_VALUE_LEN
+            && let Some(Entry { value: None, .. }) = self.entry_at(n, location)
+        {
+            self.entries[n].value = self.cache.insert(value.into(), n);
+            self.evict();
+        }
+    }
+
+    /// Returns every key with the location of its newest record, in the order of the hashes in the
+    /// table. Inserting them in that order into an index of the same seed takes half the time.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, Location)> {
         let entries = self.numbers.iter().map(|n| &self.entries[*n]);
         entries.map(|entry| (self.keys.get(entry.key), entry.location))
     }
 
-    /// Notes the newest record of a key and, if it is at hand, the value.
+    /// Sets the newest record of a key. If the caller has its value, caches it.
     pub(crate) fn put(&mut self, key: &str, location: Location, value: Option<Box<str>>) {
         let hash = self.hash(key);
         self.live_bytes += u64::from(location.len);
@@ -134,15 +186,15 @@ impl Index {
             |n| spread(self.entries[*n].hash),
         );
         let n = match number {
-            Numbered::Occupied(number) => {
+            Number::Occupied(number) => {
                 let n = *number.get();
                 let old = mem::replace(&mut self.entries[n].location, location);
                 self.live_bytes -= u64::from(old.len);
                 n
             }
-            Numbered::Vacant(place) => {
+            Number::Vacant(vacant) => {
                 let n = self.entries.len();
-                place.insert(n);
+                vacant.insert(n);
                 self.entries.push(Entry {
                     location,
                     key: self.keys.add(key),
@@ -153,16 +205,17 @@ impl Index {
             }
         };
         let entry = &mut self.entries[n];
-        match (entry.value, value.filter(|value| value.len() <= MAX_KEPT)) {
-            (Some(slot), Some(value)) => self.values.replace(slot, value),
-            (None, Some(value)) => entry.value = self.values.add(value, n),
-            (Some(slot), None) => self.drop_value(slot),
+        let value = value.filter(|value| value.len() <= MAX_VALUE_LEN);
+        match (entry.value, value) {
+            (Some(slot), Some(value)) => self.cache.replace(slot, value),
+            (None, Some(value)) => entry.value = self.cache.insert(value, n),
+            (Some(slot), None) => self.uncache(slot),
             (None, None) => {}
         }
-        self.make_room();
+        self.evict();
     }
 
-    /// Makes room for so many more keys of so many bytes, which is faster than bit by bit.
+    /// Makes room for `keys` more keys of `bytes` bytes in all, which is faster than to grow with each.
     pub(crate) fn reserve(&mut self, keys: usize, bytes: usize) {
         self.entries.reserve(keys);
         self.keys.bytes.reserve(bytes + keys);
@@ -170,7 +223,7 @@ impl Index {
         self.numbers.reserve(keys, |n| spread(entries[*n].hash));
     }
 
-    /// Notes that a key is gone.
+    /// Removes a key.
     pub(crate) fn remove(&mut self, key: &str) {
         let hash = spread(self.hash(key));
         let is_it = |n: &usize| self.keys.is_at(self.entries[*n].key, key);
@@ -179,29 +232,35 @@ impl Index {
         };
         let (n, _) = number.remove();
         if let Some(slot) = self.entries[n].value {
-            self.drop_value(slot);
+            self.uncache(slot);
         }
         let old = self.entries.swap_remove(n);
         self.live_bytes -= u64::from(old.location.len);
+        // The last entry is number `n` now. The table and the cache have its old number.
         let last = self.entries.len();
         if let Some(moved) = self.entries.get(n) {
             let number = self.numbers.find_mut(spread(moved.hash), |n| *n == last);
             *number.expect("every entry has a number") = n;
             if let Some(slot) = moved.value {
-                self.values.set_owner(slot, n);
+                self.cache.set_owner(slot, n);
             }
         }
         self.keys.forget(key);
         if self.keys.are_mostly_dead() {
-            let mut keys = Keys::default();
-            for entry in &mut self.entries {
-                entry.key = keys.add(self.keys.get(entry.key));
-            }
-            self.keys = keys;
+            self.copy_keys();
         }
     }
 
-    /// Notes that the record of a key was copied, unless that is not the newest one any more.
+    /// Copies the keys that are in use, which frees the bytes of the others.
+    fn copy_keys(&mut self) {
+        let mut keys = Keys::default();
+        for entry in &mut self.entries {
+            entry.key = keys.add(self.keys.get(entry.key));
+        }
+        self.keys = keys;
+    }
+
+    /// Notes that the record of a key was copied, unless a newer one was written.
     pub(crate) fn relocate(&mut self, key: &str, from: Location, to: Location) {
         if let Some(n) = self.number(key)
             && self.entries[n].location == from
@@ -210,29 +269,19 @@ impl Index {
         }
     }
 
-    /// Keeps the value that was read at `location`, unless the key has got another one.
-    pub(crate) fn keep(&mut self, key: &str, location: Location, value: &str) {
-        let is_missing = |entry: &Entry| entry.location == location && entry.value.is_none();
-        if value.len() <= MAX_KEPT && self.entry(key).is_some_and(is_missing) {
-            self.put(key, location, Some(value.into()));
+    /// Drops values until the others fit into the cache.
+    fn evict(&mut self) {
+        while let Some(slot) = self.cache.next_victim() {
+            self.uncache(slot);
         }
     }
 
-    fn make_room(&mut self) {
-        while let Some(slot) = self.values.next_to_go() {
-            self.drop_value(slot);
-        }
-    }
-
-    fn drop_value(&mut self, slot: Slot) {
-        self.entries[self.values.owner(slot)].value = None;
-        if let Some(owner) = self.values.remove(slot) {
+    fn uncache(&mut self, slot: Slot) {
+        self.entries[self.cache.owner(slot)].value = None;
+        // The last value takes the slot.
+        if let Some(owner) = self.cache.remove(slot) {
             self.entries[owner].value = Some(slot);
         }
-    }
-
-    fn entry(&self, key: &str) -> Option<&Entry> {
-        self.number(key).map(|n| &self.entries[n])
     }
 
     fn number(&self, key: &str) -> Option<usize> {
@@ -248,11 +297,12 @@ impl Index {
         self.segments.insert(segment.generation, segment);
     }
 
-    /// Forgets a segment that no location is in. Whoever is reading it keeps it open.
+    /// Forgets a segment that has no newest record of any key. A pending read keeps it open.
     pub(crate) fn remove_segment(&mut self, generation: Generation) {
         self.segments.remove(&generation);
     }
 
+    /// Returns the number of keys.
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }
@@ -262,23 +312,24 @@ impl Index {
     }
 }
 
-/// The table looks at the first bits of a hash and at the last ones.
+/// Returns 64 bits for the table, which uses the first and the last bits of a hash.
 fn spread(hash: u32) -> u64 {
     u64::from(hash) << 32 | u64::from(hash)
 }
 
-/// What ends each of the [`Keys`]: a byte that is in no text.
+/// The byte after each of the [`Keys`]. It is in no UTF-8 text.
 const END: u8 = 0xff;
 
-/// The keys, one behind the other, which takes less than an allocation for each.
+/// The keys, one behind the other, which takes less memory than an allocation for each.
 #[derive(Debug, Default)]
 struct Keys {
     bytes: Vec<u8>,
-    /// How many of the bytes are keys that are gone.
+    /// The number of bytes of keys that were removed.
     dead: usize,
 }
 
 impl Keys {
+    /// Returns the offset of the new key.
     fn add(&mut self, key: &str) -> usize {
         let at = self.bytes.len();
         self.bytes.extend_from_slice(key.as_bytes());
@@ -303,95 +354,5 @@ impl Keys {
 
     fn are_mostly_dead(&self) -> bool {
         self.dead > self.bytes.len() / 2
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(offset: u64) -> Location {
-        Location {
-            offset,
-            generation: 1,
-            len: 100,
-        }
-    }
-
-    /// An index that has room for two values of 100 bytes.
-    fn index() -> Index {
-        let mut index = Index::default();
-        index.keep_bytes(300);
-        index
-    }
-
-    fn value(index: &Index, key: &str) -> Option<String> {
-        index.value(key).map(str::to_owned)
-    }
-
-    fn put(index: &mut Index, key: &str, offset: u64) {
-        let value = format!("{key:100}");
-        index.put(key, at(offset), Some(value.into()));
-    }
-
-    #[test]
-    fn values_that_are_in_use_outlast_those_that_are_not() {
-        let mut index = index();
-        put(&mut index, "used", 0);
-        for n in 1..1000 {
-            assert!(value(&index, "used").is_some());
-            put(&mut index, &n.to_string(), n);
-            let kept = (1..=n).filter(|n| index.entry(&n.to_string()).unwrap().value.is_some());
-            assert_eq!(kept.count(), 1);
-        }
-        assert_eq!(index.len(), 1000);
-    }
-
-    #[test]
-    fn what_is_kept_never_takes_more_than_was_said() {
-        let mut index = index();
-        for n in 0..1000 {
-            let key = (n % 7).to_string();
-            match n % 3 {
-                0 => index.remove(&key),
-                1 => put(&mut index, &key, n),
-                _ => index.keep(&key, at(n - 1), &"x".repeat(n as usize)),
-            }
-            value(&index, &(n % 5).to_string());
-            assert!(index.values.bytes() <= 300);
-            assert_eq!(index.live_bytes, 100 * index.len() as u64);
-        }
-    }
-
-    #[test]
-    fn a_value_is_kept_only_where_it_is_still_the_newest() {
-        let mut index = index();
-        index.put("key", at(0), None);
-        index.put("key", at(1), None);
-        index.keep("key", at(0), "old");
-        assert_eq!(value(&index, "key"), None);
-        index.keep("key", at(1), "new");
-        assert_eq!(value(&index, "key").as_deref(), Some("new"));
-        index.relocate("key", at(1), at(2));
-        assert_eq!(value(&index, "key").as_deref(), Some("new"));
-        index.put("key", at(3), None);
-        assert_eq!(value(&index, "key"), None);
-    }
-
-    #[test]
-    fn keys_that_come_and_go_take_no_room_and_others_stay() {
-        let mut index = index();
-        index.put("", at(1), None);
-        index.put("1", at(2), None);
-        for n in 0..1000 {
-            let key = format!("1{n:0100}");
-            put(&mut index, &key, n);
-            assert_eq!(index.location(&key), Some(at(n)));
-            index.remove(&key);
-            assert_eq!(index.location(&key), None);
-            assert!(index.keys.bytes.len() < 300);
-        }
-        let all: HashMap<_, _> = index.iter().collect();
-        assert_eq!(all, HashMap::from([("", at(1)), ("1", at(2))]));
     }
 }

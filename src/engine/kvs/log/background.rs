@@ -1,69 +1,357 @@
-//! What is done in the background while writing goes on.
+//! The background jobs: which one runs, and which comes next.
+//!
+//! ```text
+//! a sealed segment has no hints:  Idle ─► Hints ─► Idle
+//! too many bytes are dead:        Idle ─► Sync ─► Compaction ─► Switching ─► Switch ─► Idle
+//! ```
+//!
+//! `Hints`, `Sync`, `Compaction` and `Switch` are [jobs](Job): while they run, the state is
+//! [`State::Running`]. The pool takes their steps. When the last step has ended, the writer applies
+//! the result and starts the next job, so only the writer changes the log.
+//!
+//! If a job fails, the next one starts after a pause: a failed switch again from `Switching`, and
+//! everything else from `Idle`. If a compaction or a switch meets damage, the state is `Off` for
+//! good.
 
+use std::fmt::Display;
 use std::mem;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use crate::engine::kvs::format::dir::LogDir;
+use super::compaction::{Compaction, Switch};
+use super::job::{Job, JobHandle};
+use super::segments::Segments;
 use crate::engine::kvs::format::hints;
-use crate::engine::kvs::format::scanner::Step;
-use crate::engine::kvs::index::Index;
+use crate::engine::kvs::format::segment::{HEADER_LEN, Origin, Segment};
 use crate::engine::kvs::journal::Journal;
-use crate::engine::kvs::log::compaction::{Compaction, Switch};
-use crate::engine::kvs::log::syncer::Syncer;
-use crate::error::Result;
-use crate::sync::{Mutex, RwLock};
+use crate::error::{KvsError, Result};
 
-/// A background job. The thread that takes a step holds the lock meanwhile. Between two steps, the
-/// writer can give the job up to free its room on the disk.
-pub(crate) type Job = Arc<Mutex<Work>>;
-
-/// A piece of work that needs no turn of the writer until it is done.
-#[derive(Debug)]
-pub(crate) enum Work {
-    /// To have what was written on the disk. A compaction begins with that and would keep the
-    /// writers waiting for it.
-    Sync,
-    Compaction(Compaction),
-    Switch(Switch),
-    Hints(hints::Writer),
-    /// The writer has given the job up.
-    GivenUp,
+/// The background jobs of a log, of which at most one runs at a time.
+#[derive(Debug, Default)]
+pub(super) struct Background {
+    state: State,
+    /// The number of jobs that have failed since the last compaction.
+    failed_jobs: u32,
+    /// The delay of the next job, if the last one failed or had no room on the disk.
+    pause: Option<Pause>,
+    /// Whether a warning about compaction was logged since the last compaction.
+    has_warned: bool,
+    /// The time at which a compaction last took effect.
+    compacted: Option<Instant>,
 }
 
-impl Work {
-    /// Goes on with it for about `bytes` bytes, and says whether there is more to do.
-    pub(crate) fn step(
-        &mut self,
-        index: &RwLock<Index>,
-        syncer: &Syncer,
-        bytes: usize,
-    ) -> Result<Step> {
-        match self {
-            Work::Sync => syncer.sync().map(|()| Step::Done),
-            Work::Compaction(compaction) => compaction.step(index, bytes),
-            Work::Switch(switch) => switch.step(index, bytes),
-            Work::Hints(writer) => writer.step(bytes),
-            Work::GivenUp => Ok(Step::Done),
+#[derive(Debug, Default)]
+enum State {
+    /// No job runs.
+    #[default]
+    Idle,
+    /// A job runs. The state lasts until the pool reports the result, even if the job was given up:
+    /// the writer would take the result for that of the next job.
+    Running(JobHandle),
+    /// The output of a compaction is published, and no job runs that points readers at it. The log
+    /// is sound in this state, but the old segments take room.
+    Switching(Switch),
+    /// No job starts any more: one has met damage, or the log is closing.
+    Off,
+}
+
+impl Background {
+    /// Returns the time at which a compaction last took effect.
+    pub(super) fn compacted(&self) -> Option<Instant> {
+        self.compacted
+    }
+
+    /// Returns whether there is a job that can start now.
+    pub(super) fn wants_job(&self, segments: &Segments) -> bool {
+        if self.is_paused() {
+            return false;
+        }
+        match self.state {
+            State::Idle => {
+                self.wants_compaction(segments)
+                    || segments.sealed.values().any(|sealed| sealed.wants_hints)
+            }
+            State::Switching(_) => true,
+            State::Running(_) | State::Off => false,
         }
     }
 
-    /// Gives the job up if it takes room on the disk, and frees that room. Returns whether it did.
-    pub(crate) fn give_up(&mut self, dir: LogDir<'_>, journal: &Journal) -> bool {
-        match mem::replace(self, Work::GivenUp) {
-            Work::Compaction(compaction) => compaction.abandon(dir, journal),
-            Work::Hints(writer) => remove_hints(dir, &writer, journal),
-            work => {
-                *self = work;
-                return false;
+    /// Applies the result of the job that has ended, if one has, and starts the next one. Returns
+    /// the new job.
+    pub(super) fn schedule(
+        &mut self,
+        segments: &mut Segments,
+        ended: Option<Result<()>>,
+    ) -> Option<JobHandle> {
+        let finished = match ended {
+            Some(result) => self.finish(segments, result),
+            None => Ok(false),
+        };
+        // The reason why writing has stopped is in the log lines already. No other job can help.
+        segments.failure.check().ok()?;
+        let started = finished.and_then(|is_synced| self.start(segments, is_synced));
+        started.unwrap_or_else(|error| {
+            self.pause_after_failure();
+            self.warn_once(segments.journal(), &error);
+            None
+        })
+    }
+
+    /// Applies the result of the running job. Returns whether the job has synced the log.
+    fn finish(&mut self, segments: &mut Segments, result: Result<()>) -> Result<bool> {
+        let State::Running(handle) = &self.state else {
+            return Ok(false);
+        };
+        let job = handle.take();
+        self.state = State::Idle;
+        match job {
+            // The job was given up, and its file is removed.
+            None => {}
+            // The compaction starts at once, before there is more to sync.
+            Some(Job::Sync) => return result.map(|()| true),
+            Some(Job::Hints(writer)) => finish_hints(segments, writer, result),
+            Some(Job::Compaction(compaction)) => {
+                self.finish_compaction(segments, compaction, result)?;
             }
+            Some(Job::Switch(switch)) => self.finish_switch(segments, switch, result)?,
         }
+        Ok(false)
+    }
+
+    /// Publishes the output of a compaction. Readers follow in the background.
+    fn finish_compaction(
+        &mut self,
+        segments: &mut Segments,
+        compaction: Compaction,
+        result: Result<()>,
+    ) -> Result<()> {
+        if let Err(error) = result {
+            compaction.discard(segments.dir(), segments.journal());
+            return self.stop_at_damage(segments.journal(), error);
+        }
+        let output = compaction.output().clone();
+        if let Err(error) = segments.publish_output(&output) {
+            compaction.discard_unless_published(segments.dir(), segments.journal());
+            return Err(error);
+        }
+        self.state = State::Switching(Switch::new(output));
+        Ok(())
+    }
+
+    /// Removes the segments that readers do not use any more.
+    fn finish_switch(
+        &mut self,
+        segments: &mut Segments,
+        switch: Switch,
+        result: Result<()>,
+    ) -> Result<()> {
+        if let Err(error) = result {
+            self.state = State::Switching(switch);
+            return self.stop_at_damage(segments.journal(), error);
+        }
+        self.compacted = Some(Instant::now());
+        // Only now, since a compaction that fails at its end begins with jobs that succeed.
+        self.failed_jobs = 0;
+        self.has_warned = false;
+        segments.replace_by(switch.into_output());
+        Ok(())
+    }
+
+    /// Stops all jobs if `error` is damage, and returns every other error. A repair needs the old
+    /// segments, so no later compaction may remove them.
+    fn stop_at_damage(&mut self, journal: &Journal, error: KvsError) -> Result<()> {
+        let KvsError::Damaged { .. } = error else {
+            return Err(error);
+        };
+        let line = format_args!("no more compaction until this is repaired: {error}");
+        journal.warn(line);
+        self.state = State::Off;
+        Ok(())
+    }
+
+    /// Starts the next job, if there is one. `is_synced` tells that the log was synced just now.
+    fn start(&mut self, segments: &mut Segments, is_synced: bool) -> Result<Option<JobHandle>> {
+        if self.is_paused() {
+            return Ok(None);
+        }
+        self.pause = None;
+        let job = match mem::take(&mut self.state) {
+            State::Idle => self.next_job(segments, is_synced)?,
+            State::Switching(switch) => Some(Job::Switch(switch)),
+            state @ (State::Running(_) | State::Off) => {
+                self.state = state;
+                return Ok(None);
+            }
+        };
+        let handle = job.map(JobHandle::new);
+        if let Some(handle) = &handle {
+            self.state = State::Running(handle.clone());
+        }
+        Ok(handle)
+    }
+
+    /// Returns the job that follows the state `Idle`, if there is one.
+    fn next_job(&mut self, segments: &mut Segments, is_synced: bool) -> Result<Option<Job>> {
+        if !self.wants_compaction(segments) {
+            return Ok(self.start_hints(segments).map(Job::Hints));
+        }
+        let live = segments.live_bytes();
+        // The output and the new active segment have a header each.
+        if !segments.has_room_for(live + 2 * HEADER_LEN) {
+            self.pause = Some(Pause::for_room());
+            let dir = segments.dir().path();
+            let reason = format_args!("{dir:?} has no room for a copy of the {live} live bytes");
+            self.warn_once(segments.journal(), &reason);
+            return Ok(None);
+        }
+        if !is_synced {
+            return Ok(Some(Job::Sync));
+        }
+        start_compaction(segments).map(|compaction| Some(Job::Compaction(compaction)))
+    }
+
+    fn wants_compaction(&self, segments: &Segments) -> bool {
+        let max_dead = segments
+            .options
+            .max_dead_bytes(segments.live_bytes(), self.compacted);
+        // Segments of format 1 are rewritten once, so that opening need not read them each time.
+        segments.dead_bytes() >= max_dead || segments.has_unproven()
+    }
+
+    /// Begins the hints of a sealed segment that has none.
+    fn start_hints(&mut self, segments: &mut Segments) -> Option<hints::Writer> {
+        let mut sealed = segments.sealed.values();
+        let sealed = sealed.find(|sealed| sealed.wants_hints)?;
+        let (segment, len) = (Arc::clone(&sealed.segment), sealed.len);
+        // Hints are at most as long as their segment.
+        if !segments.has_room_for(len) {
+            self.pause = Some(Pause::for_room());
+            return None;
+        }
+        // There is one attempt only: the store works without hints, and opens more slowly.
+        segments.sealed.get_mut(&segment.generation)?.wants_hints = false;
+        hints::Writer::new(segments.dir(), segment, len)
+            .inspect_err(|error| warn_of_hints(segments, error))
+            .ok()
+    }
+
+    /// Gives the running job up if that frees room on the disk. Returns whether it did.
+    pub(super) fn give_up(&mut self, segments: &Segments) -> bool {
+        let State::Running(handle) = &self.state else {
+            return false;
+        };
+        let Some(job) = handle.take_if_large() else {
+            return false;
+        };
+        job.discard(segments.dir(), segments.journal());
+        // Otherwise the job would start again at once, and take the room from the writes.
+        self.pause_after_failure();
         true
     }
+
+    /// Stops all jobs for good, and gives the running one up. Returns whether the index may be
+    /// written to a checkpoint: it must have no location in a segment that a published output
+    /// replaces, and compaction must have met no damage, because the next opening should find that
+    /// as well.
+    pub(super) fn stop(&mut self, segments: &Segments) -> bool {
+        match mem::replace(&mut self.state, State::Off) {
+            State::Idle => true,
+            State::Switching(_) | State::Off => false,
+            State::Running(handle) => match handle.take() {
+                None => true,
+                Some(Job::Switch(_)) => false,
+                Some(job) => {
+                    job.discard(segments.dir(), segments.journal());
+                    true
+                }
+            },
+        }
+    }
+
+    /// Counts a commit, which brings the end of a pause nearer.
+    pub(super) fn count_commit(&mut self) {
+        if let Some(pause) = &mut self.pause {
+            pause.commits = pause.commits.saturating_sub(1);
+        }
+    }
+
+    fn is_paused(&self) -> bool {
+        self.pause.as_ref().is_some_and(|pause| !pause.is_over())
+    }
+
+    /// Delays the next job, by a longer time after each failure.
+    fn pause_after_failure(&mut self) {
+        const MAX_DOUBLINGS: u32 = 16;
+        self.failed_jobs += 1;
+        let commits = 1 << self.failed_jobs.min(MAX_DOUBLINGS);
+        self.pause = Some(Pause::of(commits, self.failed_jobs));
+    }
+
+    fn warn_once(&mut self, journal: &Journal, reason: &dyn Display) {
+        if !mem::replace(&mut self.has_warned, true) {
+            journal.warn(format_args!(
+                "cannot compact for now, and will try again: {reason}"
+            ));
+        }
+    }
 }
 
-/// Removes hints that are not complete.
-pub(crate) fn remove_hints(dir: LogDir<'_>, writer: &hints::Writer, journal: &Journal) {
-    if let Err(error) = writer.discard(dir) {
-        journal.warn(error);
+/// Seals the active segment, and begins to copy the live records of all sealed segments.
+fn start_compaction(segments: &mut Segments) -> Result<Compaction> {
+    // The output comes after the segments that it replaces, and before those that are written while
+    // it is made. So its generation is between theirs.
+    let generation = segments.next_generation();
+    let upto = segments.sequence;
+    let origin = Origin::Compacted { upto };
+    let output = Segment::create(segments.dir(), generation, origin, segments.salt())?;
+    let rolled = segments.roll_to(generation + 1);
+    let inputs = segments.sealed.values();
+    let inputs = inputs.map(|sealed| (Arc::clone(&sealed.segment), sealed.len));
+    let compaction = Compaction::new(inputs, output, segments.failure.clone());
+    if let Err(error) = rolled {
+        compaction.discard(segments.dir(), segments.journal());
+        return Err(error);
+    }
+    Ok(compaction)
+}
+
+/// Publishes complete hints, or removes them after an error.
+fn finish_hints(segments: &Segments, writer: hints::Writer, result: Result<()>) {
+    if let Err(error) = result.and_then(|()| writer.publish(segments.dir())) {
+        warn_of_hints(segments, &error);
+        Job::Hints(writer).discard(segments.dir(), segments.journal());
+    }
+}
+
+fn warn_of_hints(segments: &Segments, error: &KvsError) {
+    let line = format_args!("continuing without hints: {error}");
+    segments.journal().warn(line);
+}
+
+/// A delay of the next job: a number of commits or a time, whichever ends first. Many commits end
+/// it early, since a full disk may have room again at any moment.
+#[derive(Debug)]
+struct Pause {
+    commits: u32,
+    until: Instant,
+}
+
+impl Pause {
+    fn of(commits: u32, seconds: u32) -> Pause {
+        const LONGEST: u32 = 60;
+        let time = Duration::from_secs(seconds.min(LONGEST).into());
+        Pause {
+            commits,
+            until: Instant::now() + time,
+        }
+    }
+
+    /// Returns the pause before the next check of the free room, which costs no more than a write.
+    fn for_room() -> Pause {
+        Pause::of(64, 1)
+    }
+
+    fn is_over(&self) -> bool {
+        self.commits == 0 || self.until <= Instant::now()
     }
 }

@@ -1,21 +1,24 @@
-//! Compaction: copying what is still alive out of old segments, a step at a time.
+//! Compaction: copies the live records of all sealed segments to a new one, a step at a time.
+//!
+//! It has two halves. [`Compaction`] makes the copy, which [`Switch`] points readers at when it is
+//! published.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::failure::Failure;
+use super::syncer::End;
 use crate::engine::kvs::format::dir::LogDir;
 use crate::engine::kvs::format::names;
-use crate::engine::kvs::format::record::Digest;
 use crate::engine::kvs::format::record::Location;
 use crate::engine::kvs::format::scanner::{Scanned, Scanner, Step};
-use crate::engine::kvs::format::segment::{self, Segment};
+use crate::engine::kvs::format::segment::Segment;
 use crate::engine::kvs::index::Index;
 use crate::engine::kvs::journal::Journal;
-use crate::engine::kvs::log::failure::Failure;
 use crate::error::Result;
 use crate::sync::RwLock;
 
-/// How many records move while readers wait.
+/// The number of keys that move while readers wait.
 const AT_A_TIME: usize = 64;
 
 /// The first half of a compaction: copies the live records of some sealed segments to a new one.
@@ -24,78 +27,51 @@ const AT_A_TIME: usize = 64;
 /// be removed at any moment, and its room is free at once.
 #[derive(Debug)]
 pub(crate) struct Compaction {
-    /// What is still to be read, oldest first.
+    /// The segments that are not copied yet, oldest first.
     inputs: VecDeque<Scanner>,
-    output: Arc<Segment>,
-    output_len: u64,
-    /// The digest of the records of the output.
-    digest: Digest,
+    output: End,
     failure: Failure,
 }
 
 impl Compaction {
-    /// Compacts `inputs`, segments with their lengths, oldest first, into the new segment `output`.
-    pub(crate) fn new(
-        inputs: Vec<(Arc<Segment>, u64)>,
-        output: Arc<Segment>,
+    /// Begins to copy `inputs`, segments with their lengths, oldest first, to the new segment
+    /// `output`.
+    pub(super) fn new(
+        inputs: impl Iterator<Item = (Arc<Segment>, u64)>,
+        output: Segment,
         failure: Failure,
     ) -> Compaction {
-        let scanners = inputs.into_iter();
         Compaction {
-            inputs: scanners
+            inputs: inputs
                 .map(|(segment, len)| Scanner::new(segment, len))
                 .collect(),
-            output,
-            output_len: segment::HEADER_LEN,
-            digest: Digest::default(),
+            output: End::of_new(Arc::new(output)),
             failure,
         }
     }
 
-    /// Goes through about `bytes` bytes of the old segments, and says whether there is more. Where
-    /// there is not, the new segment is complete and on the disk.
+    /// Copies the live records among the next `bytes` bytes or so, and returns whether there is
+    /// more to copy. If there is not, the output is complete and on the disk.
     ///
-    /// After an error the output cannot be used.
-    pub(crate) fn step(&mut self, index: &RwLock<Index>, bytes: usize) -> Result<Step> {
+    /// After an error, the output cannot be used.
+    pub(super) fn step(&mut self, index: &RwLock<Index>, bytes: usize) -> Result<Step> {
         if self.inputs.is_empty() {
-            self.output.complete(self.output_len, self.digest)?;
-            let synced = self.output.sync();
-            // After a failed sync nobody can tell what is on the disk, and another one would not
-            // either.
+            // The header has the length and the digest, so it is written when both are known.
+            self.output
+                .segment
+                .complete(self.output.len, self.output.digest)?;
+            let synced = self.output.segment.sync();
             synced.inspect_err(|error| self.failure.set(error))?;
             return Ok(Step::Done);
         }
-        let live = self.collect(index, bytes)?;
-        self.output.write(&live, self.output_len)?;
-        self.output_len += live.len() as u64;
+        let live = self.read_live(index, bytes)?;
+        self.output.segment.write(&live, self.output.len)?;
+        self.output.len += live.len() as u64;
         Ok(Step::More)
     }
 
-    /// Returns the new segment, its length and its digest.
-    pub(crate) fn output(&self) -> (Arc<Segment>, u64, Digest) {
-        (Arc::clone(&self.output), self.output_len, self.digest)
-    }
-
-    /// Removes an output before any attempt to publish it.
-    pub(crate) fn abandon(self, dir: LogDir<'_>, journal: &Journal) {
-        // If the file cannot be removed, at least its room is free.
-        if let Err(error) = self.output.truncate(0) {
-            journal.warn(error);
-        }
-        self.remove_unpublished(dir, journal);
-    }
-
-    /// Removes the output unless it was published, because after an error it may have been.
-    pub(crate) fn remove_unpublished(self, dir: LogDir<'_>, journal: &Journal) {
-        let name = names::segment(self.output.generation);
-        if let Err(error) = dir.discard(&name) {
-            let line = "an unfinished compaction leaves its file until the store is opened again";
-            journal.warn(format_args!("{line}: {error}"));
-        }
-    }
-
-    /// Returns those of the next records that are live.
-    fn collect(&mut self, index: &RwLock<Index>, step: usize) -> Result<Vec<u8>> {
+    /// Returns the live records among the next `step` bytes or so.
+    fn read_live(&mut self, index: &RwLock<Index>, step: usize) -> Result<Vec<u8>> {
         let mut live = Vec::new();
         let mut seen = 0;
         while seen < step {
@@ -112,12 +88,38 @@ impl Compaction {
                 continue;
             };
             seen += bytes.len();
+            // Tombstones are not in the index, so they are left out. All records that they hide are
+            // in the inputs, and are left out as well.
             if index.read().location(record.key) == Some(location) {
-                self.digest.add(bytes);
+                self.output.digest.add(bytes);
                 live.extend(bytes);
             }
         }
         Ok(live)
+    }
+
+    /// Returns the new segment up to its end.
+    pub(super) fn output(&self) -> &End {
+        &self.output
+    }
+
+    /// Removes the output and frees its room. There must have been no attempt to publish it.
+    pub(super) fn discard(self, dir: LogDir<'_>, journal: &Journal) {
+        // If the file cannot be removed, at least its room is free.
+        if let Err(error) = self.output.segment.truncate(0) {
+            journal.warn(error);
+        }
+        self.discard_unless_published(dir, journal);
+    }
+
+    /// Removes the output after a failed attempt to publish it, unless it is published.
+    pub(super) fn discard_unless_published(self, dir: LogDir<'_>, journal: &Journal) {
+        // This does not shorten the file: if it has its final name, it is a part of the log.
+        let name = names::segment(self.output.segment.generation);
+        if let Err(error) = dir.discard(&name) {
+            let line = "an unfinished compaction leaves its file until the store is opened again";
+            journal.warn(format_args!("{line}: {error}"));
+        }
     }
 }
 
@@ -125,26 +127,24 @@ impl Compaction {
 /// replaced the old ones on the disk.
 #[derive(Debug)]
 pub(crate) struct Switch {
-    output: Scanner,
-    len: u64,
-    digest: Digest,
+    output: End,
+    scanner: Scanner,
 }
 
 impl Switch {
-    /// Begins to point readers at `output`, which is `len` bytes long and has this digest.
-    pub(crate) fn new(output: Arc<Segment>, len: u64, digest: Digest) -> Switch {
+    /// Begins to point readers at `output`.
+    pub(super) fn new(output: End) -> Switch {
         Switch {
-            output: Scanner::new(output, len),
-            len,
-            digest,
+            scanner: Scanner::new(Arc::clone(&output.segment), output.len),
+            output,
         }
     }
 
     /// Points readers at about `bytes` bytes of the new segment, and returns whether there are
     /// more. After an error, the next step tries again.
-    pub(crate) fn step(&mut self, index: &RwLock<Index>, bytes: usize) -> Result<Step> {
-        let end = self.output.offset() + bytes as u64;
-        while self.output.offset() < end {
+    pub(super) fn step(&mut self, index: &RwLock<Index>, bytes: usize) -> Result<Step> {
+        let end = self.scanner.offset() + bytes as u64;
+        while self.scanner.offset() < end {
             let mut moved = Vec::with_capacity(AT_A_TIME);
             let read = self.read(&mut moved);
             let mut index = index.write();
@@ -165,14 +165,17 @@ impl Switch {
         Ok(Step::More)
     }
 
-    /// Reads a few records, and returns whether there are more.
+    /// Reads a few records, without a lock on the index, and returns whether there are more. After
+    /// an error, `moved` has the records before it.
     fn read(&mut self, moved: &mut Vec<(Box<str>, Location)>) -> Result<Step> {
         while moved.len() < AT_A_TIME {
-            match self.output.next() {
+            match self.scanner.next() {
                 Ok(Some(found)) => moved.push((found.record.key.into(), found.location)),
                 Ok(None) => return Ok(Step::Done),
                 Err(error) => {
-                    self.output.skip_to(self.output.offset());
+                    // The failed read has moved the reader into the record. Go back to its
+                    // beginning.
+                    self.scanner.skip_to(self.scanner.offset());
                     return Err(error);
                 }
             }
@@ -180,8 +183,8 @@ impl Switch {
         Ok(Step::More)
     }
 
-    /// Returns the new segment, its length and its digest.
-    pub(crate) fn output(&self) -> (Arc<Segment>, u64, Digest) {
-        (Arc::clone(self.output.segment()), self.len, self.digest)
+    /// Returns the new segment up to its end.
+    pub(super) fn into_output(self) -> End {
+        self.output
     }
 }

@@ -1,67 +1,29 @@
-//! Opening a log: reads its index, finds its end, and removes the traces of a crash.
+//! Opening a log: chooses the files to read, and removes the traces of a crash.
 //!
 //! Reading changes nothing, so a log that does not open stays as it is. `format::sound` has the
 //! rules that tell damage from the traces of a crash.
 
-use std::collections::BTreeMap;
-use std::ops::Range;
 use std::sync::Arc;
 
 use log::{info, warn};
 
+use super::replay::{Active, Replay, Replayed, Source};
+use super::syncer::End;
 use crate::engine::kvs::format::dir::LogDir;
-use crate::engine::kvs::format::hints::Hints;
-use crate::engine::kvs::format::names::{self, Generation, Listing};
-use crate::engine::kvs::format::record::{Digest, Location, Salt};
+use crate::engine::kvs::format::listing::Listing;
+use crate::engine::kvs::format::names::{self, Generation};
 use crate::engine::kvs::format::salvage;
-use crate::engine::kvs::format::scanner::{Scanned, Scanner, Step};
 use crate::engine::kvs::format::segment::{Opened, Segment};
-use crate::engine::kvs::format::sound::{self, Continuity, Fault, Tail};
+use crate::engine::kvs::format::sound::{self, Fault};
 use crate::engine::kvs::format::watermark::LastRun;
 use crate::engine::kvs::index::Index;
 use crate::engine::kvs::index::checkpoint::Checkpoint;
-use crate::engine::kvs::log::syncer::End;
 use crate::error::{KvsError, Result};
-
-/// A segment that is no longer written to.
-#[derive(Debug)]
-pub(crate) struct Sealed {
-    pub(crate) segment: Arc<Segment>,
-    pub(crate) len: u64,
-    pub(crate) digest: Digest,
-    /// Whether a header has the digest, which proves that hints and checkpoint belong to the
-    /// segment.
-    pub(crate) is_proven: bool,
-    /// Whether its hints are still to be written.
-    pub(crate) wants_hints: bool,
-}
-
-/// The newest segment, if writing can continue in it.
-#[derive(Debug)]
-pub(crate) struct Active {
-    /// The end of its sound records.
-    pub(crate) end: End,
-    /// The number of bytes that are known to be on the disk.
-    pub(crate) synced: u64,
-    /// The bytes after the end that are to be kept in another file. They are more than the rest of
-    /// one write.
-    torn: Option<Range<u64>>,
-}
 
 /// A log as it was found.
 #[derive(Debug)]
-pub(crate) struct Recovered {
-    pub(crate) index: Index,
-    /// All segments but the active one.
-    pub(crate) sealed: BTreeMap<Generation, Sealed>,
-    /// `None` if there are no segments, or if the newest one is a compacted one.
-    pub(crate) active: Option<Active>,
-    /// The number of the last write.
-    pub(crate) sequence: u64,
-    /// The number of bytes of the log that the checkpoint covers, if there is a valid one.
-    pub(crate) covered: Option<u64>,
-    /// The salt of all records. `None` if there are no segments.
-    pub(crate) salt: Option<Salt>,
+pub(super) struct Recovered {
+    log: Replayed,
     /// The names of files that are not needed any more.
     leftovers: Vec<String>,
 }
@@ -72,7 +34,7 @@ impl Recovered {
     /// # Errors
     ///
     /// [`KvsError::Damaged`] for everything that a crash does not explain.
-    pub(crate) fn read(dir: LogDir<'_>) -> Result<Recovered> {
+    pub(super) fn read(dir: LogDir<'_>) -> Result<Recovered> {
         Recovered::read_log(dir).map_err(mention_copies)
     }
 
@@ -85,7 +47,7 @@ impl Recovered {
             Some((checkpoint, index)) => Replay::after(checkpoint, index, dir),
             None => Replay::new(Source::Hints(dir)),
         };
-        let mut recovered = match replay.run(&segments, &last_run) {
+        let log = match replay.run(&segments, &last_run) {
             // The checkpoint or the hints may be wrong. Only the records themselves can tell.
             Err(KvsError::Damaged { .. }) => {
                 Replay::new(Source::Records).run(&segments, &last_run)?
@@ -94,51 +56,51 @@ impl Recovered {
         };
 
         let oldest = segments.first().map(|opened| opened.segment.generation);
-        recovered.leftovers = leftovers(listing, oldest, recovered.covered.is_some());
-        Ok(recovered)
+        Ok(Recovered {
+            leftovers: leftovers(listing, oldest, log.covered.is_some()),
+            log,
+        })
     }
 
-    /// Removes the leftovers and makes the rest durable, so that a reader never sees a value that a
-    /// power cut could still take away. The log is known to be sound.
-    pub(crate) fn settle(&mut self, dir: LogDir<'_>) -> Result<()> {
+    /// Removes the leftovers and makes the sealed segments durable, so that a reader never sees a
+    /// value that a power cut could still take away. Cuts off a torn tail.
+    pub(super) fn settle(mut self, dir: LogDir<'_>) -> Result<Replayed> {
         dir.sync()?;
         if !self.leftovers.is_empty() {
-            for name in self.leftovers.drain(..) {
+            for name in &self.leftovers {
                 info!("removing {name:?}, which is not needed any more");
-                dir.remove(&name)?;
+                dir.remove(name)?;
             }
             // If a power cut brought back an old checkpoint, it might match the log again later.
             dir.sync()?;
         }
         // Segments are synced when they are sealed, but this directory may be a copy.
-        for sealed in self.sealed.values() {
+        for sealed in self.log.sealed.values() {
             sealed.segment.sync()?;
         }
-        if let Some(active) = &mut self.active {
-            active.cut(dir, &mut self.index)?;
+        if let Some(active) = &mut self.log.active {
+            cut_tail(active, &mut self.log.index, dir)?;
         }
-        Ok(())
+        Ok(self.log)
     }
 }
 
-impl Active {
-    /// Cuts the file off at the end of the sound records. Keeps the bytes after it in another file
-    /// if they are more than the rest of one write.
-    fn cut(&mut self, dir: LogDir<'_>, index: &mut Index) -> Result<()> {
-        let End { segment, len, .. } = &mut self.end;
-        if let Some(torn) = self.torn.take() {
-            let kept = salvage::quarantine(dir, segment, torn.start, torn.end, "torn")?;
-            warn!("the dropped bytes are kept in {kept:?}");
-        }
-        // `detach` copies no more than `len` bytes. Otherwise the file is this store's to cut.
-        if let Some(copy) = segment.detach(dir, *len)? {
-            *segment = Arc::new(copy);
-            index.add_segment(Arc::clone(segment));
-        } else if *len < segment.len()? {
-            segment.truncate(*len)?;
-        }
-        Ok(())
+/// Cuts the newest segment off at the end of its sound records. Keeps the bytes after it in another
+/// file if they are more than the rest of one write.
+fn cut_tail(active: &mut Active, index: &mut Index, dir: LogDir<'_>) -> Result<()> {
+    let End { segment, len, .. } = &mut active.end;
+    if let Some(torn) = active.torn.take() {
+        let kept = salvage::quarantine(dir, segment, torn.start, torn.end, "torn")?;
+        warn!("the dropped bytes are kept in {kept:?}");
     }
+    // `detach` copies no more than `len` bytes. Otherwise the file is this store's to cut.
+    if let Some(copy) = segment.detach(dir, *len)? {
+        *segment = Arc::new(copy);
+        index.add_segment(Arc::clone(segment));
+    } else if *len < segment.len()? {
+        segment.truncate(*len)?;
+    }
+    Ok(())
 }
 
 /// Adds another possible cause to the error for a damaged log.
@@ -216,238 +178,4 @@ fn leftovers(listing: Listing, oldest: Option<Generation>, has_checkpoint: bool)
         leftovers.push(names::CHECKPOINT.to_owned());
     }
     leftovers
-}
-
-/// The files from which the keys of a segment are read.
-#[derive(Debug, Clone, Copy)]
-enum Source<'a> {
-    /// The hints of the segment, if there are any that belong to it.
-    Hints(LogDir<'a>),
-    /// Its records.
-    Records,
-}
-
-impl Source<'_> {
-    /// Returns the hints that belong to a segment, if they are to be used.
-    fn hints_of(self, opened: &Opened) -> Option<Hints> {
-        let Source::Hints(dir) = self else {
-            return None;
-        };
-        // Without a proof, they may be those of another history of this segment.
-        let proof = opened.proof?;
-        Hints::open(dir, opened.segment.generation)
-            .filter(|hints| hints.are_of(&opened.segment, opened.len, proof))
-    }
-}
-
-/// The last sequence number and the digest of all records of a segment.
-struct Summary {
-    sequence: u64,
-    digest: Digest,
-}
-
-/// Builds the index from the segments, oldest first.
-struct Replay<'a> {
-    source: Source<'a>,
-    continuity: Continuity,
-    index: Index,
-    sealed: BTreeMap<Generation, Sealed>,
-    /// The checkpoint that the index is from.
-    checkpoint: Option<Checkpoint>,
-}
-
-impl<'a> Replay<'a> {
-    fn new(source: Source<'a>) -> Replay<'a> {
-        Replay {
-            source,
-            continuity: Continuity::default(),
-            index: Index::default(),
-            sealed: BTreeMap::new(),
-            checkpoint: None,
-        }
-    }
-
-    /// Continues after the segments of a valid checkpoint, which has this index.
-    fn after(checkpoint: Checkpoint, index: Index, dir: LogDir<'a>) -> Replay<'a> {
-        Replay {
-            continuity: Continuity::resume(checkpoint.salt, checkpoint.sequence),
-            index,
-            checkpoint: Some(checkpoint),
-            ..Replay::new(Source::Hints(dir))
-        }
-    }
-
-    /// Reads the segments that are not covered yet.
-    fn run(mut self, segments: &[Opened], last_run: &LastRun) -> Result<Recovered> {
-        // The log begins with the covered segments, or the checkpoint would not be valid.
-        let covered = self.checkpoint.as_ref().map_or(0, |it| it.segments.len());
-        let (covered, rest) = segments.split_at(covered);
-        for opened in covered {
-            self.index.add_segment(Arc::clone(&opened.segment));
-            // The index has their keys, so their hints need only exist.
-            let has_hints = self.source.hints_of(opened).is_some();
-            self.seal(opened, opened.proof.unwrap_or_default(), has_hints);
-        }
-        let mut active = None;
-        for (n, opened) in rest.iter().enumerate() {
-            self.begin(&opened.segment)?;
-            let is_newest = n + 1 == rest.len();
-            if is_newest && !opened.segment.origin.is_compacted() {
-                active = Some(self.replay_active(opened, last_run.clone())?);
-            } else {
-                self.replay_sealed(opened)?;
-            }
-        }
-        Ok(Recovered {
-            index: self.index,
-            sealed: self.sealed,
-            active,
-            sequence: self.continuity.sequence(),
-            covered: self.checkpoint.as_ref().map(Checkpoint::bytes),
-            salt: self.continuity.salt(),
-            leftovers: Vec::new(),
-        })
-    }
-
-    /// Begins a segment, which must follow the one before it.
-    fn begin(&mut self, segment: &Arc<Segment>) -> Result<()> {
-        self.continuity
-            .check_salt(segment.salt)
-            .and_then(|()| self.continuity.begin(Some(segment.origin)))
-            .map_err(|fault| segment.damaged(0, fault))?;
-        self.index.add_segment(Arc::clone(segment));
-        Ok(())
-    }
-
-    /// Reads a segment that must be whole.
-    fn replay_sealed(&mut self, opened: &Opened) -> Result<()> {
-        let hints = self.source.hints_of(opened);
-        let from_hints = hints.and_then(|hints| self.read_hints(&hints));
-        let has_hints = from_hints.is_some();
-        // If the hints end early, reading the records corrects the entries made so far.
-        let summary = match from_hints {
-            Some(summary) => summary,
-            None => self.read_records(opened)?,
-        };
-        sound::check_proof(opened.proof, summary.digest)
-            .map_err(|fault| opened.segment.damaged(0, fault))?;
-        self.continuity.end(summary.sequence);
-        self.seal(opened, summary.digest, has_hints);
-        Ok(())
-    }
-
-    fn seal(&mut self, opened: &Opened, digest: Digest, has_hints: bool) {
-        let is_proven = opened.proof.is_some();
-        let sealed = Sealed {
-            segment: Arc::clone(&opened.segment),
-            len: opened.len,
-            digest,
-            is_proven,
-            // Hints of a segment that nothing proves would not be used.
-            wants_hints: is_proven && !has_hints,
-        };
-        self.sealed.insert(opened.segment.generation, sealed);
-    }
-
-    /// Adds the keys in the hints to the index. Returns `None` if the hints are damaged.
-    fn read_hints(&mut self, hints: &Hints) -> Option<Summary> {
-        self.index.reserve(hints.about_how_many(), 0);
-        hints.read(|hint| {
-            let location = hint.has_value.then_some(hint.location);
-            note(&mut self.index, hint.key, location);
-        })?;
-        Some(Summary {
-            sequence: hints.header.sequence,
-            digest: hints.header.digest,
-        })
-    }
-
-    fn read_records(&mut self, opened: &Opened) -> Result<Summary> {
-        let mut scanner = Scanner::new(Arc::clone(&opened.segment), opened.len);
-        while self.replay_next(&mut scanner)? == Step::More {}
-        Ok(Summary {
-            sequence: scanner.sequence(),
-            digest: scanner.digest(),
-        })
-    }
-
-    /// Reads the newest segment up to the end of its valid part. That is the end of the file,
-    /// unless a crash has cut the last writes short.
-    fn replay_active(&mut self, opened: &Opened, mut last_run: LastRun) -> Result<Active> {
-        let segment = &opened.segment;
-        let mut scanner = Scanner::new(Arc::clone(segment), opened.len);
-        let error = loop {
-            // Whether the watermark counts shows only when the records before it have been read.
-            last_run.check_digest(segment, scanner.offset(), scanner.digest());
-            match self.replay_next(&mut scanner) {
-                Ok(Step::More) => {}
-                Ok(Step::Done) => break None,
-                Err(error) => break Some(error),
-            }
-        };
-        self.continuity.end(scanner.sequence());
-        let torn = match error {
-            Some(error) => torn_tail(opened, error, &last_run)?,
-            None => None,
-        };
-        let (len, synced) = (scanner.offset(), last_run.synced(segment));
-        if len < synced {
-            warn!(
-                "{:?} ends {} bytes before data that was synced: the disk may be failing",
-                segment.path(),
-                synced - len
-            );
-        }
-        Ok(Active {
-            end: End {
-                segment: Arc::clone(segment),
-                len,
-                digest: scanner.digest(),
-            },
-            synced: synced.min(len),
-            torn,
-        })
-    }
-
-    /// Adds the next record to the index, if there is one.
-    fn replay_next(&mut self, scanner: &mut Scanner) -> Result<Step> {
-        let Some(Scanned {
-            location, record, ..
-        }) = scanner.next()?
-        else {
-            return Ok(Step::Done);
-        };
-        note(&mut self.index, record.key, record.value.map(|_| location));
-        Ok(Step::More)
-    }
-}
-
-/// Decides whether the tail of the newest segment, which begins with `error`, may be dropped.
-/// Returns the part of it that is to be kept in another file.
-fn torn_tail(opened: &Opened, error: KvsError, last_run: &LastRun) -> Result<Option<Range<u64>>> {
-    let KvsError::Damaged { offset, .. } = error else {
-        return Err(error);
-    };
-    let (segment, end) = (&opened.segment, opened.len);
-    let is_followed = salvage::find_record(segment, offset + 1, end)?.is_some();
-    let tail = Tail::at(segment, offset, is_followed, last_run);
-    if tail == Tail::Damaged {
-        // Dropping the tail would also drop the sound records behind the damage.
-        return Err(error);
-    }
-    warn!(
-        "{:?} ends with writes that were cut short: dropping its last {} bytes",
-        segment.path(),
-        end - offset
-    );
-    // The rest of one write that was never synced is of no use to anyone.
-    let keeps = is_followed || tail == Tail::Lost;
-    Ok(keeps.then_some(offset..end))
-}
-
-fn note(index: &mut Index, key: &str, location: Option<Location>) {
-    match location {
-        Some(location) => index.put(key, location, None),
-        None => index.remove(key),
-    }
 }

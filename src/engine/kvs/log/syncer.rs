@@ -20,7 +20,7 @@ use crate::engine::kvs::log::failure::Failure;
 use crate::error::{KvsError, Result};
 use crate::sync::Mutex;
 
-/// The end of the active segment.
+/// The end of a segment that records are appended to.
 #[derive(Debug, Clone)]
 pub(crate) struct End {
     pub(crate) segment: Arc<Segment>,
@@ -30,7 +30,7 @@ pub(crate) struct End {
 }
 
 impl End {
-    /// Returns the end of a new segment, which has no records yet.
+    /// Returns the end of a segment that has no records yet.
     pub(crate) fn of_new(segment: Arc<Segment>) -> End {
         End {
             segment,
@@ -85,10 +85,9 @@ impl Syncer {
         *self.dirty.lock() = Some(end);
     }
 
-    /// Notes that `segment` is a new active segment, and that all before it is on the disk.
-    pub(crate) fn note_new(&self, segment: &Arc<Segment>) {
-        let end = End::of_new(Arc::clone(segment));
-        self.write_watermark(&mut self.watermark.lock(), &end);
+    /// Notes that `end` is in a new active segment, and that everything before it is on the disk.
+    pub(crate) fn note_new(&self, end: &End) {
+        self.write_watermark(&mut self.watermark.lock(), end);
     }
 
     /// Returns whether a sync is running. The system may keep a write waiting until it ends.

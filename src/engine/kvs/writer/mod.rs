@@ -1,407 +1,357 @@
 //! Group commit: queued writes are committed together, by one thread at a time.
+//!
+//! # The writer's turn
+//!
+//! The log has no lock around it. It lies in the queue, and a thread that takes it out has the
+//! **writer's turn**: it alone appends to the log, changes the index and schedules background jobs,
+//! until it puts the log back. The first poll of a write's future takes the turn and commits all
+//! queued writes, unless
+//!
+//! - another thread has the turn. That thread, or a run that it spawns, commits the write;
+//! - the commit might have to wait for the disk. Then a [run](Writer::run) on the pool commits it.
+//!
+//! So whoever puts the log back looks at the queue in the same critical section. A write that is
+//! queued later finds the log there.
+//!
+//! # What runs in which order
+//!
+//! The pool, the waiting tasks and the logger are the user's code. They may call the store, wait for
+//! it, and close it. So [`WriteTurn`] gives the log back first, and calls them after that.
+//!
+//! # The order of locks
+//!
+//! A thread takes them from left to right, and may leave some out:
+//!
+//! ```text
+//! the turn -> queue -> promise
+//! the turn -> background job -> index
+//!                            -> Syncer::watermark -> Syncer::dirty
+//! ```
+//!
+//! No thread waits while it holds the lock of the queue, except on [`Writer::turn_is_free`], which
+//! releases it. The locks of the journal, the statistics and the pool are held for a moment, and
+//! nothing is locked inside them.
 
-pub(crate) mod promise;
-pub(crate) mod queue;
+mod promise;
+mod queue;
 
 use std::mem;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
-use std::thread;
 
-use self::promise::{Promise, Tasks};
+use self::promise::{Commit, Promise, Tasks};
 use self::queue::{Batch, Queue};
 use crate::engine::EngineFuture;
-use crate::engine::SyncLevel;
-use crate::engine::files::Directory;
-use crate::engine::inside::is_inside;
 use crate::engine::kvs::format::scanner::Step;
-use crate::engine::kvs::index::{Index, Place};
+use crate::engine::kvs::index::Index;
 use crate::engine::kvs::journal::Journal;
-use crate::engine::kvs::log::background::Job;
-use crate::engine::kvs::log::syncer::{Syncer, Ticker};
-use crate::engine::kvs::log::{Figures, Log, Outcome};
+use crate::engine::kvs::log::failure::Failure;
+use crate::engine::kvs::log::job::JobHandle;
+use crate::engine::kvs::log::syncer::Syncer;
+use crate::engine::kvs::log::{Log, LogStats, Op, Outcome, Request};
 use crate::engine::kvs::pool::Pool;
+use crate::engine::kvs::reader::Reader;
 use crate::error::{KvsError, Result};
-use crate::sync::{Condvar, Mutex, RwLock};
+use crate::sync::{Condvar, Mutex};
 use crate::thread_pool::ThreadPool;
 
-/// How many rounds go on the same thread before a job that waits for it has its turn. Another
-/// thread would first have to wake up.
-const IN_A_ROW: usize = 16;
+/// How many batches a run commits before other jobs may use its thread. To continue on the same
+/// thread saves waking another one.
+const COMMITS_IN_A_ROW: usize = 16;
 
-/// Bytes up to which a value may wait in memory for whoever asked for it.
-const SHORT: usize = 256;
-
-/// What all clones of a store share. Whoever drops the last one closes the store.
-///
-/// A job on the pool holds [`Shared`] and never this: it may still be alive for a moment when
-/// those who waited for it have gone on, and the directory must be free by then.
+/// The writing half of a store.
 #[derive(Debug)]
-pub(crate) struct Handle<P: ThreadPool> {
-    pub(crate) shared: Arc<Shared<P>>,
-    pub(crate) sync: SyncLevel,
-    pub(crate) ticker: Option<Ticker>,
-    /// `Some` until the drop.
-    pub(crate) dir: Option<Arc<dyn Directory>>,
+pub(crate) struct Writer<P: ThreadPool> {
+    queue: Mutex<Queue>,
+    /// Notified when the turn is given back, when queued writes are given up, and when the store
+    /// closes.
+    turn_is_free: Condvar,
+    /// As the last commit left them.
+    stats: Mutex<LogStats>,
+    reader: Arc<Reader<P>>,
+    syncer: Arc<Syncer>,
+    failure: Failure,
+    /// Bytes of old segments that a background job reads in one step.
+    step_bytes: usize,
+    journal: Journal,
+    pool: Arc<Pool<P>>,
 }
 
-impl<P: ThreadPool> Drop for Handle<P> {
-    /// Runs on any thread, also in a task that the store wakes and in a logger that it calls.
-    fn drop(&mut self) {
-        let mut queue = self.shared.queue.lock();
-        queue.is_closing = true;
-        self.shared.log_is_back.notify_all();
-        let mut log = loop {
-            match queue.log.take() {
-                Some(log) => break log,
-                None => self.shared.log_is_back.wait(&mut queue),
-            }
-        };
-        // What nobody has asked for yet. Where a panic keeps it from being done, it still answers.
-        let waiting = queue.take_all();
-        drop(queue);
-        let commit = |mut batch: Batch<P>| {
-            let find = |index: &Index, key| self.shared.find(index, key);
-            let outcome = log.commit(mem::take(&mut batch.requests), &find);
-            (batch, outcome)
-        };
-        let committed: Vec<_> = waiting.into_iter().map(commit).collect();
-        log.close();
-        drop(log);
-        drop(self.ticker.take());
-        // From here on the directory can be opened again, also by the tasks that are woken.
-        drop(self.dir.take());
-        let keep = |(batch, outcome): (Batch<P>, _)| batch.promise.keep(outcome);
-        // A task that is woken may wait for the others.
-        let tasks: Vec<_> = committed.into_iter().map(keep).collect();
-        tasks.into_iter().for_each(Tasks::wake);
-        self.shared.journal.write_out();
-    }
-}
-
-/// What the jobs on the pool need, and the futures of writes.
-#[derive(Debug)]
-pub(crate) struct Shared<P: ThreadPool> {
-    pub(crate) index: Arc<RwLock<Index>>,
-    /// As the last round has left them.
-    pub(crate) figures: Mutex<Figures>,
-    pub(crate) queue: Mutex<Queue<P>>,
-    /// Notified when the log is back, when queued writes are given up, and when the store closes.
-    pub(crate) log_is_back: Condvar,
-    pub(crate) syncer: Arc<Syncer>,
-    /// Bytes of old segments that are looked at in one go, in the background.
-    pub(crate) step_bytes: usize,
-    pub(crate) journal: Journal,
-    pub(crate) pool: Pool<P>,
-}
-
-impl<P: ThreadPool> Shared<P> {
-    /// Runs `job` on the pool, or at once if this thread is already inside the pool.
-    pub(crate) fn run_job<T: Send + 'static>(
-        &self,
-        job: impl FnOnce() -> Result<T> + Send + 'static,
-    ) -> EngineFuture<T> {
-        let journal = self.journal.clone();
-        if is_inside() {
-            let result = job();
-            journal.write_out();
-            return EngineFuture::done(result);
+impl<P: ThreadPool> Writer<P> {
+    pub(crate) fn new(
+        log: Log,
+        step_bytes: usize,
+        journal: Journal,
+        pool: Arc<Pool<P>>,
+        reader: Arc<Reader<P>>,
+    ) -> Writer<P> {
+        Writer {
+            turn_is_free: Condvar::new(),
+            stats: Mutex::new(log.stats()),
+            reader,
+            syncer: Arc::clone(log.syncer()),
+            failure: log.failure().clone(),
+            step_bytes,
+            journal,
+            pool,
+            queue: Mutex::new(Queue::new(log)),
         }
-        let (sender, future) = EngineFuture::pending();
-        self.pool.spawn(move || {
-            let result = job();
-            // If the future has been dropped, the result is not needed.
-            let _ = sender.send(EngineFuture::done(result));
-            journal.write_out();
-        });
-        future
     }
 
-    /// Spawns the next step of a background job on the pool.
-    pub(crate) fn start_work(self: &Arc<Self>, job: Job) {
-        let step = BackgroundStep {
-            shared: Arc::clone(self),
-            job: Some(job),
-        };
-        self.pool.spawn(move || step.run());
+    /// Queues a write. It is committed when its future is polled or dropped.
+    pub(crate) fn write(self: &Arc<Self>, key: String, op: Op) -> EngineFuture<()> {
+        let (promise, n) = self.queue.lock().push(Request { key, op }, self);
+        EngineFuture::deferred(promise, n)
     }
 
-    /// The value that `key` has now, but short of what might take much time or memory: that is
-    /// left until somebody polls for it.
-    pub(crate) fn find(
+    /// Queues a read of `key` behind the writes that are queued, or returns the key if none of them
+    /// writes it. A read of it then needs no turn.
+    pub(crate) fn read_in_order(
         self: &Arc<Self>,
-        index: &Index,
         key: String,
-    ) -> EngineFuture<Option<String>> {
-        let value = index.value(&key);
-        match value.filter(|value| value.len() <= SHORT) {
-            Some(value) => EngineFuture::done(Ok(Some(value.to_owned()))),
-            None => {
-                let (shared, place) = (Arc::clone(self), index.find(&key));
-                EngineFuture::lazy(move || shared.read(key, place))
-            }
-        }
-    }
-
-    /// The value of `key` that is at `place`.
-    pub(crate) fn read(&self, key: String, place: Option<Place>) -> EngineFuture<Option<String>> {
-        let Some(Place { location, segment }) = place else {
-            return EngineFuture::done(Ok(None));
-        };
-        if let Some(value) = self.index.read().value_at(&key, location) {
-            return EngineFuture::done(Ok(Some(value.to_owned())));
-        }
-        let value = match segment.value_at_once(location, &key) {
-            Some(value) => {
-                if let Ok(value) = &value {
-                    self.index.write().keep(&key, location, value);
-                }
-                EngineFuture::done(value.map(Some))
-            }
-            None => self.run_job(move || segment.value(location, &key).map(Some)),
-        };
-        value.with_size(location.len as usize)
-    }
-
-    /// Starts a commit if writes are queued and no thread is writing.
-    pub(crate) fn begin(self: &Arc<Self>) {
+    ) -> std::result::Result<EngineFuture<Option<String>>, String> {
         let mut queue = self.queue.lock();
-        if queue.is_empty() || queue.is_scheduled {
-            return;
+        if !queue.may_write(&key) {
+            return Err(key);
         }
-        let Some(log) = queue.log.take() else {
-            // The thread that has the log checks the queue again.
-            return;
-        };
-        let is_short = queue.is_short() && queue.done.is_none();
-        drop(queue);
-        let mut round = Round::new(self, log);
-        if is_short && round.can_commit_at_once() {
-            round.commit();
-            round.leave_tidying();
-        }
+        let op = Op::Get;
+        let (promise, n) = queue.push(Request { key, op }, self);
+        Ok(EngineFuture::deferred(promise, n))
     }
 
-    /// Commits the queued writes on this thread until `promise` is kept, or waits while another
-    /// thread commits them. That thread runs none of the user's code meanwhile, so the wait ends. A
-    /// store that is closing keeps the promise later, and wakes the tasks that wait for it.
-    pub(crate) fn complete(self: &Arc<Self>, promise: &Promise<P>) {
-        let mut queue = self.queue.lock();
-        while !promise.is_kept() && !queue.is_closing {
-            // If the queue is empty, the thread that has the log has the batch, too.
-            let has_more = !queue.is_empty();
-            match queue.log.take_if(|_| has_more) {
-                Some(log) => {
-                    drop(queue);
-                    let mut round = Round::new(self, log);
-                    round.commit();
-                    round.leave_tidying();
-                    drop(round);
-                    queue = self.queue.lock();
-                }
-                None => self.log_is_back.wait(&mut queue),
-            }
-        }
+    pub(crate) fn stats(&self) -> LogStats {
+        *self.stats.lock()
     }
 
-    /// Commits the queued writes, and schedules the next background job. May wait for the disk.
-    pub(crate) fn run(self: &Arc<Self>) {
-        for _ in 0..IN_A_ROW {
+    /// Takes the writer's turn, unless another thread has it. That thread looks at the queue again
+    /// when it gives the turn back.
+    fn take_turn<'a>(self: &'a Arc<Self>, queue: &mut Queue) -> Option<WriteTurn<'a, P>> {
+        let log = queue.take_log()?;
+        Some(WriteTurn { writer: self, log })
+    }
+
+    /// Commits the queued writes and schedules the next background job. May wait for the disk, so it
+    /// runs on the pool.
+    fn run(self: &Arc<Self>) {
+        for _ in 0..COMMITS_IN_A_ROW {
             let mut queue = self.queue.lock();
             if queue.is_empty() {
                 break;
             }
-            let Some(log) = queue.log.take() else {
+            let Some(turn) = self.take_turn(&mut queue) else {
                 return;
             };
             drop(queue);
-            Round::new(self, log).commit();
+            turn.commit();
         }
         let mut queue = self.queue.lock();
-        let Some(log) = queue.log.take() else {
+        if queue.is_closing() {
             return;
+        }
+        if let Some(turn) = self.take_turn(&mut queue) {
+            let job_result = queue.take_job_result();
+            drop(queue);
+            turn.schedule_job(job_result);
+        }
+    }
+
+    /// Spawns a run. The caller has noted in the queue that one is scheduled.
+    fn spawn_run(self: &Arc<Self>) {
+        let run = |writer: Arc<Self>| {
+            writer.queue.lock().run_arrived();
+            writer.run();
         };
-        if queue.is_closing {
-            queue.log = Some(log);
-            return;
-        }
-        let done = queue.done.take();
-        drop(queue);
-        Round::new(self, log).tidy(done);
-    }
-}
-
-/// The writer's turn: the log, and whoever runs it.
-///
-/// Dropping it gives the log back, also if the thread panics. Otherwise closing the store would
-/// wait for the log forever. Only after that does it run the user's code: the pool, the waiting
-/// tasks and the logger. These may call the store, wait for it, and close it.
-#[derive(Debug)]
-struct Round<'a, P: ThreadPool> {
-    shared: &'a Arc<Shared<P>>,
-    /// `Some` until the drop.
-    log: Option<Log>,
-    /// The batch that was committed; `outcome` has its results.
-    batch: Option<Batch<P>>,
-    outcome: Option<Outcome>,
-    is_untidy: bool,
-    /// Whether the thread has panicked before the log was touched. That is nothing to the log.
-    was_panicking: bool,
-    /// The next background job.
-    work: Option<Job>,
-}
-
-impl<P: ThreadPool> Round<'_, P> {
-    pub(crate) fn new(shared: &Arc<Shared<P>>, log: Log) -> Round<'_, P> {
-        Round {
-            shared,
-            log: Some(log),
-            batch: None,
-            outcome: None,
-            is_untidy: false,
-            was_panicking: thread::panicking(),
-            work: None,
-        }
-    }
-
-    fn can_commit_at_once(&self) -> bool {
-        self.log.as_ref().is_some_and(Log::can_commit_at_once)
-    }
-
-    /// Commits the next batch.
-    fn commit(&mut self) {
-        let batch = self.shared.queue.lock().next_batch();
-        self.batch = batch;
-        if let (Some(log), Some(batch)) = (&mut self.log, &mut self.batch) {
-            let requests = mem::take(&mut batch.requests);
-            let find = |index: &Index, key| self.shared.find(index, key);
-            let outcome = log.commit(requests, &find);
-            self.outcome = Some(outcome);
-            self.shared.queue.lock().finish_batch();
-            *self.shared.figures.lock() = log.figures();
-        }
-    }
-
-    /// Leaves the scheduling of background jobs to the pool.
-    fn leave_tidying(&mut self) {
-        self.is_untidy = self.log.as_ref().is_some_and(Log::is_untidy);
-    }
-
-    /// Applies the result of a background job, and schedules the next one.
-    fn tidy(mut self, done: Option<Result<()>>) {
-        if let Some(log) = &mut self.log {
-            self.work = log.tidy(done);
-            *self.shared.figures.lock() = log.figures();
-        }
-    }
-}
-
-impl<P: ThreadPool> Drop for Round<'_, P> {
-    fn drop(&mut self) {
-        let Some(log) = self.log.take() else {
-            return;
+        let dropped = |writer: Arc<Self>| {
+            // The pool would drop the next run, too. So all queued requests fail.
+            let mut queue = writer.queue.lock();
+            queue.run_arrived();
+            let tasks = queue.give_up();
+            writer.turn_is_free.notify_all();
+            drop(queue);
+            tasks.into_iter().for_each(Tasks::wake);
         };
-        if thread::panicking() && !self.was_panicking {
-            log.failure().set("the thread that wrote it panicked");
-        }
-        // Keep the promise before giving the log back: `complete` waits for the log, and then looks
-        // whether the promise is kept.
-        let tasks = self.batch.take().map(|batch| {
-            let outcome = self.outcome.take().unwrap_or_else(Outcome::given_up);
-            batch.promise.keep(outcome)
-        });
-        let mut queue = self.shared.queue.lock();
-        let has_more = !queue.is_empty() || self.is_untidy || queue.done.is_some();
-        let schedules = has_more && !queue.is_scheduled && !queue.is_closing;
-        queue.is_scheduled |= schedules;
-        queue.log = Some(log);
-        self.shared.log_is_back.notify_all();
-        drop(queue);
-        // Spawn the next round before waking the tasks, because they may wait for it.
-        if schedules {
-            let job = ScheduledRun {
-                shared: Arc::clone(self.shared),
-                has_run: false,
-            };
-            self.shared.pool.spawn(move || job.run());
-        }
-        if let Some(work) = self.work.take() {
-            self.shared.start_work(work);
-        }
-        if let Some(tasks) = tasks {
-            tasks.wake();
-        }
-        self.shared.journal.write_out();
+        self.pool.spawn_or(Arc::clone(self), run, dropped);
     }
-}
 
-/// A run on its way to the pool.
-struct ScheduledRun<P: ThreadPool> {
-    shared: Arc<Shared<P>>,
-    has_run: bool,
-}
-
-impl<P: ThreadPool> ScheduledRun<P> {
-    pub(crate) fn run(mut self) {
-        self.has_run = true;
-        self.shared.queue.lock().is_scheduled = false;
-        self.shared.run();
-    }
-}
-
-impl<P: ThreadPool> Drop for ScheduledRun<P> {
-    /// If the pool has dropped the job, it would drop the next one too. So fails all queued
-    /// requests.
-    fn drop(&mut self) {
-        if self.has_run {
-            return;
-        }
-        let mut queue = self.shared.queue.lock();
-        queue.is_scheduled = false;
-        let tasks = queue.give_up();
-        self.shared.log_is_back.notify_all();
-        drop(queue);
-        tasks.into_iter().for_each(Tasks::wake);
-    }
-}
-
-/// The next step of a background job, on its way to the pool.
-struct BackgroundStep<P: ThreadPool> {
-    shared: Arc<Shared<P>>,
-    /// `Some` until it runs.
-    job: Option<Job>,
-}
-
-impl<P: ThreadPool> BackgroundStep<P> {
-    pub(crate) fn run(mut self) {
-        let Some(job) = self.job.take() else {
-            return;
-        };
-        let shared = &self.shared;
-        if shared.queue.lock().is_closing {
-            return;
-        }
-        let stepped = job
-            .lock()
-            .step(&shared.index, &shared.syncer, shared.step_bytes);
-        shared.journal.write_out();
-        if let Ok(Step::More) = stepped {
-            // The next step is a job of its own, so that reads that arrived meanwhile run first.
-            shared.start_work(job);
-            return;
-        }
-        shared.queue.lock().done = Some(stepped.map(drop));
-        // If another thread has the log, that thread checks the queue again.
-        shared.run();
-    }
-}
-
-impl<P: ThreadPool> Drop for BackgroundStep<P> {
-    /// If the pool has dropped the job, reports its failure, and the next round tries again.
-    fn drop(&mut self) {
-        if self.job.take().is_some() {
+    /// Spawns the next step of a background job.
+    fn spawn_step(self: &Arc<Self>, job: JobHandle) {
+        let step = |(writer, job): (Arc<Self>, JobHandle)| writer.step(job);
+        let dropped = |(writer, _): (Arc<Self>, JobHandle)| {
             let reason = "the pool has dropped the job".to_owned();
             let error = KvsError::EngineStopped { reason };
-            self.shared.queue.lock().done = Some(Err(error));
+            // The next commit applies it, and schedules another job.
+            writer.queue.lock().put_job_result(Err(error));
+        };
+        self.pool.spawn_or((Arc::clone(self), job), step, dropped);
+    }
+
+    /// Takes one step of a background job. The step after it is a job of its own for the pool, so
+    /// that reads that arrived meanwhile run first.
+    fn step(self: &Arc<Self>, job: JobHandle) {
+        if self.queue.lock().is_closing() {
+            return;
         }
+        let stepped = job.step(&self.reader.index, &self.syncer, self.step_bytes);
+        self.journal.write_out();
+        let result = match stepped {
+            Ok(Step::More) => return self.spawn_step(job),
+            Ok(Step::Done) => Ok(()),
+            Err(error) => Err(error),
+        };
+        self.queue.lock().put_job_result(result);
+        self.run();
+    }
+
+    /// Waits for the turn, commits the queued writes and closes the log. `release` frees the
+    /// directory before the tasks are woken, because they may open it again.
+    ///
+    /// Runs on any thread, also in a task that the store wakes and in a logger that it calls.
+    pub(crate) fn close(&self, release: impl FnOnce()) {
+        let mut queue = self.queue.lock();
+        queue.begin_to_close();
+        // The other threads in `complete` stop waiting for the turn.
+        self.turn_is_free.notify_all();
+        let mut log = loop {
+            match queue.take_log() {
+                Some(log) => break log,
+                None => self.turn_is_free.wait(&mut queue),
+            }
+        };
+        let waiting = queue.take_all();
+        drop(queue);
+        let committed: Vec<_> = waiting
+            .into_iter()
+            .map(|mut batch| (self.commit(&mut log, &mut batch), batch))
+            .collect();
+        log.close();
+        drop(log);
+        release();
+        // All promises are kept before the first task is woken, because it may wait for another.
+        let tasks: Vec<_> = committed
+            .into_iter()
+            .map(|(outcome, batch)| batch.promise.keep(outcome))
+            .collect();
+        tasks.into_iter().for_each(Tasks::wake);
+        self.journal.write_out();
+    }
+
+    /// Commits `batch` to the log. After a panic, the log takes no more writes.
+    fn commit(&self, log: &mut Log, batch: &mut Batch) -> Outcome {
+        let requests = mem::take(&mut batch.requests);
+        let find = |index: &Index, key| self.reader.get_later(index, key);
+        self.guarded(|| log.commit(requests, &find))
+            .unwrap_or_else(Outcome::given_up)
+    }
+
+    /// Calls `use_log`, and returns `None` if it panics. The log may be half changed then, so only
+    /// opening the store again can make sure of it. The panic must not spread, or the log would be
+    /// lost, and closing the store would wait for it forever.
+    fn guarded<T>(&self, use_log: impl FnOnce() -> T) -> Option<T> {
+        // The panic hook has reported the panic.
+        let used = panic::catch_unwind(AssertUnwindSafe(use_log)).ok();
+        if used.is_none() {
+            self.failure.set("the thread that wrote it panicked");
+        }
+        used
+    }
+}
+
+impl<P: ThreadPool> Commit for Writer<P> {
+    fn start(self: Arc<Self>) {
+        let mut queue = self.queue.lock();
+        if queue.is_taken_care_of() {
+            return;
+        }
+        if queue.can_commit_at_once()
+            && let Some(turn) = self.take_turn(&mut queue)
+        {
+            drop(queue);
+            turn.commit();
+        } else if queue.schedule(false) {
+            drop(queue);
+            self.spawn_run();
+        }
+    }
+
+    /// The thread that commits runs none of the user's code meanwhile, so the wait ends. A store that
+    /// is closing keeps the promise later, and wakes the tasks that wait for it.
+    fn complete(self: Arc<Self>, promise: &Promise) {
+        let mut queue = self.queue.lock();
+        while !promise.is_kept() && !queue.is_closing() {
+            // If the queue is empty, the batch is with the thread that has the turn.
+            let turn = if queue.is_empty() {
+                None
+            } else {
+                self.take_turn(&mut queue)
+            };
+            match turn {
+                Some(turn) => {
+                    drop(queue);
+                    turn.commit();
+                    queue = self.queue.lock();
+                }
+                None => self.turn_is_free.wait(&mut queue),
+            }
+        }
+    }
+}
+
+/// The writer's turn: the log, and the duty to give it back. Each method does that.
+#[derive(Debug)]
+struct WriteTurn<'a, P: ThreadPool> {
+    writer: &'a Arc<Writer<P>>,
+    log: Log,
+}
+
+/// The user's code that a thread has to call after its turn.
+#[derive(Default)]
+struct AfterTurn {
+    tasks: Option<Tasks>,
+    job: Option<JobHandle>,
+}
+
+impl<P: ThreadPool> WriteTurn<'_, P> {
+    /// Commits the next batch.
+    fn commit(mut self) {
+        let mut after = AfterTurn::default();
+        let batch = self.writer.queue.lock().next_batch();
+        if let Some(mut batch) = batch {
+            let outcome = self.writer.commit(&mut self.log, &mut batch);
+            self.writer.queue.lock().finish_batch();
+            // Before the turn is given back: `complete` waits for the turn, and then asks whether
+            // the promise is kept.
+            after.tasks = Some(batch.promise.keep(outcome));
+        }
+        let has_jobs = self.log.wants_job();
+        self.give_back(has_jobs, after);
+    }
+
+    /// Applies the result of a background job, and starts the next one.
+    fn schedule_job(mut self, job_result: Option<Result<()>>) {
+        let scheduled = self.writer.guarded(|| self.log.schedule_job(job_result));
+        let job = scheduled.flatten();
+        self.give_back(false, AfterTurn { tasks: None, job });
+    }
+
+    /// Gives the log back, spawns a run if there is more to do, and then calls the user's code.
+    fn give_back(self, has_jobs: bool, after: AfterTurn) {
+        let WriteTurn { writer, log } = self;
+        *writer.stats.lock() = log.stats();
+        let mut queue = writer.queue.lock();
+        queue.give_back(log);
+        let needs_run = queue.schedule(has_jobs);
+        writer.turn_is_free.notify_all();
+        drop(queue);
+        // Before the tasks are woken, because they may wait for that run.
+        if needs_run {
+            writer.spawn_run();
+        }
+        if let Some(job) = after.job {
+            writer.spawn_step(job);
+        }
+        if let Some(tasks) = after.tasks {
+            tasks.wake();
+        }
+        writer.journal.write_out();
     }
 }

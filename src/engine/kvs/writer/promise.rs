@@ -1,4 +1,4 @@
-//! The outcome of a batch, and the tasks that wait for it.
+//! The promise of a batch: its outcome, and the tasks that wait for it.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -11,36 +11,45 @@ use futures::{Async, Poll};
 
 use crate::engine::inside::is_inside;
 use crate::engine::kvs::log::Outcome;
-use crate::engine::kvs::writer::Shared;
-use crate::engine::{EngineFuture, Together};
+use crate::engine::{Deferred, EngineFuture};
 use crate::error::{KvsError, Result};
-use crate::thread_pool::ThreadPool;
 
-/// The outcome of a batch, some time. All its futures share it: one allocation for all that is done
-/// together.
-pub(crate) struct Promise<P: ThreadPool> {
-    // Not one of the locks of `crate::sync`: other threads must not poll in the middle of a poll,
-    // and where those locks are tested all of them are one thread in truth.
-    state: parking_lot::Mutex<State<P>>,
+/// The writer, as a promise needs it. With this trait, promises and queue are the same types for
+/// every thread pool.
+pub(super) trait Commit: Send + Sync {
+    /// Starts a commit if writes are queued and no thread is writing.
+    fn start(self: Arc<Self>);
+
+    /// Commits the queued writes on this thread until `promise` is kept, or waits while another
+    /// thread commits them.
+    fn complete(self: Arc<Self>, promise: &Promise);
 }
 
-enum State<P: ThreadPool> {
+/// The outcome of a batch, once there is one. The futures of all its requests share it, so that a
+/// batch costs one allocation and wakes each task once.
+pub(super) struct Promise {
+    // This is not one of the locks of `crate::sync`: no thread waits while it holds this, so there
+    // is no order of threads to test.
+    state: parking_lot::Mutex<State>,
+}
+
+enum State {
     Waiting {
-        shared: Arc<Shared<P>>,
-        /// For each request whose future was polled, the task that was the last to do so.
+        writer: Arc<dyn Commit>,
+        /// For each request whose future was polled, the task that polled it last.
         tasks: HashMap<usize, Task>,
     },
     Kept(Outcome),
 }
 
-/// The tasks that wait for an outcome that is there now.
+/// The tasks that wait for an outcome which is now there.
 #[must_use = "they wait until they are woken"]
-pub(crate) struct Tasks(HashMap<usize, Task>);
+pub(super) struct Tasks(HashMap<usize, Task>);
 
 impl Tasks {
     /// Wakes the tasks. That runs the user's code, so the caller holds no lock and does not have the
     /// writer's turn.
-    pub(crate) fn wake(self) {
+    pub(super) fn wake(self) {
         for task in self.0.into_values() {
             // The panic hook has reported the panic, and the other tasks must be woken.
             let _ = panic::catch_unwind(AssertUnwindSafe(move || task.notify()));
@@ -48,20 +57,20 @@ impl Tasks {
     }
 }
 
-impl<P: ThreadPool> Promise<P> {
-    pub(super) fn new(shared: &Arc<Shared<P>>) -> Arc<Promise<P>> {
-        let (shared, tasks) = (Arc::clone(shared), HashMap::new());
+impl Promise {
+    pub(super) fn new(writer: Arc<dyn Commit>) -> Arc<Promise> {
+        let tasks = HashMap::new();
         Arc::new(Promise {
-            state: parking_lot::Mutex::new(State::Waiting { shared, tasks }),
+            state: parking_lot::Mutex::new(State::Waiting { writer, tasks }),
         })
     }
 
-    pub(crate) fn is_kept(&self) -> bool {
+    pub(super) fn is_kept(&self) -> bool {
         matches!(*self.state.lock(), State::Kept(_))
     }
 
     /// Stores the outcome. Returns the tasks that wait for it.
-    pub(crate) fn keep(&self, outcome: Outcome) -> Tasks {
+    pub(super) fn keep(&self, outcome: Outcome) -> Tasks {
         let waiting = mem::replace(&mut *self.state.lock(), State::Kept(outcome));
         match waiting {
             State::Waiting { tasks, .. } => Tasks(tasks),
@@ -69,27 +78,27 @@ impl<P: ThreadPool> Promise<P> {
         }
     }
 
-    fn begin(&self) {
-        let shared = match &*self.state.lock() {
-            State::Waiting { shared, .. } => Arc::clone(shared),
+    fn start(&self) {
+        let writer = match &*self.state.lock() {
+            State::Waiting { writer, .. } => Arc::clone(writer),
             State::Kept(_) => return,
         };
         if is_inside() {
-            // The pool may have no other thread.
-            shared.complete(self);
+            // The caller may wait for this promise on the only thread of the pool.
+            writer.complete(self);
         } else {
-            shared.begin();
+            writer.start();
         }
     }
 
-    /// What `take` makes of the outcome for the `n`th request, when that is there.
+    /// Returns the part of the outcome that `take` takes for the request `n`, once there is one.
     fn poll<T>(&self, n: usize, take: impl FnOnce(&mut Outcome) -> Result<T>) -> Poll<T, KvsError> {
         if let State::Kept(outcome) = &mut *self.state.lock() {
             return take(outcome).map(Async::Ready);
         }
         if is_inside() {
-            // Another thread may have begun it, and may count on the thread that we are on.
-            self.begin();
+            // Another thread may have started it, and may depend on the thread that we are on.
+            self.start();
         }
         // Cloning or dropping a task may run its owner's code, so neither happens under the lock.
         let task = task::current();
@@ -102,9 +111,9 @@ impl<P: ThreadPool> Promise<P> {
     }
 }
 
-impl<P: ThreadPool> Together<()> for Promise<P> {
-    fn begin(&self) {
-        self.begin();
+impl Deferred<()> for Promise {
+    fn start(&self) {
+        self.start();
     }
 
     fn poll(&self, n: usize) -> Poll<EngineFuture<()>, KvsError> {
@@ -116,9 +125,9 @@ impl<P: ThreadPool> Together<()> for Promise<P> {
     }
 }
 
-impl<P: ThreadPool> Together<Option<String>> for Promise<P> {
-    fn begin(&self) {
-        self.begin();
+impl Deferred<Option<String>> for Promise {
+    fn start(&self) {
+        self.start();
     }
 
     fn poll(&self, n: usize) -> Poll<EngineFuture<Option<String>>, KvsError> {
@@ -136,7 +145,7 @@ impl<P: ThreadPool> Together<Option<String>> for Promise<P> {
     }
 }
 
-impl<P: ThreadPool> fmt::Debug for Promise<P> {
+impl fmt::Debug for Promise {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &*self.state.lock() {
             State::Waiting { .. } => f.write_str("Waiting"),

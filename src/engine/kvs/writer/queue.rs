@@ -1,4 +1,4 @@
-//! What waits for the writer's turn, in the order in which it was asked for.
+//! The queue of requests that need the writer's turn, and the log while no thread has the turn.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -6,65 +6,70 @@ use std::sync::Arc;
 
 use ahash::RandomState;
 
-use crate::engine::kvs::log::{Log, Op, Outcome, Request};
-use crate::engine::kvs::writer::Shared;
-use crate::engine::kvs::writer::promise::{Promise, Tasks};
+use super::promise::{Commit, Promise, Tasks};
+use crate::engine::kvs::log::{Log, Outcome, Request};
 use crate::error::Result;
-use crate::thread_pool::ThreadPool;
 
-/// Bytes after which a batch takes no further write.
+/// A batch of this many bytes takes no further write.
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
 
-/// Bytes up to which a batch need not go to the pool.
-const BATCH_AT_ONCE: usize = 256 * 1024;
+/// Writes of fewer bytes are committed on the thread that asks for them.
+const SHORT_BYTES: usize = 256 * 1024;
 
-/// Requests that are done together, and the futures that wait for that.
+/// Requests that are committed together, and the promise that their futures share.
 #[derive(Debug)]
-pub(crate) struct Batch<P: ThreadPool> {
-    pub(crate) requests: Vec<Request>,
-    pub(crate) promise: Arc<Promise<P>>,
+pub(super) struct Batch {
+    pub(super) requests: Vec<Request>,
+    pub(super) promise: Arc<Promise>,
+    /// The keys that the batch writes.
     keys: KeyFilter,
     bytes: usize,
 }
 
-/// The queue, and the log while nobody writes to it.
+/// The requests that wait for the writer's turn, in order.
 #[derive(Debug)]
-pub(crate) struct Queue<P: ThreadPool> {
-    waiting: VecDeque<Batch<P>>,
-    /// The keys that are being written.
+pub(super) struct Queue {
+    waiting: VecDeque<Batch>,
+    /// The keys that the batch being committed writes.
     running: KeyFilter,
     hasher: RandomState,
-    /// `None` while a round has it.
-    pub(crate) log: Option<Log>,
-    /// Whether a job that will check the queue has been spawned on the pool.
-    pub(crate) is_scheduled: bool,
-    /// The result of the background job, until the writer applies it.
-    pub(crate) done: Option<Result<()>>,
-    pub(crate) is_closing: bool,
+    /// `None` while a thread has the writer's turn.
+    log: Option<Log>,
+    /// Whether a run that will look at the queue is on its way to the pool.
+    is_scheduled: bool,
+    /// The result of the last background job, until the writer applies it.
+    job_result: Option<Result<()>>,
+    is_closing: bool,
 }
 
-impl<P: ThreadPool> Queue<P> {
-    pub(crate) fn new(log: Log) -> Queue<P> {
+impl Queue {
+    pub(super) fn new(log: Log) -> Queue {
         Queue {
             waiting: VecDeque::new(),
             running: KeyFilter::default(),
             hasher: RandomState::new(),
             log: Some(log),
             is_scheduled: false,
-            done: None,
+            job_result: None,
             is_closing: false,
         }
     }
 
-    /// Puts a request at the end, and says where its future finds what becomes of it.
-    pub(crate) fn push(&mut self, request: Request, shared: &Arc<Shared<P>>) -> Place<P> {
-        let has_room = |batch: &Batch<P>| batch.bytes < BATCH_BYTES;
+    /// Adds a request to the last batch. Returns the promise of the batch, and the place of the
+    /// request in it.
+    pub(super) fn push(
+        &mut self,
+        request: Request,
+        writer: &Arc<impl Commit + 'static>,
+    ) -> (Arc<Promise>, usize) {
+        let has_room = |batch: &Batch| batch.bytes < BATCH_BYTES;
         if !self.waiting.back().is_some_and(has_room) {
-            self.waiting.push_back(Batch::new(shared));
+            let writer: Arc<dyn Commit> = Arc::clone(writer) as _;
+            self.waiting.push_back(Batch::new(writer));
         }
-        let batch = self.waiting.back_mut().expect("one was put there");
+        let batch = self.waiting.back_mut().expect("there is one with room");
         let n = batch.requests.len();
-        if !matches!(request.op, Op::Find) {
+        if request.op.is_write() {
             batch.bytes += request.key.len() + request.op.value().map_or(0, str::len);
             batch.keys.insert(self.hasher.hash_one(&request.key));
         }
@@ -72,65 +77,113 @@ impl<P: ThreadPool> Queue<P> {
         (Arc::clone(&batch.promise), n)
     }
 
-    /// Whether a write of `key` may be under way. One that is makes this true, and so do a few
-    /// others.
-    pub(crate) fn may_write(&self, key: &str) -> bool {
+    /// Returns whether a write of `key` may be pending. It is for every key that has one, and for a
+    /// few others.
+    pub(super) fn may_write(&self, key: &str) -> bool {
         let hash = self.hasher.hash_one(key);
         let mut waiting = self.waiting.iter();
         self.running.may_contain(hash) || waiting.any(|batch| batch.keys.may_contain(hash))
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
 
-    /// Whether all that waits can be written in no time.
-    pub(crate) fn is_short(&self) -> bool {
-        self.waiting.iter().map(|batch| batch.bytes).sum::<usize>() < BATCH_AT_ONCE
+    pub(super) fn is_closing(&self) -> bool {
+        self.is_closing
     }
 
-    /// Takes out what waits longest, as much as fits into a write of reasonable size.
-    pub(crate) fn next_batch(&mut self) -> Option<Batch<P>> {
-        let batch = self.waiting.pop_front();
-        self.running = batch
-            .as_ref()
-            .map_or_else(KeyFilter::default, |batch| batch.keys);
-        batch
+    /// Returns whether the queue can do without a thread now: it is empty, or a thread has the turn
+    /// or is on its way, which looks at the queue again.
+    pub(super) fn is_taken_care_of(&self) -> bool {
+        self.is_empty() || self.is_scheduled || self.log.is_none()
     }
 
-    /// Notes that the batch that was taken out has taken effect, or never will.
-    pub(crate) fn finish_batch(&mut self) {
+    /// Returns whether everything in the queue can be committed without waiting for the disk.
+    pub(super) fn can_commit_at_once(&self) -> bool {
+        let bytes: usize = self.waiting.iter().map(|batch| batch.bytes).sum();
+        // Applying the result of a job may sync.
+        bytes < SHORT_BYTES
+            && self.job_result.is_none()
+            && self.log.as_ref().is_some_and(Log::can_commit_at_once)
+    }
+
+    /// Takes the log, which is the writer's turn, unless another thread has it.
+    pub(super) fn take_log(&mut self) -> Option<Log> {
+        self.log.take()
+    }
+
+    pub(super) fn give_back(&mut self, log: Log) {
+        self.log = Some(log);
+    }
+
+    /// Returns whether the caller must spawn a run on the pool. `has_jobs` tells whether a
+    /// background job is to be started.
+    pub(super) fn schedule(&mut self, has_jobs: bool) -> bool {
+        let has_work = has_jobs || !self.is_empty() || self.job_result.is_some();
+        let is_needed = has_work && !self.is_scheduled && !self.is_closing;
+        self.is_scheduled |= is_needed;
+        is_needed
+    }
+
+    /// Notes that the run has arrived, or that the pool has dropped it.
+    pub(super) fn run_arrived(&mut self) {
+        self.is_scheduled = false;
+    }
+
+    pub(super) fn put_job_result(&mut self, result: Result<()>) {
+        self.job_result = Some(result);
+    }
+
+    pub(super) fn take_job_result(&mut self) -> Option<Result<()>> {
+        self.job_result.take()
+    }
+
+    /// Takes the oldest batch.
+    pub(super) fn next_batch(&mut self) -> Option<Batch> {
+        let batch = self.waiting.pop_front()?;
+        self.running = batch.keys;
+        Some(batch)
+    }
+
+    /// Notes that the batch that was taken has taken effect, or never will.
+    pub(super) fn finish_batch(&mut self) {
         self.running = KeyFilter::default();
     }
 
     /// Fails everything in the queue. The caller wakes the tasks when it holds no lock.
-    pub(crate) fn give_up(&mut self) -> Vec<Tasks> {
-        let give_up = |batch: Batch<P>| batch.promise.keep(Outcome::given_up());
-        self.take_all().into_iter().map(give_up).collect()
+    pub(super) fn give_up(&mut self) -> Vec<Tasks> {
+        let give_up = |batch: Batch| batch.promise.keep(Outcome::given_up());
+        mem::take(&mut self.waiting)
+            .into_iter()
+            .map(give_up)
+            .collect()
     }
 
-    /// Takes out everything in the queue.
-    pub(crate) fn take_all(&mut self) -> VecDeque<Batch<P>> {
+    /// Notes that the store is closing: no more runs, and no more background jobs.
+    pub(super) fn begin_to_close(&mut self) {
+        self.is_closing = true;
+    }
+
+    /// Takes everything in the queue.
+    pub(super) fn take_all(&mut self) -> VecDeque<Batch> {
         mem::take(&mut self.waiting)
     }
 }
 
-/// Where a request stands: in which batch, and at which place in it.
-type Place<P> = (Arc<Promise<P>>, usize);
-
-impl<P: ThreadPool> Batch<P> {
-    fn new(shared: &Arc<Shared<P>>) -> Batch<P> {
+impl Batch {
+    fn new(writer: Arc<dyn Commit>) -> Batch {
         Batch {
             requests: Vec::new(),
-            promise: Promise::new(shared),
+            promise: Promise::new(writer),
             keys: KeyFilter::default(),
             bytes: 0,
         }
     }
 }
 
-impl<P: ThreadPool> Drop for Batch<P> {
-    /// A batch that was given up still answers.
+impl Drop for Batch {
+    /// Fails the requests of a batch that no thread commits. It may be lost in a panic.
     fn drop(&mut self) {
         if !self.promise.is_kept() {
             self.promise.keep(Outcome::given_up()).wake();
@@ -138,8 +191,7 @@ impl<P: ThreadPool> Drop for Batch<P> {
     }
 }
 
-/// Some of what a set of keys is: one that is in it is never missed, and one that is not is
-/// seldom taken for one. That is a Bloom filter with a single hash function.
+/// A Bloom filter with one hash function: no false negatives, few false positives.
 #[derive(Debug, Clone, Copy)]
 struct KeyFilter([u64; KeyFilter::WORDS]);
 

@@ -1,0 +1,120 @@
+//! What the two programs have in common: how they read their arguments and report errors.
+
+use std::env;
+use std::ffi::OsString;
+use std::fmt::Display;
+use std::io::{self, ErrorKind, Write};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::unix::ffi::OsStrExt;
+use std::process::ExitCode;
+
+use failure::{Error, ResultExt};
+use kvs::stderr;
+use structopt::StructOpt;
+use structopt::clap::{self, App, AppSettings};
+
+/// The address that both programs use where none is given.
+///
+/// It is not clap's `default_value`: with one, clap 2 takes a flag without a value for no flag.
+pub(crate) const DEFAULT_ADDR: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 4000);
+
+/// The flags whose value is a path, and so need not be UTF-8.
+const PATH_FLAGS: [&str; 2] = ["--data-dir", "--auth-token-file"];
+
+/// Returns the first argument that is not UTF-8 and not a path. clap panics if such an argument is
+/// read as text.
+fn find_bad_text(args: &[OsString]) -> Option<&OsString> {
+    let is_path_flag = |arg: &[u8]| PATH_FLAGS.iter().any(|flag| flag.as_bytes() == arg);
+    let mut before: &[u8] = b"";
+    let mut no_more_flags = false;
+    for arg in args.iter().skip(1) {
+        let bytes = arg.as_bytes();
+        no_more_flags |= bytes == b"--";
+        // `--flag value` or `--flag=value`.
+        let name = bytes.split(|byte| *byte == b'=').next().unwrap_or(bytes);
+        let is_path = !no_more_flags && (is_path_flag(before) || is_path_flag(name));
+        if arg.to_str().is_none() && !is_path {
+            return Some(arg);
+        }
+        before = bytes;
+    }
+    None
+}
+
+/// Runs a program: reads its arguments as `T`, and turns an error, with its contexts, into one line
+/// on stderr and an exit code of 1.
+///
+/// The exit code is the same if stderr is closed or full, or is a pipe without a reader. If the
+/// reader of stdout has gone, the program ends without an error line, as other programs do.
+pub(crate) fn main<T: StructOpt>(run: impl FnOnce(T) -> Result<(), Error>) -> ExitCode {
+    let _flush = stderr::FlushOnDrop;
+    stderr::report_panics();
+    let args: Vec<_> = env::args_os().collect();
+    if let Some(argument) = find_bad_text(&args) {
+        let paths = PATH_FLAGS.join(" and ");
+        return fail(format_args!(
+            "error: the argument {argument:?} is not UTF-8; only the paths of {paths} need not be"
+        ));
+    }
+    // Without this setting, clap takes a negative number for a flag.
+    let mut clap = T::clap().global_setting(AppSettings::AllowNegativeNumbers);
+    let result = match clap.get_matches_from_safe_borrow(args) {
+        Ok(matches) => run(T::from_clap(&matches)),
+        Err(answer) => match answer.kind {
+            clap::ErrorKind::HelpDisplayed => print(answer.message),
+            // clap has printed that one itself, all but the end of the line.
+            clap::ErrorKind::VersionDisplayed => print(""),
+            // The version ends here as well. clap does not say why it could not print it.
+            clap::ErrorKind::Io => print_version(&clap),
+            clap::ErrorKind::MissingArgumentOrSubcommand => {
+                return fail("error: the command is missing (--help shows the usage)");
+            }
+            _ => return fail(one_line(&answer.message)),
+        },
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        // This is the error of `print`: the reader has gone, as in `kvs-client … | head`.
+        Err(error) if is_broken_pipe(&error) => ExitCode::FAILURE,
+        Err(error) => {
+            let contexts: Vec<_> = error.iter_chain().map(ToString::to_string).collect();
+            fail(contexts.join(": "))
+        }
+    }
+}
+
+fn is_broken_pipe(error: &Error) -> bool {
+    let cause = error.find_root_cause().downcast_ref::<io::Error>();
+    cause.is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
+}
+
+fn print_version(clap: &App<'_, '_>) -> Result<(), Error> {
+    let mut version = Vec::new();
+    let _ = clap.write_version(&mut version);
+    print(String::from_utf8_lossy(&version))
+}
+
+/// Prints one line on stdout, at once.
+///
+/// # Errors
+///
+/// If stdout is closed or full, such as a pipe whose reader has gone.
+pub(crate) fn print(line: impl Display) -> Result<(), Error> {
+    let mut stdout = io::stdout().lock();
+    writeln!(stdout, "{line}")
+        .and_then(|()| stdout.flush())
+        .context("cannot print the answer")?;
+    Ok(())
+}
+
+fn fail(error: impl Display) -> ExitCode {
+    stderr::print(error);
+    ExitCode::FAILURE
+}
+
+/// clap explains a mistake over several lines, the usage among them. The mistake is enough.
+fn one_line(message: &str) -> String {
+    let mistake = message.split("\n\nUSAGE").next().unwrap_or(message);
+    let words: Vec<_> = mistake.split_whitespace().collect();
+    format!("{} (--help shows the usage)", words.join(" "))
+}

@@ -1,0 +1,59 @@
+//! The log lines of the server: which of them there are, and how they look.
+
+use std::env;
+use std::io::{self, IsTerminal};
+
+use env_filter::Filter;
+use env_logger::{Logger, Target};
+use kvs::stderr;
+use log::{LevelFilter, Log, Metadata, Record};
+
+/// The filter for log lines if `RUST_LOG` is not set.
+const DEFAULT_FILTER: &str = "info";
+
+/// Sends the log lines of this process to stderr. `RUST_LOG` chooses which. Without it, they are
+/// those of the level `info` and above.
+///
+/// No thread waits for stderr when it logs. If stderr does not take the lines, some of them are
+/// lost, and a later line says how many.
+pub(crate) fn log_to_stderr() {
+    let mut filter = env_filter::Builder::new();
+    let wanted = env::var("RUST_LOG");
+    if let Err(error) = filter.try_parse(wanted.as_deref().unwrap_or(DEFAULT_FILTER)) {
+        stderr::print(format_args!("continuing without RUST_LOG: {error}"));
+        filter.parse(DEFAULT_FILTER);
+    }
+    let filter = filter.build();
+    let has_colors = io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none();
+    let style = env::var("RUST_LOG_STYLE");
+    let style = style.unwrap_or_else(|_| if has_colors { "always" } else { "never" }.to_owned());
+    let format = env_logger::Builder::new()
+        .filter_level(LevelFilter::Trace)
+        .parse_write_style(&style)
+        .target(Target::Pipe(Box::new(stderr::ToQueue)))
+        .build();
+    log::set_max_level(filter.filter());
+    // This fails if the process already has a logger. Then that one stays.
+    let _ = log::set_boxed_logger(Box::new(StderrLogger { filter, format }));
+}
+
+struct StderrLogger {
+    filter: Filter,
+    format: Logger,
+}
+
+impl Log for StderrLogger {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        self.filter.enabled(metadata)
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if self.filter.matches(record) {
+            self.format.log(record);
+        }
+    }
+
+    fn flush(&self) {
+        stderr::flush();
+    }
+}

@@ -1,0 +1,96 @@
+use super::*;
+
+fn at(offset: u64) -> Location {
+    Location {
+        offset,
+        generation: 1,
+        len: 100,
+    }
+}
+
+/// An index that has room for two values of 100 bytes.
+fn index() -> Index {
+    let mut index = Index::default();
+    index.set_cache_capacity(300);
+    index
+}
+
+fn cache(index: &mut Index, key: &str, location: Location, value: &str) {
+    if let Some(n) = index.number(key) {
+        index.cache_at(n, location, value);
+    }
+}
+
+fn value(index: &Index, key: &str) -> Option<String> {
+    index.lookup(key)?.value().map(str::to_owned)
+}
+
+fn put(index: &mut Index, key: &str, offset: u64) {
+    let value = format!("{key:100}");
+    index.put(key, at(offset), Some(value.into()));
+}
+
+#[test]
+fn values_that_are_in_use_outlast_those_that_are_not() {
+    let mut index = index();
+    put(&mut index, "used", 0);
+    for n in 1..1000 {
+        assert!(value(&index, "used").is_some());
+        put(&mut index, &n.to_string(), n);
+        let cached = (1..=n).filter(|n| {
+            index.entries[index.number(&n.to_string()).unwrap()]
+                .value
+                .is_some()
+        });
+        assert_eq!(cached.count(), 1);
+    }
+    assert_eq!(index.len(), 1000);
+}
+
+#[test]
+fn what_is_kept_never_takes_more_than_was_said() {
+    let mut index = index();
+    for n in 0..1000 {
+        let key = (n % 7).to_string();
+        match n % 3 {
+            0 => index.remove(&key),
+            1 => put(&mut index, &key, n),
+            _ => cache(&mut index, &key, at(n - 1), &"x".repeat(n as usize)),
+        }
+        value(&index, &(n % 5).to_string());
+        assert!(index.cache.bytes() <= 300);
+        assert_eq!(index.live_bytes, 100 * index.len() as u64);
+    }
+}
+
+#[test]
+fn a_value_is_kept_only_where_it_is_still_the_newest() {
+    let mut index = index();
+    index.put("key", at(0), None);
+    index.put("key", at(1), None);
+    cache(&mut index, "key", at(0), "old");
+    assert_eq!(value(&index, "key"), None);
+    cache(&mut index, "key", at(1), "new");
+    assert_eq!(value(&index, "key").as_deref(), Some("new"));
+    index.relocate("key", at(1), at(2));
+    assert_eq!(value(&index, "key").as_deref(), Some("new"));
+    index.put("key", at(3), None);
+    assert_eq!(value(&index, "key"), None);
+}
+
+#[test]
+fn keys_that_come_and_go_take_no_room_and_others_stay() {
+    let mut index = index();
+    index.put("", at(1), None);
+    index.put("1", at(2), None);
+    for n in 0..1000 {
+        let key = format!("1{n:0100}");
+        put(&mut index, &key, n);
+        assert_eq!(index.location(&key), Some(at(n)));
+        index.remove(&key);
+        assert_eq!(index.location(&key), None);
+        assert!(index.keys.bytes.len() < 300);
+    }
+    let all: HashMap<_, _> = index.iter().collect();
+    assert_eq!(all, HashMap::from([("", at(1)), ("1", at(2))]));
+}

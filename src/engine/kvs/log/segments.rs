@@ -1,0 +1,248 @@
+//! The segments of the log, and how one takes the place of another.
+
+use std::collections::BTreeMap;
+use std::mem;
+use std::sync::Arc;
+
+use log::Level;
+
+use super::failure::Failure;
+use super::recovery::Recovered;
+use super::replay::{Active, Sealed};
+use super::syncer::{End, Syncer};
+use crate::engine::files::Directory;
+use crate::engine::kvs::format::dir::LogDir;
+use crate::engine::kvs::format::names::{self, Generation};
+use crate::engine::kvs::format::record::{Digest, Salt};
+use crate::engine::kvs::format::segment::{HEADER_LEN, Origin, Segment};
+use crate::engine::kvs::index::Index;
+use crate::engine::kvs::journal::Journal;
+use crate::engine::kvs::options::KvStoreOptions;
+use crate::error::Result;
+use crate::sync::RwLock;
+
+/// The segments of the log: the active one, which the writer appends to, and the sealed ones before
+/// it.
+#[derive(Debug)]
+pub(super) struct Segments {
+    dir: Arc<dyn Directory>,
+    pub(super) options: KvStoreOptions,
+    /// The index that readers share. The writer changes it after the log has changed.
+    pub(super) index: Arc<RwLock<Index>>,
+    pub(super) syncer: Arc<Syncer>,
+    pub(super) failure: Failure,
+    /// The end of the active segment.
+    pub(super) end: End,
+    pub(super) sealed: BTreeMap<Generation, Sealed>,
+    /// The number of the last write.
+    pub(super) sequence: u64,
+    /// How many bytes of the log the checkpoint covers.
+    pub(super) covered: u64,
+}
+
+impl Segments {
+    /// Opens the segments in `dir`, which may be empty.
+    pub(super) fn open(
+        dir: Arc<dyn Directory>,
+        options: KvStoreOptions,
+        journal: Journal,
+    ) -> Result<Segments> {
+        let log_dir = LogDir::new(&*dir);
+        let failure = Failure::new(journal);
+        let mut found = Recovered::read(log_dir)?.settle(log_dir)?;
+        found.index.set_cache_capacity(options.cache_bytes);
+        let (end, synced) = match found.active {
+            Some(Active { end, synced, .. }) => (end, synced),
+            // The log is new, or a crash came after a compaction and before the next segment.
+            None => {
+                let newest = found.sealed.values().next_back();
+                let generation = newest.map_or(1, |newest| newest.segment.generation + 1);
+                let before = newest.map_or(Digest::default(), |newest| newest.digest);
+                let after = found.sequence;
+                let salt = found.salt.unwrap_or_else(Salt::random);
+                let segment =
+                    Segment::create(log_dir, generation, Origin::Written { after }, salt)?;
+                let segment = publish_empty(log_dir, segment, before, &failure)?;
+                found.index.add_segment(Arc::clone(&segment));
+                (End::of_new(segment), HEADER_LEN)
+            }
+        };
+        // The process that wrote the end may not have synced it. Readers see it from now on, so it
+        // must not be lost.
+        let syncer = Syncer::new(log_dir, end.clone(), synced, failure.clone())?;
+        Ok(Segments {
+            dir,
+            options,
+            index: Arc::new(RwLock::new(found.index)),
+            syncer: Arc::new(syncer),
+            failure,
+            end,
+            sealed: found.sealed,
+            sequence: found.sequence,
+            covered: found.covered.unwrap_or(0),
+        })
+    }
+
+    pub(super) fn dir(&self) -> LogDir<'_> {
+        LogDir::new(&*self.dir)
+    }
+
+    pub(super) fn journal(&self) -> &Journal {
+        &self.failure.journal
+    }
+
+    /// Returns the salt of all segments of this log.
+    pub(super) fn salt(&self) -> Salt {
+        self.end.segment.salt
+    }
+
+    /// Returns the generation that the next segment has.
+    pub(super) fn next_generation(&self) -> Generation {
+        self.end.segment.generation + 1
+    }
+
+    /// Seals the active segment and begins the next one.
+    pub(super) fn roll(&mut self) -> Result<()> {
+        self.roll_to(self.next_generation())
+    }
+
+    /// Seals the active segment and begins the segment `generation`.
+    pub(super) fn roll_to(&mut self, generation: Generation) -> Result<()> {
+        // A sealed segment with a torn end would count as damage, so sync it at every level.
+        self.syncer.sync()?;
+        let after = self.sequence;
+        let segment = Segment::create(
+            self.dir(),
+            generation,
+            Origin::Written { after },
+            self.salt(),
+        )?;
+        let segment = publish_empty(self.dir(), segment, self.end.digest, &self.failure)?;
+        // Readers look locations up in the index, so it has the segment before the first of them.
+        self.index.write().add_segment(Arc::clone(&segment));
+        let sealed = mem::replace(&mut self.end, End::of_new(segment));
+        self.syncer.note_new(&self.end);
+        self.insert_sealed(sealed);
+        Ok(())
+    }
+
+    /// Makes the output of a compaction a part of the log. It replaces every segment of a lower
+    /// generation when the store is opened.
+    pub(super) fn publish_output(&self, output: &End) -> Result<()> {
+        // A record was left out because a later write made it dead. A power cut that takes the
+        // later write must not find the record gone, so sync the later write first.
+        self.syncer.sync()?;
+        publish(self.dir(), &output.segment, &self.failure)?;
+        let segment = Arc::clone(&output.segment);
+        self.index.write().add_segment(segment);
+        Ok(())
+    }
+
+    /// Puts the published output of a compaction in the place of all segments of a lower
+    /// generation, which no reader looks up any more.
+    pub(super) fn replace_by(&mut self, output: End) {
+        let before = self.dead_bytes();
+        // The segments that were sealed while the compaction ran are newer than its output.
+        let newer = self.sealed.split_off(&output.segment.generation);
+        let inputs = mem::replace(&mut self.sealed, newer);
+        self.insert_sealed(output);
+        self.covered = 0;
+        for generation in inputs.into_keys() {
+            self.index.write().remove_segment(generation);
+            let removed = self
+                .dir()
+                .remove(&names::segment(generation))
+                .and_then(|()| self.dir().remove(&names::hints(generation)));
+            if let Err(error) = removed {
+                self.journal().warn(format_args!(
+                    "a replaced file stays until the store is opened again: {error}"
+                ));
+            }
+        }
+        if let Err(error) = self.dir().sync() {
+            self.journal().warn(format_args!(
+                "replaced files may come back until the store is opened again: {error}"
+            ));
+        }
+        let freed = before.saturating_sub(self.dead_bytes());
+        let line = format_args!("compaction of {:?} freed {freed} bytes", self.dir().path());
+        self.journal().note(Level::Info, line);
+    }
+
+    /// Inserts a segment whose digest is in a header: in the next one, or in its own if it is the
+    /// output of a compaction.
+    fn insert_sealed(&mut self, end: End) {
+        let End {
+            segment,
+            len,
+            digest,
+        } = end;
+        let sealed = Sealed {
+            segment,
+            len,
+            digest,
+            is_proven: true,
+            wants_hints: true,
+        };
+        self.sealed.insert(sealed.segment.generation, sealed);
+    }
+
+    /// Returns whether there is a segment of format 1, whose digest is in no header.
+    pub(super) fn has_unproven(&self) -> bool {
+        self.sealed.values().any(|sealed| !sealed.is_proven)
+    }
+
+    /// Returns the number of bytes of records that no key needs any more.
+    pub(super) fn dead_bytes(&self) -> u64 {
+        let sealed = self.sealed.values();
+        let sealed = sealed.map(|sealed| sealed.len - sealed.segment.start);
+        let all = sealed.sum::<u64>() + self.active_bytes();
+        // Forged hints may say that more is alive than there is.
+        all.saturating_sub(self.live_bytes())
+    }
+
+    pub(super) fn live_bytes(&self) -> u64 {
+        self.index.read().live_bytes()
+    }
+
+    /// Returns the number of bytes of records in the active segment.
+    pub(super) fn active_bytes(&self) -> u64 {
+        self.end.len - self.end.segment.start
+    }
+
+    /// Returns whether the disk has room for a file of `bytes` bytes and for the writes meanwhile.
+    /// If that is unknown, returns true.
+    pub(super) fn has_room_for(&self, bytes: u64) -> bool {
+        let needed = bytes.saturating_add(self.options.reserved_bytes());
+        self.dir().free_bytes().is_none_or(|free| free >= needed)
+    }
+}
+
+/// Publishes `segment`, which has no records yet. `before` is the digest of the segment before it.
+fn publish_empty(
+    dir: LogDir<'_>,
+    segment: Segment,
+    before: Digest,
+    failure: &Failure,
+) -> Result<Arc<Segment>> {
+    let complete = || {
+        segment.complete(HEADER_LEN, before)?;
+        segment.sync().inspect_err(|error| failure.set(error))?;
+        publish(dir, &segment, failure)
+    };
+    if let Err(error) = complete() {
+        // On a full disk even an empty file may take room. If the segment was published, it has
+        // another name, and this does not remove it.
+        let _ = dir.discard(&names::segment(segment.generation));
+        return Err(error);
+    }
+    Ok(Arc::new(segment))
+}
+
+/// Makes a segment that is complete and on the disk a part of the log.
+fn publish(dir: LogDir<'_>, segment: &Segment, failure: &Failure) -> Result<()> {
+    segment.publish(dir)?;
+    // If this fails, it is unknown whether the name survives a power cut. The log must not continue
+    // in a segment that the next opening may not find.
+    dir.sync().inspect_err(|error| failure.set(error))
+}

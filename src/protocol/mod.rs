@@ -1,0 +1,22 @@
+//! The protocol: requests, replies, and the frames of JSON that carry them.
+//!
+//! A frame is a 4-byte big-endian length and that many bytes of JSON. `docs/protocol.md` defines
+//! the protocol, byte by byte.
+//!
+//! The files, each of which builds only on those before it: `kind`, `message`, `json`, `frame`.
+
+mod frame;
+mod json;
+pub(crate) mod kind;
+mod message;
+
+pub use self::frame::{
+    FrameCodec, MAX_FRAME_LEN, MAX_TOKEN_FRAME, Transport, transport, write_frame,
+};
+#[cfg(feature = "server")]
+pub(crate) use self::frame::{PREFIX_LEN, frame_len};
+pub(crate) use self::frame::{encode, prefix};
+pub use self::json::{read_plain_reply, read_request};
+pub use self::kind::{ErrorCode, Kind};
+pub use self::message::{Request, Response};
+pub use crate::stats::Stats;

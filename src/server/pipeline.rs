@@ -1,0 +1,258 @@
+//! The requests of a connection that are in flight, oldest first.
+//!
+//! # Why a new write waits for the next turn
+//!
+//! An engine with group commit collects the writes of all connections in a batch, and commits the
+//! batch when the first of their futures is polled. If a connection polled a write in the turn that
+//! started it, each batch would hold the writes of one connection, although others on the same
+//! thread are ready to add theirs.
+//!
+//! So from its first new write on, a pipeline holds all replies back, and the connection sends
+//! nothing. At the end of the turn, the connection [releases](Pipeline::release_writes) the writes
+//! and wakes its own task. The executor polls that task again after all tasks that were ready
+//! before it. By then they have started their writes, and the first poll commits all of them with
+//! one append, and one sync if that is asked for. Replies that were ready earlier then go out in
+//! the same system call as those of the writes.
+
+use std::collections::VecDeque;
+use std::mem;
+use std::panic::{self, AssertUnwindSafe};
+use std::time::{Duration, Instant};
+
+use futures::{Async, Future, Poll};
+use tokio::timer::Delay;
+
+use super::shared::Shared;
+use crate::engine::EngineFuture;
+use crate::error::{KvsError, Result};
+use crate::protocol::{Kind, Response};
+use crate::stats::EngineStats;
+
+/// The size in bytes from which no more requests are started.
+const FULL: usize = 1024 * 1024;
+
+/// The memory in bytes that a request takes besides its own bytes.
+const OVERHEAD: usize = 256;
+
+/// The number of requests for which an idle connection keeps memory.
+const IDLE: usize = 16;
+
+/// The requests in flight.
+#[derive(Default)]
+pub(super) struct Pipeline {
+    in_flight: VecDeque<InFlight>,
+    /// The size of all of them.
+    held: usize,
+    /// Whether a write has started in this turn. See the top of this file.
+    has_new_writes: bool,
+}
+
+struct InFlight {
+    pending: Pending,
+    /// The bytes that the request takes until it is answered, here or in the engine.
+    size: usize,
+    /// Whether the request is a write, or has a write before it. The engine then has to order the
+    /// reads that follow.
+    is_behind_writes: bool,
+}
+
+/// The reply that is due for a request.
+pub(super) enum Pending {
+    Get(EngineFuture<Option<String>>),
+    Write(Kind, EngineFuture<()>),
+    /// `None` once it is taken.
+    Known(Option<Response>),
+    Later(Delay, Option<Response>),
+}
+
+/// The state of the oldest request.
+pub(super) enum Oldest {
+    /// It is done, and no longer in the pipeline.
+    Done(Response),
+    /// It is not done, but the engine has just learned that its value takes more memory.
+    Grown,
+    /// There is none, or it is not done.
+    Waiting,
+}
+
+impl Pipeline {
+    pub(super) fn is_empty(&self) -> bool {
+        self.in_flight.is_empty()
+    }
+
+    /// Returns the memory that the requests take.
+    pub(super) fn size(&self) -> usize {
+        self.held
+    }
+
+    /// Returns whether there is room for one more of `max` requests.
+    pub(super) fn has_room(&self, max: usize) -> bool {
+        self.in_flight.len() < max && self.held < FULL
+    }
+
+    /// Returns whether a request that is added now has a write before it.
+    pub(super) fn is_behind_writes(&self) -> bool {
+        let last = self.in_flight.back();
+        last.is_some_and(|last| last.is_behind_writes)
+    }
+
+    /// Adds a request, which takes `size` bytes besides its reply. If its reply is already there
+    /// and no other is due before it, returns the reply instead.
+    pub(super) fn push(&mut self, mut pending: Pending, size: usize) -> Option<Response> {
+        let is_write = matches!(pending, Pending::Write(..));
+        if is_write {
+            // Polling the write would commit its batch. See the top of this file.
+            self.has_new_writes = true;
+        } else if self.in_flight.is_empty()
+            && let Async::Ready(reply) = pending.poll()
+        {
+            // Most reads end here, and never enter the queue.
+            return Some(reply);
+        }
+        let size = size + pending.reply_size() + OVERHEAD;
+        self.held += size;
+        // A request behind this one is behind its writes, too.
+        let is_behind_writes = is_write || self.is_behind_writes();
+        self.in_flight.push_back(InFlight {
+            pending,
+            size,
+            is_behind_writes,
+        });
+        None
+    }
+
+    /// Polls the oldest request. If it is not done, registers the current task to be woken.
+    pub(super) fn poll_oldest(&mut self) -> Oldest {
+        let Some(oldest) = self.in_flight.front_mut() else {
+            return Oldest::Waiting;
+        };
+        if self.has_new_writes {
+            return Oldest::Waiting;
+        }
+        // Later requests may be done already, but replies keep the order of the requests.
+        let reply_size = oldest.pending.reply_size();
+        if let Async::Ready(reply) = oldest.pending.poll() {
+            self.remove_oldest();
+            return Oldest::Done(reply);
+        }
+        // A read behind writes finds its value only when they are done.
+        let more = oldest.pending.reply_size() - reply_size;
+        oldest.size += more;
+        self.held += more;
+        if more > 0 {
+            Oldest::Grown
+        } else {
+            Oldest::Waiting
+        }
+    }
+
+    /// Drops the oldest request.
+    pub(super) fn remove_oldest(&mut self) {
+        let removed = self.in_flight.pop_front();
+        self.held -= removed.map_or(0, |removed| removed.size);
+    }
+
+    /// Drops the newest request, if there is one.
+    pub(super) fn remove_newest(&mut self) {
+        let removed = self.in_flight.pop_back();
+        self.held -= removed.map_or(0, |removed| removed.size);
+    }
+
+    /// Returns whether replies have to wait for the next turn.
+    pub(super) fn has_new_writes(&self) -> bool {
+        self.has_new_writes
+    }
+
+    /// Lets the next poll begin the new writes. Returns whether there are any.
+    pub(super) fn release_writes(&mut self) -> bool {
+        mem::take(&mut self.has_new_writes)
+    }
+
+    /// Frees memory that a connection without requests does not need.
+    pub(super) fn shrink(&mut self) {
+        self.in_flight.shrink_to(IDLE);
+    }
+}
+
+impl Pending {
+    /// Starts a read in the engine.
+    pub(super) fn get(start: impl FnOnce() -> EngineFuture<Option<String>>) -> Pending {
+        guarded(start).map_or_else(|error| Pending::known(error.into()), Pending::Get)
+    }
+
+    /// Starts a write in the engine.
+    pub(super) fn write(kind: Kind, start: impl FnOnce() -> EngineFuture<()>) -> Pending {
+        let started = guarded(start);
+        started.map_or_else(
+            |error| Pending::known(error.into()),
+            |done| Pending::Write(kind, done),
+        )
+    }
+
+    /// Asks the engine for its statistics.
+    pub(super) fn stats(shared: &Shared, ask: impl FnOnce() -> EngineStats) -> Pending {
+        Pending::known(match guarded(ask) {
+            Ok(engine) => Response::Stats(Box::new(shared.stats(engine))),
+            Err(error) => error.into(),
+        })
+    }
+
+    /// Makes a request of a reply that is there.
+    pub(super) fn known(reply: Response) -> Pending {
+        Pending::Known(Some(reply))
+    }
+
+    /// Holds a reply back for some time.
+    pub(super) fn later(reply: Response, time: Duration) -> Pending {
+        Pending::Later(Delay::new(Instant::now() + time), Some(reply))
+    }
+
+    /// Returns the memory that the reply takes, as far as it is known and matters.
+    fn reply_size(&self) -> usize {
+        match self {
+            Pending::Get(value) => value.size(),
+            Pending::Known(Some(Response::Err { message, .. })) => message.len(),
+            _ => 0,
+        }
+    }
+
+    /// Returns the reply when it is there. An error is a reply, too.
+    fn poll(&mut self) -> Async<Response> {
+        let polled = match self {
+            Pending::Get(value) => poll_guarded(value).map(|value| value.map(Response::Get)),
+            Pending::Write(kind, done) => poll_guarded(done).map(|done| {
+                done.map(|()| match kind {
+                    Kind::Remove => Response::Remove,
+                    _ => Response::Set,
+                })
+            }),
+            Pending::Known(reply) => Ok(take(reply)),
+            Pending::Later(delay, reply) => match delay.poll() {
+                Ok(Async::NotReady) => Ok(Async::NotReady),
+                // Without a timer the reply comes at once.
+                _ => Ok(take(reply)),
+            },
+        };
+        polled.unwrap_or_else(|error| Async::Ready(error.into()))
+    }
+}
+
+fn take(reply: &mut Option<Response>) -> Async<Response> {
+    reply.take().map_or(Async::NotReady, Async::Ready)
+}
+
+fn poll_guarded<T>(future: &mut EngineFuture<T>) -> Poll<T, KvsError> {
+    guarded(|| future.poll()).and_then(|polled| polled)
+}
+
+/// Calls the engine. If it panics, only this request fails.
+///
+/// # Errors
+///
+/// [`KvsError::EngineStopped`] if the engine panics.
+fn guarded<T>(call: impl FnOnce() -> T) -> Result<T> {
+    // A future that has panicked is not polled again, so its state does not matter.
+    panic::catch_unwind(AssertUnwindSafe(call)).map_err(|_| KvsError::EngineStopped {
+        reason: "it panicked".to_owned(),
+    })
+}

@@ -1,0 +1,91 @@
+//! The statistics of a server and of its engine, as plain data.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// The statistics of a server since it was started.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Stats {
+    /// The version of the server.
+    pub version: String,
+    /// The time since the server was started.
+    pub uptime_seconds: u64,
+    /// The number of connections now.
+    pub connections: u64,
+    /// The number of connections so far.
+    pub connections_accepted: u64,
+    /// The number of requests with a wrong token.
+    pub wrong_tokens: u64,
+    /// The memory in bytes that connections use.
+    pub connection_bytes: u64,
+    /// The number of requests of each kind.
+    pub requests: BTreeMap<String, u64>,
+    /// The number of errors of each code.
+    pub errors: BTreeMap<String, u64>,
+    /// The statistics of the engine.
+    pub engine: EngineStats,
+}
+
+impl fmt::Display for Stats {
+    /// Writes lines for people.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let engine = &self.engine;
+        let text = |text: &Option<String>| text.clone().unwrap_or_else(|| "unknown".to_owned());
+        let number = |number: Option<u64>| number.map_or("unknown".to_owned(), |n| n.to_string());
+        writeln!(f, "version: {}", self.version)?;
+        writeln!(f, "uptime: {} s", self.uptime_seconds)?;
+        writeln!(
+            f,
+            "connections: {} now, {} in all, {} bytes, {} wrong tokens",
+            self.connections, self.connections_accepted, self.connection_bytes, self.wrong_tokens
+        )?;
+        for (title, counts) in [("requests", &self.requests), ("errors", &self.errors)] {
+            let counts: Vec<_> = counts
+                .iter()
+                .map(|(name, n)| format!("{name} {n}"))
+                .collect();
+            writeln!(f, "{title}: {}", counts.join(", "))?;
+        }
+        writeln!(
+            f,
+            "engine: {}, sync {}",
+            text(&engine.engine),
+            text(&engine.sync)
+        )?;
+        writeln!(f, "keys: {}", number(engine.keys))?;
+        writeln!(
+            f,
+            "bytes: {} live, {} dead, in {} segments",
+            number(engine.live_bytes),
+            number(engine.dead_bytes),
+            number(engine.segments)
+        )?;
+        match engine.seconds_since_compaction {
+            Some(seconds) => write!(f, "last compaction: {seconds} s ago"),
+            None => write!(f, "last compaction: none"),
+        }
+    }
+}
+
+/// The statistics of an engine. A number that the engine does not know is `None`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct EngineStats {
+    /// The name of the engine, as `--engine` takes it.
+    pub engine: Option<String>,
+    /// The sync level, as `--sync` takes it.
+    pub sync: Option<String>,
+    /// The number of keys.
+    pub keys: Option<u64>,
+    /// The bytes on disk that the keys and their values need.
+    pub live_bytes: Option<u64>,
+    /// The bytes on disk that a compaction would free.
+    pub dead_bytes: Option<u64>,
+    /// The number of files that hold records.
+    pub segments: Option<u64>,
+    /// The time since the last compaction ended, if there was one.
+    pub seconds_since_compaction: Option<u64>,
+}

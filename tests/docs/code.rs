@@ -1,0 +1,142 @@
+//! The code that pages show.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use super::{Block, Page, pages};
+
+/// The line that stands for omitted lines.
+const LEFT_OUT: &str = "// ...";
+
+/// Returns the first line of `shown` that `file` does not have in this place.
+fn missing_line<'a>(shown: &'a str, file: &str) -> Option<&'a str> {
+    let lines: Vec<_> = file.lines().map(str::trim_end).collect();
+    let mut from = 0;
+    let mut parts = vec![Vec::new()];
+    for line in shown.lines() {
+        if line.trim() == LEFT_OUT {
+            parts.push(Vec::new());
+        } else {
+            parts.last_mut().unwrap().push(line.trim_end());
+        }
+    }
+    for part in parts.iter().filter(|part| !part.is_empty()) {
+        // Among all places, the one where most lines of the part match.
+        let best = (from..lines.len()).map(|at| (matching_lines(part, &lines[at..]), at));
+        let best = best.max_by_key(|(len, at)| (*len, usize::MAX - at));
+        let (len, at) = best.unwrap_or((0, lines.len()));
+        if len < part.len() {
+            return Some(part[len]);
+        }
+        from = at + len;
+    }
+    None
+}
+
+/// Returns how many lines of `shown` `lines` begins with. A page may indent them less.
+fn matching_lines(shown: &[&str], lines: &[&str]) -> usize {
+    let indent = |line: &str| line.len() - line.trim_start().len();
+    let shift = indent(lines[0]).saturating_sub(indent(shown[0]));
+    let is_shown = |shown: &str, line: &str| {
+        let rest = line.split_at_checked(shift);
+        let is_indented =
+            rest.is_some_and(|(indent, rest)| indent.trim().is_empty() && rest == shown);
+        is_indented || shown.is_empty() && line.is_empty()
+    };
+    let pairs = shown.iter().zip(lines);
+    pairs
+        .take_while(|(shown, line)| is_shown(shown, line))
+        .count()
+}
+
+#[test]
+fn the_lines_that_a_page_shows_are_those_of_the_file() {
+    let mut shown = 0;
+    for page in pages() {
+        for block in page.blocks() {
+            let Some(file) = block.source else {
+                continue;
+            };
+            let text = fs::read_to_string(file)
+                .unwrap_or_else(|error| panic!("{} shows {file}: {error}", page.path));
+            if let Some(line) = missing_line(&block.text, &text) {
+                panic!(
+                    "{} shows the line\n{line}\nof {file}, which does not have it there: mend the page",
+                    page.path
+                );
+            }
+            shown += 1;
+        }
+    }
+    assert!(shown > 0);
+}
+
+#[test]
+fn a_line_that_has_changed_is_noticed() {
+    let file = "fn a() {\n    one();\n\n    two();\n    three();\n}\n";
+    assert_eq!(missing_line("one();\n\ntwo();\n", file), None);
+    assert_eq!(
+        missing_line("fn a() {\n    // ...\n    three();\n}\n", file),
+        None
+    );
+    assert_eq!(missing_line("one();\ntwo();\n", file), Some("two();"));
+    assert_eq!(missing_line("two();\nfour();\n", file), Some("four();"));
+    assert_eq!(missing_line("}\n// ...\nmore();\n", file), Some("more();"));
+    assert_eq!(
+        missing_line("two();\n// ...\none();\n", file),
+        Some("one();")
+    );
+}
+
+/// The introduction shows lines of a `diff` between two variants.
+#[test]
+fn the_diff_in_the_introduction_is_that_of_the_files() {
+    let [boxed, anon] = ["boxed", "anon"].map(|name| {
+        let file = fs::read_to_string(format!("variants/{name}.rs")).unwrap();
+        file.lines().map(str::to_owned).collect::<BTreeSet<_>>()
+    });
+    let page = Page::read(Path::new("docs/introduction.md"));
+    let blocks = page.blocks();
+    let lines = blocks.iter().flat_map(|block| block.text.lines());
+    let mut shown = 0;
+    for line in lines {
+        let (file, other, line) = match line.split_at_checked(2) {
+            Some(("< ", line)) => (&boxed, &anon, line),
+            Some(("> ", line)) => (&anon, &boxed, line),
+            _ => continue,
+        };
+        let is_different = file.contains(line) && !other.contains(line);
+        assert!(is_different, "{}: no diff prints {line}", page.path);
+        shown += 1;
+    }
+    assert!(shown > 0);
+}
+
+#[test]
+fn rust_in_a_page_is_compiled_or_shown_from_a_file() {
+    let library = fs::read_to_string("src/lib.rs").unwrap();
+    for page in pages() {
+        let is_compiled = library.contains(&format!("include_str!(\"../{}\")", page.path));
+        for Block { info, source, text } in page.blocks() {
+            let words: Vec<_> = info.split(',').map(str::trim).collect();
+            if words[0] != "rust" {
+                continue;
+            }
+            let is_ignored = words.contains(&"ignore");
+            assert!(
+                source.is_some() == is_ignored && (is_ignored || is_compiled),
+                "{}: nothing holds this to the truth:\n{text}",
+                page.path
+            );
+            if words.contains(&"compile_fail") {
+                let is_code = |word: &&str| word.len() == 5 && word.starts_with('E');
+                assert!(
+                    words.iter().any(is_code),
+                    "{}: no error code:\n{text}",
+                    page.path
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! The promises that every engine keeps on every thread pool.
+
+use futures::future::{self, Future};
+use kvs::KvsError;
+
+use super::{Open, get, open, owned, set};
+
+pub fn a_value_that_was_set_is_there<E: Open>(concurrency: u32) {
+    let (_dir, engine) = open::<E>(concurrency);
+    set(&engine, "key1", "value1");
+    set(&engine, "key2", "value2");
+    assert_eq!(get(&engine, "key1").as_deref(), Some("value1"));
+    assert_eq!(get(&engine, "key2").as_deref(), Some("value2"));
+}
+
+pub fn a_missing_key_has_no_value<E: Open>(concurrency: u32) {
+    let (_dir, engine) = open::<E>(concurrency);
+    assert_eq!(get(&engine, "key"), None);
+    set(&engine, "key1", "value1");
+    assert_eq!(get(&engine, "key2"), None);
+}
+
+pub fn a_value_can_be_overwritten<E: Open>(concurrency: u32) {
+    let (_dir, engine) = open::<E>(concurrency);
+    set(&engine, "key", "value1");
+    set(&engine, "key", "value2");
+    assert_eq!(get(&engine, "key").as_deref(), Some("value2"));
+}
+
+pub fn a_removed_key_is_gone<E: Open>(concurrency: u32) {
+    let (dir, engine) = open::<E>(concurrency);
+    set(&engine, "key", "value");
+    engine.remove("key".to_owned()).wait().unwrap();
+    assert_eq!(get(&engine, "key"), None);
+    drop(engine);
+    let engine = E::open(dir.path(), concurrency).unwrap();
+    assert_eq!(get(&engine, "key"), None);
+}
+
+pub fn removing_a_missing_key_is_key_not_found<E: Open>(concurrency: u32) {
+    let (_dir, engine) = open::<E>(concurrency);
+    let removed = engine.remove("key".to_owned()).wait();
+    assert!(matches!(removed, Err(KvsError::KeyNotFound)));
+}
+
+pub fn any_string_is_a_key_and_a_value<E: Open>(concurrency: u32) {
+    let (dir, engine) = open::<E>(concurrency);
+    let long = "long ".repeat(50_000);
+    let strings = ["", " ", "\0", "näive ключ 鍵 🔑", "\"quoted\"\n", &long];
+    for string in strings {
+        // sled limits the length of a key, and the limit of kvs is lower.
+        let key = &string[..string.len().min(1000)];
+        set(&engine, key, string);
+    }
+    let check = |engine: &E| {
+        for string in strings {
+            let key = &string[..string.len().min(1000)];
+            assert_eq!(get(engine, key).as_deref(), Some(string));
+        }
+    };
+    check(&engine);
+    drop(engine);
+    check(&E::open(dir.path(), concurrency).unwrap());
+}
+
+pub fn values_are_there_after_opening_again<E: Open>(concurrency: u32) {
+    let (dir, engine) = open::<E>(concurrency);
+    set(&engine, "key1", "value1");
+    set(&engine, "key2", "value2");
+    set(&engine, "key1", "value3");
+    drop(engine);
+    let engine = E::open(dir.path(), concurrency).unwrap();
+    assert_eq!(get(&engine, "key1").as_deref(), Some("value3"));
+    assert_eq!(get(&engine, "key2").as_deref(), Some("value2"));
+    set(&engine, "key2", "value4");
+    assert_eq!(get(&engine, "key2").as_deref(), Some("value4"));
+}
+
+pub fn a_store_can_be_opened_again_right_after_its_drop<E: Open>(concurrency: u32) {
+    let dir = tempfile::tempdir().unwrap();
+    for round in 0..20 {
+        let engine = E::open(dir.path(), concurrency).unwrap();
+        if round > 0 {
+            assert_eq!(get(&engine, "round"), Some((round - 1).to_string()));
+        }
+        set(&engine, "round", &round.to_string());
+        // The job of this future may still run when the store is dropped, because nothing waits for
+        // it.
+        drop(engine.set(round.to_string(), "x".repeat(10_000)));
+        drop(engine.get("round".to_owned()));
+    }
+}
+
+pub fn many_tasks_can_set_and_get_at_once<E: Open>(concurrency: u32) {
+    let (dir, engine) = open::<E>(concurrency);
+    let mut runtime = tokio::runtime::Runtime::new().unwrap();
+    let task = |engine: E, n: usize| {
+        let (key, value) = (format!("key{n}"), format!("value{n}"));
+        let set = engine.set(key.clone(), value.clone());
+        set.and_then(move |()| engine.get(key))
+            .map(move |got| assert_eq!(got, Some(value)))
+    };
+    let tasks: Vec<_> = (0..500)
+        .map(|n| {
+            let engine = engine.clone();
+            futures::sync::oneshot::spawn(
+                future::lazy(move || task(engine, n)),
+                &runtime.executor(),
+            )
+        })
+        .collect();
+    runtime.block_on(future::join_all(tasks)).unwrap();
+    runtime.shutdown_now().wait().unwrap();
+    drop(engine);
+
+    let engine = E::open(dir.path(), concurrency).unwrap();
+    for n in 0..500 {
+        assert_eq!(get(&engine, &format!("key{n}")), Some(format!("value{n}")));
+    }
+}
+
+pub fn many_futures_can_be_under_way_together<E: Open>(concurrency: u32) {
+    let (_dir, engine) = open::<E>(concurrency);
+    let sets = (0..1000).map(|n| engine.set(format!("key{n}"), format!("value{n}")));
+    future::join_all(sets.collect::<Vec<_>>()).wait().unwrap();
+    let gets = (0..1000).map(|n| engine.get(format!("key{n}")));
+    let values = future::join_all(gets.collect::<Vec<_>>()).wait().unwrap();
+    for (n, value) in values.into_iter().enumerate() {
+        assert_eq!(value, Some(format!("value{n}")));
+    }
+}
+
+pub fn futures_are_send_and_outlive_their_engine<E: Open>(concurrency: u32) {
+    let (_dir, engine) = open::<E>(concurrency);
+    let [key, value] = owned(["key", "value"]);
+    let set = engine.set(key.clone(), value.clone());
+    std::thread::spawn(move || set.wait())
+        .join()
+        .unwrap()
+        .unwrap();
+    let get = engine.get(key);
+    drop(engine);
+    let got = std::thread::spawn(move || get.wait()).join().unwrap();
+    assert_eq!(got.unwrap(), Some(value));
+}
+
+pub fn an_engine_of_no_threads_is_an_error<E: Open>(_: u32) {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = E::open(dir.path(), 0);
+    assert!(matches!(engine, Err(KvsError::NoThreads)));
+}

@@ -1,0 +1,110 @@
+//! A `KvStore`: batches, sync levels, limits, and failures around it.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures::future::Future;
+use kvs::engine::SyncLevel;
+use kvs::thread_pool::{RayonThreadPool, SharedQueueThreadPool, ThreadPool};
+use kvs::{KvStore, KvsEngine, KvsError, Result, SledKvsEngine};
+
+use super::{get, open, owned, set};
+
+#[test]
+fn a_panic_beside_a_write_does_not_stop_the_store() {
+    let (_dir, store) = open::<KvStore<SharedQueueThreadPool>>(2);
+    let write = KvsEngine::set(&store, "key1".to_owned(), "value1".to_owned());
+    let panic = std::panic::catch_unwind(AssertUnwindSafe(|| {
+        let _write = write;
+        panic!("on purpose");
+    }));
+    assert!(panic.is_err());
+    assert_eq!(get(&store, "key1").as_deref(), Some("value1"));
+    set(&store, "key2", "value2");
+    assert_eq!(get(&store, "key2").as_deref(), Some("value2"));
+}
+
+/// A pool that drops its jobs does not leave a future pending, and the store can still be closed.
+#[test]
+fn a_job_that_never_runs_is_an_error_of_its_future() {
+    #[derive(Clone)]
+    struct Dropping;
+    impl ThreadPool for Dropping {
+        fn new(_: u32) -> Result<Dropping> {
+            Ok(Dropping)
+        }
+        fn spawn<F: FnOnce() + Send + 'static>(&self, job: F) {
+            drop(job);
+        }
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let store = KvStore::<Dropping>::options().sync(SyncLevel::Always);
+    let store: KvStore<Dropping> = store.open(dir.path(), 1).unwrap();
+    let [key, value] = owned(["key", "value"]);
+    let result = store.set(key, value).wait();
+    assert!(matches!(result, Err(KvsError::EngineStopped { .. })));
+}
+
+#[test]
+fn a_directory_has_one_user_at_a_time() {
+    let (dir, store) = open::<KvStore<RayonThreadPool>>(1);
+    let second = KvStore::<RayonThreadPool>::open(dir.path(), 1);
+    let error = second.err().unwrap();
+    assert!(matches!(error, KvsError::Locked { .. }));
+    assert!(error.to_string().contains(dir.path().to_str().unwrap()));
+    drop(store);
+    KvStore::<RayonThreadPool>::open(dir.path(), 1).unwrap();
+}
+
+#[test]
+fn every_sync_level_keeps_what_was_written() {
+    for level in [SyncLevel::Always, SyncLevel::EverySec, SyncLevel::Never] {
+        let dir = tempfile::tempdir().unwrap();
+        let options = KvStore::<SharedQueueThreadPool>::options().sync(level);
+        for round in 0..3 {
+            let store = options
+                .open::<SharedQueueThreadPool>(dir.path(), 2)
+                .unwrap();
+            if round > 0 {
+                assert_eq!(get(&store, "round"), Some((round - 1).to_string()));
+            }
+            set(&store, "round", &round.to_string());
+        }
+        let dir = tempfile::tempdir().unwrap();
+        for round in 0..3 {
+            let sled = SledKvsEngine::<SharedQueueThreadPool>::open(dir.path(), level, 2).unwrap();
+            if round > 0 {
+                assert_eq!(get(&sled, "round"), Some((round - 1).to_string()));
+            }
+            set(&sled, "round", &round.to_string());
+        }
+    }
+}
+
+#[test]
+fn keys_and_values_over_the_limit_are_refused() {
+    let (_dir, store) = open::<KvStore<SharedQueueThreadPool>>(1);
+    let long = "x".repeat(64 * 1024 + 1);
+    let refused = store.set(long.clone(), String::new()).wait();
+    assert!(matches!(
+        refused,
+        Err(KvsError::TooLarge { what: "key", .. })
+    ));
+    set(&store, "key", &long);
+}
+
+#[test]
+fn a_batch_sees_its_own_writes() {
+    let (_dir, store) = open::<KvStore<SharedQueueThreadPool>>(1);
+    let store = Arc::new(store);
+    let [key, value] = owned(["key", "value"]);
+    let first = store.set(key.clone(), value.clone());
+    let second = store.remove(key.clone());
+    let third = store.remove(key.clone());
+    let fourth = store.set(key.clone(), value.clone());
+    first.wait().unwrap();
+    second.wait().unwrap();
+    assert!(matches!(third.wait(), Err(KvsError::KeyNotFound)));
+    fourth.wait().unwrap();
+    assert_eq!(get(&*store, "key"), Some(value));
+}

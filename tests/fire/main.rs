@@ -1,0 +1,52 @@
+//! The server with peers that are slow, broken, hostile or many.
+
+#[path = "../common/mod.rs"]
+mod common;
+mod limits;
+mod load;
+mod slow_engine;
+mod slow_peers;
+#[cfg(target_os = "linux")]
+mod stopped;
+mod tokens;
+
+use std::time::{Duration, Instant};
+
+use common::{TestServer, Wire};
+use kvs::client::blocking::KvsClient;
+use kvs::server::Limits;
+use kvs::thread_pool::SharedQueueThreadPool;
+use kvs::{KvStore, KvsError, KvsServer};
+use tempfile::TempDir;
+
+type Store = KvStore<SharedQueueThreadPool>;
+
+const GET_K: &str = r#"{"Get":{"key":"k"}}"#;
+
+fn serve(limits: Limits) -> (TempDir, TestServer) {
+    let dir = tempfile::tempdir().unwrap();
+    let server = KvsServer::new(Store::open(dir.path(), 2).unwrap()).limits(limits);
+    (dir, TestServer::serve(server))
+}
+
+fn expect_error(peer: &mut Wire, code: &str) {
+    let reply = peer.receive();
+    let expected = format!(r#"{{"Err":{{"code":"{code}","#);
+    assert!(reply.starts_with(&expected), "{reply}");
+}
+
+fn has_code(result: kvs::Result<()>, expected: &str) -> bool {
+    matches!(result, Err(KvsError::Server { code, .. }) if code.as_str() == expected)
+}
+
+/// Waits until the server has exactly `expected` connections.
+fn wait_for_connections(client: &mut KvsClient, expected: u64) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let stats = client.stats().unwrap();
+        if stats.connections == expected {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{stats}");
+    }
+}
