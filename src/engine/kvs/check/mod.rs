@@ -1,10 +1,17 @@
-//! Looking a log over from end to end, and saving what is sound in a damaged one.
+//! Checks a whole log, and saves the sound records of a damaged one.
+//!
+//! A `survey` reads the log by the rules of `format::sound`, `losses` compares the records that are
+//! gone with the ones that are there, and `rewrite` replaces the log.
 
+mod losses;
 mod report;
+mod rewrite;
+mod segments;
 mod survey;
 
-pub use self::report::{Damage, Lost, Report, Torn};
-use self::survey::Survey;
+pub use self::report::{Damage, Lost, Progress, Report, Torn};
+use self::segments::Scope;
+use self::survey::{Survey, TornTail};
 use crate::engine::files::Directory;
 use crate::engine::kvs::format::dir::LogDir;
 use crate::engine::kvs::format::listing::Listing;
@@ -12,21 +19,19 @@ use crate::engine::kvs::format::names::Generation;
 use crate::engine::kvs::format::segment::Segment;
 use crate::error::{KvsError, Result};
 
-/// Hears how far the work has come: bytes done, and bytes in all.
-pub type Progress<'a> = &'a mut dyn FnMut(u64, u64);
-
-/// Reads every byte of the log in `dir` and changes nothing. What a crash may leave, and opening
-/// the store would clear away, is no damage.
+/// Reads every byte of the log in `dir` and changes nothing. The traces of a crash, which opening
+/// the store removes, are no damage.
 ///
 /// # Errors
 ///
-/// What the disk reports of a file as a whole; of a part that cannot be read, the report tells.
-/// [`KvsError::UnknownVersion`] if the log is not of this version. [`KvsError::Changed`] if a store
-/// has written to the log meanwhile, because that looks like damage.
+/// [`KvsError::Io`] if the directory or a whole file cannot be read; parts that cannot be read are
+/// in the report. [`KvsError::UnknownVersion`] if the log has a later version.
+/// [`KvsError::Changed`] if a store has written to the log meanwhile, because that looks like
+/// damage.
 pub fn verify(dir: &dyn Directory, progress: Progress<'_>) -> Result<Report> {
     let dir = LogDir::new(dir);
     let before = lengths(dir)?;
-    let survey = Survey::of(dir, progress, false);
+    let survey = Survey::of(dir, Scope::Log, TornTail::Drop, progress);
     // If a segment cannot be opened any more, a compaction has removed it.
     if lengths(dir).ok().as_ref() != Some(&before) {
         return Err(KvsError::Changed {
@@ -36,7 +41,7 @@ pub fn verify(dir: &dyn Directory, progress: Progress<'_>) -> Result<Report> {
     survey.map(|survey| survey.report)
 }
 
-/// Returns the segments and their lengths. A store that writes changes one or the other.
+/// Returns the segments and their lengths. A store that writes to the log changes these.
 fn lengths(dir: LogDir<'_>) -> Result<Vec<(Generation, u64)>> {
     let segments = Listing::of(dir)?.segments.into_iter();
     segments
@@ -47,24 +52,24 @@ fn lengths(dir: LogDir<'_>) -> Result<Vec<(Generation, u64)>> {
         .collect()
 }
 
-/// Makes a damaged log one that can be opened, with every record that is sound: all that is alive
-/// is copied to a new segment, in the place of the ones before, and the damaged files are kept
-/// under another name. A log of which opening loses nothing stays as it is. A crash leaves the old
+/// Repairs a damaged log, so that the store opens with every sound record. Keeps the damaged files
+/// under other names, and copies the newest sound record of each key to a new segment, which
+/// replaces all others. Does not change a log if opening it loses nothing. A crash leaves the old
 /// log or the new one.
 ///
 /// # Errors
 ///
-/// Those of [`verify`], and what the disk reports of the writing.
+/// Those of [`verify`], and [`KvsError::Io`] or [`KvsError::StorageFull`] if a write fails.
 pub fn repair(dir: &dyn Directory, progress: Progress<'_>) -> Result<Report> {
     let dir = LogDir::new(dir);
-    let mut survey = Survey::of(dir, progress, true)?;
+    let mut survey = Survey::of(dir, Scope::Log, TornTail::Save, progress)?;
     if !survey.report.is_sound() && survey.has_older {
-        // Those that a damaged compacted segment replaces may still have what it has lost.
-        survey = Survey::of_all(dir, progress, true)?;
+        // The segments that a damaged compacted one replaces may still have the records it lost.
+        survey = Survey::of(dir, Scope::All, TornTail::Save, progress)?;
     }
     if survey.report.is_worth_repair() {
-        survey.keep_damaged_files(dir)?;
-        survey.write_anew(dir)?;
+        survey.report.kept = rewrite::keep_damaged_files(dir, &survey)?;
+        rewrite::write_anew(dir, &survey)?;
     }
     Ok(survey.report)
 }

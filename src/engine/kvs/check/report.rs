@@ -1,9 +1,12 @@
-//! The report of a check.
+//! The report of a check, and its progress.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::{Serialize, Serializer};
+
+/// A callback for the progress of a check: the bytes that are done, and all bytes.
+pub type Progress<'a> = &'a mut dyn FnMut(u64, u64);
 
 /// A report on the contents of a log and its damage. It prints as lines for people, and serializes
 /// as the object that `docs/command-line.md` describes.
@@ -18,49 +21,50 @@ pub struct Report {
     pub keys: usize,
     /// The length of all segments, in bytes.
     pub bytes: u64,
-    /// What a crash has left at the end of the newest segment, and opening the store drops.
+    /// The incomplete writes of a crash at the end of the newest segment. Opening the store drops
+    /// them.
     pub torn: Option<Torn>,
-    /// What is not as it was written.
+    /// The damaged places.
     pub damage: Vec<Damage>,
-    /// What the damage takes away, as far as that can be told.
+    /// The losses that the damage causes, as far as they are known.
     pub lost: Vec<Lost>,
-    /// The files beside the log in which [`repair`] has kept the damaged ones.
+    /// The copies of the damaged files, which [`repair`](super::repair) has made beside the log.
     #[serde(serialize_with = "paths")]
     pub kept: Vec<PathBuf>,
 }
 
-/// A place in a file where something is wrong.
+/// A damaged place in a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Damage {
     /// The damaged file.
     #[serde(serialize_with = "path")]
     pub file: PathBuf,
-    /// Where it begins, in bytes from the start of the file.
+    /// The start of the place, in bytes from the start of the file.
     pub offset: u64,
-    /// The number of bytes that are of no use.
+    /// The number of bytes that cannot be used.
     pub len: u64,
-    /// What is wrong.
+    /// The kind of damage, in words.
     pub reason: String,
 }
 
-/// The end of a log that has not come to the disk whole.
+/// The end of a log that was not completely on the disk when a crash came.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Torn {
     /// The newest segment.
     #[serde(serialize_with = "path")]
     pub file: PathBuf,
-    /// Where it begins, in bytes from the start of the file.
+    /// The start of this end, in bytes from the start of the file.
     pub offset: u64,
     /// Its length in bytes.
     pub len: u64,
-    /// How many sound records are in it. Where there are any, the machine stopped, and the system
-    /// had written them before others.
+    /// The number of sound records in it. If there are any, the machine has stopped, and the system
+    /// had written these records before earlier ones.
     pub records: u64,
 }
 
-/// Something that was written once and cannot be read any more.
+/// A loss: a record that was written once and cannot be read any more.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 #[non_exhaustive]
@@ -69,25 +73,25 @@ pub enum Lost {
     Value {
         /// The key.
         key: String,
-        /// Whether an older value is there instead.
+        /// Whether the key has an older value now. Otherwise it has none.
         older_is_back: bool,
     },
-    /// That a key was removed: it is there again.
+    /// The removal of a key, which has a value again.
     Removal {
         /// The key.
         key: String,
     },
-    /// Bytes of which nobody can say for sure which keys were in them.
+    /// The records in a damaged place. It is not known for certain which keys they had.
     Unknown {
-        /// Where they are, in the order of [`Report::damage`].
+        /// The index of the place in [`Report::damage`].
         damage: usize,
-        /// The keys in them as they read now, where they still read as records.
+        /// The keys of the damaged bytes, if these still look like records.
         keys: Vec<String>,
     },
 }
 
 impl Report {
-    /// Whether all is as it was written, but for what a crash may leave.
+    /// Returns whether there is no damage. The incomplete writes of a crash are none.
     #[must_use]
     pub fn is_sound(&self) -> bool {
         self.damage.is_empty()
@@ -104,7 +108,7 @@ impl Report {
         }
     }
 
-    /// Whether [`repair`] saves what opening the store would not.
+    /// Returns whether [`repair`](super::repair) saves records that opening the store would drop.
     pub(super) fn is_worth_repair(&self) -> bool {
         !self.is_sound() || self.torn.as_ref().is_some_and(|torn| torn.records > 0)
     }
@@ -120,13 +124,14 @@ impl fmt::Display for Torn {
         } = self;
         write!(
             f,
-            "{file:?} ends at byte {offset} with writes that were cut short: opening the store drops {len} bytes, {records} sound records among them"
+            "{file:?} ends at byte {offset} with writes that were cut short: opening the store drops \
+             {len} bytes, {records} sound records among them"
         )
     }
 }
 
 impl Lost {
-    /// Describes the loss in one line, with at most `most` keys. `damage` has all damaged places.
+    /// Describes the loss in one line, with at most `most` keys. `damage` is that of the report.
     fn describe(&self, damage: &[Damage], most: usize) -> String {
         match self {
             Lost::Value { key, older_is_back } => {
@@ -168,7 +173,7 @@ impl fmt::Display for Damage {
         write!(f, "{file:?} is damaged at byte {offset}: {reason}")?;
         match len {
             0 => Ok(()),
-            _ => write!(f, "; {len} bytes are of no use"),
+            _ => write!(f, "; {len} bytes cannot be used"),
         }
     }
 }

@@ -1,185 +1,345 @@
-//! Looking at a log as it is, damage included.
+//! Reading a whole log, damage included.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::mem;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::Progress;
-use super::report::{Damage, Lost, Report, Torn};
+use super::losses::{Losses, Newest, guess_keys};
+use super::report::{Damage, Progress, Report, Torn};
+use super::segments::{self, Found, Log, Scope};
 use crate::engine::kvs::format::dir::LogDir;
-use crate::engine::kvs::format::hints::Hints;
 use crate::engine::kvs::format::listing::Listing;
 use crate::engine::kvs::format::names::{self, Generation};
-use crate::engine::kvs::format::record::Location;
-use crate::engine::kvs::format::record::{self, Digest, Record, Salt};
+use crate::engine::kvs::format::record::Digest;
 use crate::engine::kvs::format::salvage;
 use crate::engine::kvs::format::scanner::{Scanned, Scanner};
-use crate::engine::kvs::format::segment::{HEADER_LEN, Origin, Segment};
-use crate::engine::kvs::format::sound;
+use crate::engine::kvs::format::segment::{Origin, Segment};
+use crate::engine::kvs::format::sound::{self, Continuity, Fault, Tail};
 use crate::engine::kvs::format::watermark::LastRun;
 use crate::error::{KvsError, Result};
+
+/// What a survey does with the sound records in a torn tail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TornTail {
+    /// Drops them, as opening the store does.
+    Drop,
+    /// Reads them, and treats the bytes between them as damage.
+    Save,
+}
 
 /// A log as it is, damage included.
 #[derive(Debug, Default)]
 pub(super) struct Survey {
     pub(super) report: Report,
-    /// The newest sound record of each key: its number and, if it is not a tombstone, its place.
-    newest: HashMap<String, (u64, Option<Location>)>,
-    /// Everything that stood in a damaged place and that hints tell of.
-    gone: Vec<Gone>,
-    segments: BTreeMap<Generation, Arc<Segment>>,
-    damaged: BTreeSet<Generation>,
+    /// The newest sound record of each key.
+    pub(super) newest: HashMap<String, Newest>,
+    pub(super) segments: BTreeMap<Generation, Arc<Segment>>,
+    /// The segments with damaged bytes, or with records that are not those of the log.
+    pub(super) damaged: BTreeSet<Generation>,
     /// The number of the last write.
-    sequence: u64,
-    /// What the segments before are salted with.
-    salt: Option<Salt>,
-    /// The generation and the length of the segment before.
-    before: Option<(Generation, u64)>,
-    /// Whether damage just before explains that writes are missing.
-    is_behind_gap: bool,
-    last_run: LastRun,
-    /// The salt of the newest segment with a sound header, or that of the watermark if there is
-    /// none.
-    log_salt: Option<Salt>,
-    /// The digests that the records of these segments must have.
-    proofs: BTreeMap<Generation, Digest>,
-    /// Whether there are segments that were not looked at.
+    pub(super) sequence: u64,
+    /// Whether there are older segments, which were not read.
     pub(super) has_older: bool,
-    /// Whether to save the sound records in a torn end.
-    saves_torn: bool,
-}
-
-/// A record that stood in a damaged place.
-#[derive(Debug)]
-struct Gone {
-    key: String,
-    sequence: u64,
-    had_value: bool,
 }
 
 impl Survey {
-    /// Looks at the log, from the newest compacted segment on.
-    pub(super) fn of(dir: LogDir<'_>, progress: Progress<'_>, saves_torn: bool) -> Result<Survey> {
-        Survey::since(dir, progress, saves_torn, |segment| {
-            segment.origin.is_compacted()
-        })
-    }
-
-    /// Looks at all the segments that are there.
-    pub(super) fn of_all(
+    /// Reads the log in `dir` and changes nothing.
+    pub(super) fn of(
         dir: LogDir<'_>,
+        scope: Scope,
+        torn_tail: TornTail,
         progress: Progress<'_>,
-        saves_torn: bool,
-    ) -> Result<Survey> {
-        Survey::since(dir, progress, saves_torn, |_| false)
-    }
-
-    fn since(
-        dir: LogDir<'_>,
-        progress: Progress<'_>,
-        saves_torn: bool,
-        is_first: impl Fn(&Segment) -> bool,
     ) -> Result<Survey> {
         let listing = Listing::of(dir)?;
-        let mut survey = Survey {
-            last_run: LastRun::of(dir),
-            saves_torn,
-            ..Survey::default()
-        };
-        let mut segments = Vec::new();
-        for generation in listing.segments.iter().rev() {
-            let mut segment = Segment::open_unread(dir, *generation)?;
-            let header = segment.read_header();
-            if let Err(error @ KvsError::UnknownVersion { .. }) = header {
-                return Err(error);
-            }
-            survey.report.bytes += segment.len()?;
-            // A header can be relied on although the file has not the length that it says.
-            let has_header = match &header {
-                Ok(()) => true,
-                Err(KvsError::Damaged { offset, .. }) => *offset > 0,
-                Err(_) => false,
+        let found = segments::open(dir, &listing, scope)?;
+        let mut surveyor = Surveyor::new(dir, &listing, &found, torn_tail);
+        let log = surveyor.with_missing(found, &listing);
+        surveyor.losses.set_proofs(segments::proofs(&log));
+        // These lengths stay as they are, so a store that writes meanwhile cannot make `done`
+        // overtake `all`.
+        let all = log.values().flatten().map(|found| found.len).sum();
+        surveyor.survey.report.bytes = all;
+        let mut done = 0;
+        for (generation, found) in log {
+            let Some(found) = found else {
+                surveyor.note_missing(generation);
+                continue;
             };
-            if has_header && survey.log_salt.is_none() {
-                survey.log_salt = Some(segment.salt);
-                survey.last_run.check_salt(segment.salt);
-            }
-            let is_first = is_first(&segment);
-            segments.push((segment, header, has_header));
-            if is_first {
-                break;
-            }
-        }
-        survey.has_older = segments.len() < listing.segments.len();
-        let newest = listing.segments.last().copied().unwrap_or(0);
-        let oldest = segments
-            .last()
-            .map_or(0, |(segment, ..)| segment.generation);
-        survey.log_salt = survey.log_salt.or(survey.last_run.salt);
-        let mut missing: BTreeSet<_> = listing.hints.into_iter().collect();
-        missing.retain(|generation| survey.hints(dir, *generation).is_some());
-        missing.insert(survey.last_run.watermark.generation);
-        missing.retain(|generation| *generation > oldest && !listing.segments.contains(generation));
-        survey.note_proofs(&segments, &missing);
-
-        let (mut done, all) = (0, survey.report.bytes);
-        for (mut segment, header, has_header) in segments.into_iter().rev() {
-            let later = missing.split_off(&segment.generation);
-            survey.note_missing(dir, &mem::replace(&mut missing, later));
-            if !has_header {
-                salvage::guess_header(&mut segment, survey.log_salt)?;
-            }
-            let segment = Arc::new(segment);
-            survey.look_at_header(dir, &segment, header);
-            let is_newest = segment.generation == newest;
-            survey.look_at_records(dir, &segment, has_header, is_newest, &mut |offset| {
-                progress(done + offset, all);
-            })?;
-            done += segment.len()?;
-            survey.report.segments += 1;
-            survey.segments.insert(segment.generation, segment);
+            let len = found.len;
+            surveyor.read(found, &mut |offset| progress(done + offset, all))?;
+            done += len;
         }
         progress(all, all);
-        survey.note_missing(dir, &missing);
-        let places = survey.newest.values();
-        survey.report.keys = places.filter(|(_, place)| place.is_some()).count();
-        survey.tell_what_is_lost();
-        Ok(survey)
+        Ok(surveyor.finish())
+    }
+}
+
+/// Reads the segments, oldest first, and notes all damage.
+struct Surveyor<'a> {
+    dir: LogDir<'a>,
+    survey: Survey,
+    losses: Losses<'a>,
+    continuity: Continuity,
+    last_run: LastRun,
+    torn_tail: TornTail,
+    /// The newest segment, the only one that may have a torn tail.
+    newest: Option<Generation>,
+    /// The segment before the current one.
+    before: Option<Before>,
+}
+
+/// A segment that was read.
+#[derive(Debug, Clone, Copy)]
+struct Before {
+    generation: Generation,
+    len: u64,
+}
+
+impl<'a> Surveyor<'a> {
+    /// `found` are the segments, newest first.
+    fn new(
+        dir: LogDir<'a>,
+        listing: &Listing,
+        found: &[Found],
+        torn_tail: TornTail,
+    ) -> Surveyor<'a> {
+        let mut last_run = LastRun::of(dir);
+        // If no header is sound, the watermark has a copy of the salt.
+        let newest_sound = found.iter().find(|found| found.origin.is_some());
+        let salt = newest_sound.map(|found| found.segment.salt);
+        if let Some(salt) = salt {
+            last_run.check_salt(salt);
+        }
+        Surveyor {
+            dir,
+            survey: Survey {
+                has_older: found.len() < listing.segments.len(),
+                ..Survey::default()
+            },
+            losses: Losses::new(dir, salt.or(last_run.salt)),
+            continuity: Continuity::default(),
+            last_run,
+            torn_tail,
+            newest: listing.segments.last().copied(),
+            before: None,
+        }
     }
 
-    /// Notes the digests that are in the headers. `missing` are the segments that are not there.
-    fn note_proofs(
-        &mut self,
-        segments: &[(Segment, Result<()>, bool)],
-        missing: &BTreeSet<Generation>,
-    ) {
-        let there = segments.iter().map(|(segment, ..)| segment.generation);
-        let all: BTreeSet<_> = there.chain(missing.iter().copied()).collect();
-        for (segment, ..) in segments {
-            let told_of = match segment.origin {
-                Origin::Compacted { .. } => Some(segment.generation),
-                Origin::Written { .. } => all.range(..segment.generation).next_back().copied(),
-            };
-            if let (Some(generation), Some(digest)) = (told_of, segment.recorded) {
-                self.proofs.insert(generation, digest);
+    /// Returns the log with the segments that are missing from it: those that have hints, and the
+    /// one that the watermark names.
+    fn with_missing(&self, found: Vec<Found>, listing: &Listing) -> Log {
+        let oldest = found.last().map_or(0, |found| found.segment.generation);
+        let hints = listing.hints.iter().copied();
+        // Hints of another store do not mean that a segment is missing.
+        let missing = hints
+            .filter(|n| self.losses.hints(*n).is_some())
+            .chain([self.last_run.watermark.generation])
+            .filter(|n| *n > oldest && !listing.segments.contains(n))
+            .map(|n| (n, None));
+        let found = found.into_iter();
+        let found = found.map(|found| (found.segment.generation, Some(found)));
+        missing.chain(found).collect()
+    }
+
+    fn finish(mut self) -> Survey {
+        let newest = &self.survey.newest;
+        let values = newest.values().filter(|newest| newest.location.is_some());
+        self.survey.report.keys = values.count();
+        self.survey.report.lost = self.losses.compare(newest);
+        self.survey.sequence = self.continuity.sequence();
+        self.survey
+    }
+
+    /// Notes that a segment of the log does not exist.
+    fn note_missing(&mut self, generation: Generation) {
+        let file = self.dir.path_of(&names::segment(generation));
+        self.note_damage(file, 0..0, Fault::Missing);
+        self.note_gone(generation, 0..u64::MAX, Vec::new);
+        self.continuity.note_damage();
+    }
+
+    /// Reads one segment. Calls `progress` with the offset of each record.
+    fn read(&mut self, mut found: Found, progress: &mut dyn FnMut(u64)) -> Result<()> {
+        // The records can be read with the right salt and the offset of the first one.
+        if found.origin.is_none() {
+            salvage::guess_header(&mut found.segment, self.losses.salt())?;
+        }
+        let Found {
+            segment,
+            len,
+            origin,
+            error,
+        } = found;
+        let segment = Arc::new(segment);
+        let generation = segment.generation;
+        self.check_header(&segment, origin, error);
+        let has_damaged_header = self.survey.damaged.contains(&generation);
+
+        let mut scanner = Scanner::new(Arc::clone(&segment), len);
+        self.read_records(&mut scanner, len, progress);
+        self.continuity.end(scanner.sequence());
+        self.check_digest(&segment, scanner.digest());
+        // The header of a compacted segment has its length, so its end cannot be missing unnoticed.
+        if !segment.origin.is_compacted() {
+            self.check_len(&segment, len);
+        } else if has_damaged_header {
+            // The file may be shorter than its header says.
+            self.note_gone(generation, len..u64::MAX, Vec::new);
+        }
+
+        self.before = Some(Before { generation, len });
+        self.survey.report.segments += 1;
+        self.survey.segments.insert(generation, segment);
+        Ok(())
+    }
+
+    /// Checks that the header of a segment is sound and follows the segment before. `error` is that
+    /// of reading it.
+    fn check_header(&mut self, segment: &Segment, origin: Option<Origin>, error: Option<KvsError>) {
+        match error {
+            None => {
+                if let Err(fault) = self.continuity.check_salt(segment.salt) {
+                    self.mark_damaged(segment, 0..0, fault);
+                }
+            }
+            Some(KvsError::Damaged { offset, reason, .. }) => {
+                self.mark_damaged(segment, offset..offset, reason);
+            }
+            Some(error) => self.mark_damaged(segment, 0..0, error),
+        }
+        if let Err(hole) = self.continuity.begin(origin) {
+            self.note_damage(segment.path().to_owned(), 0..0, hole);
+            // The missing writes may be those at the end of the segment before.
+            match self.before {
+                Some(before) => self.note_gone(before.generation, before.len..u64::MAX, Vec::new),
+                None => self.note_unknown(),
             }
         }
     }
 
-    /// Returns the hints of a segment, unless they are known to belong to another one.
-    fn hints(&self, dir: LogDir<'_>, generation: Generation) -> Option<Hints> {
-        let proof = self.proofs.get(&generation);
-        Hints::open(dir, generation).filter(|hints| {
-            let header = &hints.header;
-            self.log_salt.is_none_or(|salt| salt == header.salt)
-                && proof.is_none_or(|digest| *digest == header.digest)
-        })
+    /// Reads the records of a segment that is `end` bytes long. Continues after each damaged part.
+    fn read_records(&mut self, scanner: &mut Scanner, end: u64, progress: &mut dyn FnMut(u64)) {
+        let segment = Arc::clone(scanner.segment());
+        loop {
+            let offset = scanner.offset();
+            progress(offset);
+            // Whether the watermark counts shows only when the records before it have been read.
+            self.last_run
+                .check_digest(&segment, offset, scanner.digest());
+            match scanner.next_of_any_number() {
+                Ok(None) => break,
+                Ok(Some(scanned)) => self.note_record(&segment, &scanned),
+                Err(error) => match self.note_bad_place(&segment, offset..end, error) {
+                    Some(next) => scanner.skip_to(next),
+                    None => break,
+                },
+            }
+        }
     }
 
-    fn damage(&mut self, file: PathBuf, at: Range<u64>, reason: impl ToString) {
-        self.report.damage.push(Damage {
+    /// Notes a sound record, which may be in the wrong place.
+    fn note_record(&mut self, segment: &Segment, scanned: &Scanned<'_>) {
+        let Scanned {
+            location, record, ..
+        } = scanned;
+        let at = location.offset..location.offset;
+        // The record itself counts all the same: it is the newest one of its key, or it is not.
+        if let Err(fault) = self.continuity.check_record(record.sequence) {
+            self.note_damage(segment.path().to_owned(), at, fault);
+            if let Fault::Hole { .. } = fault {
+                // No hints help: they have the records of this segment, not the missing ones.
+                self.note_unknown();
+            }
+        }
+        self.survey.report.records += 1;
+        let found = Newest {
+            sequence: record.sequence,
+            location: record.value.map(|_| *location),
+        };
+        match self.survey.newest.get_mut(record.key) {
+            // In a damaged log, the last record of a key may not be the newest one.
+            Some(newest) if newest.sequence >= found.sequence => {}
+            Some(newest) => *newest = found,
+            None => {
+                self.survey.newest.insert(record.key.to_owned(), found);
+            }
+        }
+    }
+
+    /// Notes that no sound record begins at the start of `rest`, which is the rest of the segment.
+    /// Returns the offset at which to continue, unless opening the store drops the rest.
+    fn note_bad_place(
+        &mut self,
+        segment: &Arc<Segment>,
+        rest: Range<u64>,
+        error: KvsError,
+    ) -> Option<u64> {
+        let next = salvage::find_readable_record(segment, rest.start + 1, rest.end);
+        if self.is_torn(segment, rest.start, next.is_some()) {
+            self.survey.report.torn = Some(Torn {
+                file: segment.path().to_owned(),
+                offset: rest.start,
+                len: rest.end - rest.start,
+                records: count_records(segment, next, rest.end),
+            });
+            // Nothing of a write that was cut short can be saved. Sound records after a hole can.
+            if next.is_none() || self.torn_tail == TornTail::Drop {
+                return None;
+            }
+        }
+        let gap = rest.start..next.unwrap_or(rest.end);
+        let reason = match error {
+            KvsError::Damaged { reason, .. } => reason,
+            error => error.to_string(),
+        };
+        self.mark_damaged(segment, gap.clone(), reason);
+        // If the file ends in the gap, some of its records may be missing.
+        let gone = gap.start..next.unwrap_or(u64::MAX);
+        self.note_gone(segment.generation, gone, || guess_keys(segment, &gap));
+        self.continuity.note_damage();
+        Some(gap.end)
+    }
+
+    /// Returns whether a crash explains that no sound record begins at `offset`.
+    fn is_torn(&self, segment: &Segment, offset: u64, is_followed: bool) -> bool {
+        self.newest == Some(segment.generation)
+            && self.continuity.is_in_written_segment()
+            && Tail::at(segment, offset, is_followed, &self.last_run) == Tail::Torn
+    }
+
+    /// Checks that the records have the digest that a header proves. Damage explains a difference.
+    fn check_digest(&mut self, segment: &Segment, digest: Digest) {
+        let generation = segment.generation;
+        if self.survey.damaged.contains(&generation) {
+            return;
+        }
+        if let Err(fault) = sound::check_proof(self.losses.proof(generation), digest) {
+            self.mark_damaged(segment, 0..0, fault);
+            self.note_gone(generation, 0..u64::MAX, Vec::new);
+        }
+    }
+
+    /// Checks that the newest segment has all bytes that were synced.
+    fn check_len(&mut self, segment: &Segment, len: u64) {
+        let synced = self.last_run.synced(segment);
+        if self.newest == Some(segment.generation) && len < synced {
+            // Unlike sealed segments, the newest one has no hints that tell which keys are lost.
+            let fault = Fault::Shortened { len: synced - len };
+            self.note_damage(segment.path().to_owned(), len..len, fault);
+            self.note_unknown();
+        }
+    }
+
+    /// Notes damage in the bytes `at` of a segment, of which a repair keeps a copy.
+    fn mark_damaged(&mut self, segment: &Segment, at: Range<u64>, reason: impl ToString) {
+        self.note_damage(segment.path().to_owned(), at, reason);
+        self.survey.damaged.insert(segment.generation);
+    }
+
+    /// Notes damage that may be in another file: the bytes `at` of this one need not be wrong.
+    fn note_damage(&mut self, file: PathBuf, at: Range<u64>, reason: impl ToString) {
+        self.survey.report.damage.push(Damage {
             file,
             offset: at.start,
             len: at.end - at.start,
@@ -187,287 +347,29 @@ impl Survey {
         });
     }
 
-    /// Notes that segments are missing, and from their hints what was in them.
-    fn note_missing(&mut self, dir: LogDir<'_>, missing: &BTreeSet<Generation>) {
-        for generation in missing {
-            let file = dir.path().join(names::segment(*generation));
-            self.damage(file, 0..0, sound::MISSING);
-            self.note_gone(dir, *generation, 0..u64::MAX, Vec::new);
-            self.is_behind_gap = true;
-        }
-    }
-
-    fn look_at_header(&mut self, dir: LogDir<'_>, segment: &Segment, header: Result<()>) {
-        let path = segment.path().to_owned();
-        match header {
-            Ok(()) => {
-                if self.salt.is_some_and(|salt| salt != segment.salt) {
-                    self.damage(path.clone(), 0..0, sound::FOREIGN);
-                    self.damaged.insert(segment.generation);
-                }
-                self.salt = Some(segment.salt);
-                if let Origin::Written { after } = segment.origin
-                    && after != self.sequence
-                    && !self.is_behind_gap
-                {
-                    self.note_hole(dir, path, 0, after);
-                }
-            }
-            Err(KvsError::Damaged { offset, reason, .. }) => {
-                self.damage(path, offset..offset, reason);
-                self.damaged.insert(segment.generation);
-            }
-            Err(error) => {
-                self.damage(path, 0..0, error);
-                self.damaged.insert(segment.generation);
-            }
-        }
-        if let Origin::Written { after } = segment.origin {
-            self.sequence = self.sequence.max(after);
-        }
-    }
-
-    /// Notes that writes are missing although no bytes are damaged. At the start of a segment,
-    /// those may be what the end of the one before has lost.
-    fn note_hole(&mut self, dir: LogDir<'_>, file: PathBuf, offset: u64, upto: u64) {
-        let after = self.sequence;
-        let reason = format!("it goes on after write {upto}, and before it is write {after}");
-        self.damage(file, offset..offset, reason);
-        match self.before {
-            Some((before, end)) if offset == 0 => {
-                self.note_gone(dir, before, end..u64::MAX, Vec::new);
-            }
-            _ => self.note_unknown(Vec::new()),
-        }
-    }
-
-    fn look_at_records(
-        &mut self,
-        dir: LogDir<'_>,
-        segment: &Arc<Segment>,
-        has_header: bool,
-        is_newest: bool,
-        progress: &mut dyn FnMut(u64),
-    ) -> Result<()> {
-        let end = segment.len()?;
-        let is_cut = self.damaged.contains(&segment.generation);
-        let compacted = match segment.origin {
-            Origin::Compacted { upto } if has_header => Some(upto),
-            _ => None,
-        };
-        let is_written = has_header && compacted.is_none();
-        let mut scanner = Scanner::new(Arc::clone(segment), end);
-        loop {
-            let (offset, last) = (scanner.offset(), scanner.sequence());
-            progress(offset);
-            self.last_run
-                .check_digest(segment, offset, scanner.digest());
-            let reason = match scanner.next_of_any_number() {
-                Ok(None) => break,
-                Ok(Some(Scanned {
-                    location, record, ..
-                })) => {
-                    if is_written && record.sequence != self.sequence + 1 && !self.is_behind_gap {
-                        self.note_hole(dir, segment.path().to_owned(), offset, record.sequence - 1);
-                    }
-                    if let Some(upto) = compacted
-                        && !(last + 1..=upto).contains(&record.sequence)
-                    {
-                        let reason = "the record belongs in another place";
-                        self.damage(segment.path().to_owned(), offset..offset, reason);
-                    }
-                    let found = (record.sequence, record.value.map(|_| location));
-                    let newest = self.newest.entry(record.key.to_owned()).or_insert(found);
-                    if newest.0 < found.0 {
-                        *newest = found;
-                    }
-                    self.report.records += 1;
-                    self.sequence = self.sequence.max(record.sequence);
-                    self.is_behind_gap = false;
-                    continue;
-                }
-                Err(KvsError::Damaged { reason, .. }) => reason,
-                Err(error) => error.to_string(),
-            };
-            let next = salvage::find_readable_record(&segment, offset + 1, end);
-            if is_newest && is_written && offset >= self.last_run.synced(segment) {
-                let may_lack_pages = self.last_run.may_lack_pages(segment, offset);
-                if next.is_none() || may_lack_pages {
-                    self.report.torn = Some(Torn {
-                        file: segment.path().to_owned(),
-                        offset,
-                        len: end - offset,
-                        records: count_records(segment, next, end),
-                    });
-                    if next.is_none() || !self.saves_torn {
-                        break;
-                    }
-                }
-            }
-            let gap = offset..next.unwrap_or(end);
-            self.damage(segment.path().to_owned(), gap.clone(), reason);
-            self.damaged.insert(segment.generation);
-            // Where the file ends in the gap, it may have gone on.
-            let gone = gap.start..next.unwrap_or(u64::MAX);
-            self.note_gone(dir, segment.generation, gone, || guess(segment, &gap));
-            self.is_behind_gap = true;
-            scanner.skip_to(gap.end);
-        }
-        let proof = self.proofs.get(&segment.generation);
-        if !self.damaged.contains(&segment.generation)
-            && proof.is_some_and(|proof| *proof != scanner.digest())
-        {
-            self.damage(segment.path().to_owned(), 0..0, sound::REPLACED);
-            self.damaged.insert(segment.generation);
-            self.note_gone(dir, segment.generation, 0..u64::MAX, Vec::new);
-        }
-        let synced = self.last_run.synced(segment);
-        if is_newest && compacted.is_none() && end < synced {
-            let reason = format!("{} bytes are missing at its end", synced - end);
-            self.damage(segment.path().to_owned(), end..end, reason);
-            self.note_unknown(Vec::new());
-        }
-        if let Some(upto) = compacted {
-            if is_cut {
-                self.note_gone(dir, segment.generation, end..u64::MAX, Vec::new);
-            }
-            self.sequence = self.sequence.max(upto);
-        }
-        self.before = Some((segment.generation, end));
-        Ok(())
-    }
-
-    /// Notes what stood in a part of a segment: what its hints tell, else that nobody knows, but
-    /// for a guess.
+    /// Notes the contents of a part of a segment that the last damage takes away. If no hints tell
+    /// of them, they are unknown, except for a guess of the keys.
     fn note_gone(
         &mut self,
-        dir: LogDir<'_>,
         generation: Generation,
         part: Range<u64>,
         guess: impl FnOnce() -> Vec<String>,
     ) {
-        let hints = self.hints(dir, generation);
-        let mut gone = Vec::new();
-        let told = hints.and_then(|hints| {
-            hints.read(|hint| {
-                if part.contains(&hint.location.offset) {
-                    gone.push(Gone {
-                        key: hint.key.to_owned(),
-                        sequence: hint.sequence,
-                        had_value: hint.has_value,
-                    });
-                }
-            })
-        });
-        match told {
-            Some(()) => self.gone.append(&mut gone),
-            None => self.note_unknown(guess()),
-        }
+        let damage = self.last_damage();
+        self.losses.note(damage, generation, part, guess);
     }
 
-    /// Notes that nobody can tell what was lost with the last damage.
-    fn note_unknown(&mut self, keys: Vec<String>) {
-        let damage = self.report.damage.len() - 1;
-        self.report.lost.push(Lost::Unknown { damage, keys });
+    /// Notes that the records that the last damage takes away are unknown.
+    fn note_unknown(&mut self) {
+        self.losses.note_unknown(self.last_damage(), Vec::new());
     }
 
-    /// Compares what is gone with what is there.
-    fn tell_what_is_lost(&mut self) {
-        // Only the last of several lost records of a key would be there now.
-        self.gone.sort_by_key(|gone| gone.sequence);
-        let gone: BTreeMap<_, _> = self
-            .gone
-            .drain(..)
-            .map(|gone| (gone.key, (gone.sequence, gone.had_value)))
-            .collect();
-        for (key, (sequence, had_value)) in gone {
-            let there = self.newest.get(&key);
-            if there.is_some_and(|(there, _)| *there > sequence) {
-                continue;
-            }
-            let older_is_back = there.is_some_and(|(_, place)| place.is_some());
-            match had_value {
-                true => self.report.lost.push(Lost::Value { key, older_is_back }),
-                false if older_is_back => self.report.lost.push(Lost::Removal { key }),
-                false => {}
-            }
-        }
-    }
-
-    /// The places of all values that are there, in the order in which they were written, with
-    /// numbers that rise. They have those already, unless somebody has made files up.
-    fn alive(&self) -> Vec<(u64, Location)> {
-        let values = self.newest.values();
-        let mut alive: Vec<_> = values
-            .filter_map(|(sequence, place)| Some((*sequence, (*place)?)))
-            .collect();
-        alive.sort_unstable_by_key(|(sequence, place)| (*sequence, place.generation, place.offset));
-        let mut last = 0;
-        for (sequence, _) in &mut alive {
-            *sequence = (*sequence).max(last + 1);
-            last = *sequence;
-        }
-        alive
-    }
-
-    /// Copies every damaged file, under a name that is free.
-    pub(super) fn keep_damaged_files(&mut self, dir: LogDir<'_>) -> Result<()> {
-        for generation in &self.damaged {
-            let segment = &self.segments[generation];
-            let kept = salvage::quarantine(dir, segment, 0, segment.len()?, "damaged")?;
-            self.report.kept.push(kept);
-        }
-        Ok(())
-    }
-
-    /// Puts everything that is alive into one new segment, in the place of all others.
-    pub(super) fn write_anew(&mut self, dir: LogDir<'_>) -> Result<()> {
-        const BLOCK: usize = 1024 * 1024;
-        let segments = self.segments.values();
-        let newest = segments
-            .clone()
-            .next_back()
-            .map_or(0, |segment| segment.generation);
-        let salt = segments.map(|segment| segment.salt).next();
-        let alive = self.alive();
-        let last = alive.last().map_or(0, |(sequence, _)| *sequence);
-        let origin = Origin::Compacted {
-            upto: self.sequence.max(last),
-        };
-        let salt = salt.unwrap_or_else(Salt::random);
-        let output = Segment::create(dir, newest + 1, origin, salt)?;
-        if let Some(replaced) = self.segments.keys().next_back() {
-            dir.copy_access(&names::segment(*replaced), &names::segment(newest + 1))?;
-        }
-        let (mut bytes, mut len, mut digest) = (Vec::new(), HEADER_LEN, Digest::default());
-        for (sequence, place) in alive {
-            let segment = &self.segments[&place.generation];
-            let record = segment.read(place.offset, place.len as usize)?;
-            let record = segment.decode(&record, place.offset)?;
-            let start = bytes.len();
-            Record { sequence, ..record }.encode(salt, &mut bytes);
-            digest.add(&bytes[start..]);
-            if bytes.len() >= BLOCK {
-                output.write(&bytes, len)?;
-                len += bytes.len() as u64;
-                bytes.clear();
-            }
-        }
-        output.write(&bytes, len)?;
-        output.complete(len + bytes.len() as u64, digest)?;
-        output.sync()?;
-        // There may be some of a segment that is gone.
-        dir.remove(&names::hints(newest + 1))?;
-        dir.sync()?;
-        output.publish(dir)?;
-        dir.sync()?;
-        // It tells of what is gone now.
-        dir.remove(names::WATERMARK)?;
-        dir.sync()
+    fn last_damage(&self) -> usize {
+        self.survey.report.damage.len() - 1
     }
 }
 
-/// How many sound records there are from `start` on.
+/// Returns the number of sound records from `start` on.
 fn count_records(segment: &Arc<Segment>, start: Option<u64>, end: u64) -> u64 {
     let mut scanner = Scanner::new(Arc::clone(segment), end);
     let mut next = start;
@@ -477,35 +379,7 @@ fn count_records(segment: &Arc<Segment>, start: Option<u64>, end: u64) -> u64 {
         while let Ok(Some(_)) = scanner.next_of_any_number() {
             records += 1;
         }
-        let behind = scanner.offset() + 1;
-        next = salvage::find_readable_record(&segment, behind, end);
+        next = salvage::find_readable_record(segment, scanner.offset() + 1, end);
     }
     records
-}
-
-/// The keys of the records that a damaged part of a segment seems to be, where what look like their
-/// headers lead right to its end.
-fn guess(segment: &Segment, part: &Range<u64>) -> Vec<String> {
-    const MAX: u64 = 64 * 1024 * 1024;
-    let len = part.end - part.start;
-    let bytes = match len <= MAX {
-        true => segment.read(part.start, len as usize).unwrap_or_default(),
-        false => Vec::new(),
-    };
-    let mut rest = &bytes[..];
-    let mut keys = Vec::new();
-    while let Some(header) = rest.first_chunk() {
-        let Ok(header) = record::Header::decode_fields(header) else {
-            break;
-        };
-        let Some(record) = rest.split_off(..header.record_len()) else {
-            break;
-        };
-        let key = &record[record::HEADER_LEN..][..header.key_len];
-        keys.push(String::from_utf8_lossy(key).into_owned());
-    }
-    if !rest.is_empty() {
-        keys.clear();
-    }
-    keys
 }

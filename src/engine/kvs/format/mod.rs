@@ -1,9 +1,9 @@
 //! The files of a store, as `docs/format.md` describes them.
 //!
 //! Nothing here knows how the files are used. `dir` and `file` give access to them, `names`
-//! and `listing` tell them apart, and each of the others is the code of one part: a `record`, a `segment` of records
-//! with the `scanner` that reads it, its `hints`, and the `watermark`. `salvage` reads damaged
-//! segments, and `sound` has the words for what is wrong with them.
+//! and `listing` tell them apart, and each of the others is the code of one part: a `record`, a
+//! `segment` of records with the `scanner` that reads it, its `hints`, and the `watermark`. `sound`
+//! has the rules by which these parts make a log, and `salvage` reads segments that break them.
 
 pub(crate) mod dir;
 pub(crate) mod file;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::file::FileReader;
 use super::record::{self, CUT_OFF, Digest, Location, Record};
 use super::segment::Segment;
-use super::sound::OUT_OF_PLACE;
+use super::sound::Fault;
 use crate::error::Result;
 
 /// Reads the records of a segment, one after the other.
@@ -94,7 +94,7 @@ impl Scanner {
             return Err(damaged(CUT_OFF));
         }
         if !is_next(header.sequence) {
-            return Err(damaged(OUT_OF_PLACE));
+            return Err(self.segment.damaged(offset, Fault::OutOfPlace));
         }
         self.bytes.clear();
         self.bytes.extend_from_slice(&start);

@@ -13,6 +13,7 @@ mod compaction;
 pub(crate) mod failure;
 pub(crate) mod job;
 mod recovery;
+mod replay;
 mod segments;
 pub(crate) mod syncer;
 

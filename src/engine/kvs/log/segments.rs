@@ -7,7 +7,8 @@ use std::sync::Arc;
 use log::Level;
 
 use super::failure::Failure;
-use super::recovery::{Recovered, Sealed};
+use super::recovery::Recovered;
+use super::replay::{Active, Sealed};
 use super::syncer::{End, Syncer};
 use crate::engine::files::Directory;
 use crate::engine::kvs::format::dir::LogDir;
@@ -48,28 +49,20 @@ impl Segments {
     ) -> Result<Segments> {
         let log_dir = LogDir::new(&*dir);
         let failure = Failure::new(journal);
-        let mut found = Recovered::read(log_dir)?;
-        found.settle(log_dir)?;
+        let mut found = Recovered::read(log_dir)?.settle(log_dir)?;
         found.index.set_cache_capacity(options.cache_bytes);
         let (end, synced) = match found.active {
-            Some((segment, len)) => {
-                let digest = found.digest;
-                let end = End {
-                    segment,
-                    len,
-                    digest,
-                };
-                (end, found.synced)
-            }
+            Some(Active { end, synced, .. }) => (end, synced),
             // The log is new, or a crash came after a compaction and before the next segment.
             None => {
-                let newest = found.sealed.keys().next_back();
-                let generation = newest.map_or(1, |newest| newest + 1);
+                let newest = found.sealed.values().next_back();
+                let generation = newest.map_or(1, |newest| newest.segment.generation + 1);
+                let before = newest.map_or(Digest::default(), |newest| newest.digest);
                 let after = found.sequence;
                 let salt = found.salt.unwrap_or_else(Salt::random);
                 let segment =
                     Segment::create(log_dir, generation, Origin::Written { after }, salt)?;
-                let segment = publish_empty(log_dir, segment, found.digest, &failure)?;
+                let segment = publish_empty(log_dir, segment, before, &failure)?;
                 found.index.add_segment(Arc::clone(&segment));
                 (End::of_new(segment), HEADER_LEN)
             }
@@ -86,7 +79,7 @@ impl Segments {
             end,
             sealed: found.sealed,
             sequence: found.sequence,
-            covered: found.covered,
+            covered: found.covered.unwrap_or(0),
         })
     }
 

@@ -1,0 +1,84 @@
+//! The segments of a log as they were found, perhaps with damaged headers.
+
+use std::collections::BTreeMap;
+
+use crate::engine::kvs::format::dir::LogDir;
+use crate::engine::kvs::format::listing::Listing;
+use crate::engine::kvs::format::names::Generation;
+use crate::engine::kvs::format::record::Digest;
+use crate::engine::kvs::format::segment::{Origin, Segment};
+use crate::engine::kvs::format::sound;
+use crate::error::{KvsError, Result};
+
+/// The segments that a survey reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// The newest compacted segment and all after it, as opening the store does.
+    Log,
+    /// All that exist. The ones that a compacted segment replaces may have records that it lost.
+    All,
+}
+
+/// A segment as it was found.
+pub(super) struct Found {
+    pub(super) segment: Segment,
+    pub(super) len: u64,
+    /// How the records came into it. `None` if the header is damaged.
+    pub(super) origin: Option<Origin>,
+    /// The error in the header, or in the length of the file.
+    pub(super) error: Option<KvsError>,
+}
+
+impl Found {
+    /// Opens a segment, even if its header is damaged.
+    ///
+    /// # Errors
+    ///
+    /// [`KvsError::UnknownVersion`], because no part of the file can be understood then.
+    fn open(dir: LogDir<'_>, generation: Generation) -> Result<Found> {
+        let mut segment = Segment::open_unread(dir, generation)?;
+        let error = match segment.read_header() {
+            Err(error @ KvsError::UnknownVersion { .. }) => return Err(error),
+            read => read.err(),
+        };
+        let has_header = match &error {
+            None => true,
+            // The header itself is sound, and the file does not have the length that it says.
+            Some(KvsError::Damaged { offset, .. }) => *offset > 0,
+            Some(_) => false,
+        };
+        Ok(Found {
+            len: segment.len()?,
+            origin: has_header.then_some(segment.origin),
+            segment,
+            error,
+        })
+    }
+}
+
+/// Opens the segments of the scope and returns them from the newest to the oldest one.
+pub(super) fn open(dir: LogDir<'_>, listing: &Listing, scope: Scope) -> Result<Vec<Found>> {
+    let mut segments = Vec::new();
+    for generation in listing.segments.iter().rev() {
+        let found = Found::open(dir, *generation)?;
+        let replaces_older = found.segment.origin.is_compacted();
+        segments.push(found);
+        if replaces_older && scope == Scope::Log {
+            break;
+        }
+    }
+    Ok(segments)
+}
+
+/// The segments of a log, oldest first. `None` stands for a segment that is missing.
+pub(super) type Log = BTreeMap<Generation, Option<Found>>;
+
+/// Returns the digests that the headers prove.
+pub(super) fn proofs(log: &Log) -> BTreeMap<Generation, Digest> {
+    let segments = log.values().map(|found| Some(&found.as_ref()?.segment));
+    let next = segments.clone().skip(1).chain([None]);
+    log.keys()
+        .zip(segments.zip(next))
+        .filter_map(|(n, (segment, next))| Some((*n, sound::proof(segment, next)?)))
+        .collect()
+}
