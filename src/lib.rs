@@ -49,51 +49,85 @@
 //!
 //! # The map
 //!
-//! Dependencies point downwards only: nothing in an engine knows the network, nothing in a client
-//! knows an engine. The client is written in six ways, in the files of `variants/`, each behind a
-//! feature: four with futures 0.1 (`client::boxed`, `client::explicit`, `client::anon` and
-//! `client::manual`) and two with std futures (`client::pinned` and `client::awaited`). The code that
-//! they share is in [`client`]. The course in `docs/` explains each of them, beginning with
-//! `docs/introduction.md`.
+//! Dependencies point downwards only. No engine knows the network, and no client knows an engine. A
+//! test holds that (`tests/house`).
 //!
 //! ```text
 //!   bin/kvs-server        bin/kvs-client          the two programs, and bin/cli, which they share
 //!         |                     |
+//!         |                 variants/             the client in six ways, each behind a feature
+//!         |                     |
 //!       server                client              connections, seen from either end
 //!         |    \                |
 //!         |     `---------- protocol              requests, replies, frames of JSON
-//!       engine                  |
-//!      /      \                 |                 KvStore (a log), the same on tokio-fs, SledKvsEngine
-//!  thread_pool `------------- error               where engines do their file work; KvsError
+//!       engine                  |                 KvStore, the same on tokio::fs, SledKvsEngine
+//!      /      \                 |
+//!  thread_pool `------------- error               the threads for file work; every error
 //! ```
 //!
-//! Smaller modules serve several of these. Server and client both use `token`, `tcp`, which sets the
-//! options of sockets, and `guarded`, which keeps a panic of one task away from the others. `names` has
-//! the parts of an engine that a client sees, its name and its statistics. The programs and the server
-//! log through `stderr`, which never makes a request wait. The engines take their locks from `sync`, so
-//! that a test can replace them.
+//! Small modules that several of these use: `token` (authentication), `tcp` (options of sockets),
+//! `guarded` (a panic ends one task only), `stderr` (log lines never make a request wait), `names` and
+//! `stats` (what a client sees of an engine), `sync` (the locks of the engine, which a test replaces).
 //!
-//! Within the larger modules:
+//! The files of the larger modules:
 //!
 //! ```text
-//!  server           accept, network                take connections, and the threads that serve them
-//!                   connection, pipeline, peer     one connection, its requests, and its peer
-//!                   input, output, clocks, limits  the buffers and deadlines of a peer, its limits
-//!                   shared, counters, quiet_log    the state of all connections, statistics, log lines
-//!                   refusal                        errors for peers
+//!  server           accept, network                accept connections, and poll them on a few threads
+//!                   connection                     one connection: its turn, its token, when it
+//!                                                  reads no further requests (back-pressure)
+//!                   pipeline                       its requests in flight, in order
+//!                   peer, input, output, clocks    its socket, its two buffers, its deadlines
+//!                   stage, progress                the stages of its life; whether a step did anything
+//!                   shared, limits, refusal        budgets of all connections, errors for peers
+//!                   counters, quiet_log            statistics, a limit on log lines
 //!                   shutdown, signals              the shutdown, and the signals that start it
-//!  client           connection, driver             a handle, and the task that owns the socket
-//!                   call, queue                    the requests between them
-//!                   background, blocking           a thread for callers without a runtime; no futures
-//!  engine           data_dir, open_dir, files      a claimed directory, held open, and its files
-//!                   future                         the future that every engine returns
-//!  engine::kvs      queue, log, segment, record    from a batch of writes to bytes on the disk
-//!                   index, values                  where each key's value is, and values in use
-//!                   unsynced, compaction, work     syncs and other jobs in the background
-//!                   hints, checkpoint, recovery    how a store opens
-//!                   check                          --verify and --repair
+//!
+//!  client           connection                     the handle that the variants share
+//!                   queue, call                    the bounded queue of requests (back-pressure)
+//!                   driver                         the task that owns the socket
+//!                   background                     a thread for callers without a runtime
+//!                   blocking                       the client without futures
+//!
+//!  engine           future                         the future that every engine returns
+//!                   data_dir, open_dir, files      a claimed directory, held open, and its files
+//!                   inside                         marks the threads of a pool
+//!                   repair                         verify and repair for the programs
+//!                   kvs, tokio_fs, sled            the engines
+//!
+//!  engine::kvs      format    record, segment      the bytes of the log, as docs/format.md has them
+//!                             hints, watermark     the bytes of the files beside it
+//!                             sound, salvage       what is sound, and finding the rest in damage
+//!                   index     mod                  the keydir: where the newest value of a key is
+//!                             cache                values in memory, and which to evict
+//!                             checkpoint           the keydir in a file
+//!                   log       mod, batch           commits a batch: append, sync, show in the index
+//!                             syncer               syncs the log, for batches and every second
+//!                             segments             rolls to a new segment, replaces old ones
+//!                             background, job      which background job runs next
+//!                             compaction           copies the live records
+//!                             recovery, replay     opens a log, and cuts a torn tail off
+//!                             close, failure       closes it; the error that stops all writes
+//!                   reader                         a read: cache, page cache, or a job on the pool
+//!                   writer    mod                  group commit: who has the writer's turn
+//!                             queue, promise       the queued writes, and the outcome of a batch
+//!                   check     survey, losses       verify: reads everything, and tells what is lost
+//!                             rewrite, report      repair: writes the sound records anew
 //!                   journal, pool                  loggers and thread pools, called without a lock
 //! ```
+//!
+//! # A reading order
+//!
+//! In half an hour, the lesson: `variants/boxed.rs`, then its `diff` with `explicit.rs`, `anon.rs` and
+//! `manual.rs`, with `docs/introduction.md` beside them.
+//!
+//! In an afternoon, the way of one request through both programs, as below. On the client:
+//! `client::connection`, `queue`, `driver`. On the server: `server::connection` with `pipeline`. In
+//! between: `protocol::message` and `frame`. Then `engine::future`, and of the engine
+//! `kvs::writer` and `kvs::reader`.
+//!
+//! In a day, the rest of the engine, from the ground up: `docs/format.md` beside `kvs::format`, then
+//! `kvs::index`, `kvs::log` (`mod`, `syncer`, `background`, `recovery`) and `kvs::check`. Last
+//! `docs/guarantees.md`, which names the test of each promise.
 //!
 //! # How a server starts
 //!
@@ -115,30 +149,32 @@
 //! ```text
 //!  a network thread                             the engine's pool
 //!  ----------------                             -----------------
-//!  Input            bytes -> frame
-//!  protocol         frame -> Request::Set
-//!  Connection       engine.set(k, v)
-//!  KvStore          puts the write into a batch,
-//!                   returns an EngineFuture
-//!  Connection       starts the other requests
-//!                   that have come, and polls
-//!  KvStore          takes the writer's turn and -->  ... or on the pool, if it might have to wait
-//!                   commits the whole batch:         for the disk: --sync always, a long batch,
-//!                   appends it to the active         a new segment, a sync under way
-//!                   segment, updates the index
-//!                   gives the turn back, keeps
-//!                   the promise of the batch,
-//!                   writes the log lines
-//!  EngineFuture     resolves         <----------- the promise wakes the task of the connection
-//!  protocol         Response::Set -> frame `0 0 0 5 "Set"`
+//!  server::input      bytes -> frame
+//!  protocol::json     frame -> Request::Set
+//!  server::connection engine.set(k, v)
+//!  kvs::writer        queues the write in a
+//!                     batch, returns a future
+//!  server::pipeline   holds the future, until
+//!                     the other requests that
+//!                     have come are started
+//!  engine::future     the first poll
+//!  kvs::writer        takes the turn       -->   or a run on the pool takes it, if the commit
+//!                                                might have to wait for the disk: --sync always,
+//!                                                a long batch, a new segment, a sync under way
+//!  kvs::log           commits the batch: appends
+//!                     it to the active segment,
+//!                     then shows it in the index
+//!  kvs::writer        keeps the promise, gives
+//!                     the turn back, and wakes
+//!                     the waiting tasks
+//!  engine::future     resolves             <--   the task of the connection is woken
+//!  protocol::frame    Response::Set -> `0 0 0 5 "Set"`
+//!  server::output     bytes -> socket
 //! ```
 //!
-//! The engine calls the pool, the tasks and the logger only after the thread has given the turn
-//! back, since all three may call the engine.
-//!
-//! A `Get` looks its key up in the index, which also has the values that were in use lately. If the
-//! value is not there, the engine reads the record at once, on the condition that the system need not
-//! wait for the disk. If it would have to wait, a job on the pool reads the record.
+//! A `Get` looks its key up in the index, which also has the values that were read or written lately.
+//! If the value is not there, `kvs::reader` reads the record at once, on the condition that the system
+//! need not wait for the disk. If it would have to wait, a job on the pool reads the record.
 
 // What the outside world decides must not panic.
 #![warn(clippy::unwrap_used)]

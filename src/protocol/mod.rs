@@ -4,18 +4,22 @@
 //! the protocol, byte by byte.
 //!
 //! The files, each of which builds only on those before it: `kind`, `message`, `json`, `frame`.
+//!
+//! The hidden items are for the tests, the benchmarks and the fuzz targets of this package. They may
+//! change in any version.
 
 mod frame;
 mod json;
 pub(crate) mod kind;
 mod message;
 
-pub use self::frame::{
-    FrameCodec, MAX_FRAME_LEN, MAX_TOKEN_FRAME, Transport, transport, write_frame,
-};
+#[doc(hidden)]
+pub use self::frame::{FrameCodec, Transport, transport, write_frame};
+pub use self::frame::{MAX_FRAME_LEN, MAX_TOKEN_FRAME};
 #[cfg(feature = "server")]
 pub(crate) use self::frame::{PREFIX_LEN, frame_len};
 pub(crate) use self::frame::{encode, prefix};
+#[doc(hidden)]
 pub use self::json::{read_plain_reply, read_request};
 pub use self::kind::{ErrorCode, Kind};
 pub use self::message::{Request, Response};

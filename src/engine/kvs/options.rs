@@ -4,7 +4,10 @@ use std::time::{Duration, Instant};
 
 use crate::engine::SyncLevel;
 
-/// How to open a [`KvStore`]: what [`KvStore::open`] leaves at its default.
+const MIB: u64 = 1024 * 1024;
+
+/// The settings of a [`KvStore`](crate::KvStore), with the defaults of
+/// [`KvStore::open`](crate::KvStore::open).
 #[derive(Debug, Clone)]
 pub struct KvStoreOptions {
     pub(crate) sync: SyncLevel,
@@ -17,45 +20,55 @@ impl Default for KvStoreOptions {
     fn default() -> KvStoreOptions {
         KvStoreOptions {
             sync: SyncLevel::default(),
-            segment_bytes: 64 * 1024 * 1024,
+            segment_bytes: 64 * MIB,
             dead_bytes: None,
-            cache_bytes: 64 * 1024 * 1024,
+            cache_bytes: 64 * MIB,
         }
     }
 }
 
 impl KvStoreOptions {
-    /// When a write is done. The default is [`SyncLevel::EverySec`].
+    /// Sets the moment at which a write completes. The default is [`SyncLevel::EverySec`].
     #[must_use]
     pub fn sync(mut self, level: SyncLevel) -> KvStoreOptions {
         self.sync = level;
         self
     }
 
-    /// The size in bytes after which the log goes on in a new file. The default is 64 MiB.
+    /// Sets the size in bytes after which the log continues in a new segment. The default is 64 MiB.
     #[must_use]
     pub fn segment_bytes(mut self, bytes: u64) -> KvStoreOptions {
         self.segment_bytes = bytes;
         self
     }
 
-    /// The number of dead bytes, of older values and removed keys, below which compaction is not
-    /// worth its syncs. It begins when that many are dead, and no fewer than are alive. The
-    /// default follows the size of the store: 8 times the bytes that are alive, but at least 8 MiB
-    /// and at most 64 MiB; and 64 MiB within a second of the last compaction.
+    /// Sets the number of dead bytes, of older values and removed keys, below which compaction is
+    /// not worth its syncs. It begins when that many bytes are dead, and no fewer than are alive.
+    ///
+    /// The default follows the size of the store: 8 times the bytes that are alive, but at least
+    /// 8 MiB and at most 64 MiB. Within a second of the last compaction it is 64 MiB.
     #[must_use]
     pub fn dead_bytes(mut self, bytes: u64) -> KvStoreOptions {
-        // With none dead there is nothing to be won.
+        // With no dead bytes, compaction would copy the same records without end.
         self.dead_bytes = Some(bytes.max(1));
+        self
+    }
+
+    /// Sets the memory in bytes for values that were used lately, of up to 16 KiB each. The default
+    /// is 64 MiB.
+    ///
+    /// The system has these values in memory, too, but asking it takes most of the time of a read.
+    #[must_use]
+    pub fn cache_bytes(mut self, bytes: u64) -> KvStoreOptions {
+        self.cache_bytes = bytes;
         self
     }
 
     /// Returns the number of dead bytes at which compaction begins if `live` bytes are alive and the
     /// last compaction ended at the given time.
     pub(crate) fn max_dead_bytes(&self, live: u64, compacted: Option<Instant>) -> u64 {
-        const MIB: u64 = 1024 * 1024;
-        // Each compaction syncs a few times, and writers wait for that. Those who write the same few
-        // keys as fast as they can would wait again and again.
+        // Each compaction syncs a few times, and writers wait for that. Clients that write the same
+        // few keys as fast as they can would wait again and again.
         const SELDOM: Duration = Duration::from_secs(1);
         let is_recent = compacted.is_some_and(|at| at.elapsed() < SELDOM);
         let worth_it = match self.dead_bytes {
@@ -63,6 +76,7 @@ impl KvStoreOptions {
             None if is_recent => 64 * MIB,
             None => live.saturating_mul(8).clamp(8 * MIB, 64 * MIB),
         };
+        // Then at least half of the bytes that a compaction reads are freed.
         worth_it.max(live)
     }
 
@@ -71,17 +85,9 @@ impl KvStoreOptions {
         4 * self.step_bytes() as u64
     }
 
-    /// The memory in bytes for values that were in use lately, of up to 16 KiB each. The system has
-    /// them in memory, too, but asking it takes most of the time of a read. The default is 64 MiB.
-    #[must_use]
-    pub fn cache_bytes(mut self, bytes: u64) -> KvStoreOptions {
-        self.cache_bytes = bytes;
-        self
-    }
-
-    /// Bytes of old segments that compaction looks at in one go. A write that arrives meanwhile
-    /// waits that long.
+    /// Returns the number of bytes that a background job reads in one step. A write that arrives
+    /// during the step may wait that long.
     pub(crate) fn step_bytes(&self) -> usize {
-        (self.segment_bytes / 64).clamp(1, 1024 * 1024) as usize
+        (self.segment_bytes / 64).clamp(1, MIB) as usize
     }
 }
