@@ -129,6 +129,16 @@ pub enum KvsError {
         reason: String,
     },
 
+    /// A cursor is not one of this store: another store made it, or a repair has renumbered the
+    /// pairs.
+    BadCursor {
+        /// The cursor.
+        cursor: String,
+    },
+
+    /// The engine cannot list its pairs.
+    CannotScan,
+
     /// sled failed.
     Sled {
         /// The error of sled, a `sled::Error`.
@@ -208,6 +218,11 @@ impl fmt::Display for KvsError {
                 "refusing to listen on {addr} without a token: anyone could connect; listen \
                  on 127.0.0.1, or give a token"
             ),
+            KvsError::BadCursor { cursor } => write!(
+                f,
+                "{cursor:?} is not a cursor of this store: begin the scan again"
+            ),
+            KvsError::CannotScan => f.write_str("this engine cannot list its pairs"),
             KvsError::NoThreads => f.write_str("a thread pool needs at least one thread"),
             KvsError::EngineStopped { reason } => {
                 write!(

@@ -199,6 +199,7 @@ mod error;
 mod guarded;
 mod names;
 pub mod protocol;
+mod scan;
 #[cfg(feature = "server")]
 pub mod server;
 mod stats;

@@ -33,7 +33,10 @@ pub use self::sled::SledKvsEngine;
 pub use self::sync_level::SyncLevel;
 pub use self::tokio_fs::TokioFsEngine;
 pub use crate::names::{EngineKind, UnknownName};
+pub use crate::scan::{MAX_PAGE_BYTES, MAX_PAGE_PAIRS, Page, Scan};
 pub use crate::stats::EngineStats;
+
+use crate::error::KvsError;
 
 /// A store of strings under strings.
 ///
@@ -75,6 +78,16 @@ pub trait KvsEngine: Clone + Send + 'static {
     /// pending writes are its own.
     fn get_in_order(&self, key: String) -> EngineFuture<Option<String>> {
         self.get(key)
+    }
+
+    /// Returns the next page of a scan of all pairs. [`Scan`] says which pairs a scan returns.
+    ///
+    /// Fails with [`KvsError::BadCursor`](crate::KvsError::BadCursor) if the cursor is not one of
+    /// this store, with [`KvsError::CannotScan`](crate::KvsError::CannotScan) if the engine does not
+    /// implement scans, and with the errors of the disk.
+    fn scan(&self, scan: Scan) -> EngineFuture<Page> {
+        let _ = scan;
+        EngineFuture::done(Err(KvsError::CannotScan))
     }
 
     /// Returns the statistics that the engine has at hand.

@@ -20,11 +20,20 @@ pub enum Kind {
     Auth,
     /// Asking for statistics.
     Stats,
+    /// Asking for a page of a scan.
+    Scan,
 }
 
 impl Kind {
     /// Every kind, in the order of the variants.
-    pub const ALL: [Kind; 5] = [Kind::Get, Kind::Set, Kind::Remove, Kind::Auth, Kind::Stats];
+    pub const ALL: [Kind; 6] = [
+        Kind::Get,
+        Kind::Set,
+        Kind::Remove,
+        Kind::Auth,
+        Kind::Stats,
+        Kind::Scan,
+    ];
 }
 
 impl fmt::Display for Kind {
@@ -62,6 +71,10 @@ pub enum ErrorCode {
     TooSlow,
     /// The token is missing or wrong. The server closes the connection after this reply.
     Unauthorized,
+    /// The cursor of a scan is not one of this store. The scan has to begin again.
+    BadCursor,
+    /// The engine of the server cannot do this.
+    Unsupported,
     /// The engine failed for another reason.
     Engine,
     /// A code that this version of the crate does not know, as the server sent it.
@@ -70,7 +83,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code that this version knows.
-    pub const KNOWN: [ErrorCode; 12] = [
+    pub const KNOWN: [ErrorCode; 14] = [
         ErrorCode::KeyNotFound,
         ErrorCode::BadRequest,
         ErrorCode::FrameTooLong,
@@ -82,6 +95,8 @@ impl ErrorCode {
         ErrorCode::Overloaded,
         ErrorCode::TooSlow,
         ErrorCode::Unauthorized,
+        ErrorCode::BadCursor,
+        ErrorCode::Unsupported,
         ErrorCode::Engine,
     ];
 
@@ -100,6 +115,8 @@ impl ErrorCode {
             ErrorCode::Overloaded => "overloaded",
             ErrorCode::TooSlow => "too_slow",
             ErrorCode::Unauthorized => "unauthorized",
+            ErrorCode::BadCursor => "bad_cursor",
+            ErrorCode::Unsupported => "unsupported",
             ErrorCode::Engine => "engine",
             ErrorCode::Other(code) => code,
         }

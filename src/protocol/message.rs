@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::kind::{ErrorCode, Kind};
 use crate::error::{ConnectionError, KvsError};
+use crate::scan::{Page, Scan};
 use crate::stats::Stats;
 
 /// A request, which a client sends to a server.
@@ -36,6 +37,8 @@ pub enum Request {
     },
     /// Asks for the statistics of the server.
     Stats {},
+    /// Asks for a page of a scan.
+    Scan(Scan),
 }
 
 /// A reply, which a server sends for each request, in the order of the requests.
@@ -52,6 +55,8 @@ pub enum Response {
     Auth,
     /// Answers [`Request::Stats`].
     Stats(Box<Stats>),
+    /// Answers [`Request::Scan`].
+    Scan(Page),
     /// Answers any request that failed.
     Err {
         /// The reason, for programs.
@@ -71,6 +76,7 @@ impl Request {
             Request::Remove { .. } => Kind::Remove,
             Request::Auth { .. } => Kind::Auth,
             Request::Stats {} => Kind::Stats,
+            Request::Scan(_) => Kind::Scan,
         }
     }
 }
@@ -86,6 +92,7 @@ impl Response {
             Response::Remove => Some(Kind::Remove),
             Response::Auth => Some(Kind::Auth),
             Response::Stats(_) => Some(Kind::Stats),
+            Response::Scan(_) => Some(Kind::Scan),
             Response::Err { .. } => None,
         }
     }
@@ -111,6 +118,18 @@ impl Response {
         match self {
             Response::Stats(stats) => Ok(*stats),
             other => other.into_done().map(|()| Stats::default()),
+        }
+    }
+
+    /// Returns the page of a client's scan whose request got this reply.
+    ///
+    /// # Errors
+    ///
+    /// [`KvsError::Server`] if the reply is an error.
+    pub fn into_page(self) -> crate::Result<Page> {
+        match self {
+            Response::Scan(page) => Ok(page),
+            other => other.into_done().map(|()| Page::default()),
         }
     }
 
@@ -154,6 +173,8 @@ impl From<KvsError> for Response {
             KvsError::Damaged { .. } => ErrorCode::Damaged,
             KvsError::StorageFull { .. } => ErrorCode::StorageFull,
             KvsError::Io { .. } => ErrorCode::Io,
+            KvsError::BadCursor { .. } => ErrorCode::BadCursor,
+            KvsError::CannotScan => ErrorCode::Unsupported,
             _ => ErrorCode::Engine,
         };
         Response::error(code, error)

@@ -23,4 +23,5 @@ pub(crate) use self::frame::{encode, prefix};
 pub use self::json::{read_plain_reply, read_request};
 pub use self::kind::{ErrorCode, Kind};
 pub use self::message::{Request, Response};
+pub use crate::scan::{MAX_PAGE_BYTES, MAX_PAGE_PAIRS, Page, Scan};
 pub use crate::stats::{EngineStats, Stats};

@@ -283,6 +283,7 @@ impl<E: KvsEngine> Connection<E> {
             Request::Set { key, value } => Pending::write(kind, || engine.set(key, value)),
             Request::Remove { key } => Pending::write(kind, || engine.remove(key)),
             Request::Auth { token } => self.check_token(&token),
+            Request::Scan(scan) => Pending::scan(|| engine.scan(scan)),
             Request::Stats {} => Pending::stats(&self.shared, || engine.stats()),
         };
         self.push(pending, size);

@@ -26,6 +26,7 @@ use super::shared::Shared;
 use crate::engine::EngineFuture;
 use crate::error::{KvsError, Result};
 use crate::protocol::{Kind, Response};
+use crate::scan::Page;
 use crate::stats::EngineStats;
 
 /// The size in bytes from which no more requests are started.
@@ -60,6 +61,7 @@ struct InFlight {
 pub(super) enum Pending {
     Get(EngineFuture<Option<String>>),
     Write(Kind, EngineFuture<()>),
+    Scan(EngineFuture<Page>),
     /// `None` once it is taken.
     Known(Option<Response>),
     Later(Delay, Option<Response>),
@@ -189,6 +191,11 @@ impl Pending {
         )
     }
 
+    /// Starts the reading of a page in the engine.
+    pub(super) fn scan(start: impl FnOnce() -> EngineFuture<Page>) -> Pending {
+        guarded(start).map_or_else(|error| Pending::known(error.into()), Pending::Scan)
+    }
+
     /// Asks the engine for its statistics.
     pub(super) fn stats(shared: &Shared, ask: impl FnOnce() -> EngineStats) -> Pending {
         Pending::known(match guarded(ask) {
@@ -211,6 +218,7 @@ impl Pending {
     fn reply_size(&self) -> usize {
         match self {
             Pending::Get(value) => value.size(),
+            Pending::Scan(page) => page.size(),
             Pending::Known(Some(Response::Err { message, .. })) => message.len(),
             _ => 0,
         }
@@ -226,6 +234,7 @@ impl Pending {
                     _ => Response::Set,
                 })
             }),
+            Pending::Scan(page) => poll_guarded(page).map(|page| page.map(Response::Scan)),
             Pending::Known(reply) => Ok(take(reply)),
             Pending::Later(delay, reply) => match delay.poll() {
                 Ok(Async::NotReady) => Ok(Async::NotReady),

@@ -10,7 +10,7 @@ use crate::imports::Import;
 /// and from earlier lines. Modules on one floor do not know each other.
 pub const FLOORS: &str = "
     sync  names  protocol/kind
-    stats
+    scan  stats
     error
     guarded  stderr  tcp  thread_pool
     protocol
