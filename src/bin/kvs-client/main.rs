@@ -1,5 +1,6 @@
 //! The client as a program: one request, one answer.
 
+#[path = "../cli/mod.rs"]
 mod cli;
 
 use std::fmt;
