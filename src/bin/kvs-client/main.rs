@@ -1,123 +1,98 @@
-//! The client as a program: one request, one answer.
+//! The client as a program.
 
+mod answer;
 #[path = "../cli/mod.rs"]
 mod cli;
+mod load;
+mod opt;
+mod scan;
+mod session;
+mod target;
+mod variants;
 
-use std::fmt;
-use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
 use std::process::ExitCode;
-use std::str::FromStr;
 
-use failure::{Error, format_err};
+use failure::{Error, ResultExt, format_err};
 use futures::Future;
-use futures::future::{self, Either};
-use kvs::client::{Client, blocking};
-use kvs::protocol::ErrorCode;
-use kvs::{ConnectionError, KvsError, Result, TOKEN_VARIABLE, Token};
+use kvs::protocol::{ErrorCode, MAX_FRAME_LEN, Request};
+use kvs::{ConnectionError, KvsError, TOKEN_VARIABLE};
 use structopt::StructOpt;
-use tokio::runtime::current_thread::Runtime;
+use structopt::clap::Shell;
 
-/// A client of kvs-server.
-#[derive(Debug, StructOpt)]
-#[structopt(name = "kvs-client")]
-enum Opt {
-    #[structopt(flatten)]
-    Data(Data),
-    /// Prints how the server is doing
-    Stats {
-        /// Print JSON
-        #[structopt(long)]
-        json: bool,
-        #[structopt(flatten)]
-        target: TargetOpt,
-    },
-}
-
-// What any of the clients can do. No doc comment: structopt would put it over that of the program.
-#[derive(Debug, StructOpt)]
-enum Data {
-    /// Prints the value of a key, or `Key not found`
-    Get {
-        /// The key
-        key: String,
-        #[structopt(flatten)]
-        server: Server,
-    },
-    /// Stores a value under a key
-    Set {
-        /// The key
-        key: String,
-        /// The value
-        value: String,
-        #[structopt(flatten)]
-        server: Server,
-    },
-    /// Removes a key and its value; fails if the key does not exist
-    Rm {
-        /// The key
-        key: String,
-        #[structopt(flatten)]
-        server: Server,
-    },
-}
-
-#[derive(Debug, StructOpt)]
-struct Server {
-    #[structopt(flatten)]
-    target: TargetOpt,
-
-    /// Which of the compiled-in clients to use [default: the first of anon, awaited, boxed,
-    /// explicit, manual, pinned, blocking that is there]
-    #[structopt(long, value_name = "NAME")]
-    variant: Option<Variant>,
-}
-
-#[derive(Debug, StructOpt)]
-struct TargetOpt {
-    /// Where the server listens [default: 127.0.0.1:4000]
-    #[structopt(long, value_name = "IP:PORT")]
-    addr: Option<SocketAddr>,
-
-    /// A file with the token that the server wants. Only its owner may read it (mode 0600 or 0400),
-    /// or also a group if it is root's and the client does not run as root [default: the token in
-    /// the environment variable `KVS_AUTH_TOKEN`]
-    #[structopt(long, value_name = "FILE", parse(from_os_str))]
-    auth_token_file: Option<PathBuf>,
-}
-
-/// Where to go, and what to show there.
-struct Target {
-    addr: SocketAddr,
-    token: Option<Token>,
-}
-
-impl TargetOpt {
-    fn target(&self) -> Result<Target> {
-        Ok(Target {
-            addr: self.addr.unwrap_or(cli::DEFAULT_ADDR),
-            token: match &self.auth_token_file {
-                Some(file) => Some(Token::from_file(file)?),
-                None => Token::from_env()?,
-            },
-        })
-    }
-}
+use crate::answer::{Answer, Format};
+use crate::cli::Failure;
+use crate::opt::{Args, COMMANDS, CommandOpt, Opt};
+use crate::session::Session;
+use crate::target::Target;
+use crate::variants::Command;
 
 fn main() -> ExitCode {
-    cli::main(|opt| run(opt).map_err(with_hint))
+    cli::main(|Args(opt)| run(opt).map_err(with_hint))
 }
 
-fn run(opt: Opt) -> std::result::Result<(), Error> {
-    match opt {
-        Opt::Stats { json, target } => print_stats(&target.target()?, json),
-        Opt::Data(command) => {
-            let (Data::Get { server, .. } | Data::Set { server, .. } | Data::Rm { server, .. }) =
-                &command;
-            let target = server.target.target()?;
-            let Variant(_, run) = server.variant.unwrap_or(VARIANTS[0]);
-            run(target, command)?.map_or(Ok(()), cli::print)
+fn run(opt: Opt) -> Result<(), Error> {
+    let target = || Target::new(&opt.server);
+    let session = || Session::open(target()?);
+    match opt.command {
+        None => Err(Failure::usage(format_args!(
+            "error: the command is missing; the commands are {COMMANDS} (--help shows the usage)"
+        ))),
+        Some(CommandOpt::Unknown(args)) => Err(Failure::usage(format_args!(
+            "error: there is no command {:?}; the commands are {COMMANDS} (--help shows the usage)",
+            args.first().map_or("", String::as_str)
+        ))),
+        Some(CommandOpt::Get {
+            keys,
+            raw,
+            json,
+            missing,
+            client,
+        }) => {
+            if raw && keys.len() > 1 {
+                return Err(Failure::usage(
+                    "error: --raw prints the value of one key only",
+                ));
+            }
+            let answer = Answer::new(Format::new(raw, json), missing.exit_code || raw);
+            let command = Command::Get { keys, answer };
+            client.variant.unwrap_or_default().run(target()?, command)
         }
+        Some(CommandOpt::Set {
+            key,
+            value,
+            file,
+            client,
+        }) => {
+            let value = match (value, file) {
+                (_, Some(file)) => read_file(&file)?,
+                (Some(value), None) if value == "-" => read_value(io::stdin(), "stdin")?,
+                (value, None) => value.unwrap_or_default(),
+            };
+            let command = Command::Set { key, value };
+            client.variant.unwrap_or_default().run(target()?, command)
+        }
+        Some(CommandOpt::Rm {
+            key,
+            missing,
+            client,
+        }) => {
+            let command = Command::Rm { key: key.clone() };
+            let done = client.variant.unwrap_or_default().run(target()?, command);
+            done.map_err(|error| match error.downcast_ref() {
+                Some(KvsError::KeyNotFound) if missing.exit_code => answer::missing(&[key]),
+                _ => error,
+            })
+        }
+        Some(CommandOpt::Keys { prefix, json }) => scan::keys(&session()?, prefix.prefix, json),
+        Some(CommandOpt::Dump { prefix }) => scan::dump(&session()?, prefix.prefix),
+        Some(CommandOpt::Load { file, from_line }) => {
+            load::load(&session()?, file.as_deref(), from_line.unwrap_or(1))
+        }
+        Some(CommandOpt::Stats { json }) => print_stats(&session()?, json),
+        Some(CommandOpt::Completions { shell }) => print_completions(shell),
     }
 }
 
@@ -145,110 +120,35 @@ fn with_hint(error: Error) -> Error {
     }
 }
 
-/// A client by its name, and how it does what a command asks for, up to the line to be printed.
-#[derive(Clone, Copy)]
-struct Variant(&'static str, fn(Target, Data) -> Result<Option<String>>);
+fn read_file(path: &Path) -> Result<String, Error> {
+    let file = File::open(path).context(format!("cannot open {path:?}"))?;
+    read_value(file, &format!("{path:?}"))
+}
 
-/// The clients that are compiled in. The first is the default.
-const VARIANTS: &[Variant] = &[
-    #[cfg(feature = "anon")]
-    Variant("anon", run_with::<kvs::client::anon::KvsClient>),
-    #[cfg(feature = "awaited")]
-    Variant("awaited", run_with::<kvs::client::awaited::KvsClient>),
-    #[cfg(feature = "boxed")]
-    Variant("boxed", run_with::<kvs::client::boxed::KvsClient>),
-    #[cfg(feature = "explicit")]
-    Variant("explicit", run_with::<kvs::client::explicit::KvsClient>),
-    #[cfg(feature = "manual")]
-    Variant("manual", run_with::<kvs::client::manual::KvsClient>),
-    #[cfg(feature = "pinned")]
-    Variant("pinned", run_with::<kvs::client::pinned::KvsClient>),
-    Variant("blocking", run_blocking),
-];
-
-impl FromStr for Variant {
-    type Err = Error;
-
-    fn from_str(name: &str) -> std::result::Result<Variant, Error> {
-        let found = VARIANTS.iter().find(|variant| variant.0 == name);
-        found.copied().ok_or_else(|| {
-            let there: Vec<_> = VARIANTS.iter().map(|variant| variant.0).collect();
-            let there = there.join(", ");
-            match name {
-                "anon" | "awaited" | "boxed" | "explicit" | "manual" | "pinned" => format_err!(
-                    "{name} is not compiled in, only {there}; build kvs-client with its feature, \
-                     as in `cargo build --features {name}`"
-                ),
-                _ => format_err!("no client is called {name:?}; compiled in: {there}"),
-            }
-        })
+/// Reads a value up to the end of `input`, which `name` names in errors.
+fn read_value(input: impl Read, name: &str) -> Result<String, Error> {
+    let mut value = Vec::new();
+    // One byte more than a request can have. An input may have no end.
+    let read = input.take(MAX_FRAME_LEN as u64 + 1).read_to_end(&mut value);
+    let len = read.context(format!("cannot read {name}"))?;
+    if len > MAX_FRAME_LEN {
+        return Err(format_err!(
+            "{name} is longer than a value can be, which is {MAX_FRAME_LEN} bytes"
+        ));
     }
+    String::from_utf8(value).map_err(|_| format_err!("{name} is not UTF-8, as values have to be"))
 }
 
-impl fmt::Debug for Variant {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0)
-    }
-}
-
-/// Runs one future and ends. That is a lot of machinery for one request; a program that has more
-/// to do meanwhile is another matter.
-#[allow(
-    dead_code,
-    reason = "without a feature there is only the blocking client"
-)]
-fn run_with<C: Client>(target: Target, command: Data) -> Result<Option<String>> {
-    let Target { addr, token } = target;
-    let client = C::connect(addr).and_then(|mut client| match token {
-        Some(token) => Either::A(client.auth(&token).map(|()| client)),
-        None => Either::B(future::ok(client)),
-    });
-    let answer = client.and_then(|mut client| match command {
-        Data::Get { key, .. } => Either::A(client.get(key).map(line)),
-        Data::Set { key, value, .. } => Either::B(Either::A(client.set(key, value).map(|()| None))),
-        Data::Rm { key, .. } => Either::B(Either::B(client.remove(key).map(|()| None))),
-    });
-    let mut runtime = new_runtime()?;
-    let answer = runtime.block_on(answer);
-    // The task of the connection has seen by now that nobody needs it, and comes to its end.
-    let _ = runtime.run();
-    answer
-}
-
-/// Part 1 of the course: the runtime is there, and what runs on it is not asynchronous yet.
-fn run_blocking(target: Target, command: Data) -> Result<Option<String>> {
-    let answer = future::lazy(|| {
-        let mut client = connect(&target)?;
-        match command {
-            Data::Get { key, .. } => client.get(key).map(line),
-            Data::Set { key, value, .. } => client.set(key, value).map(|()| None),
-            Data::Rm { key, .. } => client.remove(key).map(|()| None),
-        }
-    });
-    new_runtime()?.block_on(answer)
-}
-
-fn connect(target: &Target) -> Result<blocking::KvsClient> {
-    let mut client = blocking::KvsClient::connect(target.addr)?;
-    if let Some(token) = &target.token {
-        client.auth(token)?;
-    }
-    Ok(client)
-}
-
-fn print_stats(target: &Target, json: bool) -> std::result::Result<(), Error> {
-    let stats = connect(target)?.stats()?;
+fn print_stats(session: &Session, json: bool) -> Result<(), Error> {
+    let stats = session.start(&Request::Stats {}).wait()?.into_stats()?;
     match json {
         true => cli::print(serde_json::to_string_pretty(&stats)?),
         false => cli::print(stats),
     }
 }
 
-/// What `get` prints.
-fn line(value: Option<String>) -> Option<String> {
-    Some(value.unwrap_or_else(|| KvsError::KeyNotFound.to_string()))
-}
-
-fn new_runtime() -> Result<Runtime> {
-    Runtime::new().map_err(KvsError::io("start the runtime"))
+fn print_completions(shell: Shell) -> Result<(), Error> {
+    let mut script = Vec::new();
+    Opt::clap().gen_completions_to("kvs-client", shell, &mut script);
+    cli::write(&script)
 }

@@ -3,173 +3,30 @@
 #[path = "../cli/mod.rs"]
 mod cli;
 mod logger;
+mod opt;
 
 use std::env;
 use std::ffi::OsStr;
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
-use std::num::{NonZero, NonZeroU64, NonZeroUsize};
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use failure::{Error, format_err};
+use failure::{Error, ResultExt, format_err};
 use indicatif::{ProgressBar, ProgressStyle};
-use kvs::engine::{self, DataDir, EngineKind, KvStoreOptions, Progress, Report, SyncLevel};
+use kvs::engine::{self, DataDir, EngineKind, KvStoreOptions, Progress, Report};
 use kvs::server::{self, Limits, Signals};
 use kvs::thread_pool::SharedQueueThreadPool;
 use kvs::{KvStore, KvsEngine, KvsError, KvsServer, Token, TokioFsEngine};
 use log::{debug, info, warn};
-use structopt::StructOpt;
+
+use crate::cli::{Failure, Host};
+use crate::opt::{Opt, Print};
 
 type Result<T> = std::result::Result<T, Error>;
-
-/// The arguments that only a serving server takes.
-const SERVING: &[&str] = &[
-    "addr",
-    "engine",
-    "sync",
-    "dead-bytes",
-    "auth-token-file",
-    "max-frame",
-    "max-in-flight",
-    "max-connections",
-    "max-memory",
-    "network-threads",
-    "frame-time",
-    "reply-time",
-    "shutdown-time",
-];
-
-/// A persistent key/value server.
-///
-/// Prints the address it listens on, and serves until it is stopped. Log lines go to stderr;
-/// `RUST_LOG` chooses which.
-#[derive(Debug, StructOpt)]
-#[structopt(name = "kvs-server")]
-struct Opt {
-    /// Where to listen; port 0 takes any free port [default: 127.0.0.1:4000]
-    #[structopt(long, value_name = "IP:PORT")]
-    addr: Option<SocketAddr>,
-
-    /// Which engine keeps the data; kvs and tokio-fs can open each other's directories [default:
-    /// sled for a directory of sled, kvs for any other]
-    #[structopt(long, value_name = "ENGINE", possible_values = &EngineKind::ALL.map(EngineKind::as_str))]
-    engine: Option<EngineKind>,
-
-    /// Where the data is [default: the current directory]
-    #[structopt(long, value_name = "DIR", parse(from_os_str))]
-    data_dir: Option<PathBuf>,
-
-    /// When a write is on the disk: before it is acknowledged, about a second later, or when the
-    /// system likes; a kill of the server loses no acknowledged write [default: everysec]
-    #[structopt(long, value_name = "LEVEL", possible_values = &SyncLevel::ALL.map(SyncLevel::as_str))]
-    sync: Option<SyncLevel>,
-
-    /// Dead bytes (of older values and removed keys) at which the engines kvs and tokio-fs begin to
-    /// compact, if no fewer than are live [default: 8 times the live bytes, but at least 8388608
-    /// and at most 67108864]
-    #[structopt(long, value_name = "BYTES")]
-    dead_bytes: Option<NonZeroU64>,
-
-    /// A file with the token that every client has to show; without one, only this machine can
-    /// connect. Only its owner may read it (mode 0600 or 0400), or also a group if it is root's and
-    /// the server does not run as root
-    #[structopt(long, value_name = "FILE", parse(from_os_str))]
-    auth_token_file: Option<PathBuf>,
-
-    #[structopt(flatten)]
-    limits: LimitOpts,
-
-    /// Instead of serving, read all the data and report damage; changes nothing, and needs only the
-    /// right to read
-    #[structopt(long, conflicts_with = "repair", conflicts_with_all = SERVING)]
-    verify: bool,
-
-    /// Instead of serving, save the sound records of damaged data and report the losses; keeps the
-    /// damaged files
-    #[structopt(long, conflicts_with_all = SERVING)]
-    repair: bool,
-
-    /// Show every damaged place and every loss, not only the first ten of each
-    #[structopt(long)]
-    all: bool,
-
-    /// Print what --verify or --repair finds as one JSON object
-    #[structopt(long, conflicts_with = "all")]
-    json: bool,
-}
-
-impl Opt {
-    fn print(&self) -> Print {
-        match (self.json, self.all) {
-            (true, _) => Print::Json,
-            (false, true) => Print::Lines(usize::MAX),
-            (false, false) => Print::Lines(10),
-        }
-    }
-}
-
-/// The limits for peers.
-#[derive(Debug, StructOpt)]
-struct LimitOpts {
-    /// The longest frame, in bytes [default: 16777216]
-    #[structopt(long, value_name = "BYTES")]
-    max_frame: Option<NonZeroUsize>,
-
-    /// Requests of one connection that are worked on at once [default: 256]
-    #[structopt(long, value_name = "N")]
-    max_in_flight: Option<NonZeroUsize>,
-
-    /// Connections at a time [default: 10000]
-    #[structopt(long, value_name = "N")]
-    max_connections: Option<NonZeroUsize>,
-
-    /// Memory of all connections together, in bytes, not counting 32 KiB for each
-    /// [default: 536870912]
-    #[structopt(long, value_name = "BYTES")]
-    max_memory: Option<NonZeroUsize>,
-
-    /// Threads for the network, and so the cores that connections may keep busy
-    /// [default: half of the cores]
-    #[structopt(long, value_name = "N")]
-    network_threads: Option<NonZeroUsize>,
-
-    /// Seconds in which a frame has to arrive [default: 30]
-    #[structopt(long, value_name = "SECONDS")]
-    frame_time: Option<NonZeroU64>,
-
-    /// Seconds in which a peer has to take the replies that wait for it [default: 30]
-    #[structopt(long, value_name = "SECONDS")]
-    reply_time: Option<NonZeroU64>,
-
-    /// Seconds that a shutdown leaves for what is in flight [default: 10]
-    #[structopt(long, value_name = "SECONDS")]
-    shutdown_time: Option<NonZeroU64>,
-}
-
-impl LimitOpts {
-    fn limits(&self) -> Limits {
-        let mut limits = Limits::default();
-        let number = |limit: &mut usize, given: Option<NonZeroUsize>| {
-            *limit = given.map_or(*limit, NonZero::get);
-        };
-        let time = |limit: &mut Duration, given: Option<NonZeroU64>| {
-            *limit = given.map_or(*limit, |seconds| Duration::from_secs(seconds.get()));
-        };
-        number(&mut limits.frame_bytes, self.max_frame);
-        number(&mut limits.in_flight, self.max_in_flight);
-        number(&mut limits.connections, self.max_connections);
-        number(&mut limits.memory_bytes, self.max_memory);
-        number(&mut limits.threads, self.network_threads);
-        time(&mut limits.frame_time, self.frame_time);
-        time(&mut limits.reply_time, self.reply_time);
-        time(&mut limits.shutdown_time, self.shutdown_time);
-        limits
-    }
-}
 
 fn main() -> ExitCode {
     // This comes first, because only threads that start later inherit the blocked signals.
@@ -225,7 +82,6 @@ fn with_hint(error: Error) -> Error {
 }
 
 fn run(opt: Opt, signals: &Signals) -> Result<()> {
-    let addr = opt.addr.unwrap_or(cli::DEFAULT_ADDR);
     let dir = opt.data_dir.clone().unwrap_or_else(|| ".".into());
     if opt.verify {
         return verify(&dir, opt.print());
@@ -234,7 +90,9 @@ fn run(opt: Opt, signals: &Signals) -> Result<()> {
         return repair(&dir, opt.print());
     }
     if opt.all || opt.json {
-        return Err(format_err!("--all and --json need --verify or --repair"));
+        return Err(Failure::usage(
+            "error: --all and --json need --verify or --repair",
+        ));
     }
     let sync = opt.sync.unwrap_or_default();
     let token = opt.auth_token_file.as_deref().map(Token::from_file);
@@ -246,7 +104,7 @@ fn run(opt: Opt, signals: &Signals) -> Result<()> {
         warn!("there are descriptors for {connections} connections only (ulimit -n)");
     }
     let patience = Patience::default();
-    let listener = patience.retry(|| server::listen(addr, token.as_ref()))?;
+    let listener = listen(opt.addr, token.as_ref(), &patience)?;
     let protection = (limits, token);
     let engine = match opt.engine {
         Some(engine) => engine,
@@ -256,7 +114,7 @@ fn run(opt: Opt, signals: &Signals) -> Result<()> {
     let threads = 2 * thread::available_parallelism().map_or(1, |cores| cores.get() as u32);
     let mut options = KvStoreOptions::default().sync(sync);
     if let Some(bytes) = opt.dead_bytes {
-        options = options.dead_bytes(bytes.get());
+        options = options.dead_bytes(bytes);
     }
     match engine {
         EngineKind::Kvs => {
@@ -281,6 +139,30 @@ fn run(opt: Opt, signals: &Signals) -> Result<()> {
         )),
         other => Err(format_err!("this program has no engine {other}")),
     }
+}
+
+/// Listens on the first address of the host that can be listened on.
+fn listen(host: Option<Host>, token: Option<&Token>, patience: &Patience) -> Result<TcpListener> {
+    let addrs = match host {
+        Some(host) => {
+            let addrs = host.addrs();
+            addrs.context(format!("cannot find the address of {host}"))?
+        }
+        None => vec![cli::DEFAULT_ADDR],
+    };
+    patience.retry(|| listen_on_first(&addrs, token))
+}
+
+fn listen_on_first(addrs: &[SocketAddr], token: Option<&Token>) -> Result<TcpListener> {
+    let mut attempts = addrs.iter().map(|addr| server::listen(*addr, token));
+    let mut last = attempts.next().expect("a host has an address");
+    for attempt in attempts {
+        if last.is_ok() {
+            break;
+        }
+        last = attempt;
+    }
+    Ok(last?)
 }
 
 fn serve(
@@ -365,15 +247,6 @@ fn is_in_use(error: &Error) -> bool {
         Some(KvsError::Io { source, .. }) => source.kind() == ErrorKind::AddrInUse,
         _ => false,
     }
-}
-
-/// How a report is printed.
-#[derive(Clone, Copy)]
-enum Print {
-    /// For people, with at most this many lines of each kind.
-    Lines(usize),
-    /// For programs, as a single JSON object.
-    Json,
 }
 
 impl Print {
