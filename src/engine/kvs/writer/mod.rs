@@ -66,7 +66,7 @@ pub(crate) struct Writer<P: ThreadPool> {
     /// Notified when the turn is given back, when queued writes are given up, and when the store
     /// closes.
     turn_is_free: Condvar,
-    /// As the last commit left them.
+    /// The statistics after the last turn.
     stats: Mutex<LogStats>,
     reader: Arc<Reader<P>>,
     syncer: Arc<Syncer>,
@@ -304,7 +304,6 @@ struct WriteTurn<'a, P: ThreadPool> {
 }
 
 /// The user's code that a thread has to call after its turn.
-#[derive(Default)]
 struct AfterTurn {
     tasks: Option<Tasks>,
     job: Option<JobHandle>,
@@ -313,30 +312,35 @@ struct AfterTurn {
 impl<P: ThreadPool> WriteTurn<'_, P> {
     /// Commits the next batch.
     fn commit(mut self) {
-        let mut after = AfterTurn::default();
         let batch = self.writer.queue.lock().next_batch();
-        if let Some(mut batch) = batch {
+        let tasks = batch.map(|mut batch| {
             let outcome = self.writer.commit(&mut self.log, &mut batch);
             self.writer.queue.lock().finish_batch();
+            // A caller that sees its write complete must find it in the statistics.
+            self.update_stats();
             // Before the turn is given back: `complete` waits for the turn, and then asks whether
             // the promise is kept.
-            after.tasks = Some(batch.promise.keep(outcome));
-        }
+            batch.promise.keep(outcome)
+        });
         let has_jobs = self.log.wants_job();
-        self.give_back(has_jobs, after);
+        self.give_back(has_jobs, AfterTurn { tasks, job: None });
     }
 
     /// Applies the result of a background job, and starts the next one.
     fn schedule_job(mut self, job_result: Option<Result<()>>) {
         let scheduled = self.writer.guarded(|| self.log.schedule_job(job_result));
         let job = scheduled.flatten();
+        self.update_stats();
         self.give_back(false, AfterTurn { tasks: None, job });
+    }
+
+    fn update_stats(&self) {
+        *self.writer.stats.lock() = self.log.stats();
     }
 
     /// Gives the log back, spawns a run if there is more to do, and then calls the user's code.
     fn give_back(self, has_jobs: bool, after: AfterTurn) {
         let WriteTurn { writer, log } = self;
-        *writer.stats.lock() = log.stats();
         let mut queue = writer.queue.lock();
         queue.give_back(log);
         let needs_run = queue.schedule(has_jobs);
