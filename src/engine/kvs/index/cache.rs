@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The longest value that is cached. Copying a longer one takes as long as reading it from the
 /// system.
-pub(crate) const MAX_VALUE_LEN: usize = 16 * 1024;
+pub(crate) const MAX_CACHED_LEN: usize = 16 * 1024;
 
 /// About the memory that a value takes besides its bytes.
 const OVERHEAD: u64 = size_of::<Cached>() as u64 + 8;

@@ -15,7 +15,7 @@ use ahash::RandomState;
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry as Number;
 
-use self::cache::{Cache, MAX_VALUE_LEN, Slot};
+use self::cache::{Cache, MAX_CACHED_LEN, Slot};
 use super::format::names::Generation;
 use super::format::record::Location;
 use super::format::segment::Segment;
@@ -141,10 +141,10 @@ impl Index {
         self.lookup(key).map(Lookup::location)
     }
 
-    /// Returns the entry `n` if its newest record is still at `location`. A location belongs to one record,
-    /// and that to one key, so this need not compare keys. An entry that has moved to another number
-    /// is not found, which only costs a read.
+    /// Returns the entry `n` if its newest record is still at `location`.
     fn entry_at(&self, n: usize, location: Location) -> Option<&Entry> {
+        // A location belongs to one record, and a record to one key, so no keys are compared. An
+        // entry that has moved to another number is not found, which only costs a read.
         let entry = self.entries.get(n)?;
         (entry.location == location).then_some(entry)
     }
@@ -161,7 +161,7 @@ impl Index {
     }
 
     fn cache_at(&mut self, n: usize, location: Location, value: &str) {
-        if value.len() <= MAX_VALUE_LEN
+        if value.len() <= MAX_CACHED_LEN
             && let Some(Entry { value: None, .. }) = self.entry_at(n, location)
         {
             self.entries[n].value = self.cache.insert(value.into(), n);
@@ -205,7 +205,7 @@ impl Index {
             }
         };
         let entry = &mut self.entries[n];
-        let value = value.filter(|value| value.len() <= MAX_VALUE_LEN);
+        let value = value.filter(|value| value.len() <= MAX_CACHED_LEN);
         match (entry.value, value) {
             (Some(slot), Some(value)) => self.cache.replace(slot, value),
             (None, Some(value)) => entry.value = self.cache.insert(value, n),
@@ -260,10 +260,13 @@ impl Index {
         self.keys = keys;
     }
 
-    /// Notes that the record of a key was copied, unless a newer one was written.
-    pub(crate) fn relocate(&mut self, key: &str, from: Location, to: Location) {
+    /// Notes that the record of a key was copied to a later segment, unless the key has a record
+    /// that is newer than the copy.
+    pub(crate) fn relocate(&mut self, key: &str, to: Location) {
+        // Records that are written while a compaction runs go to segments after its output. So an
+        // earlier segment has the record that was copied.
         if let Some(n) = self.number(key)
-            && self.entries[n].location == from
+            && self.entries[n].location.generation < to.generation
         {
             self.entries[n].location = to;
         }

@@ -149,13 +149,7 @@ impl Switch {
             let read = self.read(&mut moved);
             let mut index = index.write();
             for (key, to) in moved {
-                // If a key was written meanwhile, it is in a later segment. If not, it is still
-                // where it was copied from.
-                if let Some(from) = index.location(&key)
-                    && from.generation < to.generation
-                {
-                    index.relocate(&key, from, to);
-                }
+                index.relocate(&key, to);
             }
             drop(index);
             if read? == Step::Done {
