@@ -40,19 +40,17 @@ impl<'a> LogDir<'a> {
     /// Opens the file `name`, which must exist.
     pub(crate) fn open(self, name: &str) -> Result<LogFile> {
         let path = self.path_of(name);
-        match self.0.open(name) {
-            Ok(file) => Ok(LogFile::new(file, path)),
-            Err(error) => Err(KvsError::io(format_args!("open {path:?}"))(error)),
-        }
+        let opened = self.0.open(name);
+        let file = opened.map_err(KvsError::io(format_args!("open {path:?}")))?;
+        Ok(LogFile::new(file, path))
     }
 
     /// Creates the file `name`, empty and unfinished.
     pub(crate) fn create(self, name: &str) -> Result<LogFile> {
         let path = self.path_of(name);
-        match self.0.create(&names::unfinished(name)) {
-            Ok(file) => Ok(LogFile::new(file, path)),
-            Err(error) => Err(KvsError::io(format_args!("create {path:?}"))(error)),
-        }
+        let created = self.0.create(&names::unfinished(name));
+        let file = created.map_err(KvsError::io(format_args!("create {path:?}")))?;
+        Ok(LogFile::new(file, path))
     }
 
     /// Gives the unfinished file `name` the owner and the mode of the file `like`.
