@@ -36,14 +36,21 @@ pub(crate) struct Checkpoint {
     pub(crate) salt: Salt,
     /// The number of the last write.
     pub(crate) sequence: u64,
-    /// The segments, with their lengths and the digests of their records.
-    pub(crate) segments: BTreeMap<Generation, (u64, Digest)>,
+    pub(crate) segments: BTreeMap<Generation, Covered>,
+}
+
+/// A segment that a checkpoint covers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Covered {
+    pub(crate) len: u64,
+    /// The digest of all its records.
+    pub(crate) digest: Digest,
 }
 
 impl Checkpoint {
     /// Returns the number of bytes of the log that it covers.
     pub(crate) fn bytes(&self) -> u64 {
-        self.segments.values().map(|(len, _)| len).sum()
+        self.segments.values().map(|covered| covered.len).sum()
     }
 
     /// Writes the checkpoint. `index` is that of a log which begins with the covered segments.
@@ -96,7 +103,7 @@ impl Checkpoint {
     /// Returns the first block, which lists the segments.
     fn segment_block(&self) -> Vec<u8> {
         let mut block = Vec::new();
-        for (generation, (len, digest)) in &self.segments {
+        for (generation, Covered { len, digest }) in &self.segments {
             block.put_u32_le(*generation);
             block.put_u64_le(*len);
             block.put_u32_le(digest.0);
@@ -161,8 +168,7 @@ impl Checkpoint {
             };
             let (key, behind) = keys.split_at_checked(fields.get_u32_le() as usize)?;
             let end = location.offset.checked_add(u64::from(location.len))?;
-            let (len, _) = self.segments.get(&location.generation)?;
-            if end > *len {
+            if end > self.segments.get(&location.generation)?.len {
                 return None;
             }
             index.put(key, location, None);
@@ -173,29 +179,33 @@ impl Checkpoint {
 
     /// Returns whether the log of these segments begins with the covered ones.
     fn holds_for(&self, segments: &[Opened]) -> bool {
-        let covered = segments.get(..self.segments.len());
-        !self.segments.is_empty()
-            && covered.is_some_and(|covered| {
-                covered.iter().zip(&self.segments).all(|(opened, of)| {
-                    let (generation, (len, digest)) = of;
-                    opened.segment.salt == self.salt
-                        && opened.segment.generation == *generation
-                        && opened.len == *len
-                        && opened.proof == Some(*digest)
-                })
+        let Some(oldest) = segments.get(..self.segments.len()) else {
+            return false;
+        };
+        let mut pairs = oldest.iter().zip(&self.segments);
+        !oldest.is_empty()
+            && pairs.all(|(opened, (generation, covered))| {
+                opened.segment.salt == self.salt
+                    && opened.segment.generation == *generation
+                    && opened.len == covered.len
+                    && opened.proof == Some(covered.digest)
             })
     }
 }
 
 /// Reads the first block, which lists the segments.
-fn read_segments(block: &[u8]) -> Option<BTreeMap<Generation, (u64, Digest)>> {
+fn read_segments(block: &[u8]) -> Option<BTreeMap<Generation, Covered>> {
     let (segments, []) = block.as_chunks::<SEGMENT>() else {
         return None;
     };
     let segments = segments.iter().map(|bytes| {
         let mut fields = Cursor::new(bytes);
-        let (generation, len) = (fields.get_u32_le(), fields.get_u64_le());
-        (generation, (len, Digest(fields.get_u32_le())))
+        let generation = fields.get_u32_le();
+        let covered = Covered {
+            len: fields.get_u64_le(),
+            digest: Digest(fields.get_u32_le()),
+        };
+        (generation, covered)
     });
     Some(segments.collect())
 }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use log::{info, warn};
 
+use super::end::End;
 use super::replay::{Active, Replay, Replayed, Source};
-use super::syncer::End;
 use crate::engine::kvs::format::dir::LogDir;
 use crate::engine::kvs::format::listing::Listing;
 use crate::engine::kvs::format::names::{self, Generation};
@@ -76,7 +76,7 @@ impl Recovered {
         }
         // Segments are synced when they are sealed, but this directory may be a copy.
         for sealed in self.log.sealed.values() {
-            sealed.segment.sync()?;
+            sealed.end.segment.sync()?;
         }
         if let Some(active) = &mut self.log.active {
             cut_tail(active, &mut self.log.index, dir)?;

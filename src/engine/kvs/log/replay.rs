@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use log::warn;
 
-use super::syncer::End;
+use super::end::End;
 use crate::engine::kvs::format::dir::LogDir;
 use crate::engine::kvs::format::hints::Hints;
 use crate::engine::kvs::format::names::Generation;
@@ -23,9 +23,7 @@ use crate::error::{KvsError, Result};
 /// A segment that is no longer written to.
 #[derive(Debug)]
 pub(super) struct Sealed {
-    pub(super) segment: Arc<Segment>,
-    pub(super) len: u64,
-    pub(super) digest: Digest,
+    pub(super) end: End,
     /// Whether a header has the digest, which proves that hints and checkpoint belong to the
     /// segment.
     pub(super) is_proven: bool,
@@ -180,10 +178,13 @@ impl<'a> Replay<'a> {
 
     fn seal(&mut self, opened: &Opened, digest: Digest, has_hints: bool) {
         let is_proven = opened.proof.is_some();
-        let sealed = Sealed {
+        let end = End {
             segment: Arc::clone(&opened.segment),
             len: opened.len,
             digest,
+        };
+        let sealed = Sealed {
+            end,
             is_proven,
             // Hints of a segment that nothing proves would not be used.
             wants_hints: is_proven && !has_hints,

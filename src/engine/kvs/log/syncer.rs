@@ -9,36 +9,16 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use super::end::End;
+use super::failure::Failure;
 use crate::engine::kvs::format::dir::LogDir;
 use crate::engine::kvs::format::file::LogFile;
 use crate::engine::kvs::format::names::WATERMARK;
-use crate::engine::kvs::format::record::Digest;
-use crate::engine::kvs::format::segment::{HEADER_LEN, Segment};
+use crate::engine::kvs::format::segment::Segment;
 use crate::engine::kvs::format::watermark::{Boot, Watermark};
 use crate::engine::kvs::journal::Journal;
-use crate::engine::kvs::log::failure::Failure;
 use crate::error::{KvsError, Result};
 use crate::sync::Mutex;
-
-/// The end of a segment that records are appended to.
-#[derive(Debug, Clone)]
-pub(crate) struct End {
-    pub(crate) segment: Arc<Segment>,
-    pub(crate) len: u64,
-    /// The digest of all its records.
-    pub(crate) digest: Digest,
-}
-
-impl End {
-    /// Returns the end of a segment that has no records yet.
-    pub(crate) fn of_new(segment: Arc<Segment>) -> End {
-        End {
-            segment,
-            len: HEADER_LEN,
-            digest: Digest::default(),
-        }
-    }
-}
 
 /// Syncs the active segment, for the writer and for the thread behind
 /// [`SyncLevel::EverySec`](crate::engine::SyncLevel::EverySec).
