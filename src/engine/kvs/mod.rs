@@ -101,18 +101,12 @@ impl KvStoreOptions {
         let log = opened?;
         let syncer = Arc::clone(log.syncer());
         let ticker = match self.sync {
-            SyncLevel::EverySec => Some(Ticker::start(Arc::clone(&syncer), journal.clone())?),
+            SyncLevel::EverySec => Some(Ticker::start(Arc::clone(&syncer))?),
             SyncLevel::Always | SyncLevel::Never => None,
         };
-        let pool = Arc::new(Pool::new(threads, journal.clone()));
+        let pool = Arc::new(Pool::new(threads, journal));
         let reader = Arc::new(Reader::new(Arc::clone(log.index()), Arc::clone(&pool)));
-        let writer = Writer::new(
-            log,
-            self.step_bytes(),
-            journal,
-            Arc::clone(&pool),
-            Arc::clone(&reader),
-        );
+        let writer = Writer::new(log, Arc::clone(&reader), Arc::clone(&pool));
         let handle = Handle {
             writer: Arc::new(writer),
             reader,

@@ -91,6 +91,11 @@ impl Log {
         &self.segments.failure
     }
 
+    /// Returns the number of bytes that a background job reads in one step.
+    pub(crate) fn step_bytes(&self) -> usize {
+        self.segments.options.step_bytes()
+    }
+
     pub(crate) fn stats(&self) -> LogStats {
         LogStats {
             dead_bytes: self.segments.dead_bytes(),

@@ -16,7 +16,6 @@ use crate::engine::kvs::format::file::LogFile;
 use crate::engine::kvs::format::names::WATERMARK;
 use crate::engine::kvs::format::segment::Segment;
 use crate::engine::kvs::format::watermark::{Boot, Watermark};
-use crate::engine::kvs::journal::Journal;
 use crate::error::{KvsError, Result};
 use crate::sync::Mutex;
 
@@ -156,12 +155,12 @@ pub(crate) struct Ticker {
 }
 
 impl Ticker {
-    pub(crate) fn start(syncer: Arc<Syncer>, journal: Journal) -> Result<Ticker> {
+    pub(crate) fn start(syncer: Arc<Syncer>) -> Result<Ticker> {
         let (stop, stopped) = mpsc::channel();
         let tick = move || {
             while stopped.recv_timeout(Duration::from_secs(1)) == Err(RecvTimeoutError::Timeout) {
                 syncer.tick();
-                journal.write_out();
+                syncer.failure.journal.write_out();
             }
         };
         let thread = thread::Builder::new()

@@ -44,7 +44,6 @@ use self::queue::{Batch, Queue};
 use crate::engine::EngineFuture;
 use crate::engine::kvs::format::scanner::Step;
 use crate::engine::kvs::index::Index;
-use crate::engine::kvs::journal::Journal;
 use crate::engine::kvs::log::failure::Failure;
 use crate::engine::kvs::log::job::JobHandle;
 use crate::engine::kvs::log::syncer::Syncer;
@@ -73,26 +72,18 @@ pub(crate) struct Writer<P: ThreadPool> {
     failure: Failure,
     /// Bytes of old segments that a background job reads in one step.
     step_bytes: usize,
-    journal: Journal,
     pool: Arc<Pool<P>>,
 }
 
 impl<P: ThreadPool> Writer<P> {
-    pub(crate) fn new(
-        log: Log,
-        step_bytes: usize,
-        journal: Journal,
-        pool: Arc<Pool<P>>,
-        reader: Arc<Reader<P>>,
-    ) -> Writer<P> {
+    pub(crate) fn new(log: Log, reader: Arc<Reader<P>>, pool: Arc<Pool<P>>) -> Writer<P> {
         Writer {
             turn_is_free: Condvar::new(),
             stats: Mutex::new(log.stats()),
             reader,
             syncer: Arc::clone(log.syncer()),
             failure: log.failure().clone(),
-            step_bytes,
-            journal,
+            step_bytes: log.step_bytes(),
             pool,
             queue: Mutex::new(Queue::new(log)),
         }
@@ -192,7 +183,7 @@ impl<P: ThreadPool> Writer<P> {
             return;
         }
         let stepped = job.step(&self.reader.index, &self.syncer, self.step_bytes);
-        self.journal.write_out();
+        self.failure.journal.write_out();
         let result = match stepped {
             Ok(Step::More) => return self.spawn_step(job),
             Ok(Step::Done) => Ok(()),
@@ -232,14 +223,14 @@ impl<P: ThreadPool> Writer<P> {
             .map(|(outcome, batch)| batch.promise.keep(outcome))
             .collect();
         tasks.into_iter().for_each(Tasks::wake);
-        self.journal.write_out();
+        self.failure.journal.write_out();
     }
 
     /// Commits `batch` to the log. After a panic, the log takes no more writes.
     fn commit(&self, log: &mut Log, batch: &mut Batch) -> Outcome {
         let requests = mem::take(&mut batch.requests);
-        let find = |index: &Index, key| self.reader.get_later(index, key);
-        self.guarded(|| log.commit(requests, &find))
+        let get = |index: &Index, key| self.reader.get_later(index, key);
+        self.guarded(|| log.commit(requests, &get))
             .unwrap_or_else(Outcome::given_up)
     }
 
@@ -356,6 +347,6 @@ impl<P: ThreadPool> WriteTurn<'_, P> {
         if let Some(tasks) = after.tasks {
             tasks.wake();
         }
-        writer.journal.write_out();
+        writer.failure.journal.write_out();
     }
 }

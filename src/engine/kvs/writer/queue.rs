@@ -154,10 +154,7 @@ impl Queue {
     /// Fails everything in the queue. The caller wakes the tasks when it holds no lock.
     pub(super) fn give_up(&mut self) -> Vec<Tasks> {
         let give_up = |batch: Batch| batch.promise.keep(Outcome::given_up());
-        mem::take(&mut self.waiting)
-            .into_iter()
-            .map(give_up)
-            .collect()
+        self.take_all().into_iter().map(give_up).collect()
     }
 
     /// Notes that the store is closing: no more runs, and no more background jobs.
