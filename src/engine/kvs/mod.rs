@@ -5,16 +5,18 @@
 //! call. **Hint files** let a store open without reading its values. **Compaction** copies the live
 //! records out of old segments, in the background. `docs/format.md` describes the files.
 //!
-//! Group commit means that one thread commits the writes of all. The first poll of a write's future
-//! commits everything that is queued: one system call appends it, and at [`SyncLevel::Always`] one
-//! more syncs it. Writes that arrive meanwhile are committed together after that.
+//! Group commit means that one thread commits the queued writes of all threads. The first poll of a
+//! write's future commits everything that is queued: one system call appends it, and at
+//! [`SyncLevel::Always`] one more syncs it. Writes that arrive meanwhile are committed together after
+//! that.
 //!
 //! Work that need not wait for the disk is done on the thread that asks for it: appending to the page
 //! cache of the system, and reading from it. Only the rest goes to the thread pool.
 //!
-//! The folders are layers. Each uses only those above it in this list:
+//! The modules are layers. Each uses only those above it in this list:
 //!
 //! - `format`: the files, byte by byte
+//! - `options`, `journal`, `pool`: the settings, the log lines, the thread pool
 //! - `index`: the keydir, the cache of values, the checkpoint
 //! - `log`: appending, syncing, compaction, and recovery when the store opens
 //! - `reader`: the way of a read
@@ -177,7 +179,7 @@ impl<P: ThreadPool> KvsEngine for KvStore<P> {
         self.write(key, Op::Remove)
     }
 
-    /// The queue of the writer does.
+    /// Returns true, because the queue of the writer keeps the order.
     fn keeps_order(&self) -> bool {
         true
     }

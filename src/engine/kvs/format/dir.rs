@@ -90,7 +90,7 @@ impl<'a> LogDir<'a> {
         }
     }
 
-    /// Makes all names durable: a power cut does not undo what was published or removed before.
+    /// Makes all names durable: a power cut does not undo an earlier publication or removal.
     pub(crate) fn sync(self) -> Result<()> {
         match self.0.sync() {
             // The file system cannot sync directories. Opening the store has reported it.

@@ -53,7 +53,8 @@ impl Writer {
             match self.scanner.next()? {
                 Some(Scanned { bytes, record, .. }) => {
                     seen += bytes.len();
-                    // Without the checksum of the header, which covers the value as well.
+                    // The checksums of the record do not fit: one does not cover the key, and the
+                    // other needs the value. So a hint has a checksum of its own.
                     let hint = [&bytes[4..record::HEADER_LEN], record.key.as_bytes()].concat();
                     hints.put_u32_le(crc32fast::hash(&hint));
                     hints.extend(hint);
@@ -219,7 +220,8 @@ impl Hints {
                 sequence: header.sequence,
                 has_value: header.value_len.is_some(),
             });
-            // The salted checksum that the record has, which these bytes replace by another.
+            // The digest is made of the checksums at the beginnings of the records. A hint has its
+            // own checksum there, but the salt and these fields give that of the record.
             digest.add(&self.header.salt.checksum(&bytes[4..]).to_le_bytes());
             offset += header.record_len() as u64;
             left = left.checked_sub(hint.len() as u64)?;

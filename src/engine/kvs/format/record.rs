@@ -118,7 +118,7 @@ impl Digest {
     }
 }
 
-/// A record does not end before its segment does.
+/// The reason of the damage if the segment ends within a record.
 pub(crate) const CUT_OFF: &str = "the record is cut off";
 
 /// The beginning of a record, which has its lengths.
@@ -158,7 +158,7 @@ impl Header {
                 .map(|len| len as usize),
             sequence: fields.get_u64_le(),
         };
-        // Otherwise a reader would make room for gigabytes.
+        // A reader allocates this many bytes. `None`, a tombstone, is less than every `Some`.
         if header.key_len > MAX_KEY_LEN || header.value_len > Some(MAX_VALUE_LEN) {
             return Err("the lengths in the record are impossible");
         }

@@ -89,7 +89,7 @@ impl Scanner {
             .map_err(self.segment.file().read_failed(offset))?;
         let header = record::Header::decode(&start, self.segment.salt).map_err(damaged)?;
         let len = header.record_len();
-        // Before making room for the rest: a header may promise more than the file has.
+        // This comes before the buffer grows, because a header may promise more than the file has.
         if left < len as u64 {
             return Err(damaged(CUT_OFF));
         }

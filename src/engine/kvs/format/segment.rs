@@ -17,14 +17,15 @@ use crate::error::{KvsError, Result};
 /// Bytes before the first record of a new segment.
 pub(crate) const HEADER_LEN: u64 = 48;
 
-/// The same in format 1, whose headers have no digest.
+/// Bytes before the first record of a segment of format 1, whose header has no digest.
 pub(super) const HEADER_LEN_1: u64 = 44;
 
 /// The longest record that is read on the thread that asks for it: checking it takes microseconds.
 const MAX_AT_ONCE: usize = 64 * 1024;
 
 thread_local! {
-    /// The buffer for such records. Allocating one for each read took as long as the read.
+    /// The buffer for records of up to [`MAX_AT_ONCE`] bytes. Allocating one for each read took as
+    /// long as the read.
     static AT_ONCE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -132,7 +133,8 @@ impl Segment {
         Ok(segment)
     }
 
-    /// Opens the segment `generation` without its header.
+    /// Opens the segment `generation` without reading its header, so the fields that come from the
+    /// header have no meaning yet.
     pub(crate) fn open_unread(dir: LogDir<'_>, generation: Generation) -> Result<Segment> {
         Ok(Segment {
             generation,

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// system.
 pub(crate) const MAX_CACHED_LEN: usize = 16 * 1024;
 
-/// About the memory that a value takes besides its bytes.
+/// Bytes of memory that a value takes besides its own, approximately.
 const OVERHEAD: u64 = size_of::<Cached>() as u64 + 8;
 
 /// The number of a value, plus 1. It is never 0, so that an `Option` of it takes no more room.
@@ -115,7 +115,7 @@ fn size(value: &str) -> u64 {
 
 #[cfg(test)]
 impl Cache {
-    /// Returns the bytes that are counted, and checks that they are those that are there.
+    /// Returns the number of bytes that the cache has counted, and checks the count.
     pub(crate) fn bytes(&self) -> u64 {
         let sizes = self.cached.iter().map(|cached| size(&cached.value));
         assert_eq!(sizes.sum::<u64>(), self.bytes);

@@ -1,5 +1,5 @@
-//! The keydir: where in the log the newest record of each key is. It is all in memory, with the values
-//! that were in use lately.
+//! The keydir: the location in the log of each key's newest record. It is all in memory, with the
+//! values that were used lately.
 
 pub(crate) mod cache;
 pub(crate) mod checkpoint;

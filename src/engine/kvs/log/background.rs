@@ -150,7 +150,8 @@ impl Background {
             return self.stop_at_damage(segments.journal(), error);
         }
         self.compacted = Some(Instant::now());
-        // Only now, since a compaction that fails at its end begins with jobs that succeed.
+        // A compaction that fails at its end begins with jobs that succeed, so these must not end
+        // the count.
         self.failed_jobs = 0;
         self.has_warned = false;
         segments.replace_by(switch.into_output());

@@ -44,7 +44,7 @@ use crate::sync::RwLock;
 /// Bytes of the longest buffer for records that is kept for the next batch.
 const MAX_BUFFER: usize = 1024 * 1024;
 
-/// Looks up a key in the index.
+/// Reads a key while the writer has the index locked.
 type Get<'a> = dyn Fn(&Index, String) -> EngineFuture<Option<String>> + 'a;
 
 /// Statistics of the log.
@@ -260,7 +260,7 @@ impl Log {
         if !batch.iter().any(is_remove) {
             return missing;
         }
-        // Whether a key exists after the requests so far. The index does not show these yet.
+        // This tells which keys exist after the requests so far. The index does not show these yet.
         let mut exists = HashMap::new();
         let index = self.segments.index.read();
         for (n, Request { key, op }) in batch.iter().enumerate() {

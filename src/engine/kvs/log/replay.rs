@@ -221,7 +221,7 @@ impl<'a> Replay<'a> {
         let segment = &opened.segment;
         let mut scanner = Scanner::new(Arc::clone(segment), opened.len);
         let error = loop {
-            // Whether the watermark counts shows only when the records before it have been read.
+            // Only the records before the watermark can tell whether it belongs to this log.
             last_run.check_digest(segment, scanner.offset(), scanner.digest());
             match self.replay_next(&mut scanner) {
                 Ok(Step::More) => {}
@@ -285,7 +285,7 @@ fn torn_tail(opened: &Opened, error: KvsError, last_run: &LastRun) -> Result<Opt
         segment.path(),
         end - offset
     );
-    // The rest of one write that was never synced is of no use to anyone.
+    // The rest of one write that was never synced is useless: no caller was told of its success.
     let keeps = is_followed || tail == Tail::Lost;
     Ok(keeps.then_some(offset..end))
 }

@@ -68,8 +68,8 @@ impl Segments {
                 (End::of_new(segment), HEADER_LEN)
             }
         };
-        // The process that wrote the end may not have synced it. Readers see it from now on, so it
-        // must not be lost.
+        // The process that wrote the last records may not have synced them. Readers see them from
+        // now on, so this syncs them.
         let syncer = Syncer::new(log_dir, end.clone(), synced, failure.clone())?;
         Ok(Segments {
             dir,

@@ -40,7 +40,7 @@ pub(crate) struct Syncer {
 
 impl Syncer {
     /// Syncs the active segment, of which only the first `synced` bytes are known to be on the disk,
-    /// up to `end`. Opening the store shows its contents to readers, who must not lose them.
+    /// up to `end`. Readers see its records as soon as the store is open, so these must not be lost.
     pub(crate) fn new(dir: LogDir<'_>, end: End, synced: u64, failure: Failure) -> Result<Syncer> {
         let watermark = open_watermark(dir).inspect_err(|error| {
             let line = format_args!("continuing without {WATERMARK}: {error}");

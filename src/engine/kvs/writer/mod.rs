@@ -10,8 +10,8 @@
 //! - another thread has the turn. That thread, or a run that it spawns, commits the write;
 //! - the commit might have to wait for the disk. Then a [run](Writer::run) on the pool commits it.
 //!
-//! So whoever puts the log back looks at the queue in the same critical section. A write that is
-//! queued later finds the log there.
+//! So a thread that puts the log back looks at the queue in the same critical section. A write that
+//! is queued later finds the log there.
 //!
 //! # What runs in which order
 //!

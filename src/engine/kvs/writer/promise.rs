@@ -97,7 +97,8 @@ impl Promise {
             return take(outcome).map(Async::Ready);
         }
         if is_inside() {
-            // Another thread may have started it, and may depend on the thread that we are on.
+            // Another thread may have started the commit, and may wait for a job that only this
+            // thread can run.
             self.start();
         }
         // Cloning or dropping a task may run its owner's code, so neither happens under the lock.

@@ -77,7 +77,7 @@ impl Queue {
         (Arc::clone(&batch.promise), n)
     }
 
-    /// Returns whether a write of `key` may be pending. It is for every key that has one, and for a
+    /// Returns whether a write of `key` may be pending: true for every key that has one, and for a
     /// few others.
     pub(super) fn may_write(&self, key: &str) -> bool {
         let hash = self.hasher.hash_one(key);
