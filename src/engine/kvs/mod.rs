@@ -94,11 +94,13 @@ impl KvStoreOptions {
         dir: impl Directory + 'static,
         concurrency: u32,
     ) -> Result<KvStore<P>> {
+        // The pool comes first: if it does not start, the directory stays as it is.
         let threads = P::new(concurrency)?;
         let dir: Arc<dyn Directory> = Arc::new(dir);
         check_sync(&*dir, self.sync)?;
         let journal = Journal::default();
         let opened = Log::open(Arc::clone(&dir), self.clone(), journal.clone());
+        // The lines are written out before an error is returned, because they may explain it.
         journal.write_out();
         let log = opened?;
         let syncer = Arc::clone(log.syncer());
@@ -154,6 +156,7 @@ impl<P: ThreadPool> KvStore<P> {
     }
 
     fn write(&self, key: String, op: Op) -> EngineFuture<()> {
+        // A write that is too long must not fail the others in its batch.
         if let Err(error) = record::check_lengths(&key, op.value()) {
             return EngineFuture::done(Err(error));
         }

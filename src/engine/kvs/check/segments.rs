@@ -76,6 +76,7 @@ pub(super) type Log = BTreeMap<Generation, Option<Found>>;
 /// Returns the digests that the headers prove.
 pub(super) fn proofs(log: &Log) -> BTreeMap<Generation, Digest> {
     let segments = log.values().map(|found| Some(&found.as_ref()?.segment));
+    // The newest segment has none after it.
     let next = segments.clone().skip(1).chain([None]);
     log.keys()
         .zip(segments.zip(next))

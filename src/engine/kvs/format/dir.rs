@@ -86,6 +86,7 @@ impl<'a> LogDir<'a> {
                 let path = self.path_of(name);
                 Err(KvsError::io(format_args!("remove {path:?}"))(error))
             }
+            // Some segments have no hints, and a crash may have come after the same removal.
             _ => Ok(()),
         }
     }
@@ -104,6 +105,7 @@ impl<'a> LogDir<'a> {
 
     /// Returns the number of bytes that a new file can take, if the system knows it.
     pub(crate) fn free_bytes(self) -> Option<u64> {
+        // If this fails, a write still finds out whether there is room.
         self.0.free_bytes().ok()
     }
 

@@ -54,6 +54,7 @@ impl LogFile {
     /// Returns a buffered reader of the bytes between `offset` and `end`.
     pub(crate) fn reader(&self, offset: u64, end: u64) -> BufReader<FileReader> {
         const LONGEST: u64 = 128 * 1024;
+        // Most segments are long. For a short one, a buffer of its length is enough.
         let capacity = end.saturating_sub(offset).min(LONGEST) as usize;
         BufReader::with_capacity(capacity, self.unbuffered(offset))
     }
@@ -108,6 +109,7 @@ pub(crate) struct FileReader {
 
 impl Read for FileReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        // The position that the system has for a file would be the same for all readers.
         let n = self.file.read_at(buffer, self.offset)?;
         self.offset += n as u64;
         Ok(n)

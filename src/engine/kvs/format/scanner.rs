@@ -75,6 +75,7 @@ impl Scanner {
     }
 
     fn read_record(&mut self, is_next: impl Fn(u64) -> bool) -> Result<Option<Scanned<'_>>> {
+        // `skip_to` may have gone past the end.
         let (offset, left) = (self.offset, self.end.saturating_sub(self.offset));
         if left == 0 {
             return Ok(None);
@@ -104,6 +105,7 @@ impl Scanner {
             .map_err(self.segment.file().read_failed(offset))?;
         let record = header.record(&self.bytes[record::HEADER_LEN..]);
         let record = record.map_err(damaged)?;
+        // The fields change only now, so after an error `offset` is that of the bad record.
         self.offset += len as u64;
         self.sequence = record.sequence;
         self.digest.add(&self.bytes);

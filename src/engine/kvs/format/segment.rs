@@ -34,6 +34,9 @@ const VERSION: u32 = 2;
 /// Magic, version and a checksum of both. Every version begins with these.
 const PREAMBLE_LEN: usize = 16;
 
+/// The reason of the damage if the file ends within its header.
+const CUT_OFF: &str = "the header is cut off";
+
 /// How the records came into a segment. It decides which sequence numbers must be there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Origin {
@@ -155,6 +158,7 @@ impl Segment {
     /// damaged, only the salt may be set.
     pub(crate) fn read_header(&mut self) -> Result<()> {
         let end = self.len()?;
+        // The preamble comes first, because the rest of the header depends on the version.
         let version = self.read_preamble(end)?;
         self.start = if version == 1 {
             HEADER_LEN_1
@@ -169,6 +173,7 @@ impl Segment {
         let (generation, salt) = (fields.get_u32_le(), fields.get_u32_le());
         let (sequence, len) = (fields.get_u64_le(), fields.get_u64_le());
         let recorded = (version == VERSION).then(|| Digest(fields.get_u32_le()));
+        // The salt of a damaged header may still be right. A search for records tries it first.
         self.salt = Salt(salt);
         if !header::ends_with_checksum(&rest) {
             return Err(self.damaged(0, "the checksum of the header does not match"));
@@ -179,6 +184,7 @@ impl Segment {
         if sequence > record::MAX_SEQUENCE {
             return Err(self.damaged(0, "the numbers in the header are impossible"));
         }
+        // The header itself is sound. The errors below have an offset after it, which tells callers.
         self.recorded = recorded;
         // Only a compacted segment is complete, and has a length, when its header is written.
         if len == 0 {
@@ -219,6 +225,7 @@ impl Segment {
             Origin::Written { after } => (after, 0),
             Origin::Compacted { upto } => (upto, len),
         };
+        // The preamble has a checksum of its own, because it is the same in all versions.
         let preamble = header::encode(MAGIC, VERSION, |_| {});
         let mut rest = Vec::new();
         rest.put_u32_le(self.generation);
@@ -283,6 +290,7 @@ impl Segment {
             return None;
         }
         AT_ONCE.with_borrow_mut(|bytes| {
+            // The buffer never shrinks, since filling it with zeros again would take time.
             if bytes.len() < len {
                 bytes.resize(len, 0);
             }
@@ -294,6 +302,7 @@ impl Segment {
 
     fn value_in(&self, bytes: &[u8], location: Location, key: &str) -> Result<String> {
         let record = self.decode(bytes, location.offset)?;
+        // Forged hints or a forged checkpoint may point to any sound record.
         match record.value {
             Some(value) if record.key == key => Ok(value.to_owned()),
             _ => Err(self.damaged(location.offset, "it is another key's record")),
@@ -326,6 +335,7 @@ impl Segment {
             ..*self
         };
         self.copy_to(&copy.file, 0, len)?;
+        // Publishing replaces the file, so the copy must be on the disk before that.
         copy.sync()?;
         copy.publish(dir)?;
         dir.sync()?;
@@ -353,5 +363,3 @@ impl Segment {
         }
     }
 }
-
-const CUT_OFF: &str = "the header is cut off";

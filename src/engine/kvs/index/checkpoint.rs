@@ -56,6 +56,7 @@ impl Checkpoint {
     /// Writes the checkpoint. `index` is that of a log which begins with the covered segments.
     pub(crate) fn write(&self, dir: LogDir<'_>, index: &Index) -> Result<()> {
         let file = dir.create(names::CHECKPOINT)?;
+        // Opening the store would remove an unfinished file. Until then, it would take room.
         if let Err(error) = self.write_to(&file, index) {
             dir.discard(names::CHECKPOINT)?;
             return Err(error);
@@ -67,12 +68,14 @@ impl Checkpoint {
         // The records of the other keys are in later segments, which opening the store reads.
         let is_covered =
             |(_, location): &(&str, Location)| self.segments.contains_key(&location.generation);
+        // The keys are counted first: the header has their number, and all checksums cover it.
         let keys = index.iter().filter(is_covered).count() as u64;
         let header = self.header(keys, index.seed());
         file.write(&header, 0)?;
         let mut end = header.len() as u64;
         let mut write = |block: &mut Vec<u8>| {
             let mut bytes = Vec::with_capacity(8 + block.len());
+            // A block has 64 KiB and at most one more key, or 16 bytes for each segment.
             bytes.put_u32_le(block.len() as u32);
             bytes.put_u32_le(checksum(&header, block));
             bytes.append(block);
@@ -139,6 +142,7 @@ impl Checkpoint {
         };
         if header[..] != checkpoint.header(keys, seed)
             || sequence > MAX_SEQUENCE
+            // A forged number must not make the index reserve more memory than the file is long.
             || keys > blocks.left / PLACE as u64
             || !checkpoint.holds_for(segments)
         {
@@ -149,6 +153,7 @@ impl Checkpoint {
         while blocks.left > 0 {
             checkpoint.read_keys(blocks.next()?, &mut index)?;
         }
+        // There are fewer if two blocks have the same key, or if the file ends early.
         (index.len() as u64 == keys).then_some((checkpoint, index))
     }
 
@@ -240,6 +245,7 @@ impl Blocks {
         self.reader.read_exact(&mut prefix).ok()?;
         let mut fields = Cursor::new(prefix);
         let (len, sum) = (fields.get_u32_le(), fields.get_u32_le());
+        // This comes before the buffer grows, because the length may be wrong.
         self.left = self.left.checked_sub(8 + u64::from(len))?;
         self.block.resize(len as usize, 0);
         self.reader.read_exact(&mut self.block).ok()?;

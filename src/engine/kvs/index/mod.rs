@@ -100,6 +100,7 @@ impl<'a> Lookup<'a> {
         let location = self.location();
         Place {
             location,
+            // The index gets a segment before the first location in it, and loses it after the last.
             segment: Arc::clone(&self.index.segments[&location.generation]),
             entry: self.entry,
         }
@@ -180,6 +181,7 @@ impl Index {
     pub(crate) fn put(&mut self, key: &str, location: Location, value: Option<Box<str>>) {
         let hash = self.hash(key);
         self.live_bytes += u64::from(location.len);
+        // Comparing the hashes first avoids most reads of keys, which are elsewhere in memory.
         let number = self.numbers.entry(
             spread(hash),
             |n| self.entries[*n].hash == hash && self.keys.is_at(self.entries[*n].key, key),
@@ -209,6 +211,7 @@ impl Index {
         match (entry.value, value) {
             (Some(slot), Some(value)) => self.cache.replace(slot, value),
             (None, Some(value)) => entry.value = self.cache.insert(value, n),
+            // The cached value is that of an older record.
             (Some(slot), None) => self.uncache(slot),
             (None, None) => {}
         }
@@ -218,6 +221,7 @@ impl Index {
     /// Makes room for `keys` more keys of `bytes` bytes in all, which is faster than to grow with each.
     pub(crate) fn reserve(&mut self, keys: usize, bytes: usize) {
         self.entries.reserve(keys);
+        // Each key has one more byte, its end.
         self.keys.bytes.reserve(bytes + keys);
         let entries = &self.entries;
         self.numbers.reserve(keys, |n| spread(entries[*n].hash));
@@ -231,6 +235,7 @@ impl Index {
             return;
         };
         let (n, _) = number.remove();
+        // The cache knows entries by their numbers, so this comes before any of them changes.
         if let Some(slot) = self.entries[n].value {
             self.uncache(slot);
         }
@@ -293,6 +298,7 @@ impl Index {
     }
 
     fn hash(&self, key: &str) -> u32 {
+        // Half of the bits keep an entry short. Keys with the same hash differ in their bytes.
         self.hasher.hash_one(key) as u32
     }
 

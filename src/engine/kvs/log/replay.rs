@@ -74,7 +74,7 @@ impl Source<'_> {
         let Source::Hints(dir) = self else {
             return None;
         };
-        // Without a proof, they may be those of another history of this segment.
+        // Hints without a proof may be those of another history of this segment.
         let proof = opened.proof?;
         Hints::open(dir, opened.segment.generation)
             .filter(|hints| hints.are_of(&opened.segment, opened.len, proof))

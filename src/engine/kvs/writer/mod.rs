@@ -13,7 +13,7 @@
 //! So a thread that puts the log back looks at the queue in the same critical section. A write that
 //! is queued later finds the log there.
 //!
-//! # What runs in which order
+//! # The order of work
 //!
 //! The pool, the waiting tasks and the logger are the user's code. They may call the store, wait for
 //! it, and close it. So [`WriteTurn`] gives the log back first, and calls them after that.
@@ -130,6 +130,7 @@ impl<P: ThreadPool> Writer<P> {
                 break;
             }
             let Some(turn) = self.take_turn(&mut queue) else {
+                // That thread spawns another run if there is more to do after its turn.
                 return;
             };
             drop(queue);
@@ -137,6 +138,7 @@ impl<P: ThreadPool> Writer<P> {
         }
         let mut queue = self.queue.lock();
         if queue.is_closing() {
+            // Closing gives the background job up, whether it has ended or not.
             return;
         }
         if let Some(turn) = self.take_turn(&mut queue) {
@@ -309,8 +311,8 @@ impl<P: ThreadPool> WriteTurn<'_, P> {
             self.writer.queue.lock().finish_batch();
             // A caller that sees its write complete must find it in the statistics.
             self.update_stats();
-            // Before the turn is given back: `complete` waits for the turn, and then asks whether
-            // the promise is kept.
+            // The promise is kept before the turn is given back: `complete` waits for the turn, and
+            // then asks for the promise.
             batch.promise.keep(outcome)
         });
         let has_jobs = self.log.wants_job();
@@ -337,7 +339,7 @@ impl<P: ThreadPool> WriteTurn<'_, P> {
         let needs_run = queue.schedule(has_jobs);
         writer.turn_is_free.notify_all();
         drop(queue);
-        // Before the tasks are woken, because they may wait for that run.
+        // The tasks are woken last, because they may wait for the run.
         if needs_run {
             writer.spawn_run();
         }

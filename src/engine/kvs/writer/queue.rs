@@ -69,6 +69,7 @@ impl Queue {
         }
         let batch = self.waiting.back_mut().expect("there is one with room");
         let n = batch.requests.len();
+        // A read takes no room in the log, and no other read has to come after it.
         if request.op.is_write() {
             batch.bytes += request.key.len() + request.op.value().map_or(0, str::len);
             batch.keys.insert(self.hasher.hash_one(&request.key));
@@ -120,6 +121,7 @@ impl Queue {
     /// Returns whether the caller must spawn a run on the pool. `has_jobs` tells whether a
     /// background job is to be started.
     pub(super) fn schedule(&mut self, has_jobs: bool) -> bool {
+        // A run that is on its way will find the work, and so will the thread that closes the store.
         let has_work = has_jobs || !self.is_empty() || self.job_result.is_some();
         let is_needed = has_work && !self.is_scheduled && !self.is_closing;
         self.is_scheduled |= is_needed;
@@ -132,6 +134,7 @@ impl Queue {
     }
 
     pub(super) fn put_job_result(&mut self, result: Result<()>) {
+        // One job runs at a time, so this replaces no other result.
         self.job_result = Some(result);
     }
 
@@ -142,6 +145,7 @@ impl Queue {
     /// Takes the oldest batch.
     pub(super) fn next_batch(&mut self) -> Option<Batch> {
         let batch = self.waiting.pop_front()?;
+        // The index does not show these writes yet, so reads of their keys must still be queued.
         self.running = batch.keys;
         Some(batch)
     }
@@ -206,6 +210,7 @@ impl KeyFilter {
     }
 
     fn place(hash: u64) -> (usize, u64) {
+        // Different bits of the hash choose the word and the bit in it.
         (hash as usize / 64 % KeyFilter::WORDS, 1 << (hash % 64))
     }
 }
