@@ -93,8 +93,8 @@ pub(crate) fn quarantine(
 ) -> Result<PathBuf> {
     let original = names::segment(segment.generation);
     let taken = dir.list()?;
-    let free = (1..).map(|n| format!("{original}.{why}{n}"));
-    let name = free.into_iter().find(|name| !taken.contains(name));
+    let mut names = (1..).map(|n| format!("{original}.{why}{n}"));
+    let name = names.find(|name| !taken.contains(name));
     let name = name.expect("some number is free");
     let copy = dir.create(&name)?;
     // The file is still empty: until now, other users may have been able to read it.

@@ -47,7 +47,7 @@ impl Scanner {
             reader: segment.file().reader(offset, end),
             offset,
             end,
-            sequence: segment.origin.first_after(),
+            sequence: segment.origin.before_first(),
             digest: Digest::default(),
             segment,
             bytes: Vec::new(),

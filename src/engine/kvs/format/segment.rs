@@ -57,7 +57,7 @@ impl Origin {
     }
 
     /// Returns the number of the write before the first record.
-    pub(crate) fn first_after(self) -> u64 {
+    pub(crate) fn before_first(self) -> u64 {
         match self {
             Origin::Written { after } => after,
             Origin::Compacted { .. } => 0,

@@ -107,7 +107,7 @@ impl Continuity {
     /// its header is damaged; then nothing is known of the writes before it.
     pub(crate) fn begin(&mut self, origin: Option<Origin>) -> Result<(), Fault> {
         self.origin = origin;
-        self.last_record = origin.map_or(0, Origin::first_after);
+        self.last_record = origin.map_or(0, Origin::before_first);
         let Some(Origin::Written { after }) = origin else {
             return Ok(());
         };

@@ -65,7 +65,7 @@ impl Segments {
         });
         let checkpoint = Checkpoint {
             salt: self.salt(),
-            sequence: self.end.segment.origin.first_after(),
+            sequence: self.end.segment.origin.before_first(),
             segments: segments.collect(),
         };
         checkpoint.write(self.dir(), &self.index.read())
