@@ -1,17 +1,17 @@
 //! The engine of this crate: a **Bitcask** with **group commit**.
 //!
-//! The design is that of Bitcask, the store of Riak. Writes are appended to a **log** of segments. A
-//! **keydir** in memory has the location of the newest record of each key, so a read is one system
-//! call. **Hint files** let a store open without reading its values. **Compaction** copies the live
-//! records out of old segments, in the background. `docs/format.md` describes the files.
+//! The design is that of Bitcask, the store of Riak. Writes are appended to a **log** of segments.
+//! A **keydir** in memory has the location of the newest record of each key, so a read is one
+//! system call. **Hint files** let a store open without reading its values. **Compaction** copies
+//! the live records out of old segments, in the background. `docs/format.md` describes the files.
 //!
 //! Group commit means that one thread commits the queued writes of all threads. The first poll of a
 //! write's future commits everything that is queued: one system call appends it, and at
-//! [`SyncLevel::Always`] one more syncs it. Writes that arrive meanwhile are committed together after
-//! that.
+//! [`SyncLevel::Always`] one more syncs it. Writes that arrive meanwhile are committed together
+//! after that.
 //!
-//! Work that need not wait for the disk is done on the thread that asks for it: appending to the page
-//! cache of the system, and reading from it. Only the rest goes to the thread pool.
+//! Work that need not wait for the disk is done on the thread that asks for it: appending to the
+//! page cache of the system, and reading from it. Only the rest goes to the thread pool.
 //!
 //! The modules are layers. Each uses only those above it in this list:
 //!
@@ -19,7 +19,7 @@
 //! - `options`, `journal`, `pool`: the settings, the log lines, the thread pool
 //! - `index`: the keydir, the cache of values, the checkpoint
 //! - `log`: appending, syncing, compaction, and recovery when the store opens
-//! - `reader`: the way of a read
+//! - `reader`: reads from memory, from the page cache of the system, or on the pool
 //! - `writer`: group commit
 //! - `check`: verify and repair, which use `format` alone
 
@@ -127,8 +127,8 @@ impl KvStoreOptions {
 }
 
 impl<P: ThreadPool> KvStore<P> {
-    /// Opens the store in the directory `path`, with `concurrency` threads for its jobs. Creates the
-    /// directory if it does not exist.
+    /// Opens the store in the directory `path`, with `concurrency` threads for its jobs. Creates
+    /// the directory if it does not exist.
     ///
     /// # Errors
     ///

@@ -76,8 +76,8 @@ impl<P: ThreadPool> Reader<P> {
                 EngineFuture::done(Ok(Some(value)))
             }
             Some(Err(error)) => EngineFuture::done(Err(error)),
-            // This does not cache the value: the next read finds it in the memory of the system, and
-            // caches it.
+            // This does not cache the value: the next read finds it in the memory of the system,
+            // and caches it.
             None => {
                 let Place {
                     location, segment, ..

@@ -23,7 +23,7 @@ pub(super) enum Scope {
 pub(super) struct Found {
     pub(super) segment: Segment,
     pub(super) len: u64,
-    /// How the records came into it. `None` if the header is damaged.
+    /// The way in which the records came into it. `None` if the header is damaged.
     pub(super) origin: Option<Origin>,
     /// The error in the header, or in the length of the file.
     pub(super) error: Option<KvsError>,

@@ -244,8 +244,8 @@ impl<'a> Surveyor<'a> {
             location, record, ..
         } = scanned;
         let at = location.offset..location.offset;
-        // A record counts even in the wrong place: its number alone decides whether it is the newest
-        // one of its key.
+        // A record counts even in the wrong place: its number alone decides whether it is the
+        // newest one of its key.
         if let Err(fault) = self.continuity.check_record(record.sequence) {
             self.note_damage(segment.path().to_owned(), at, fault);
             if let Fault::Hole { .. } = fault {

@@ -45,8 +45,8 @@ impl LogFile {
         Ok(bytes)
     }
 
-    /// Fills `buffer` with the bytes at `offset`. Returns `None` if the system would have to wait for
-    /// the disk.
+    /// Fills `buffer` with the bytes at `offset`. Returns `None` if the system would have to wait
+    /// for the disk.
     pub(crate) fn read_at_once(&self, buffer: &mut [u8], offset: u64) -> Option<()> {
         self.file.read_exact_at_once(buffer, offset).ok()
     }

@@ -29,8 +29,8 @@ impl Listing {
         Ok(listing)
     }
 
-    /// Sorts one file in. Ignores a file whose name this store would not give, because it belongs to
-    /// someone else.
+    /// Sorts one file in. Ignores a file whose name this store would not give, because it belongs
+    /// to someone else.
     fn add(&mut self, name: String) {
         if name == CHECKPOINT {
             self.has_checkpoint = true;
@@ -46,8 +46,8 @@ impl Listing {
             match extension {
                 SEGMENT => self.segments.push(generation),
                 HINTS => self.hints.push(generation),
-                // Another extension may come before this one, since copies of damaged bytes are also
-                // unfinished at first.
+                // Another extension may come before this one, since copies of damaged bytes are
+                // also unfinished at first.
                 _ if extension.ends_with(UNFINISHED) => self.unfinished.push(name),
                 _ => {}
             }

@@ -23,9 +23,9 @@ pub(crate) const MAX_SEQUENCE: u64 = u64::MAX / 2;
 
 const TOMBSTONE: u32 = u32::MAX;
 
-/// A secret number of a store. It is part of the checksum of every record header. Otherwise a client
-/// could store a value that contains a record, and a search for sound records in a damaged segment
-/// would find that one.
+/// A secret number of a store. It is part of the checksum of every record header. Otherwise a
+/// client could store a value that contains a record, and a search for sound records in a damaged
+/// segment would find that one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Salt(pub(crate) u32);
 

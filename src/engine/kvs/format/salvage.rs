@@ -82,8 +82,8 @@ pub(crate) fn guess_header(segment: &mut Segment, salt: Option<Salt>) -> Result<
     Ok(())
 }
 
-/// Copies the bytes between `start` and `end` to a file beside the log and returns its path. The name
-/// of the file says `why` they are there. Bytes that the disk cannot read become zeros.
+/// Copies the bytes between `start` and `end` to a file beside the log and returns its path. The
+/// name of the file says `why` they are there. Bytes that the disk cannot read become zeros.
 pub(crate) fn quarantine(
     dir: LogDir<'_>,
     segment: &Segment,

@@ -25,7 +25,7 @@ pub(crate) struct Scanner {
     bytes: Vec<u8>,
 }
 
-/// Whether a job that goes through a log step by step has reached the end.
+/// The result of one step of a job that goes through a log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
     More,

@@ -37,7 +37,8 @@ const PREAMBLE_LEN: usize = 16;
 /// The reason of the damage if the file ends within its header.
 const CUT_OFF: &str = "the header is cut off";
 
-/// How the records came into a segment. It decides which sequence numbers must be there.
+/// The way in which the records came into a segment. It decides which sequence numbers must be
+/// there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Origin {
     /// Every write after the write `after`, none left out.
@@ -184,7 +185,8 @@ impl Segment {
         if sequence > record::MAX_SEQUENCE {
             return Err(self.damaged(0, "the numbers in the header are impossible"));
         }
-        // The header itself is sound. The errors below have an offset after it, which tells callers.
+        // The header itself is sound. The errors below have an offset after it, which tells
+        // callers.
         self.recorded = recorded;
         // Only a compacted segment is complete, and has a length, when its header is written.
         if len == 0 {
@@ -305,7 +307,7 @@ impl Segment {
         // Forged hints or a forged checkpoint may point to any sound record.
         match record.value {
             Some(value) if record.key == key => Ok(value.to_owned()),
-            _ => Err(self.damaged(location.offset, "it is another key's record")),
+            _ => Err(self.damaged(location.offset, "the record has another key, or no value")),
         }
     }
 

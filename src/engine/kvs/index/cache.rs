@@ -1,8 +1,8 @@
-//! The cache of values in memory. It evicts by the algorithm known as CLOCK, or second chance: a hand
-//! goes round the values and evicts each that was not read since the hand last passed.
+//! The cache of values in memory. It evicts by the algorithm known as CLOCK, or second chance: a
+//! hand goes round the values and evicts each that was not read since the hand last passed.
 //!
-//! A crate for caches would hash and compare each key again. Here the entry of a key, which a lookup
-//! has found already, has the slot of its value.
+//! A crate for caches would hash and compare each key again. Here the entry of a key, which a
+//! lookup has found already, has the slot of its value.
 
 use std::mem;
 use std::num::NonZeroU32;

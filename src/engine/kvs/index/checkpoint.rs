@@ -1,9 +1,9 @@
-//! A checkpoint: the index as it was when the store was closed. Opening the store reads it instead of
-//! the segments that it covers.
+//! A checkpoint: the index as it was when the store was closed. Opening the store reads it instead
+//! of the segments that it covers.
 //!
-//! It names these segments, with their lengths and digests. If the log begins with exactly these, the
-//! checkpoint is valid, and opening the store reads only the later segments. It is never synced. If
-//! it is missing, torn, or of another log, the store reads the whole log.
+//! It names these segments, with their lengths and digests. If the log begins with exactly these,
+//! the checkpoint is valid, and opening the store reads only the later segments. It is never
+//! synced. If it is missing, torn, or of another log, the store reads the whole log.
 
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read};
@@ -126,8 +126,8 @@ impl Checkpoint {
         })
     }
 
-    /// Reads the checkpoint in `dir`, and the index in it. Returns `None` if there is none, or if it
-    /// is not valid for a log of `segments`.
+    /// Reads the checkpoint in `dir`, and the index in it. Returns `None` if there is none, or if
+    /// it is not valid for a log of `segments`.
     pub(crate) fn read(dir: LogDir<'_>, segments: &[Opened]) -> Option<(Checkpoint, Index)> {
         let mut blocks = Blocks::open(dir)?;
         let header = blocks.header;

@@ -29,8 +29,8 @@ pub(crate) struct Place {
     entry: usize,
 }
 
-/// The entry of one key. Opening a store takes as long as writing all entries to memory, so they are
-/// short.
+/// The entry of one key. Opening a store takes as long as writing all entries to memory, so they
+/// are short.
 #[derive(Debug)]
 struct Entry {
     location: Location,
@@ -51,8 +51,8 @@ pub(crate) struct Index {
     /// The number of the entry of each key.
     numbers: HashTable<usize>,
     hasher: RandomState,
-    /// The seed of `hasher`. A checkpoint keeps it, so that the keys can be inserted in the order of
-    /// their hashes.
+    /// The seed of `hasher`. A checkpoint keeps it, so that the keys can be inserted in the order
+    /// of their hashes.
     seed: Seed,
     keys: Keys,
     cache: Cache,
@@ -100,7 +100,8 @@ impl<'a> Lookup<'a> {
         let location = self.location();
         Place {
             location,
-            // The index gets a segment before the first location in it, and loses it after the last.
+            // The index gets a segment before the first location in it, and loses it after the
+            // last.
             segment: Arc::clone(&self.index.segments[&location.generation]),
             entry: self.entry,
         }
@@ -218,7 +219,8 @@ impl Index {
         self.evict();
     }
 
-    /// Makes room for `keys` more keys of `bytes` bytes in all, which is faster than to grow with each.
+    /// Makes room for `keys` more keys of `bytes` bytes in all, which is faster than to grow with
+    /// each.
     pub(crate) fn reserve(&mut self, keys: usize, bytes: usize) {
         self.entries.reserve(keys);
         // Each key has one more byte, its end.

@@ -93,8 +93,8 @@ fn cut_tail(active: &mut Active, index: &mut Index, dir: LogDir<'_>) -> Result<(
         let kept = salvage::quarantine(dir, segment, torn.start, torn.end, "torn")?;
         warn!("the dropped bytes are kept in {kept:?}");
     }
-    // A copy has no more than `len` bytes. If there is none, no other directory has the file, and it
-    // may be cut.
+    // A copy has no more than `len` bytes. If there is none, no other directory has the file, and
+    // it may be cut.
     if let Some(copy) = segment.detach(dir, *len)? {
         *segment = Arc::new(copy);
         index.add_segment(Arc::clone(segment));

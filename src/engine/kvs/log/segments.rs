@@ -37,7 +37,7 @@ pub(super) struct Segments {
     pub(super) sealed: BTreeMap<Generation, Sealed>,
     /// The number of the last write.
     pub(super) sequence: u64,
-    /// How many bytes of the log the checkpoint covers.
+    /// The number of bytes of the log that the checkpoint covers.
     pub(super) covered: u64,
 }
 

@@ -15,8 +15,8 @@
 //!
 //! # The order of work
 //!
-//! The pool, the waiting tasks and the logger are the user's code. They may call the store, wait for
-//! it, and close it. So [`WriteTurn`] gives the log back first, and calls them after that.
+//! The pool, the waiting tasks and the logger are the user's code. They may call the store, wait
+//! for it, and close it. So [`WriteTurn`] gives the log back first, and calls them after that.
 //!
 //! # The order of locks
 //!
@@ -54,8 +54,8 @@ use crate::error::{KvsError, Result};
 use crate::sync::{Condvar, Mutex};
 use crate::thread_pool::ThreadPool;
 
-/// How many batches a run commits before other jobs may use its thread. To continue on the same
-/// thread saves waking another one.
+/// The number of batches that a run commits before other jobs may use its thread. Continuing on the
+/// same thread saves waking another one.
 const COMMITS_IN_A_ROW: usize = 16;
 
 /// The writing half of a store.
@@ -121,8 +121,8 @@ impl<P: ThreadPool> Writer<P> {
         Some(WriteTurn { writer: self, log })
     }
 
-    /// Commits the queued writes and schedules the next background job. May wait for the disk, so it
-    /// runs on the pool.
+    /// Commits the queued writes and schedules the next background job. May wait for the disk, so
+    /// it runs on the pool.
     fn run(self: &Arc<Self>) {
         for _ in 0..COMMITS_IN_A_ROW {
             let mut queue = self.queue.lock();
@@ -266,8 +266,8 @@ impl<P: ThreadPool> Commit for Writer<P> {
         }
     }
 
-    /// The thread that commits runs none of the user's code meanwhile, so the wait ends. A store that
-    /// is closing keeps the promise later, and wakes the tasks that wait for it.
+    /// The thread that commits runs none of the user's code meanwhile, so the wait ends. A store
+    /// that is closing keeps the promise later, and wakes the tasks that wait for it.
     fn complete(self: Arc<Self>, promise: &Promise) {
         let mut queue = self.queue.lock();
         while !promise.is_kept() && !queue.is_closing() {

@@ -47,8 +47,8 @@ enum State {
 pub(super) struct Tasks(HashMap<usize, Task>);
 
 impl Tasks {
-    /// Wakes the tasks. That runs the user's code, so the caller holds no lock and does not have the
-    /// writer's turn.
+    /// Wakes the tasks. That runs the user's code, so the caller holds no lock and does not have
+    /// the writer's turn.
     pub(super) fn wake(self) {
         for task in self.0.into_values() {
             // The panic hook has reported the panic, and the other tasks must be woken.

@@ -121,7 +121,8 @@ impl Queue {
     /// Returns whether the caller must spawn a run on the pool. `has_jobs` tells whether a
     /// background job is to be started.
     pub(super) fn schedule(&mut self, has_jobs: bool) -> bool {
-        // A run that is on its way will find the work, and so will the thread that closes the store.
+        // A run that is on its way will find the work, and so will the thread that closes the
+        // store.
         let has_work = has_jobs || !self.is_empty() || self.job_result.is_some();
         let is_needed = has_work && !self.is_scheduled && !self.is_closing;
         self.is_scheduled |= is_needed;
