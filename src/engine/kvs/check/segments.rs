@@ -37,19 +37,14 @@ impl Found {
     /// [`KvsError::UnknownVersion`], because no part of the file can be understood then.
     fn open(dir: LogDir<'_>, generation: Generation) -> Result<Found> {
         let mut segment = Segment::open_unread(dir, generation)?;
-        let error = match segment.read_header() {
+        let (origin, error) = match segment.read_header() {
+            Ok(len) => (Some(segment.origin), segment.check_len(len).err()),
             Err(error @ KvsError::UnknownVersion { .. }) => return Err(error),
-            read => read.err(),
-        };
-        let has_header = match &error {
-            None => true,
-            // The header itself is sound, and the file does not have the length that it says.
-            Some(KvsError::Damaged { offset, .. }) => *offset > 0,
-            Some(_) => false,
+            Err(error) => (None, Some(error)),
         };
         Ok(Found {
             len: segment.len()?,
-            origin: has_header.then_some(segment.origin),
+            origin,
             segment,
             error,
         })

@@ -130,10 +130,11 @@ impl Segment {
         dir.publish(&names::segment(self.generation))
     }
 
-    /// Opens the segment `generation` and reads its header.
+    /// Opens the segment `generation`, reads its header, and checks the length of the file.
     pub(crate) fn open(dir: LogDir<'_>, generation: Generation) -> Result<Segment> {
         let mut segment = Segment::open_unread(dir, generation)?;
-        segment.read_header()?;
+        let len = segment.read_header()?;
+        segment.check_len(len)?;
         Ok(segment)
     }
 
@@ -150,14 +151,13 @@ impl Segment {
         })
     }
 
-    /// Reads the header into the fields.
+    /// Reads the header into the fields. Returns the length that the file must have, if the header
+    /// says it. [`check_len`](Segment::check_len) checks that.
     ///
     /// # Errors
     ///
-    /// [`KvsError::Damaged`] with an offset after the header if the header is sound and the file
-    /// does not have the length that it says. The fields are set then. If the header itself is
-    /// damaged, only the salt may be set.
-    pub(crate) fn read_header(&mut self) -> Result<()> {
+    /// [`KvsError::Damaged`] if the header is damaged. Some of the fields may be set then.
+    pub(crate) fn read_header(&mut self) -> Result<Option<u64>> {
         let end = self.len()?;
         // The preamble comes first, because the rest of the header depends on the version.
         let version = self.read_preamble(end)?;
@@ -185,15 +185,22 @@ impl Segment {
         if sequence > record::MAX_SEQUENCE {
             return Err(self.damaged(0, "the numbers in the header are impossible"));
         }
-        // The header itself is sound. The errors below have an offset after it, which tells
-        // callers.
         self.recorded = recorded;
         // Only a compacted segment is complete, and has a length, when its header is written.
         if len == 0 {
             self.origin = Origin::Written { after: sequence };
-            return Ok(());
+            return Ok(None);
         }
         self.origin = Origin::Compacted { upto: sequence };
+        Ok(Some(len))
+    }
+
+    /// Checks that the file has the length `expected`, if the header says one.
+    pub(crate) fn check_len(&self, expected: Option<u64>) -> Result<()> {
+        let Some(len) = expected else {
+            return Ok(());
+        };
+        let end = self.len()?;
         if len > end {
             return Err(self.damaged(end, "the end of the file is missing"));
         }
