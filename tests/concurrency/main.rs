@@ -306,3 +306,24 @@ fn of_two_removals_at_once_one_finds_the_key() {
         assert_eq!(removed.iter().sum::<u32>(), 1);
     });
 }
+
+#[test]
+fn the_statistics_have_every_write_that_has_completed() {
+    const RECORD: u64 = 26;
+    check(|| {
+        let store = Machine::default().open(SyncLevel::Never);
+        let done = Arc::new(AtomicU64::new(0));
+        let threads = [store.clone(), store.clone(), store].map(|store| {
+            let done = Arc::clone(&done);
+            thread::spawn(move || {
+                wait(store.set("k".to_owned(), "v".to_owned())).unwrap();
+                let older = done.fetch_add(1, Ordering::SeqCst);
+                let dead = store.stats().dead_bytes.unwrap();
+                assert!(dead >= older * RECORD, "{dead} bytes of {older} records");
+            })
+        });
+        for thread in threads {
+            thread.join().unwrap();
+        }
+    });
+}
