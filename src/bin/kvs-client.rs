@@ -107,7 +107,7 @@ fn main() -> ExitCode {
     cli::main(|opt| run(opt).map_err(with_hint))
 }
 
-fn run(opt: Opt) -> std::result::Result<(), Error> {
+fn run(opt: Opt) -> cli::Result<()> {
     match opt {
         Opt::Stats { json, target } => print_stats(&target.target()?, json),
         Opt::Data(command) => {
@@ -168,7 +168,7 @@ const VARIANTS: &[Variant] = &[
 impl FromStr for Variant {
     type Err = Error;
 
-    fn from_str(name: &str) -> std::result::Result<Variant, Error> {
+    fn from_str(name: &str) -> cli::Result<Variant> {
         let found = VARIANTS.iter().find(|variant| variant.0 == name);
         found.copied().ok_or_else(|| {
             let there: Vec<_> = VARIANTS.iter().map(|variant| variant.0).collect();
@@ -235,7 +235,7 @@ fn connect(target: &Target) -> Result<blocking::KvsClient> {
     Ok(client)
 }
 
-fn print_stats(target: &Target, json: bool) -> std::result::Result<(), Error> {
+fn print_stats(target: &Target, json: bool) -> cli::Result<()> {
     let stats = connect(target)?.stats()?;
     match json {
         true => cli::print(serde_json::to_string_pretty(&stats)?),

@@ -13,6 +13,9 @@ use kvs::stderr;
 use structopt::StructOpt;
 use structopt::clap::{self, App, AppSettings};
 
+/// The result of a part of a program that can fail.
+pub(crate) type Result<T> = std::result::Result<T, Error>;
+
 /// The address that both programs use where none is given.
 ///
 /// It is not clap's `default_value`: with one, clap 2 takes a flag without a value for no flag.
@@ -46,7 +49,7 @@ fn find_bad_text(args: &[OsString]) -> Option<&OsString> {
 ///
 /// The exit code is the same if stderr is closed or full, or is a pipe without a reader. If the
 /// reader of stdout has gone, the program ends without an error line, as other programs do.
-pub(crate) fn main<T: StructOpt>(run: impl FnOnce(T) -> Result<(), Error>) -> ExitCode {
+pub(crate) fn main<T: StructOpt>(run: impl FnOnce(T) -> Result<()>) -> ExitCode {
     let _flush = stderr::FlushOnDrop;
     stderr::report_panics();
     let args: Vec<_> = env::args_os().collect();
@@ -88,7 +91,7 @@ fn is_broken_pipe(error: &Error) -> bool {
     cause.is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
 }
 
-fn print_version(clap: &App<'_, '_>) -> Result<(), Error> {
+fn print_version(clap: &App<'_, '_>) -> Result<()> {
     let mut version = Vec::new();
     let _ = clap.write_version(&mut version);
     print(String::from_utf8_lossy(&version))
@@ -99,7 +102,7 @@ fn print_version(clap: &App<'_, '_>) -> Result<(), Error> {
 /// # Errors
 ///
 /// If stdout is closed or full, such as a pipe whose reader has gone.
-pub(crate) fn print(line: impl Display) -> Result<(), Error> {
+pub(crate) fn print(line: impl Display) -> Result<()> {
     let mut stdout = io::stdout().lock();
     writeln!(stdout, "{line}")
         .and_then(|()| stdout.flush())
