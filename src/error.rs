@@ -24,9 +24,6 @@ pub type Result<T> = std::result::Result<T, KvsError>;
 ///
 /// The operator `?` converts it to `Box<dyn Error + Send + Sync>` and to the error types that take
 /// any standard error, such as those of `anyhow`, `eyre` and `failure`.
-///
-/// Hidden functions and conversions of the errors are for the programs and tests of this crate.
-/// They are not covered by semantic versioning.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum KvsError {

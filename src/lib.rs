@@ -2,7 +2,8 @@
 //!
 //! # Examples
 //!
-//! A store in this process. Its futures are those of futures 0.1, and any thread can wait for them:
+//! A store in this process, with the feature `server`. Its futures are those of futures 0.1, and any
+//! thread can wait for them:
 //!
 #![cfg_attr(feature = "server", doc = "```")]
 #![cfg_attr(not(feature = "server"), doc = "```ignore")]
@@ -18,8 +19,8 @@
 //! # Ok::<(), kvs::KvsError>(())
 //! ```
 //!
-//! A client of the server at `addr`. This is the one of the feature `awaited`, whose futures are those
-//! of the standard library:
+//! A client of the server at `addr`, with the feature `awaited`. Its futures are those of the standard
+//! library:
 //!
 #![cfg_attr(all(feature = "server", feature = "awaited"), doc = "```")]
 #![cfg_attr(not(all(feature = "server", feature = "awaited")), doc = "```ignore")]
@@ -47,6 +48,9 @@
 //! Without the default features, the crate is a library of clients. The blocking client needs no
 //! feature.
 //!
+//! Items that this documentation hides are for the programs, tests, benchmarks and fuzz targets of
+//! this package. They are not covered by semantic versioning.
+//!
 //! # The map
 //!
 //! Dependencies point downwards only. No engine knows the network, and no client knows an engine. A
@@ -67,7 +71,8 @@
 //!
 //! Small modules that several of these use: `token` (authentication), `tcp` (options of sockets),
 //! `guarded` (a panic ends one task only), `stderr` (log lines never make a request wait), `names` and
-//! `stats` (what a client sees of an engine), `sync` (the locks of the engine, which a test replaces).
+//! `stats` (all that a client sees of an engine), `sync` (the locks of the engine, which a test
+//! replaces).
 //!
 //! The files of the larger modules:
 //!
@@ -96,8 +101,8 @@
 //!
 //!  engine::kvs      format    record, segment      the bytes of the log, as docs/format.md has them
 //!                             hints, watermark     the bytes of the files beside it
-//!                             sound, salvage       what is sound, and finding the rest in damage
-//!                   index     mod                  the keydir: where the newest value of a key is
+//!                             sound, salvage       sound records, and finding them in damage
+//!                   index     mod                  the keydir: the place of each newest value
 //!                             cache                values in memory, and which to evict
 //!                             checkpoint           the keydir in a file
 //!                   log       mod, batch           commits a batch: append, sync, show in the index
@@ -108,9 +113,9 @@
 //!                             recovery, replay     opens a log, and cuts a torn tail off
 //!                             close, failure       closes it; the error that stops all writes
 //!                   reader                         a read: cache, page cache, or a job on the pool
-//!                   writer    mod                  group commit: who has the writer's turn
+//!                   writer    mod                  group commit: which thread writes now
 //!                             queue, promise       the queued writes, and the outcome of a batch
-//!                   check     survey, losses       verify: reads everything, and tells what is lost
+//!                   check     survey, losses       verify: reads everything, reports losses
 //!                             rewrite, report      repair: writes the sound records anew
 //!                   journal, pool                  loggers and thread pools, called without a lock
 //! ```
@@ -135,7 +140,7 @@
 //!  main      -> Signals::block       before there is a second thread; a thread then waits for signals
 //!  arguments -> server::listen       takes the port, which other processes cannot have from here on
 //!            -> DataDir::claim       one process a directory, one engine a directory
-//!            -> KvStore::open        where is each key's value? checkpoint, hints or segments tell
+//!            -> KvStore::open        finds each value, by checkpoint, hints or segments
 //!            -> KvsServer::listen    makes a server of the engine and the port
 //!            -> Signals::shut_down   from here on a signal shuts the server down in order
 //!            -> BoundServer::run     starts the network threads; Accept spawns a task a connection
@@ -159,7 +164,7 @@
 //!                     have come are started
 //!  engine::future     the first poll
 //!  kvs::writer        takes the turn       -->   or a run on the pool takes it, if the commit
-//!                                                might have to wait for the disk: --sync always,
+//!                                                might have to wait for the disk: `always`,
 //!                                                a long batch, a new segment, a sync under way
 //!  kvs::log           commits the batch: appends
 //!                     it to the active segment,
@@ -176,7 +181,7 @@
 //! If the value is not there, `kvs::reader` reads the record at once, on the condition that the system
 //! need not wait for the disk. If it would have to wait, a job on the pool reads the record.
 
-// What the outside world decides must not panic.
+// Nothing from outside may panic the process.
 #![warn(clippy::unwrap_used)]
 #![warn(unreachable_pub)]
 // docs.rs shows at each item which feature it needs.

@@ -23,9 +23,6 @@ const MAX_FILE: u64 = 64 * 1024;
 /// prints it.
 ///
 /// A token is one line of text. White space around it does not count, in a file and elsewhere.
-///
-/// Hidden functions are for the clients and tests of this crate. They are not covered by semantic
-/// versioning.
 #[derive(Clone)]
 pub struct Token(String);
 
