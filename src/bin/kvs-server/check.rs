@@ -34,6 +34,11 @@ impl Print {
     }
 }
 
+/// Verifies the directory `path` and prints the report.
+///
+/// # Errors
+///
+/// An error that says so if the directory is damaged, and the errors of [`engine::verify_dir`].
 pub(crate) fn verify(path: &Path, print: Print) -> Result<()> {
     let patience = Patience::default();
     let report = with_progress(|progress| patience.retry(|| engine::verify_dir(path, progress)))?;
@@ -42,11 +47,12 @@ pub(crate) fn verify(path: &Path, print: Print) -> Result<()> {
         return print.note("sound");
     }
     Err(format_err!(
-        "{path:?} is damaged in {} place(s): kvs-server --repair saves what is sound",
+        "{path:?} is damaged in {} place(s): kvs-server --repair saves the sound records",
         report.damage.len()
     ))
 }
 
+/// Repairs the directory `path` and prints the report.
 pub(crate) fn repair(path: &Path, print: Print) -> Result<()> {
     let patience = Patience::default();
     let repaired = with_progress(|progress| patience.retry(|| engine::repair_dir(path, progress)))?;

@@ -67,7 +67,7 @@ fn give_back_memory() {
     }
 }
 
-/// Adds to an error of the library the arguments that help. The library does not know them.
+/// Adds the arguments that help to an error of the library, which does not know them.
 fn with_hint(error: Error) -> Error {
     let hint = match error.downcast_ref() {
         Some(KvsError::WrongEngine { found, .. }) => &format!("--engine {found}"),
@@ -98,7 +98,7 @@ fn run(opt: Opt, signals: &Signals) -> Result<()> {
     let wanted = limits.connections;
     let connections = limits.reserve_descriptors()?;
     if connections < wanted {
-        warn!("there are descriptors for {connections} connections only (ulimit -n)");
+        warn!("the limit on descriptors (ulimit -n) allows only {connections} connections");
     }
     let patience = Patience::default();
     let listener = patience.retry(|| server::listen(addr, token.as_ref()))?;

@@ -11,7 +11,7 @@ use structopt::StructOpt;
 
 use crate::check::Print;
 
-/// The arguments that only a serving server takes.
+/// The arguments that do not go together with --verify or --repair.
 const SERVING: &[&str] = &[
     "addr",
     "engine",
@@ -30,59 +30,60 @@ const SERVING: &[&str] = &[
 
 /// A persistent key/value server.
 ///
-/// Prints the address it listens on, and serves until it is stopped. Log lines go to stderr;
-/// `RUST_LOG` chooses which.
+/// Prints the address that it listens on, and serves until it is stopped. Log lines go to stderr. The
+/// environment variable `RUST_LOG` chooses them.
 #[derive(Debug, StructOpt)]
 #[structopt(name = "kvs-server")]
 pub(crate) struct Opt {
-    /// Where to listen; port 0 takes any free port [default: 127.0.0.1:4000]
+    /// The address to listen on; port 0 means any free port [default: 127.0.0.1:4000]
     #[structopt(long, value_name = "IP:PORT")]
     pub(crate) addr: Option<SocketAddr>,
 
-    /// Which engine keeps the data; kvs and tokio-fs can open each other's directories [default:
-    /// sled for a directory of sled, kvs for any other]
+    /// The engine that keeps the data; kvs and tokio-fs open each other's directories [default: sled
+    /// for a directory of sled, kvs for any other]
     #[structopt(long, value_name = "ENGINE", possible_values = &EngineKind::ALL.map(EngineKind::as_str))]
     pub(crate) engine: Option<EngineKind>,
 
-    /// Where the data is [default: the current directory]
+    /// The directory of the data [default: the current directory]
     #[structopt(long, value_name = "DIR", parse(from_os_str))]
     pub(crate) data_dir: Option<PathBuf>,
 
-    /// When a write is on the disk: before it is acknowledged, about a second later, or when the
-    /// system likes; a kill of the server loses no acknowledged write [default: everysec]
+    /// The moment at which a write is on the disk: before it is acknowledged (always), about a second
+    /// later (everysec), or when the system decides (never). A kill of the server loses no
+    /// acknowledged write [default: everysec]
     #[structopt(long, value_name = "LEVEL", possible_values = &SyncLevel::ALL.map(SyncLevel::as_str))]
     pub(crate) sync: Option<SyncLevel>,
 
-    /// Dead bytes (of older values and removed keys) at which the engines kvs and tokio-fs begin to
-    /// compact, if no fewer than are live [default: 8 times the live bytes, but at least 8388608
-    /// and at most 67108864]
+    /// The number of dead bytes (older values and removed keys) from which the engines kvs and
+    /// tokio-fs compact, if no more bytes are live [default: 8 times the live bytes, but at least
+    /// 8388608 and at most 67108864]
     #[structopt(long, value_name = "BYTES")]
     pub(crate) dead_bytes: Option<NonZeroU64>,
 
-    /// A file with the token that every client has to show; without one, only this machine can
-    /// connect. Only its owner may read it (mode 0600 or 0400), or also a group if it is root's and
-    /// the server does not run as root
+    /// A file with the token that every client has to show. Without a token, only this machine can
+    /// connect. Only the owner may read the file (mode 0600 or 0400). If root owns it and the server
+    /// does not run as root, a group may read it too
     #[structopt(long, value_name = "FILE", parse(from_os_str))]
     pub(crate) auth_token_file: Option<PathBuf>,
 
     #[structopt(flatten)]
     pub(crate) limits: LimitOpts,
 
-    /// Instead of serving, read all the data and report damage; changes nothing, and needs only the
-    /// right to read
+    /// Reads all the data and reports damage, instead of serving. Changes nothing, and needs only
+    /// the permission to read
     #[structopt(long, conflicts_with = "repair", conflicts_with_all = SERVING)]
     pub(crate) verify: bool,
 
-    /// Instead of serving, save the sound records of damaged data and report the losses; keeps the
-    /// damaged files
+    /// Saves the sound records of damaged data and reports the losses, instead of serving. Keeps the
+    /// damaged files under other names
     #[structopt(long, conflicts_with_all = SERVING)]
     pub(crate) repair: bool,
 
-    /// Show every damaged place and every loss, not only the first ten of each
+    /// Shows every damaged place and every loss, not only the first ten of each
     #[structopt(long)]
     pub(crate) all: bool,
 
-    /// Print what --verify or --repair finds as one JSON object
+    /// Prints the report of --verify or --repair as one JSON object
     #[structopt(long, conflicts_with = "all")]
     pub(crate) json: bool,
 }
@@ -104,33 +105,33 @@ pub(crate) struct LimitOpts {
     #[structopt(long, value_name = "BYTES")]
     max_frame: Option<NonZeroUsize>,
 
-    /// Requests of one connection that are worked on at once [default: 256]
+    /// The most requests of one connection in flight [default: 256]
     #[structopt(long, value_name = "N")]
     max_in_flight: Option<NonZeroUsize>,
 
-    /// Connections at a time [default: 10000]
+    /// The most connections at a time [default: 10000]
     #[structopt(long, value_name = "N")]
     max_connections: Option<NonZeroUsize>,
 
-    /// Memory of all connections together, in bytes, not counting 32 KiB for each
-    /// [default: 536870912]
+    /// The memory of all connections together, in bytes, not counting 32 KiB for each [default:
+    /// 536870912]
     #[structopt(long, value_name = "BYTES")]
     max_memory: Option<NonZeroUsize>,
 
-    /// Threads for the network, and so the cores that connections may keep busy
-    /// [default: half of the cores]
+    /// The number of network threads, and so of cores that connections may keep busy [default: half
+    /// of the cores]
     #[structopt(long, value_name = "N")]
     network_threads: Option<NonZeroUsize>,
 
-    /// Seconds in which a frame has to arrive [default: 30]
+    /// The seconds in which a frame has to arrive [default: 30]
     #[structopt(long, value_name = "SECONDS")]
     frame_time: Option<NonZeroU64>,
 
-    /// Seconds in which a peer has to take the replies that wait for it [default: 30]
+    /// The seconds in which a peer has to receive the replies that wait for it [default: 30]
     #[structopt(long, value_name = "SECONDS")]
     reply_time: Option<NonZeroU64>,
 
-    /// Seconds that a shutdown leaves for what is in flight [default: 10]
+    /// The seconds that a shutdown leaves for the requests in flight [default: 10]
     #[structopt(long, value_name = "SECONDS")]
     shutdown_time: Option<NonZeroU64>,
 }
