@@ -9,7 +9,7 @@ mod patience;
 
 use std::env;
 use std::ffi::OsStr;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::ExitCode;
@@ -19,7 +19,7 @@ use failure::{Error, format_err};
 use kvs::engine::{DataDir, EngineKind, KvStoreOptions};
 use kvs::server::{self, Limits, Signals};
 use kvs::thread_pool::SharedQueueThreadPool;
-use kvs::{KvStore, KvsEngine, KvsError, KvsServer, Token, TokioFsEngine};
+use kvs::{KvsEngine, KvsError, KvsServer, Token, TokioFsEngine};
 use log::{info, warn};
 
 use self::cli::Result;
@@ -40,7 +40,7 @@ fn main() -> ExitCode {
         signals.obey()?;
         Ok(signals)
     });
-    cli::main(|opt| run(opt, &signals?).map_err(with_hint))
+    cli::main(|opt| run(&opt, &signals?).map_err(with_hint))
 }
 
 /// Returns whether the argument asks for a check or a repair. clap takes `--verify=x` for `--verify`.
@@ -79,19 +79,22 @@ fn with_hint(error: Error) -> Error {
     format_err!("{error} ({hint})")
 }
 
-fn run(opt: Opt, signals: &Signals) -> Result<()> {
-    let addr = opt.addr.unwrap_or(cli::DEFAULT_ADDR);
-    let dir = opt.data_dir.clone().unwrap_or_else(|| ".".into());
+fn run(opt: &Opt, signals: &Signals) -> Result<()> {
+    let dir = opt.data_dir.as_deref().unwrap_or(Path::new("."));
     if opt.verify {
-        return check::verify(&dir, opt.print());
+        return check::verify(dir, opt.print());
     }
     if opt.repair {
-        return check::repair(&dir, opt.print());
+        return check::repair(dir, opt.print());
     }
     if opt.all || opt.json {
         return Err(format_err!("--all and --json need --verify or --repair"));
     }
-    let sync = opt.sync.unwrap_or_default();
+    serve(opt, dir, signals)
+}
+
+/// Opens the engine in `dir` and serves it until a signal stops the server.
+fn serve(opt: &Opt, dir: &Path, signals: &Signals) -> Result<()> {
     let token = opt.auth_token_file.as_deref().map(Token::from_file);
     let token = token.transpose()?;
     let mut limits = opt.limits.limits();
@@ -101,33 +104,41 @@ fn run(opt: Opt, signals: &Signals) -> Result<()> {
         warn!("the limit on descriptors (ulimit -n) allows only {connections} connections");
     }
     let patience = Patience::default();
+    let addr = opt.addr.unwrap_or(cli::DEFAULT_ADDR);
+    // The port comes first: if another process has it, the data directory stays as it is.
     let listener = patience.retry(|| server::listen(addr, token.as_ref()))?;
-    let protection = (limits, token);
     let engine = match opt.engine {
         Some(engine) => engine,
-        None => DataDir::engine_of(&dir)?.unwrap_or(EngineKind::Kvs),
+        None => DataDir::engine_of(dir)?.unwrap_or(EngineKind::Kvs),
     };
     // File work waits for the disk more than for a core.
     let threads = 2 * thread::available_parallelism().map_or(1, |cores| cores.get() as u32);
+    let sync = opt.sync.unwrap_or_default();
     let mut options = KvStoreOptions::default().sync(sync);
     if let Some(bytes) = opt.dead_bytes {
         options = options.dead_bytes(bytes.get());
     }
+    let setup = Setup {
+        dir,
+        engine,
+        limits,
+        token,
+        listener,
+        signals,
+    };
     match engine {
         EngineKind::Kvs => {
-            let store: KvStore<SharedQueueThreadPool> =
-                patience.retry(|| options.open(&dir, threads))?;
-            serve(store, engine, listener, protection, &dir, signals)
+            let open = || options.open::<SharedQueueThreadPool>(dir, threads);
+            setup.serve(patience.retry(open)?)
         }
         EngineKind::TokioFs => {
-            let store = patience.retry(|| TokioFsEngine::open_with(&options, &dir, threads))?;
-            serve(store, engine, listener, protection, &dir, signals)
+            let open = || TokioFsEngine::open_with(&options, dir, threads);
+            setup.serve(patience.retry(open)?)
         }
         #[cfg(feature = "sled")]
         EngineKind::Sled => {
-            let open = || kvs::SledKvsEngine::<SharedQueueThreadPool>::open(&dir, sync, threads);
-            let store = patience.retry(open)?;
-            serve(store, engine, listener, protection, &dir, signals)
+            let open = || kvs::SledKvsEngine::<SharedQueueThreadPool>::open(dir, sync, threads);
+            setup.serve(patience.retry(open)?)
         }
         #[cfg(not(feature = "sled"))]
         EngineKind::Sled => Err(format_err!(
@@ -138,35 +149,45 @@ fn run(opt: Opt, signals: &Signals) -> Result<()> {
     }
 }
 
-fn serve(
-    store: impl KvsEngine,
+/// A server without its store, which is still to be opened.
+struct Setup<'a> {
+    dir: &'a Path,
     engine: EngineKind,
+    limits: Limits,
+    token: Option<Token>,
     listener: TcpListener,
-    (limits, token): (Limits, Option<Token>),
-    dir: &Path,
-    signals: &Signals,
-) -> Result<()> {
-    let server = KvsServer::new(store).limits(limits);
-    let server = match token {
-        Some(token) => server.token(token),
-        None => server,
-    };
-    let server = server.listen(listener)?;
-    signals.shut_down(server.shutdown_handle());
-    let (addr, version) = (server.local_addr(), env!("CARGO_PKG_VERSION"));
-    let dir = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
-    info!("kvs-server {version}, engine {engine}, address {addr}, data in {dir:?}");
-    let announce = move || {
-        // If a script has read the address, it must find the line above in the log.
+    signals: &'a Signals,
+}
+
+impl Setup<'_> {
+    fn serve(self, store: impl KvsEngine) -> Result<()> {
+        let mut server = KvsServer::new(store).limits(self.limits);
+        if let Some(token) = self.token {
+            server = server.token(token);
+        }
+        let server = server.listen(self.listener)?;
+        self.signals.shut_down(server.shutdown_handle());
+        let (addr, version) = (server.local_addr(), env!("CARGO_PKG_VERSION"));
+        let (engine, dir) = (self.engine, self.dir);
+        let dir = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
+        info!("kvs-server {version}, engine {engine}, address {addr}, data in {dir:?}");
+        announce(addr);
+        Ok(server.run()?)
+    }
+}
+
+/// Prints the address on stdout. If stdout is a pipe without a reader, only the thread that prints
+/// waits.
+fn announce(addr: SocketAddr) {
+    let print = move || {
+        // If a script has read the address, it must find the line before this one in the log.
         log::logger().flush();
         if let Err(error) = cli::print(format_args!("listening on {addr}")) {
             warn!("{error}; the server continues");
         }
     };
-    // This runs on a separate thread: if stdout is a pipe without a reader, only that thread waits.
     let thread = thread::Builder::new().name("kvs-stdout".to_owned());
-    if thread.spawn(announce).is_err() {
-        announce();
+    if thread.spawn(print).is_err() {
+        print();
     }
-    Ok(server.run()?)
 }
