@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind, Read};
 
 use rustix::fs::OFlags;
 
-use super::access::{is_shared, part};
+use super::access::{is_shared, unshare};
 use crate::engine::EngineKind;
 use crate::engine::open_dir::OpenDir;
 use crate::error::{KvsError, Result};
@@ -23,7 +23,7 @@ pub(super) fn open(dir: &OpenDir) -> Result<fs::File> {
     }
     // If the directory is a copy made of hard links, it shares the marker and its lock with the
     // original.
-    part(dir, NAME, &marker).map_err(cannot("write", dir))?;
+    unshare(dir, NAME, &marker).map_err(cannot("write", dir))?;
     open()
 }
 

@@ -18,7 +18,7 @@ pub(super) const SLED_THREADS: usize = 8;
 
 /// Opens the database in `dir`.
 pub(super) fn open_db(dir: &DataDir, sync: SyncLevel) -> Result<sled::Db> {
-    dir.part_files().map_err(KvsError::io(format_args!(
+    dir.unshare_files().map_err(KvsError::io(format_args!(
         "copy the files in {:?} that are hard links",
         dir.path()
     )))?;
