@@ -231,7 +231,7 @@ impl File for fs::File {
         use rustix::io::{ReadWriteFlags, preadv2};
         let len = buffer.len();
         let buffers = &mut [io::IoSliceMut::new(buffer)];
-        // With this flag, the call fails where it would wait for the disk.
+        // With this flag, the call fails if it would have to wait for the disk.
         match preadv2(self, buffers, offset, ReadWriteFlags::NOWAIT)? {
             n if n == len => Ok(()),
             // The rest of the range is not in memory, or the file ends.

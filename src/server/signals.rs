@@ -221,7 +221,7 @@ mod tests {
     use super::super::shutdown;
     use super::*;
 
-    /// A logger that uses the signals. It is for users of the library, who choose their logger.
+    /// A logger that uses the signals. A user of the library may choose such a logger.
     struct UsesSignals(Signals);
 
     impl Log for UsesSignals {

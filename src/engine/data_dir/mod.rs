@@ -58,7 +58,7 @@ impl DataDir {
         Ok(dir)
     }
 
-    /// Claims a directory whose marker is damaged or gone, and gives it a new one.
+    /// Claims a directory with a damaged or missing marker, and writes a new marker.
     ///
     /// # Errors
     ///
