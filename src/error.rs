@@ -267,7 +267,8 @@ impl KvsError {
             ),
             KvsError::Changed { dir } => write!(
                 f,
-                "{dir:?} was changed while it was being read: stop the server that uses it, and try again"
+                "{dir:?} was changed while it was being read: stop the server that uses it, and try \
+                 again"
             ),
             KvsError::Damaged {
                 file,
