@@ -183,6 +183,8 @@
 
 // Nothing from outside may panic the process.
 #![warn(clippy::unwrap_used)]
+// A caller can name every type of the API, with any features.
+#![warn(unnameable_types)]
 #![warn(unreachable_pub)]
 // docs.rs shows at each item which feature it needs.
 #![cfg_attr(docsrs, feature(doc_cfg))]

@@ -20,4 +20,4 @@ pub(crate) use self::frame::{encode, prefix};
 pub use self::json::{read_plain_reply, read_request};
 pub use self::kind::{ErrorCode, Kind};
 pub use self::message::{Request, Response};
-pub use crate::stats::Stats;
+pub use crate::stats::{EngineStats, Stats};
