@@ -165,7 +165,7 @@
 //!  engine::future     the first poll
 //!  kvs::writer        takes the turn       -->   or a run on the pool takes it, if the commit
 //!                                                might have to wait for the disk: `always`,
-//!                                                a long batch, a new segment, a sync under way
+//!                                                a long batch, a new segment, a running sync
 //!  kvs::log           commits the batch: appends
 //!                     it to the active segment,
 //!                     then shows it in the index
