@@ -20,7 +20,8 @@
 //! ```
 //!
 //! A client of the server at `addr`, with the feature `awaited`. Its futures are those of the standard
-//! library:
+//! library. [Other clients](client) have other futures, and the
+//! [blocking one](client::blocking::KvsClient) has none:
 //!
 #![cfg_attr(all(feature = "server", feature = "awaited"), doc = "```")]
 #![cfg_attr(not(all(feature = "server", feature = "awaited")), doc = "```ignore")]
@@ -69,22 +70,23 @@
 //!  thread_pool `------------- error               the threads for file work; every error
 //! ```
 //!
-//! Small modules that several of these use: `token` (authentication), `tcp` (options of sockets),
-//! `guarded` (a panic ends one task only), `stderr` (log lines never make a request wait), `names` and
-//! `stats` (all that a client sees of an engine), `sync` (the locks of the engine, which a test
-//! replaces).
+//! Small modules that several of these use: `token` (the secret, compared in constant time), `tcp`
+//! (options of sockets), `guarded` (a panic ends one task only), `stderr` (log lines never make a
+//! request wait), `names` and `stats` (all that a client sees of an engine), `sync` (the locks of the
+//! engine, which a test replaces).
 //!
 //! The files of the larger modules:
 //!
 //! ```text
 //!  server           accept, network                accept connections, and poll them on a few threads
-//!                   connection                     one connection: its turn, its token, when it
-//!                                                  reads no further requests (back-pressure)
+//!                   connection                     one connection: its turn, whether its token is
+//!                                                  right, when it stops reading (back-pressure)
 //!                   pipeline                       its requests in flight, in order
 //!                   peer, input, output, clocks    its socket, its two buffers, its deadlines
 //!                   stage, progress                the stages of its life; whether a step did anything
-//!                   shared, limits, refusal        budgets of all connections, errors for peers
-//!                   counters, quiet_log            statistics, a limit on log lines
+//!                   shared, limits                 the budgets of all connections
+//!                   refusal                        the replies to bad, late or unauthorized requests
+//!                   counters, quiet_log            statistics; a limit on log lines about peers
 //!                   shutdown, signals              the shutdown, and the signals that start it
 //!
 //!  client           connection                     the handle that the variants share
@@ -93,10 +95,15 @@
 //!                   background                     a thread for callers without a runtime
 //!                   blocking                       the client without futures
 //!
-//!  engine           future                         the future that every engine returns
-//!                   data_dir, open_dir, files      a claimed directory, held open, and its files
+//!  protocol         message, kind                  requests and replies; the codes of errors
+//!                   json                           their JSON, most of it without a parser
+//!                   frame                          the length prefix, and the longest frame
+//!
+//!  engine           future, sync_level             the future that every engine returns, and when
+//!                                                  the one of a write completes
+//!                   data_dir, open_dir, files      a directory, locked and held open, and its files
 //!                   inside                         marks the threads of a pool
-//!                   repair                         verify and repair for the programs
+//!                   repair                         verifies or repairs a directory
 //!                   kvs, tokio_fs, sled            the engines
 //!
 //!  engine::kvs      format    record, segment      the bytes of the log, as docs/format.md has them
@@ -108,7 +115,7 @@
 //!                   log       mod, batch           commits a batch: append, sync, show in the index
 //!                             syncer               syncs the log, for batches and every second
 //!                             segments             rolls to a new segment, replaces old ones
-//!                             background, job      which background job runs next
+//!                             background, job      which job runs next, and when to compact
 //!                             compaction           copies the live records
 //!                             recovery, replay     opens a log, and cuts a torn tail off
 //!                             close, failure       closes it; the error that stops all writes
@@ -117,6 +124,7 @@
 //!                             queue, promise       the queued writes, and the outcome of a batch
 //!                   check     survey, losses       verify: reads everything, reports losses
 //!                             rewrite, report      repair: writes the sound records anew
+//!                   options                        the settings that a store is opened with
 //!                   journal, pool                  loggers and thread pools, called without a lock
 //! ```
 //!
