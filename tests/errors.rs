@@ -149,7 +149,7 @@ fn an_error_code_is_the_same_string_everywhere() {
         .matches("\n| `")
         .count();
     assert_eq!(rows, ErrorCode::KNOWN.len());
-    for code in ErrorCode::KNOWN {
+    for code in ErrorCode::KNOWN.iter().cloned() {
         let text = code.to_string();
         assert_eq!(text, code.as_str());
         assert_eq!(serde_json::to_value(&code).unwrap(), text);

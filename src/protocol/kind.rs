@@ -22,9 +22,10 @@ pub enum Kind {
     Stats,
 }
 
+#[cfg(feature = "server")]
 impl Kind {
     /// Every kind, in the order of the variants.
-    pub const ALL: [Kind; 5] = [Kind::Get, Kind::Set, Kind::Remove, Kind::Auth, Kind::Stats];
+    pub(crate) const ALL: [Kind; 5] = [Kind::Get, Kind::Set, Kind::Remove, Kind::Auth, Kind::Stats];
 }
 
 impl fmt::Display for Kind {
@@ -32,6 +33,7 @@ impl fmt::Display for Kind {
         fmt::Debug::fmt(self, f)
     }
 }
+
 /// The reason why the server refuses a request or a connection. `docs/protocol.md` explains each
 /// code.
 ///
@@ -70,7 +72,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code that this version knows.
-    pub const KNOWN: [ErrorCode; 12] = [
+    pub const KNOWN: &[ErrorCode] = &[
         ErrorCode::KeyNotFound,
         ErrorCode::BadRequest,
         ErrorCode::FrameTooLong,
@@ -114,10 +116,8 @@ impl fmt::Display for ErrorCode {
 
 impl From<String> for ErrorCode {
     fn from(code: String) -> ErrorCode {
-        let mut known = ErrorCode::KNOWN.into_iter();
-        known
-            .find(|known| known.as_str() == code)
-            .unwrap_or(ErrorCode::Other(code))
+        let known = ErrorCode::KNOWN.iter().find(|known| known.as_str() == code);
+        known.cloned().unwrap_or(ErrorCode::Other(code))
     }
 }
 

@@ -32,7 +32,7 @@ pub const FLOORS: &str = "
     client  server
     variants
     client/mod
-    lib  cli
+    lib
 ";
 
 /// Imports that are wrong from any floor: the rule, and which modules do not import which.

@@ -104,9 +104,10 @@ impl KvStoreOptions {
         journal.write_out();
         let log = opened?;
         let syncer = Arc::clone(log.syncer());
-        let ticker = match self.sync {
-            SyncLevel::EverySec => Some(Ticker::start(Arc::clone(&syncer))?),
-            SyncLevel::Always | SyncLevel::Never => None,
+        let ticker = if self.sync == SyncLevel::EverySec {
+            Some(Ticker::start(Arc::clone(&syncer))?)
+        } else {
+            None
         };
         let pool = Arc::new(Pool::new(threads, journal));
         let reader = Arc::new(Reader::new(Arc::clone(log.index()), Arc::clone(&pool)));
