@@ -11,7 +11,7 @@ use std::mem;
 use std::thread;
 
 use common::disk::{Disk, Faults};
-use common::later::{Later, done, run_job, run_jobs};
+use common::later::{Later, done, get, run_job, run_jobs, set};
 use common::number;
 use kvs::engine::files::Directory;
 use kvs::engine::{KvStoreOptions, SyncLevel, verify};
@@ -294,14 +294,6 @@ fn open_always(disk: &Disk) -> KvStore<Later> {
         .segment_bytes(1 << 20)
         .open_in(disk.clone(), 1)
         .unwrap()
-}
-
-fn set(store: &KvStore<Later>, key: &str, value: &str) {
-    done(store.set(key.to_owned(), value.to_owned())).unwrap();
-}
-
-fn get(store: &KvStore<Later>, key: &str) -> Option<String> {
-    done(store.get(key.to_owned())).unwrap()
 }
 
 /// Cuts the power without closing the store.

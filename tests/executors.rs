@@ -16,10 +16,9 @@ use std::future::Future;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
 use async_executor::Executor;
-use common::{ANY_PORT, NOBODY, TestServer, Wire};
+use common::{ANY_PORT, NOBODY, PATIENCE, TestServer, Wire};
 use futures03::compat::Future01CompatExt;
 use futures03::executor::block_on;
 use futures03::future::{FutureExt, join_all, try_join_all};
@@ -30,8 +29,6 @@ use tempfile::TempDir;
 
 /// More requests than the queue holds, so that some of them wait for room.
 const MANY: usize = 4 * QUEUE;
-
-const PATIENCE: Duration = Duration::from_secs(20);
 
 fn serve() -> (TempDir, TestServer) {
     let dir = tempfile::tempdir().unwrap();

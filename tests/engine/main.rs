@@ -1,5 +1,7 @@
 //! The promises of every engine, and those of `KvStore` alone.
 
+#[path = "../common/mod.rs"]
+mod common;
 mod compaction;
 mod damage;
 mod every_engine;

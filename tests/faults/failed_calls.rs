@@ -7,9 +7,9 @@ use kvs::{KvStore, KvsEngine, KvsError, Result};
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 
-use super::{LEVELS, close, get, key, open, options, set};
+use super::{LEVELS, get, key, open, options, set};
 use crate::common::disk::{Disk, Faults};
-use crate::common::later::{Later, done, run_jobs};
+use crate::common::later::{Later, close, done, run_jobs};
 
 /// After a failed sync the contents of the disk are unknown, so the store refuses writes.
 fn writes_stop_and_reads_go_on(level: SyncLevel, faults: Faults) {

@@ -7,9 +7,9 @@ use kvs::{KvStore, KvsEngine, KvsError};
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 
-use super::{LEVELS, close, get, key, open, options, set};
+use super::{LEVELS, get, key, open, options, set};
 use crate::common::disk::{Disk, Faults};
-use crate::common::later::{Later, done, run_job, run_jobs};
+use crate::common::later::{Later, close, done, run_job, run_jobs};
 
 /// The disk is full at any moment: in a write, at the start of a segment, in a compaction, in
 /// hints.
