@@ -11,7 +11,7 @@ use kvs::engine::{DataDir, EngineKind, ReadOnlyDir, repair_dir, verify};
 use kvs::{KvsEngine, KvsError, Result};
 use tempfile::TempDir;
 
-use super::{expect_written, key, kvs, sled, tokio_fs, value, write};
+use super::{expect_written, key, kvs, names, sled, tokio_fs, value, write};
 
 #[test]
 fn a_second_store_is_refused_even_if_the_marker_is_removed_or_replaced() {
@@ -52,6 +52,25 @@ fn without_its_marker_a_directory_is_still_that_of_its_engine() {
     }
     check(kvs, EngineKind::Kvs, EngineKind::Sled);
     check(sled, EngineKind::Sled, EngineKind::TokioFs);
+}
+
+/// The original is in use.
+#[test]
+fn a_repair_of_a_copy_by_hard_links_leaves_the_original_as_it_is() {
+    let root = tempfile::tempdir().unwrap();
+    let [original, copy] = ["original", "copy"].map(|name| root.path().join(name));
+    let marker = |dir: &Path| dir.join("kvs-engine");
+    write(&kvs(&original).unwrap(), "it");
+    let claim = DataDir::claim(&original, EngineKind::Kvs).unwrap();
+    fs::write(marker(&original), "kvt\n").unwrap();
+    fs::create_dir(&copy).unwrap();
+    for file in names(&original) {
+        fs::hard_link(&file, copy.join(file.file_name().unwrap())).unwrap();
+    }
+    repair_dir(&copy, &mut |_, _| {}).unwrap();
+    assert_eq!(fs::read_to_string(marker(&original)).unwrap(), "kvt\n");
+    assert_eq!(fs::read_to_string(marker(&copy)).unwrap(), "kvs\n");
+    drop(claim);
 }
 
 /// A child process has a copy of every descriptor until it calls `exec`.
