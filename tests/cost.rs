@@ -25,6 +25,7 @@ use kvs::client::connection::Connection;
 use kvs::engine::SyncLevel;
 use kvs::protocol::{Request, Response};
 use kvs::thread_pool::SharedQueueThreadPool;
+use nix::errno::Errno;
 use nix::libc;
 use nix::sys::ptrace::{self, Options};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
@@ -217,9 +218,12 @@ impl Calls {
         // Only the thread that attaches to a thread can trace it.
         thread::spawn(move || {
             for thread in threads {
-                ptrace::seize(thread, Options::PTRACE_O_TRACESYSGOOD)
-                    .expect("this system lets a process trace its child");
-                ptrace::interrupt(thread).unwrap();
+                let seized = ptrace::seize(thread, Options::PTRACE_O_TRACESYSGOOD);
+                match seized.and_then(|()| ptrace::interrupt(thread)) {
+                    // A thread may end before this one attaches to it.
+                    Ok(()) | Err(Errno::ESRCH) => {}
+                    Err(error) => panic!("a process cannot trace its child: {error}"),
+                }
             }
             ready.send(()).unwrap();
             // This loop ends with the process.
