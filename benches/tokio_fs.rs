@@ -96,9 +96,9 @@ impl<E: KvsEngine> Contestant<E> {
     }
 
     fn print(&mut self) {
-        for (what, times) in [("get", &mut self.get), ("set", &mut self.set)] {
+        for (call, times) in [("get", &mut self.get), ("set", &mut self.set)] {
             println!(
-                "{:9} {what:5} {:>9.1} {:>9.1} {:>10.2} {:>8}",
+                "{:9} {call:5} {:>9.1} {:>9.1} {:>10.2} {:>8}",
                 self.name,
                 quantile(&mut times.alone, 0.5),
                 quantile(&mut times.alone, 0.99),

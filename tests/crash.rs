@@ -376,7 +376,7 @@ fn a_checkpoint_of_another_course_of_the_log_is_not_used() {
 }
 
 #[test]
-fn opening_syncs_what_a_failed_cut_may_not_have() {
+fn opening_syncs_a_cut_that_may_not_be_synced() {
     let disk = Disk::default();
     let store = open_always(&disk);
     set(&store, "old", &"x".repeat(20_000));

@@ -26,7 +26,7 @@ fn serve() -> (TempDir, TestServer) {
 }
 
 #[test]
-fn the_program_on_tokio_1_gets_what_it_has_set() {
+fn the_program_on_tokio_1_gets_the_values_that_it_has_set() {
     let (_dir, server) = serve();
     let runtime = tokio1::runtime::Runtime::new().unwrap();
     let values = runtime.block_on(await_on_tokio1::run(server.addr)).unwrap();

@@ -218,7 +218,7 @@ fn ask_on(executor: impl FnOnce(Question) -> Result<Option<String>> + Send + 'st
     let (answer, answered) = mpsc::channel();
     let question = question(server.addr);
     thread::spawn(move || answer.send(executor(question)).unwrap());
-    answered.recv_timeout(PATIENCE).expect("it hangs")
+    answered.recv_timeout(PATIENCE).expect("the client hangs")
 }
 
 type Answer = Result<Option<String>>;
@@ -311,7 +311,7 @@ fn an_executor_that_panics_harms_no_other_client() {
     impl futures::executor::Notify for Panics {
         fn notify(&self, _: usize) {
             self.0.lock().unwrap().send(()).unwrap();
-            panic!("as it should");
+            panic!("on purpose");
         }
     }
 

@@ -129,7 +129,7 @@ fn an_answer_to_nonsense_is_short_however_long_the_nonsense_is() {
 }
 
 #[test]
-fn a_value_longer_than_a_frame_is_an_error_and_the_connection_goes_on() {
+fn a_value_longer_than_a_frame_is_an_error_and_the_connection_continues() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path(), 2).unwrap();
     let escaped = "\u{1}".repeat(MAX_FRAME_LEN / 6);
@@ -252,7 +252,7 @@ fn values_survive_a_restart_of_the_server() {
 }
 
 #[test]
-fn a_shutdown_answers_what_is_in_flight_and_ends_the_run() {
+fn a_shutdown_answers_requests_in_flight_and_ends_the_run() {
     let engine = GatedEngine::default();
     let mut server = TestServer::start(engine.clone());
     let mut client = Wire::connect(server.addr);

@@ -143,7 +143,7 @@ impl Running {
             let mut took = |since: Instant| {
                 if is_measured {
                     let nanos = (now - since).as_nanos() as u64;
-                    latency.record(nanos).expect("it grows");
+                    latency.record(nanos).expect("the histogram grows");
                 }
             };
             for event in &events {

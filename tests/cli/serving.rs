@@ -13,7 +13,7 @@ use super::{path, server};
 use crate::common::{PATIENCE, ServerProcess, Wire};
 
 #[test]
-fn the_server_refuses_what_it_does_not_understand_with_one_line() {
+fn the_server_refuses_invalid_arguments_with_one_line() {
     server("--unknown").stderr(contains("--unknown"));
     server("more").stderr(contains("more"));
     server("--addr nowhere").stderr(contains("--addr <IP:PORT>"));

@@ -49,7 +49,7 @@ fn a_flipped_byte_is_an_error_and_never_a_wrong_value() {
 }
 
 #[test]
-fn a_newest_segment_cut_off_anywhere_has_what_comes_before() {
+fn a_newest_segment_cut_off_anywhere_keeps_the_records_before() {
     let (disk, history) = some_store();
     let newest = segments(&disk).pop().unwrap();
     let bytes = disk.bytes(&newest);

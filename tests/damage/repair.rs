@@ -10,7 +10,7 @@ use crate::common::disk::Disk;
 use crate::common::later::{close, done, run_job};
 
 #[test]
-fn a_flipped_byte_is_found_by_verify_and_repair_says_what_it_cost() {
+fn verify_finds_a_flipped_byte_and_repair_reports_the_loss() {
     let (disk, history) = some_store();
     for name in segments(&disk) {
         let bytes = disk.bytes(&name);
@@ -28,7 +28,7 @@ fn a_flipped_byte_is_found_by_verify_and_repair_says_what_it_cost() {
                 }
             };
             assert!(!report.is_sound(), "byte {at} of {name}");
-            assert!(disk.files() == before, "verify changes nothing");
+            assert!(disk.files() == before, "--verify has changed a file");
 
             let report = repair(&disk, &mut |_, _| {}).unwrap();
             let kept = report.kept[0].file_name().unwrap().to_str().unwrap();

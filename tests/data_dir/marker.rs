@@ -104,7 +104,7 @@ fn a_closed_store_is_free_at_once_while_processes_are_started() {
 }
 
 #[test]
-fn a_server_that_comes_while_its_directory_is_verified_is_let_in_and_is_no_damage() {
+fn a_server_that_starts_while_its_directory_is_verified_can_open_it_and_is_no_damage() {
     let dir = tempfile::tempdir().unwrap();
     write(&kvs(dir.path()).unwrap(), "before");
     let read = ReadOnlyDir::open(dir.path()).unwrap();

@@ -54,7 +54,7 @@ fn short_values_set_over_and_over_make_the_directory_smaller_at_the_default_sett
         !sizes.is_sorted_by(|size, next| size < next)
     });
     let largest = sizes.iter().max().unwrap();
-    let round = round.unwrap_or_else(|| panic!("it only ever grew, to {largest} bytes"));
+    let round = round.unwrap_or_else(|| panic!("the directory only grew, to {largest} bytes"));
     assert!(*largest < 16 * 1024 * 1024, "{largest} bytes");
     drop(store);
     let store: KvStore<RayonThreadPool> = KvStore::open(dir.path(), 1).unwrap();
@@ -65,7 +65,7 @@ fn short_values_set_over_and_over_make_the_directory_smaller_at_the_default_sett
 
 /// While the log is rewritten, removed keys stay removed, values stay right, and readers continue.
 #[test]
-fn compaction_keeps_what_is_alive_and_nothing_else() {
+fn compaction_keeps_live_records_and_nothing_else() {
     let dir = tempfile::tempdir().unwrap();
     let store = uncached(&dir, 4);
     let value = |round: usize, key: usize| format!("{key}-{round}-{}", "x".repeat(1000));
@@ -105,7 +105,7 @@ fn compaction_keeps_what_is_alive_and_nothing_else() {
 
 /// With small segments the log starts many new ones while one compaction runs.
 #[test]
-fn segments_sealed_during_a_compaction_keep_what_is_in_them() {
+fn segments_sealed_during_a_compaction_keep_their_records() {
     let dir = tempfile::tempdir().unwrap();
     let options = KvStore::<SharedQueueThreadPool>::options().segment_bytes(100_000);
     let store: KvStore<SharedQueueThreadPool> = options.open(dir.path(), 2).unwrap();

@@ -40,7 +40,7 @@ fn limits_may_be_as_small_and_as_large_as_can_be() {
 }
 
 #[test]
-fn a_connection_too_many_is_told_so_until_another_one_goes() {
+fn a_connection_too_many_is_refused_until_another_one_ends() {
     let mut limits = Limits::default();
     limits.connections = 2;
     let (_dir, server) = serve(limits);

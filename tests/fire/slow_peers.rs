@@ -75,7 +75,7 @@ fn a_peer_that_reads_a_little_now_and_then_has_no_more_time_than_any_other() {
 }
 
 #[test]
-fn a_peer_that_goes_on_after_its_end_is_cut_off() {
+fn a_peer_that_floods_the_server_after_its_end_is_disconnected() {
     let (_dir, server) = serve(Limits::default());
     let mut good = KvsClient::connect(server.addr).unwrap();
     let mut bad = Wire::connect(server.addr);

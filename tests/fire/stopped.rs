@@ -25,7 +25,7 @@ fn while_stopped(server: &ServerProcess, job: impl FnOnce()) {
 }
 
 #[test]
-fn a_server_that_was_stopped_reads_what_has_arrived_before_it_looks_at_the_clock() {
+fn a_server_that_was_stopped_reads_arrived_bytes_before_it_looks_at_the_clock() {
     let dir = tempfile::tempdir().unwrap();
     let server = ServerProcess::start(dir.path(), &["--frame-time=1", "--reply-time=1"]);
     // The buffers of the system hold the first value, but not the second one.

@@ -151,7 +151,7 @@ fn finish() {
             return;
         }
     }
-    panic!("there is always more to do");
+    panic!("the jobs do not end");
 }
 
 fn close(store: KvStore<Later>) {
