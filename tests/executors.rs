@@ -18,23 +18,15 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread::{self, JoinHandle};
 
 use async_executor::Executor;
-use common::{ANY_PORT, NOBODY, PATIENCE, TestServer, Wire};
+use common::{ANY_PORT, NOBODY, PATIENCE, Wire, serve};
 use futures03::compat::Future01CompatExt;
 use futures03::executor::block_on;
 use futures03::future::{FutureExt, join_all, try_join_all};
 use kvs::client::{QUEUE, anon, awaited, boxed, explicit, manual, pinned};
-use kvs::thread_pool::SharedQueueThreadPool;
-use kvs::{KvStore, KvsError, Result};
-use tempfile::TempDir;
+use kvs::{KvsError, Result};
 
 /// More requests than the queue holds, so that some of them wait for room.
 const MANY: usize = 4 * QUEUE;
-
-fn serve() -> (TempDir, TestServer) {
-    let dir = tempfile::tempdir().unwrap();
-    let store = KvStore::<SharedQueueThreadPool>::open(dir.path(), 2).unwrap();
-    (dir, TestServer::start(store))
-}
 
 /// Runs a future on each executor, with a server of its own.
 fn on_each_executor<F>(job: impl Fn(SocketAddr) -> F)

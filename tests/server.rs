@@ -9,23 +9,14 @@ use std::net::Shutdown;
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 
-use common::{ServerProcess, TestServer, Wire, frame, wait_until};
+use common::{ServerProcess, Store, TestServer, Wire, frame, serve, wait_until};
 use futures::Future;
 use futures::sync::oneshot;
 use kvs::client::blocking::KvsClient;
 use kvs::engine::EngineFuture;
 use kvs::protocol::MAX_FRAME_LEN;
 use kvs::thread_pool::{SharedQueueThreadPool, ThreadPool};
-use kvs::{KvStore, KvsEngine, KvsError};
-use tempfile::TempDir;
-
-type Store = KvStore<SharedQueueThreadPool>;
-
-fn serve() -> (TempDir, TestServer) {
-    let dir = tempfile::tempdir().unwrap();
-    let server = TestServer::start(Store::open(dir.path(), 2).unwrap());
-    (dir, server)
-}
+use kvs::{KvsEngine, KvsError};
 
 #[test]
 fn the_bytes_on_the_wire_are_as_documented() {

@@ -20,8 +20,12 @@ use assert_cmd::cargo::cargo_bin;
 use kvs::client::blocking::KvsClient;
 use kvs::protocol::Stats;
 use kvs::server::{Limits, ShutdownHandle};
-use kvs::{KvsEngine, KvsServer, Result};
+use kvs::thread_pool::SharedQueueThreadPool;
+use kvs::{KvStore, KvsEngine, KvsServer, Result};
+use tempfile::TempDir;
 use walkdir::WalkDir;
+
+pub type Store = KvStore<SharedQueueThreadPool>;
 
 /// An address to listen on, for which the system picks a free port.
 pub const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
@@ -138,6 +142,13 @@ impl Drop for TestServer {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+/// Starts a server with a new store.
+pub fn serve() -> (TempDir, TestServer) {
+    let dir = tempfile::tempdir().unwrap();
+    let server = TestServer::start(Store::open(dir.path(), 2).unwrap());
+    (dir, server)
 }
 
 /// The real `kvs-server` as a separate process. Dropping this kills the process.

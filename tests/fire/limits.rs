@@ -9,8 +9,8 @@ use kvs::client::blocking::KvsClient;
 use kvs::server::Limits;
 use kvs::{KvsEngine, KvsServer};
 
-use super::{GET_K, Store, expect_error, serve, wait_for_connections};
-use crate::common::{ServerProcess, TestServer, Wire, frame};
+use super::{GET_K, expect_error, serve, wait_for_connections};
+use crate::common::{ServerProcess, Store, TestServer, Wire, frame};
 
 #[test]
 fn limits_may_be_as_small_and_as_large_as_can_be() {

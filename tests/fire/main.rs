@@ -10,14 +10,11 @@ mod slow_peers;
 mod stopped;
 mod tokens;
 
-use common::{TestServer, Wire, wait_for_stats};
+use common::{Store, TestServer, Wire, wait_for_stats};
 use kvs::client::blocking::KvsClient;
 use kvs::server::Limits;
-use kvs::thread_pool::SharedQueueThreadPool;
-use kvs::{KvStore, KvsError, KvsServer};
+use kvs::{KvsError, KvsServer};
 use tempfile::TempDir;
-
-type Store = KvStore<SharedQueueThreadPool>;
 
 const GET_K: &str = r#"{"Get":{"key":"k"}}"#;
 

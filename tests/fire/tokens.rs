@@ -10,8 +10,8 @@ use kvs::client::blocking::KvsClient;
 use kvs::server::Limits;
 use kvs::{KvsError, KvsServer, Token};
 
-use super::{GET_K, Store, expect_error, has_code};
-use crate::common::{ANY_PORT, TestServer, Wire, token_file};
+use super::{GET_K, expect_error, has_code};
+use crate::common::{ANY_PORT, Store, TestServer, Wire, token_file};
 
 #[test]
 fn without_the_token_nothing_is_answered() {

@@ -31,6 +31,7 @@ use std::time::{Duration, Instant};
 
 use futures::executor::{self, Notify, Spawn};
 use futures::{Async, Future, Poll};
+use kvs::KvsError;
 pub use kvs::client::Client;
 
 use crate::common::{ANY_PORT, Wire};
@@ -247,6 +248,14 @@ pub fn wait<F: Future>(future: F) -> Result<F::Item, F::Error> {
 
 pub fn connect<C: Client>(addr: SocketAddr) -> C {
     wait(C::connect(addr)).unwrap()
+}
+
+const GET_K: &str = r#"{"Get":{"key":"k"}}"#;
+
+fn get_k<C: Client>(
+    client: &mut C,
+) -> impl Future<Item = Option<String>, Error = KvsError> + use<C> {
+    client.get("k".to_owned())
 }
 
 /// A server that runs a test's closure on one connection.

@@ -6,22 +6,12 @@ use std::thread;
 use futures::{Future, future};
 use kvs::client::QUEUE;
 use kvs::protocol::{ErrorCode, MAX_FRAME_LEN};
-use kvs::thread_pool::SharedQueueThreadPool;
-use kvs::{ConnectionError, KvStore, KvsError, KvsServer, Token};
-use tempfile::TempDir;
+use kvs::{ConnectionError, KvsError, KvsServer, Token};
 use tokio::timer::Timeout;
 
 use super::scripted::cause;
 use super::{Client, Script, Task, connect, patience, wait};
-use crate::common::TestServer;
-
-type Store = KvStore<SharedQueueThreadPool>;
-
-fn serve() -> (TempDir, TestServer) {
-    let dir = tempfile::tempdir().unwrap();
-    let server = TestServer::start(Store::open(dir.path(), 2).unwrap());
-    (dir, server)
-}
+use crate::common::{Store, TestServer, serve};
 
 fn set(client: &mut impl Client, key: &str, value: &str) {
     wait(client.set(key.to_owned(), value.to_owned())).unwrap();

@@ -10,16 +10,8 @@ use kvs::client::{IN_FLIGHT, QUEUE};
 use kvs::protocol::{ErrorCode, Kind, MAX_FRAME_LEN};
 use kvs::{ConnectionError, KvsError};
 
-use super::{Client, Script, Task, connect, wait};
+use super::{Client, GET_K, Script, Task, connect, get_k, wait};
 use crate::common::{NOBODY, Wire, frame, is_kept_alive};
-
-const GET_K: &str = r#"{"Get":{"key":"k"}}"#;
-
-fn get_k<C: Client>(
-    client: &mut C,
-) -> impl Future<Item = Option<String>, Error = KvsError> + use<C> {
-    client.get("k".to_owned())
-}
 
 /// Returns the cause of a broken connection, from the result of a request.
 pub fn cause<T: std::fmt::Debug>(result: Result<T, KvsError>) -> ConnectionError {
