@@ -130,9 +130,10 @@ fn compare(level: SyncLevel, calls: usize, rounds: usize) {
 
 fn main() {
     // `cargo test` only checks that it runs.
-    let (calls, rounds) = match env::args().any(|arg| arg == "--bench") {
-        true => (6400, 7),
-        false => (64, 1),
+    let (calls, rounds) = if env::args().any(|arg| arg == "--bench") {
+        (6400, 7)
+    } else {
+        (64, 1)
     };
     compare(SyncLevel::EverySec, calls, rounds);
     compare(SyncLevel::Always, calls / 4, rounds);
