@@ -122,7 +122,7 @@ fn a_message_is_complete_without_its_source() {
 }
 
 #[test]
-fn a_name_that_is_none_is_an_error_that_lists_them() {
+fn an_unknown_name_is_an_error_that_lists_the_known_ones() {
     let engine = "rocksdb".parse::<EngineKind>().unwrap_err();
     let names = "kvs, sled, tokio-fs";
     assert_eq!(

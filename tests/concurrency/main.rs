@@ -211,17 +211,17 @@ fn write_and_read(level: SyncLevel) {
 }
 
 #[test]
-fn with_always_what_was_read_or_acknowledged_is_on_the_disk_and_stays() {
+fn with_always_a_write_that_was_read_or_acknowledged_is_on_the_disk_and_stays() {
     check(|| write_and_read(SyncLevel::Always));
 }
 
 #[test]
-fn with_never_what_was_read_or_acknowledged_stays_and_sync_puts_it_on_the_disk() {
+fn with_never_a_write_that_was_read_or_acknowledged_stays_and_sync_puts_it_on_the_disk() {
     check(|| write_and_read(SyncLevel::Never));
 }
 
 #[test]
-fn closing_waits_for_what_is_under_way() {
+fn closing_waits_for_pending_writes() {
     check(|| {
         let machine = Machine::default();
         let keys: Vec<_> = ["a", "b", "c"].map(Key::new).into();
@@ -263,7 +263,7 @@ fn closing_waits_for_what_is_under_way() {
 }
 
 #[test]
-fn reads_find_what_compaction_moves_under_them() {
+fn reads_find_values_that_compaction_moves() {
     check(|| {
         let machine = Machine::default();
         let store = machine.open(SyncLevel::Never);

@@ -266,9 +266,10 @@ fn main() {
     }
     // Criterion distinguishes a test from a measurement in the same way.
     let has = |flag| env::args().any(|arg| arg == flag);
-    let (keys, calls, rounds) = match has("--bench") && !has("--test") {
-        true => (100_000, 20_000, 9),
-        false => (100, 10, 1),
+    let (keys, calls, rounds) = if has("--bench") && !has("--test") {
+        (100_000, 20_000, 9)
+    } else {
+        (100, 10, 1)
     };
     let mut rng = SmallRng::seed_from_u64(1);
     let mut random_key = move || key(rng.random_range(0..keys));
