@@ -1,4 +1,4 @@
-//! The errors of this crate, for the person who has to act on them.
+//! The errors of this crate, and the messages that they print.
 
 use std::error::Error;
 use std::fmt;
@@ -24,13 +24,10 @@ pub type Result<T> = std::result::Result<T, KvsError>;
 ///
 /// The operator `?` converts it to `Box<dyn Error + Send + Sync>` and to the error types that take
 /// any standard error, such as those of `anyhow`, `eyre` and `failure`.
-///
-/// Hidden functions and conversions of the errors are for the programs and tests of this crate.
-/// They are not covered by semantic versioning.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum KvsError {
-    /// The key to be removed does not exist.
+    /// The key to remove does not exist.
     KeyNotFound,
 
     /// The operating system reported an error.
@@ -61,7 +58,7 @@ pub enum KvsError {
         dir: PathBuf,
         /// The engine that wrote it.
         found: EngineKind,
-        /// The engine that was to open it.
+        /// The engine that tried to open it.
         asked: EngineKind,
     },
 
@@ -119,7 +116,7 @@ pub enum KvsError {
         addr: SocketAddr,
     },
 
-    /// A thread pool was to have no threads, so it would never run a job.
+    /// The number of threads for a pool is 0, so the pool would never run a job.
     NoThreads,
 
     /// The engine gave up a request: the job of the request panicked, or an earlier write left the
@@ -177,8 +174,8 @@ pub enum KvsError {
 }
 
 impl KvsError {
-    /// For `map_err`: wraps an error of the system as [`KvsError::Io`], or as
-    /// [`KvsError::StorageFull`] if it is that. `action` completes "cannot …".
+    /// Returns a function for `map_err`, which wraps an error of the system as [`KvsError::Io`], or
+    /// as [`KvsError::StorageFull`] if the disk is full. `action` completes "cannot …".
     #[doc(hidden)]
     pub fn io(action: impl fmt::Display) -> impl FnOnce(io::Error) -> KvsError {
         move |source| {
@@ -193,7 +190,7 @@ impl KvsError {
         }
     }
 
-    /// The error of a request whose job panicked.
+    /// Returns the error of a request whose job panicked.
     #[cfg(feature = "server")]
     pub(crate) fn job_panicked() -> KvsError {
         KvsError::EngineStopped {
@@ -285,7 +282,8 @@ impl KvsError {
             ),
             KvsError::Changed { dir } => write!(
                 f,
-                "{dir:?} was changed while it was being read: stop the server that uses it, and try again"
+                "{dir:?} was changed while it was being read: stop the server that uses it, and try \
+                 again"
             ),
             KvsError::Damaged {
                 file,
@@ -423,8 +421,7 @@ impl From<io::Error> for ConnectionError {
     }
 }
 
-/// The stream of frames needs it: `tokio_serde_json` reports bad JSON as an error of the transport
-/// below it.
+/// For `tokio_serde_json`, which reports bad JSON as an error of the transport below it.
 #[doc(hidden)]
 impl From<serde_json::Error> for ConnectionError {
     fn from(error: serde_json::Error) -> ConnectionError {

@@ -74,9 +74,9 @@ impl fmt::Display for Stats {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct EngineStats {
-    /// The name of the engine, as `--engine` takes it.
+    /// The name of the engine, such as `kvs`.
     pub engine: Option<String>,
-    /// The sync level, as `--sync` takes it.
+    /// The name of the sync level, such as `everysec`.
     pub sync: Option<String>,
     /// The number of keys.
     pub keys: Option<u64>,

@@ -131,7 +131,7 @@ mod the_harness_catches {
             );
             catches(
                 reason,
-                a_close_while_nobody_asks_fails_the_next_request::<SwallowsAClose>,
+                a_close_without_a_pending_request_fails_the_next_request::<SwallowsAClose>,
             );
         });
     }
@@ -157,7 +157,7 @@ mod the_harness_catches {
         nothing_is_polled_while_there_is_nothing_to_do::<Sound>();
         not_ready_always_leaves_a_wake_up_behind::<Sound>();
         a_close_at_any_byte_of_a_reply_is_an_error::<Sound>();
-        a_close_while_nobody_asks_fails_the_next_request::<Sound>();
+        a_close_without_a_pending_request_fails_the_next_request::<Sound>();
         futures_dropped_while_they_wait_for_room_give_up_their_place::<Sound>();
         the_socket_closes_with_the_last_handle::<Sound>();
     }

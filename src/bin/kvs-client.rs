@@ -23,9 +23,9 @@ use tokio::runtime::current_thread::Runtime;
 enum Opt {
     #[structopt(flatten)]
     Data(Data),
-    /// Prints how the server is doing
+    /// Prints the statistics of the server
     Stats {
-        /// Print JSON
+        /// Prints JSON
         #[structopt(long)]
         json: bool,
         #[structopt(flatten)]
@@ -33,7 +33,8 @@ enum Opt {
     },
 }
 
-// What any of the clients can do. No doc comment: structopt would put it over that of the program.
+// The commands that every variant has. This is no doc comment, because structopt would replace the
+// one of the program with it.
 #[derive(Debug, StructOpt)]
 enum Data {
     /// Prints the value of a key, or `Key not found`
@@ -66,26 +67,26 @@ struct Server {
     #[structopt(flatten)]
     target: TargetOpt,
 
-    /// Which of the compiled-in clients to use [default: the first of anon, awaited, boxed,
-    /// explicit, manual, pinned, blocking that is there]
+    /// The variant of the client [default: the first of anon, awaited, boxed, explicit, manual,
+    /// pinned, blocking that is compiled in]
     #[structopt(long, value_name = "NAME")]
     variant: Option<Variant>,
 }
 
 #[derive(Debug, StructOpt)]
 struct TargetOpt {
-    /// Where the server listens [default: 127.0.0.1:4000]
+    /// The address of the server [default: 127.0.0.1:4000]
     #[structopt(long, value_name = "IP:PORT")]
     addr: Option<SocketAddr>,
 
-    /// A file with the token that the server wants. Only its owner may read it (mode 0600 or 0400),
-    /// or also a group if it is root's and the client does not run as root [default: the token in
-    /// the environment variable `KVS_AUTH_TOKEN`]
+    /// A file with the token that the server wants. Only its owner may read it (mode 0600 or 0400).
+    /// If root owns it and the client does not run as root, a group may read it too [default: the
+    /// token in the environment variable `KVS_AUTH_TOKEN`]
     #[structopt(long, value_name = "FILE", parse(from_os_str))]
     auth_token_file: Option<PathBuf>,
 }
 
-/// Where to go, and what to show there.
+/// A server, and the token to show it.
 struct Target {
     addr: SocketAddr,
     token: Option<Token>,
@@ -107,7 +108,7 @@ fn main() -> ExitCode {
     cli::main(|opt| run(opt).map_err(with_hint))
 }
 
-fn run(opt: Opt) -> std::result::Result<(), Error> {
+fn run(opt: Opt) -> cli::Result<()> {
     match opt {
         Opt::Stats { json, target } => print_stats(&target.target()?, json),
         Opt::Data(command) => {
@@ -120,7 +121,7 @@ fn run(opt: Opt) -> std::result::Result<(), Error> {
     }
 }
 
-/// Adds to an error of the library the arguments that help. The library does not know them.
+/// Adds the arguments that help to an error of the library, which does not know them.
 fn with_hint(error: Error) -> Error {
     let wants_token = matches!(
         error.downcast_ref(),
@@ -144,7 +145,8 @@ fn with_hint(error: Error) -> Error {
     }
 }
 
-/// A client by its name, and how it does what a command asks for, up to the line to be printed.
+/// The name of a client, and the function that executes a command with it. The function returns the
+/// line to print.
 #[derive(Clone, Copy)]
 struct Variant(&'static str, fn(Target, Data) -> Result<Option<String>>);
 
@@ -168,7 +170,7 @@ const VARIANTS: &[Variant] = &[
 impl FromStr for Variant {
     type Err = Error;
 
-    fn from_str(name: &str) -> std::result::Result<Variant, Error> {
+    fn from_str(name: &str) -> cli::Result<Variant> {
         let found = VARIANTS.iter().find(|variant| variant.0 == name);
         found.copied().ok_or_else(|| {
             let there: Vec<_> = VARIANTS.iter().map(|variant| variant.0).collect();
@@ -190,8 +192,8 @@ impl fmt::Debug for Variant {
     }
 }
 
-/// Runs one future and ends. That is a lot of machinery for one request; a program that has more
-/// to do meanwhile is another matter.
+/// Executes a command with a client that has futures. For one request, this needs a lot of machinery.
+/// It pays off in a program that has other work while it waits.
 #[allow(
     dead_code,
     reason = "without a feature there is only the blocking client"
@@ -209,12 +211,13 @@ fn run_with<C: Client>(target: Target, command: Data) -> Result<Option<String>> 
     });
     let mut runtime = new_runtime()?;
     let answer = runtime.block_on(answer);
-    // The task of the connection has seen by now that nobody needs it, and comes to its end.
+    // The last handle is dropped, so the task of the connection ends.
     let _ = runtime.run();
     answer
 }
 
-/// Part 1 of the course: the runtime is there, and what runs on it is not asynchronous yet.
+/// Executes a command with the client of Part 1 of the course. It runs on a runtime, but its code is
+/// not asynchronous yet.
 fn run_blocking(target: Target, command: Data) -> Result<Option<String>> {
     let answer = future::lazy(|| {
         let mut client = connect(&target)?;
@@ -235,15 +238,16 @@ fn connect(target: &Target) -> Result<blocking::KvsClient> {
     Ok(client)
 }
 
-fn print_stats(target: &Target, json: bool) -> std::result::Result<(), Error> {
+fn print_stats(target: &Target, json: bool) -> cli::Result<()> {
     let stats = connect(target)?.stats()?;
-    match json {
-        true => cli::print(serde_json::to_string_pretty(&stats)?),
-        false => cli::print(stats),
+    if json {
+        cli::print(serde_json::to_string_pretty(&stats)?)
+    } else {
+        cli::print(stats)
     }
 }
 
-/// What `get` prints.
+/// Returns the line that `get` prints.
 fn line(value: Option<String>) -> Option<String> {
     Some(value.unwrap_or_else(|| KvsError::KeyNotFound.to_string()))
 }

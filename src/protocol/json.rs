@@ -26,6 +26,7 @@ pub fn read_request(frame: &[u8]) -> Result<Request, ConnectionError> {
 pub fn read_plain_reply(frame: &[u8]) -> Option<Response> {
     Response::read_plain(str::from_utf8(frame).ok()?)
 }
+
 /// Appends the JSON of `message` to `out`.
 pub(super) fn write_json<M: Plain>(message: &M, out: &mut Vec<u8>) {
     if !message.write_plain(out) {

@@ -4,9 +4,6 @@
 //! the protocol, byte by byte.
 //!
 //! The files, each of which builds only on those before it: `kind`, `message`, `json`, `frame`.
-//!
-//! The hidden items are for the tests, the benchmarks and the fuzz targets of this package. They may
-//! change in any version.
 
 mod frame;
 mod json;

@@ -29,7 +29,7 @@ use super::pipeline::{Oldest, Pending, Pipeline};
 use super::progress::Progress;
 use super::refusal::Refusal;
 use super::shared::{Place, Shared};
-use super::shutdown::Signal;
+use super::shutdown::ShutdownSignal;
 use super::stage::Stage;
 use crate::engine::KvsEngine;
 use crate::error::ConnectionError;
@@ -50,7 +50,7 @@ pub(super) struct Connection<E> {
     engine: E,
     peer: Peer,
     shared: Arc<Shared>,
-    shutdown: Signal,
+    shutdown: ShutdownSignal,
     /// Its share of the memory of all connections.
     memory: Share,
     _place: Place,
@@ -71,7 +71,7 @@ impl<E: KvsEngine> Connection<E> {
         engine: E,
         socket: TcpStream,
         shared: Arc<Shared>,
-        shutdown: Signal,
+        shutdown: ShutdownSignal,
     ) -> Option<Connection<E>> {
         let place = shared.take_place()?;
         let is_refused = place.is_refusal;

@@ -1,4 +1,4 @@
-//! The log lines of the server: which of them there are, and how they look.
+//! The log of the server: filters its lines, formats them, and sends them to stderr.
 
 use std::env;
 use std::io::{self, IsTerminal};
@@ -11,8 +11,8 @@ use log::{LevelFilter, Log, Metadata, Record};
 /// The filter for log lines if `RUST_LOG` is not set.
 const DEFAULT_FILTER: &str = "info";
 
-/// Sends the log lines of this process to stderr. `RUST_LOG` chooses which. Without it, they are
-/// those of the level `info` and above.
+/// Sends the log lines of this process to stderr. `RUST_LOG` chooses them. Without it, they are all
+/// lines of the level `info` and above.
 ///
 /// No thread waits for stderr when it logs. If stderr does not take the lines, some of them are
 /// lost, and a later line says how many.

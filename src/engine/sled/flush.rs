@@ -74,7 +74,7 @@ pub(super) struct State {
     unflushed: HashMap<String, usize>,
     /// The requests that the next flush answers.
     waiting: Vec<Waiting>,
-    /// Whether a flush for `waiting` is in the queue or under way. With two at a time, each would
+    /// Whether a flush for `waiting` is in the queue or is running. With two at a time, each would
     /// answer only some of the writes.
     is_flushing: bool,
     /// Why a flush failed. The engine writes nothing after that: it cannot know which writes are
