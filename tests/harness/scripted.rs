@@ -281,10 +281,13 @@ pub fn a_silent_server_is_asked_whether_it_is_still_there<C: Client>() {
 }
 
 pub fn a_broken_connection_fails_every_outstanding_and_every_later_future<C: Client>() {
-    let script = Script::start(|mut peer| {
+    let (sent, all_are_sent) = mpsc::channel();
+    let script = Script::start(move |mut peer| {
         for _ in 0..10 {
             peer.receive();
         }
+        // The reply may arrive before the poll that sends the last request ends.
+        all_are_sent.recv().unwrap();
         peer.0.write_all(b"\0\0\0\x01?").unwrap();
         peer.expect_end();
     });
@@ -298,6 +301,7 @@ pub fn a_broken_connection_fails_every_outstanding_and_every_later_future<C: Cli
     let never_polled = get_k(&mut client);
     gets.iter_mut().for_each(Task::expect_not_ready);
     sets.iter_mut().for_each(Task::expect_not_ready);
+    sent.send(()).unwrap();
     for get in gets {
         is_bad(cause(get.finish()));
     }
