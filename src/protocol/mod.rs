@@ -21,4 +21,4 @@ pub use self::json::{read_plain_reply, read_request};
 pub use self::kind::{ErrorCode, Kind};
 pub use self::message::{Request, Response};
 pub use crate::scan::{MAX_PAGE_BYTES, MAX_PAGE_PAIRS, Page, Scan};
-pub use crate::stats::{EngineStats, Stats};
+pub use crate::stats::{EngineStats, Latency, Stats};

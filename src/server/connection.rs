@@ -84,7 +84,7 @@ impl<E: KvsEngine> Connection<E> {
             stage: Stage::Serving,
             has_token: shared.token.is_none(),
             waiting: None,
-            pipeline: Pipeline::default(),
+            pipeline: Pipeline::new(),
             requests: 0,
             shared,
         };
@@ -102,6 +102,7 @@ impl<E: KvsEngine> Connection<E> {
     /// connection.
     fn turn(&mut self) -> Poll<(), io::Error> {
         let start = Instant::now();
+        self.pipeline.begin_turn(start);
         loop {
             if self.stage == Stage::Serving && self.shutdown.is_shutdown() {
                 self.stop_reading(Stage::Ending);
@@ -286,7 +287,7 @@ impl<E: KvsEngine> Connection<E> {
             Request::Scan(scan) => Pending::scan(|| engine.scan(scan)),
             Request::Stats {} => Pending::stats(&self.shared, || engine.stats()),
         };
-        self.push(pending, size);
+        self.push(Some(kind), pending, size);
         // The engine tells the size of a value only now.
         if self.stage == Stage::Serving && !self.reserve_memory() {
             // The engine may have begun a write, so its reply is due. A read may be given up.
@@ -313,14 +314,14 @@ impl<E: KvsEngine> Connection<E> {
         Pending::later(Refusal::WrongToken.into(), WRONG_TOKEN)
     }
 
-    fn push(&mut self, pending: Pending, size: usize) {
-        if let Some(reply) = self.pipeline.push(pending, size) {
+    fn push(&mut self, kind: Option<Kind>, pending: Pending, size: usize) {
+        if let Some(reply) = self.pipeline.push(kind, pending, size) {
             self.send(&reply);
         }
     }
 
     fn push_refusal(&mut self, refusal: Refusal) {
-        self.push(Pending::known(refusal.into()), 0);
+        self.push(None, Pending::known(refusal.into()), 0);
     }
 
     /// Moves replies that are ready into the output, in the order of the requests.
@@ -433,6 +434,7 @@ impl<E: KvsEngine> Future for Connection<E> {
             self.break_off();
             self.turn()
         });
+        self.shared.latencies.record(self.pipeline.answered());
         if let Ok(Async::NotReady) = turn {
             // Other connections of this thread use the same buffer.
             self.peer.input.give_back();

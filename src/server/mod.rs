@@ -21,6 +21,7 @@ mod clocks;
 mod connection;
 mod counters;
 mod input;
+mod latency;
 mod limits;
 mod network;
 mod output;

@@ -22,6 +22,7 @@ use std::time::{Duration, Instant};
 use futures::{Async, Future, Poll};
 use tokio::timer::Delay;
 
+use super::latency::Answered;
 use super::shared::Shared;
 use crate::engine::EngineFuture;
 use crate::error::{KvsError, Result};
@@ -39,17 +40,22 @@ const OVERHEAD: usize = 256;
 const IDLE: usize = 16;
 
 /// The requests in flight.
-#[derive(Default)]
 pub(super) struct Pipeline {
     in_flight: VecDeque<InFlight>,
     /// The size of all of them.
     held: usize,
     /// Whether a write has started in this turn. See the top of this file.
     has_new_writes: bool,
+    /// The beginning of this turn.
+    turn: Instant,
+    answered: Answered,
 }
 
 struct InFlight {
     pending: Pending,
+    /// The kind of the request, unless the server refused it, and the beginning of its turn.
+    kind: Option<Kind>,
+    since: Instant,
     /// The bytes that the request takes until it is answered, here or in the engine.
     size: usize,
     /// Whether the request is a write, or has a write before it. The engine then has to order the
@@ -78,6 +84,26 @@ pub(super) enum Oldest {
 }
 
 impl Pipeline {
+    pub(super) fn new() -> Pipeline {
+        Pipeline {
+            in_flight: VecDeque::new(),
+            held: 0,
+            has_new_writes: false,
+            turn: Instant::now(),
+            answered: Answered::default(),
+        }
+    }
+
+    /// Notes that a turn begins `now`.
+    pub(super) fn begin_turn(&mut self, now: Instant) {
+        self.turn = now;
+    }
+
+    /// Returns the requests that were answered in this turn.
+    pub(super) fn answered(&mut self) -> &mut Answered {
+        &mut self.answered
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.in_flight.is_empty()
     }
@@ -99,8 +125,13 @@ impl Pipeline {
     }
 
     /// Adds a request, which takes `size` bytes besides its reply. If its reply is already there
-    /// and no other is due before it, returns the reply instead.
-    pub(super) fn push(&mut self, mut pending: Pending, size: usize) -> Option<Response> {
+    /// and no other is due before it, returns the reply instead. A refused request has no `kind`.
+    pub(super) fn push(
+        &mut self,
+        kind: Option<Kind>,
+        mut pending: Pending,
+        size: usize,
+    ) -> Option<Response> {
         let is_write = matches!(pending, Pending::Write(..));
         if is_write {
             // Polling the write would commit its batch. See the top of this file.
@@ -109,6 +140,9 @@ impl Pipeline {
             && let Async::Ready(reply) = pending.poll()
         {
             // Most reads end here, and never enter the queue.
+            if let Some(kind) = kind {
+                self.answered.add(kind, self.turn);
+            }
             return Some(reply);
         }
         let size = size + pending.reply_size() + OVERHEAD;
@@ -117,6 +151,8 @@ impl Pipeline {
         let is_behind_writes = is_write || self.is_behind_writes();
         self.in_flight.push_back(InFlight {
             pending,
+            kind,
+            since: self.turn,
             size,
             is_behind_writes,
         });
@@ -134,6 +170,9 @@ impl Pipeline {
         // Later requests may be done already, but replies keep the order of the requests.
         let reply_size = oldest.pending.reply_size();
         if let Async::Ready(reply) = oldest.pending.poll() {
+            if let Some(kind) = oldest.kind {
+                self.answered.add(kind, oldest.since);
+            }
             self.remove_oldest();
             return Oldest::Done(reply);
         }
