@@ -145,9 +145,9 @@ pub enum KvsError {
         source: Arc<dyn Error + Send + Sync>,
     },
 
-    /// A value in the sled database is not UTF-8, so another program wrote it.
+    /// A key or a value in the sled database is not UTF-8, so another program wrote it.
     NotUtf8 {
-        /// The key.
+        /// The key. Bytes that are not UTF-8 are replaced by `�`.
         key: String,
     },
 
@@ -234,7 +234,7 @@ impl fmt::Display for KvsError {
             KvsError::NotUtf8 { key } => {
                 write!(
                     f,
-                    "the value of key {key:?} in the sled database is not UTF-8"
+                    "the key {key:?} in the sled database, or its value, is not UTF-8"
                 )
             }
             KvsError::Connect { addr, source } => write!(

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 /// The largest number of pairs in a page.
 pub const MAX_PAGE_PAIRS: usize = 10_000;
 
-/// The number of bytes of keys and values after which a page ends. A page may be longer by one pair.
+/// The largest number of bytes of keys and values in a page of several pairs. A page of one pair may
+/// be longer.
 pub const MAX_PAGE_BYTES: usize = 256 * 1024;
 
 /// A request for the next page of a scan.
