@@ -17,7 +17,7 @@ pub const MAX_PAGE_BYTES: usize = 256 * 1024;
 /// or not.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Scan {
-    /// The cursor of the page before, or `None` for the first page.
+    /// The cursor of the previous page, or `None` for the first page.
     #[serde(default)]
     pub cursor: Option<String>,
     /// The largest number of pairs in the page. At least 1 and at most [`MAX_PAGE_PAIRS`] count.
@@ -55,5 +55,11 @@ impl Scan {
     #[cfg(feature = "server")]
     pub(crate) fn max_pairs(&self) -> usize {
         self.limit.clamp(1, MAX_PAGE_PAIRS)
+    }
+
+    /// Returns the memory in bytes that a page may take if it has more than one pair.
+    #[cfg(feature = "server")]
+    pub(crate) fn max_size(&self) -> usize {
+        MAX_PAGE_BYTES + self.max_pairs() * size_of::<(String, Option<String>)>()
     }
 }
