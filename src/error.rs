@@ -6,6 +6,7 @@ use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::names::EngineKind;
 use crate::protocol::kind::{ErrorCode, Kind};
@@ -375,6 +376,15 @@ pub enum ConnectionError {
         message: String,
     },
 
+    /// The client's time limit for a request was over.
+    #[non_exhaustive]
+    TimedOut {
+        /// The kind of the request whose reply the client waited for.
+        request: Kind,
+        /// The time limit.
+        after: Duration,
+    },
+
     /// The runtime that drove the connection has shut down.
     Abandoned,
 }
@@ -402,6 +412,12 @@ impl fmt::Display for ConnectionError {
             ConnectionError::UnexpectedReply => f.write_str("a reply without a request"),
             ConnectionError::Dismissed { code, message } => {
                 write!(f, "closed by the server: {message} ({code})")
+            }
+            ConnectionError::TimedOut { request, after } => {
+                write!(
+                    f,
+                    "no reply to a request of kind {request} within {after:?}"
+                )
             }
             ConnectionError::Abandoned => f.write_str("its runtime has shut down"),
         }
