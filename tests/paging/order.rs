@@ -35,8 +35,13 @@ fn a_scan_is_alone_on_its_connection_even_if_the_engine_keeps_order() {
     let get = next(Kind::Get, &[Kind::Set]);
     get.answer();
     set.answer();
-    // At once, it would have found one of the two in flight.
-    next(Kind::Scan, &[]).answer();
+    // If the server had not waited, the scan would have begun beside one of these.
+    let scan = next(Kind::Scan, &[]);
+    // Meanwhile, a server that does not wait would begin the next request.
+    let mut other = Wire::connect(server.addr);
+    other.send(r#"{"Stats":{}}"#);
+    other.receive();
+    scan.answer();
     let get = next(Kind::Get, &[]);
     let set = next(Kind::Set, &[Kind::Get]);
     get.answer();
