@@ -143,7 +143,8 @@ impl Pipeline {
             self.remove_oldest();
             return Oldest::Done(reply);
         }
-        // A read behind writes finds its value only when they are done.
+        // A read behind writes finds its value only when they are done. A scan may become a smaller
+        // one, but memory that is reserved stays so until the reply.
         let more = oldest.pending.reply_size().saturating_sub(reply_size);
         oldest.size += more;
         self.held += more;
@@ -204,6 +205,7 @@ impl Pending {
         started.map_or_else(
             |error| Pending::known(error.into()),
             |page| {
+                // The engine may say less because it reads the page only later.
                 let size = size.max(page.size());
                 Pending::Scan(page.with_size(size))
             },

@@ -173,6 +173,7 @@ impl<P: ThreadPool> KvsEngine for SledKvsEngine<P> {
         let (sender, future) = EngineFuture::pending();
         self.push(move |shared, db| match read_page(db, scan) {
             Ok((page, range)) => shared.end_scan(&range, answer(sender, Ok(page))),
+            // An error shows no pair that a kill could still lose.
             Err(error) => Done::now(answer(sender, Err(error)), Ok(())),
         });
         future

@@ -32,6 +32,7 @@ impl Range {
 pub(super) fn read_page(db: &sled::Db, scan: Scan) -> Result<(Page, Range)> {
     let after = scan.cursor.as_deref().map(last_key).transpose()?;
     let page = catch(|| read_after(db, after, &scan))?;
+    // A last page has an answer for all keys after its pairs, too: they do not exist.
     let last = page.cursor.as_ref().and(page.pairs.last());
     let range = Range {
         after: after.map(str::to_owned),
@@ -57,6 +58,8 @@ fn read_after(db: &sled::Db, after: Option<&str>, scan: &Scan) -> Result<Page> {
     let start = after.map_or(first, Bound::Excluded);
     let mut page = Page::default();
     let (mut shown, mut read) = (0, 0);
+    // An iterator does not stop writers. It reads one node of the tree after the other, so pairs that
+    // are written behind it are not in the page.
     for pair in db.range::<&str, _>((start, Bound::Unbounded)) {
         let (key, value) = pair?;
         if !key.starts_with(scan.prefix.as_bytes()) {
@@ -65,6 +68,9 @@ fn read_after(db: &sled::Db, after: Option<&str>, scan: &Scan) -> Result<Page> {
         read += key.len() + value.len();
         shown += key.len() + if scan.keys_only { 0 } else { value.len() };
         let is_full = page.pairs.len() == scan.max_pairs() || shown > MAX_PAGE_BYTES;
+        // The page ends before the pair that is too much. After it, a long pair might no longer fit
+        // into the frame of the reply. The first pair is never too much, or the scan could not pass
+        // it.
         if let Some((last, _)) = page.pairs.last()
             && (is_full || read > MAX_READ)
         {
