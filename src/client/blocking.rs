@@ -42,6 +42,8 @@ pub struct KvsClient {
     received: BytesMut,
     /// The time limit for each request.
     timeout: Option<Duration>,
+    /// The time limit of the last request.
+    deadline: Deadline,
     /// The error that broke the connection. After it, the next reply may belong to any request.
     broken: Option<ConnectionError>,
 }
@@ -90,6 +92,7 @@ impl KvsClient {
             socket,
             received: BytesMut::new(),
             timeout: None,
+            deadline: Deadline::default(),
             broken: None,
         })
     }
@@ -219,11 +222,11 @@ impl KvsClient {
     }
 
     fn call(&mut self, request: &Request) -> Result<Response> {
-        let deadline = Deadline::start(request.kind(), self.timeout);
+        self.deadline = Deadline::start(request.kind(), self.timeout);
         let body = protocol::encode(request)?;
         let result = match self.broken.clone() {
             Some(cause) => Err(cause),
-            None => self.exchange(body, request.kind(), deadline),
+            None => self.exchange(body, request.kind()),
         };
         result.map_err(|cause| self.fail(cause))
     }
@@ -239,13 +242,12 @@ impl KvsClient {
         &mut self,
         body: Bytes,
         expected: Kind,
-        deadline: Deadline,
     ) -> std::result::Result<Response, ConnectionError> {
-        self.check_nothing_is_there(deadline)?;
+        self.check_nothing_is_there()?;
         let mut frame = BytesMut::new();
         FrameCodec.encode(body, &mut frame)?;
-        self.send(&frame, deadline)?;
-        let reply: Response = serde_json::from_slice(&self.receive(deadline)?)?;
+        self.send(&frame)?;
+        let reply: Response = serde_json::from_slice(&self.receive()?)?;
         match reply.kind() {
             Some(got) if got != expected => Err(ConnectionError::WrongReply { expected, got }),
             _ => Ok(reply),
@@ -254,10 +256,7 @@ impl KvsClient {
 
     /// Checks that no reply has arrived although none is due. Otherwise each request would get the
     /// reply to the one before it.
-    fn check_nothing_is_there(
-        &mut self,
-        deadline: Deadline,
-    ) -> std::result::Result<(), ConnectionError> {
+    fn check_nothing_is_there(&mut self) -> std::result::Result<(), ConnectionError> {
         self.socket.set_nonblocking(true)?;
         let peeked = self.socket.peek(&mut [0]);
         self.socket.set_nonblocking(false)?;
@@ -266,20 +265,16 @@ impl KvsClient {
             Err(error) if error.kind() != ErrorKind::WouldBlock => Err(error.into()),
             Err(_) if self.received.is_empty() => Ok(()),
             _ => {
-                let reply: Response = serde_json::from_slice(&self.receive(deadline)?)?;
+                let reply: Response = serde_json::from_slice(&self.receive()?)?;
                 Err(reply.into_unexpected())
             }
         }
     }
 
     /// Waits until the socket has taken all bytes of a frame.
-    fn send(
-        &mut self,
-        mut frame: &[u8],
-        deadline: Deadline,
-    ) -> std::result::Result<(), ConnectionError> {
+    fn send(&mut self, mut frame: &[u8]) -> std::result::Result<(), ConnectionError> {
         while !frame.is_empty() {
-            if let Some(left) = deadline.left()? {
+            if let Some(left) = self.deadline.left()? {
                 self.socket.set_write_timeout(Some(left))?;
             }
             match self.socket.write(frame) {
@@ -293,7 +288,7 @@ impl KvsClient {
     }
 
     /// Waits for the next frame.
-    fn receive(&mut self, deadline: Deadline) -> std::result::Result<BytesMut, ConnectionError> {
+    fn receive(&mut self) -> std::result::Result<BytesMut, ConnectionError> {
         loop {
             if let Some(frame) = FrameCodec.decode(&mut self.received)? {
                 if frame.len() > LONG {
@@ -302,7 +297,7 @@ impl KvsClient {
                 }
                 return Ok(frame);
             }
-            if let Some(left) = deadline.left()? {
+            if let Some(left) = self.deadline.left()? {
                 self.socket.set_read_timeout(Some(left))?;
             }
             let mut chunk = [0; 8 * 1024];
@@ -324,31 +319,23 @@ fn is_to_be_repeated(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::WouldBlock)
 }
 
-/// The moment until which a client waits for a reply.
-#[derive(Clone, Copy)]
-struct Deadline {
-    request: Kind,
-    /// The time limit, and the moment when it is over.
-    limit: Option<(Duration, Instant)>,
-}
+/// The end of the time that a request may take.
+#[derive(Debug, Default)]
+struct Deadline(Option<(Kind, Duration, Instant)>);
 
 impl Deadline {
     fn start(request: Kind, limit: Option<Duration>) -> Deadline {
-        let end = |limit| Some((limit, Instant::now().checked_add(limit)?));
-        Deadline {
-            request,
-            limit: limit.and_then(end),
-        }
+        let end = |limit| Some((request, limit, Instant::now().checked_add(limit)?));
+        Deadline(limit.and_then(end))
     }
 
     /// Returns the time that is left, or `None` if there is no limit.
-    fn left(self) -> std::result::Result<Option<Duration>, ConnectionError> {
-        let Some((after, end)) = self.limit else {
+    fn left(&self) -> std::result::Result<Option<Duration>, ConnectionError> {
+        let Some((request, after, end)) = self.0 else {
             return Ok(None);
         };
         let left = end.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            let request = self.request;
             return Err(ConnectionError::TimedOut { request, after });
         }
         Ok(Some(left))
