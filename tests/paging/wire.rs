@@ -7,7 +7,7 @@ use kvs::protocol::{MAX_FRAME_LEN, MAX_PAGE_BYTES};
 use kvs::{KvsEngine, client::blocking::KvsClient};
 use tempfile::TempDir;
 
-use super::{open_sled, set};
+use super::{Kvs, open_sled, set};
 use crate::common::{TestServer, Wire};
 
 fn serve(pairs: &[(&str, &str)]) -> (TempDir, TestServer) {
@@ -163,14 +163,27 @@ fn a_page_longer_than_a_frame_is_an_error_and_keys_alone_lead_past_it() {
     );
 }
 
-#[test]
-fn the_longest_value_behind_many_short_ones_fits_into_a_page() {
+fn the_longest_value_behind_many_short_ones_fits(engine: impl KvsEngine + Sync) {
     let many = "x".repeat(MAX_PAGE_BYTES - 100);
-    let long = "x".repeat(MAX_FRAME_LEN - 100);
-    let (_dir, server) = serve(&[("a", &many), ("b", &long)]);
+    let long = "x".repeat(MAX_FRAME_LEN - 200);
+    set(&engine, "a", &many);
+    set(&engine, "b", &long);
+    let server = TestServer::start(engine);
     let mut client = KvsClient::connect(server.addr).unwrap();
     let values = client.scan(String::new()).map(|pair| pair.unwrap().1);
     assert!(values.eq([many, long]));
+}
+
+#[test]
+fn the_longest_value_behind_many_short_ones_fits_into_a_page_of_sled() {
+    let dir = tempfile::tempdir().unwrap();
+    the_longest_value_behind_many_short_ones_fits(open_sled(&dir));
+}
+
+#[test]
+fn the_longest_value_behind_many_short_ones_fits_into_a_page_of_kvs() {
+    let dir = tempfile::tempdir().unwrap();
+    the_longest_value_behind_many_short_ones_fits(Kvs::open(dir.path(), 2).unwrap());
 }
 
 #[test]
