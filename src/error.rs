@@ -6,6 +6,7 @@ use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::names::EngineKind;
 use crate::protocol::kind::{ErrorCode, Kind};
@@ -142,9 +143,9 @@ pub enum KvsError {
         source: Arc<dyn Error + Send + Sync>,
     },
 
-    /// A value in the sled database is not UTF-8, so another program wrote it.
+    /// A key or a value in the sled database is not UTF-8, so another program wrote it.
     NotUtf8 {
-        /// The key.
+        /// The key. Bytes that are not UTF-8 are replaced by `�`.
         key: String,
     },
 
@@ -231,7 +232,7 @@ impl fmt::Display for KvsError {
             KvsError::NotUtf8 { key } => {
                 write!(
                     f,
-                    "the value of key {key:?} in the sled database is not UTF-8"
+                    "the key {key:?} in the sled database, or its value, is not UTF-8"
                 )
             }
             KvsError::Connect { addr, source } => write!(
@@ -373,6 +374,15 @@ pub enum ConnectionError {
         message: String,
     },
 
+    /// The client's time limit for a request was over.
+    #[non_exhaustive]
+    TimedOut {
+        /// The kind of the request whose reply the client waited for.
+        request: Kind,
+        /// The time limit.
+        after: Duration,
+    },
+
     /// The runtime that drove the connection has shut down.
     Abandoned,
 }
@@ -400,6 +410,12 @@ impl fmt::Display for ConnectionError {
             ConnectionError::UnexpectedReply => f.write_str("a reply without a request"),
             ConnectionError::Dismissed { code, message } => {
                 write!(f, "closed by the server: {message} ({code})")
+            }
+            ConnectionError::TimedOut { request, after } => {
+                write!(
+                    f,
+                    "no reply to a request of kind {request} within {after:?}"
+                )
             }
             ConnectionError::Abandoned => f.write_str("its runtime has shut down"),
         }

@@ -260,11 +260,13 @@ impl<E: KvsEngine> Connection<E> {
     }
 
     /// Returns whether a request may start although others are in flight. Requests take effect in
-    /// their order, and only some engines keep that order. Requests to the server itself wait for
-    /// all requests before them.
+    /// their order, and only some engines keep that order. Scans and requests to the server itself
+    /// wait for all requests before them, and all requests wait for a scan before them.
     fn may_start(&self, request: &Request) -> bool {
-        let is_for_engine = matches!(request.kind(), Kind::Get | Kind::Set | Kind::Remove);
-        self.pipeline.is_empty() || is_for_engine && self.engine.keeps_order()
+        let is_ordered = matches!(request.kind(), Kind::Get | Kind::Set | Kind::Remove)
+            && self.engine.keeps_order()
+            && !self.pipeline.has_scan();
+        self.pipeline.is_empty() || is_ordered
     }
 
     fn start(&mut self, request: Request, size: usize) {
@@ -284,14 +286,14 @@ impl<E: KvsEngine> Connection<E> {
             Request::Set { key, value } => Pending::write(kind, || engine.set(key, value)),
             Request::Remove { key } => Pending::write(kind, || engine.remove(key)),
             Request::Auth { token } => self.check_token(&token),
-            Request::Scan(scan) => Pending::scan(|| engine.scan(scan)),
+            Request::Scan(scan) => Pending::scan(scan, |scan| engine.scan(scan)),
             Request::Stats {} => Pending::stats(&self.shared, || engine.stats()),
         };
         self.push(Some(kind), pending, size);
         // The engine tells the size of a value only now.
         if self.stage == Stage::Serving && !self.reserve_memory() {
             // The engine may have begun a write, so its reply is due. A read may be given up.
-            if kind == Kind::Get {
+            if matches!(kind, Kind::Get | Kind::Scan) {
                 self.pipeline.remove_newest();
             }
             self.end_with(Refusal::Overloaded);
@@ -351,7 +353,7 @@ impl<E: KvsEngine> Connection<E> {
         let len = self.peer.output.len();
         self.peer.output.push(reply);
         // Other replies are short, and few of them wait.
-        if matches!(reply, Response::Get(Some(_))) && !self.reserve_memory() {
+        if matches!(reply, Response::Get(Some(_)) | Response::Scan(_)) && !self.reserve_memory() {
             self.peer.output.truncate(len);
             self.peer.output.push(&Refusal::Overloaded.into());
             self.end(&Refusal::Overloaded);

@@ -27,7 +27,7 @@ use super::shared::Shared;
 use crate::engine::EngineFuture;
 use crate::error::{KvsError, Result};
 use crate::protocol::{Kind, Response};
-use crate::scan::Page;
+use crate::scan::{Page, Scan};
 use crate::stats::EngineStats;
 
 /// The size in bytes from which no more requests are started.
@@ -124,6 +124,12 @@ impl Pipeline {
         last.is_some_and(|last| last.is_behind_writes)
     }
 
+    /// Returns whether a scan is in flight. No request starts behind one, so it is the oldest.
+    pub(super) fn has_scan(&self) -> bool {
+        let oldest = self.in_flight.front();
+        oldest.is_some_and(|oldest| matches!(oldest.pending, Pending::Scan(_)))
+    }
+
     /// Adds a request, which takes `size` bytes besides its reply. If its reply is already there
     /// and no other is due before it, returns the reply instead. A refused request has no `kind`.
     pub(super) fn push(
@@ -176,8 +182,9 @@ impl Pipeline {
             self.remove_oldest();
             return Oldest::Done(reply);
         }
-        // A read behind writes finds its value only when they are done.
-        let more = oldest.pending.reply_size() - reply_size;
+        // A read behind writes finds its value only when they are done. A scan may become a smaller
+        // one, but memory that is reserved stays so until the reply.
+        let more = oldest.pending.reply_size().saturating_sub(reply_size);
         oldest.size += more;
         self.held += more;
         if more > 0 {
@@ -230,9 +237,18 @@ impl Pending {
         )
     }
 
-    /// Starts the reading of a page in the engine.
-    pub(super) fn scan(start: impl FnOnce() -> EngineFuture<Page>) -> Pending {
-        guarded(start).map_or_else(|error| Pending::known(error.into()), Pending::Scan)
+    /// Starts a scan in the engine. Until its page is there, the largest page counts.
+    pub(super) fn scan(scan: Scan, start: impl FnOnce(Scan) -> EngineFuture<Page>) -> Pending {
+        let size = scan.max_size();
+        let started = guarded(|| start(scan));
+        started.map_or_else(
+            |error| Pending::known(error.into()),
+            |page| {
+                // The engine may say less because it reads the page only later.
+                let size = size.max(page.size());
+                Pending::Scan(page.with_size(size))
+            },
+        )
     }
 
     /// Asks the engine for its statistics.

@@ -166,7 +166,7 @@ fn stats_tell_how_the_server_is_doing() {
     let text = run("stats").success();
     let expected = [
         "connections: 1 now, 3 in all",
-        "requests: Auth 0, Get 0, Remove 1, Set 1, Stats 1",
+        "requests: Auth 0, Get 0, Remove 1, Scan 0, Set 1, Stats 1",
         "errors: key_not_found 1",
         "engine: kvs, sync always",
         "keys: 1",
