@@ -119,10 +119,10 @@ impl<'a> Reader<'a> {
         self.visit_file(&syntax);
     }
 
-    /// Returns the file of the module, which `item` declares.
-    fn file_of(&self, item: &ItemMod) -> String {
+    /// Returns the file of the module, which `item` of its `parent` declares.
+    fn file_of(&self, item: &ItemMod, parent: &str) -> String {
         if let Some(path) = item.attrs.iter().find_map(path_attribute) {
-            return path.trim_start_matches("../").to_owned();
+            return beside(&self.modules[parent].file, &path);
         }
         let path = self.module.replacen("crate", "src", 1).replace("::", "/");
         let files = [format!("{path}.rs"), format!("{path}/mod.rs")];
@@ -177,7 +177,7 @@ impl<'ast> Visit<'ast> for Reader<'_> {
             self.module().file = self.modules[&parent].file.clone();
             visit::visit_item_mod(self, item);
         } else {
-            let file = self.file_of(item);
+            let file = self.file_of(item, &parent);
             self.read(&file);
         }
         self.module = parent;
@@ -220,6 +220,19 @@ fn text(path: &[&Ident]) -> Vec<String> {
 fn is_cfg_test(attribute: &Attribute) -> bool {
     let condition = attribute.parse_args::<Ident>();
     attribute.path().is_ident("cfg") && condition.is_ok_and(|condition| condition == "test")
+}
+
+/// Returns the path from the root to the file that is at `path` from the folder of `file`.
+fn beside(file: &str, path: &str) -> String {
+    let mut parts: Vec<_> = file.split('/').collect();
+    parts.pop();
+    for part in path.split('/') {
+        match part {
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    parts.join("/")
 }
 
 /// Returns the file that `#[path = ".."]` names.

@@ -66,11 +66,16 @@ fn modules_are_found_in_files_and_folders() {
         ("src/lib.rs", lib),
         ("src/one/mod.rs", "mod deep; use self::deep::Item;"),
         ("src/one/deep.rs", "pub struct Item; use crate::two::Other;"),
-        ("variants/two.rs", "pub struct Other;"),
+        (
+            "variants/two.rs",
+            "pub struct Other; #[path = \"more/two.rs\"] mod more;",
+        ),
+        ("variants/more/two.rs", "use super::Other;"),
     ]));
-    assert_eq!(found.len(), 2, "{found:?}");
+    assert_eq!(found.len(), 3, "{found:?}");
     assert_eq!(found[0].to, "variants/two.rs");
     assert_eq!(found[1].to, "src/one/deep.rs");
+    assert_eq!(found[2].from, "variants/more/two.rs");
 }
 
 #[test]
