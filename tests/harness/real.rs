@@ -17,7 +17,7 @@ use crate::common::TestServer;
 
 type Store = KvStore<SharedQueueThreadPool>;
 
-fn serve() -> (TempDir, TestServer) {
+pub fn serve() -> (TempDir, TestServer) {
     let dir = tempfile::tempdir().unwrap();
     let server = TestServer::start(Store::open(dir.path(), 2).unwrap());
     (dir, server)
