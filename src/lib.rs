@@ -250,6 +250,8 @@ mod pages {
     mod by_hand {}
     #[doc = include_str!("../docs/side-by-side.md")]
     mod side_by_side {}
+    #[doc = include_str!("../docs/streams.md")]
+    mod streams {}
     #[doc = include_str!("../docs/part-5-pools.md")]
     mod part_5 {}
     #[doc = include_str!("../docs/part-6-engine.md")]

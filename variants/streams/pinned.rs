@@ -91,6 +91,10 @@ pub struct ClientScanStream {
     state: State,
 }
 
+#[allow(
+    clippy::large_enum_variant,
+    reason = "it is made once, and a box would cost an allocation for each page"
+)]
 #[pin_project(project = StateProjection)]
 #[derive(Debug)]
 enum State {
