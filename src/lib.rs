@@ -89,6 +89,7 @@
 //!  client           connection                     the handle that the variants share
 //!                   queue, call                    the bounded queue of requests (back-pressure)
 //!                   driver                         the task that owns the socket
+//!                   pages                          where a scan is between two pages
 //!                   background                     a thread for callers without a runtime
 //!                   blocking                       the client without futures
 //!
@@ -128,7 +129,8 @@
 //! # A reading order
 //!
 //! In half an hour, the lesson: `variants/boxed.rs`, then its `diff` with `explicit.rs`, `anon.rs` and
-//! `manual.rs`, with `docs/introduction.md` beside them.
+//! `manual.rs`, with `docs/introduction.md` beside them. Then the same for a stream, in
+//! `variants/streams`.
 //!
 //! In an afternoon, the way of one request through both programs, as below. On the client:
 //! `client::connection`, `queue`, `driver`. On the server: `server::connection` with `pipeline`. In

@@ -9,8 +9,8 @@ pub const PAGE: usize = 1000;
 /// The place of a scan between two pages.
 #[derive(Debug, Clone)]
 pub struct Pages {
-    /// `None` after the last page.
-    next: Option<Scan>,
+    next: Scan,
+    is_done: bool,
 }
 
 impl Pages {
@@ -18,17 +18,18 @@ impl Pages {
     #[must_use]
     pub fn new(prefix: String) -> Pages {
         Pages {
-            next: Some(Scan {
+            next: Scan {
                 limit: PAGE,
                 ..Scan::prefix(prefix)
-            }),
+            },
+            is_done: false,
         }
     }
 
     /// Returns the request for the next page, or `None` after the last page.
     #[must_use]
     pub fn request(&self) -> Option<Request> {
-        self.next.clone().map(Request::Scan)
+        (!self.is_done).then(|| Request::Scan(self.next.clone()))
     }
 
     /// Moves behind `page`, and returns its pairs.
@@ -37,10 +38,8 @@ impl Pages {
     ///
     /// [`KvsError::Server`] if the page has a key without a value.
     pub fn receive(&mut self, page: Page) -> Result<Vec<(String, String)>> {
-        self.next = self.next.take().filter(|_| page.cursor.is_some());
-        if let Some(next) = &mut self.next {
-            next.cursor = page.cursor;
-        }
+        self.is_done = page.cursor.is_none();
+        self.next.cursor = page.cursor;
         let pairs = page.pairs.into_iter();
         pairs.map(|(key, value)| with_value(key, value)).collect()
     }
