@@ -50,7 +50,7 @@ fn with_value(key: String, value: Option<String>) -> Result<(String, String)> {
         Some(value) => Ok((key, value)),
         None => Err(KvsError::Server {
             code: ErrorCode::Engine,
-            message: format!("the page has no value for the key {key:?}"),
+            message: format!("a page of pairs has no value for the key {key:?}"),
         }),
     }
 }
