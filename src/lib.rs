@@ -92,6 +92,7 @@
 //!  client           connection                     the handle that the variants share
 //!                   queue, call                    the bounded queue of requests (back-pressure)
 //!                   driver                         the task that owns the socket
+//!                   pages                          where a scan is between two pages
 //!                   background                     a thread for callers without a runtime
 //!                   blocking                       the client without futures
 //!
@@ -131,7 +132,8 @@
 //! # A reading order
 //!
 //! In half an hour, the lesson: `variants/boxed.rs`, then its `diff` with `explicit.rs`, `anon.rs` and
-//! `manual.rs`, with `docs/introduction.md` beside them.
+//! `manual.rs`, with `docs/introduction.md` beside them. Then the same for a stream, in
+//! `variants/streams`.
 //!
 //! In an afternoon, the way of one request through both programs, as below. On the client:
 //! `client::connection`, `queue`, `driver`. On the server: `server::connection` with `pipeline`. In
@@ -255,6 +257,8 @@ mod pages {
     mod by_hand {}
     #[doc = include_str!("../docs/side-by-side.md")]
     mod side_by_side {}
+    #[doc = include_str!("../docs/streams.md")]
+    mod streams {}
     #[doc = include_str!("../docs/part-5-pools.md")]
     mod part_5 {}
     #[doc = include_str!("../docs/part-6-engine.md")]

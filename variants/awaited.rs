@@ -18,6 +18,9 @@
 //! They are two lines. Nothing runs before the first poll, so the request is encoded only then. The
 //! future keeps the request until the reply arrives.
 
+#[path = "streams/awaited.rs"]
+mod scan;
+
 use std::net::SocketAddr;
 
 use futures03::compat::Future01CompatExt;

@@ -16,6 +16,9 @@
 //! The closure owns the future of the reply. The type of a closure has no name, and here it needs
 //! none.
 
+#[path = "streams/boxed.rs"]
+mod scan;
+
 use std::net::SocketAddr;
 
 use futures::Future;

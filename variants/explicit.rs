@@ -25,11 +25,15 @@
     reason = "long types are the lesson of this file"
 )]
 
+#[path = "streams/explicit.rs"]
+mod scan;
+
 use std::net::SocketAddr;
 
 use futures::Future;
 use futures::future::{AndThen, Join, Map};
 
+pub use self::scan::{ClientPage, ClientPageFuture};
 use crate::client::connection::{Connection, Opening, Receiving, Sending};
 use crate::error::KvsError;
 use crate::protocol::{Request, Response};

@@ -19,11 +19,15 @@
 //! continues with the next one at once, until an inner future is not ready. It takes the state out
 //! and puts it back only to wait. After a reply or an error, the state is `Done`.
 
+#[path = "streams/manual.rs"]
+mod scan;
+
 use std::mem;
 use std::net::SocketAddr;
 
 use futures::{Async, Future, Poll, try_ready};
 
+pub use self::scan::ClientScanStream;
 use crate::client::connection::{Connection, Opening, Receiving, Sending};
 use crate::error::KvsError;
 use crate::protocol::{Request, Response};

@@ -3,6 +3,7 @@
 //! - [`real`]: against the real server
 //! - [`scripted`]: against a server whose bytes the test writes
 //! - [`cancellation`]: futures that are dropped, or never polled at all
+//! - [`scan`]: the laws of a stream, with scans
 //! - [`poll`]: the contract of `poll`, with futures polled by hand
 //! - [`broken`]: clients that each have one mistake, to show that the tests find it
 //!
@@ -20,6 +21,7 @@ pub mod broken;
 pub mod cancellation;
 pub mod poll;
 pub mod real;
+pub mod scan;
 pub mod scripted;
 
 use std::cell::Cell;
@@ -77,6 +79,31 @@ macro_rules! one_at_a_time {
 }
 pub(crate) use one_at_a_time;
 
+/// Instantiates the tests for a client that can scan. They poll one scan or future at a time.
+macro_rules! scans {
+    ($client:ty) => {
+        $crate::harness::tests!(
+            $client,
+            scan {
+                scan_returns_every_pair_once,
+                scan_of_a_prefix_returns_the_pairs_whose_keys_begin_with_it,
+                scan_returns_pairs_that_fill_a_page_alone,
+                a_client_can_read_and_write_during_its_scan,
+                a_scan_sends_the_documented_bytes,
+                a_scan_that_is_never_polled_sends_nothing,
+                a_scan_asks_for_a_page_after_the_last_pair_of_the_page_before,
+                an_empty_page_is_not_the_end_of_a_scan,
+                a_scan_ends_once,
+                an_error_ends_a_scan_and_the_connection_goes_on,
+                a_broken_connection_ends_a_scan,
+                a_page_without_values_is_an_error,
+                a_scan_outlives_its_handle_and_then_the_socket_closes,
+            }
+        );
+    };
+}
+pub(crate) use scans;
+
 /// Instantiates the tests for a client that can have many requests pending.
 macro_rules! many_at_once {
     ($client:ty) => {
@@ -102,6 +129,12 @@ macro_rules! many_at_once {
             a_future_outlives_its_handle_and_then_the_socket_closes,
             the_socket_closes_although_all_places_are_taken,
             the_queue_takes_no_more_than_its_bound,
+        } scan {
+            scan_works_on_a_runtime_of_many_threads,
+            scans_and_other_requests_can_be_pending_at_once,
+            a_scan_dropped_in_the_middle_leaves_the_connection_in_step,
+            a_scan_that_is_not_ready_always_leaves_a_wake_up_behind,
+            a_scan_may_move_between_threads_between_polls,
         } poll {
             not_ready_always_leaves_a_wake_up_behind,
             a_wake_up_that_changes_nothing_is_harmless,

@@ -59,7 +59,17 @@ pub fn imports(tree: &Tree) -> Vec<Import> {
 
 /// Returns the full name of the module in `file`.
 fn module_name(file: &str) -> String {
-    let path = file.replace("variants/", "src/client/").replace('/', "::");
+    // The stream of a client is a child of the client.
+    let file = match file.strip_prefix("variants/streams/") {
+        Some(client) => client.replace(".rs", "/scan.rs"),
+        None => file.replace("variants/", ""),
+    };
+    let folder = if file.contains("src/") {
+        ""
+    } else {
+        "src/client/"
+    };
+    let path = format!("{folder}{file}").replace('/', "::");
     let path = path.trim_end_matches(".rs").trim_end_matches("::mod");
     path.trim_end_matches("::lib").replacen("src", "crate", 1)
 }
