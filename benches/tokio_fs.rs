@@ -96,9 +96,9 @@ impl<E: KvsEngine> Contestant<E> {
     }
 
     fn print(&mut self) {
-        for (what, times) in [("get", &mut self.get), ("set", &mut self.set)] {
+        for (call, times) in [("get", &mut self.get), ("set", &mut self.set)] {
             println!(
-                "{:9} {what:5} {:>9.1} {:>9.1} {:>10.2} {:>8}",
+                "{:9} {call:5} {:>9.1} {:>9.1} {:>10.2} {:>8}",
                 self.name,
                 quantile(&mut times.alone, 0.5),
                 quantile(&mut times.alone, 0.99),
@@ -130,9 +130,10 @@ fn compare(level: SyncLevel, calls: usize, rounds: usize) {
 
 fn main() {
     // `cargo test` only checks that it runs.
-    let (calls, rounds) = match env::args().any(|arg| arg == "--bench") {
-        true => (6400, 7),
-        false => (64, 1),
+    let (calls, rounds) = if env::args().any(|arg| arg == "--bench") {
+        (6400, 7)
+    } else {
+        (64, 1)
     };
     compare(SyncLevel::EverySec, calls, rounds);
     compare(SyncLevel::Always, calls / 4, rounds);

@@ -1,4 +1,4 @@
-//! The errors of this crate, for the person who has to act on them.
+//! The errors of this crate, and the messages that they print.
 
 use std::error::Error;
 use std::fmt;
@@ -6,6 +6,7 @@ use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::names::EngineKind;
 use crate::protocol::kind::{ErrorCode, Kind};
@@ -24,13 +25,10 @@ pub type Result<T> = std::result::Result<T, KvsError>;
 ///
 /// The operator `?` converts it to `Box<dyn Error + Send + Sync>` and to the error types that take
 /// any standard error, such as those of `anyhow`, `eyre` and `failure`.
-///
-/// Hidden functions and conversions of the errors are for the programs and tests of this crate.
-/// They are not covered by semantic versioning.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum KvsError {
-    /// The key to be removed does not exist.
+    /// The key to remove does not exist.
     KeyNotFound,
 
     /// The operating system reported an error.
@@ -61,7 +59,7 @@ pub enum KvsError {
         dir: PathBuf,
         /// The engine that wrote it.
         found: EngineKind,
-        /// The engine that was to open it.
+        /// The engine that tried to open it.
         asked: EngineKind,
     },
 
@@ -119,7 +117,7 @@ pub enum KvsError {
         addr: SocketAddr,
     },
 
-    /// A thread pool was to have no threads, so it would never run a job.
+    /// The number of threads for a pool is 0, so the pool would never run a job.
     NoThreads,
 
     /// The engine gave up a request: the job of the request panicked, or an earlier write left the
@@ -145,9 +143,9 @@ pub enum KvsError {
         source: Arc<dyn Error + Send + Sync>,
     },
 
-    /// A value in the sled database is not UTF-8, so another program wrote it.
+    /// A key or a value in the sled database is not UTF-8, so another program wrote it.
     NotUtf8 {
-        /// The key.
+        /// The key. Bytes that are not UTF-8 are replaced by `�`.
         key: String,
     },
 
@@ -177,8 +175,8 @@ pub enum KvsError {
 }
 
 impl KvsError {
-    /// For `map_err`: wraps an error of the system as [`KvsError::Io`], or as
-    /// [`KvsError::StorageFull`] if it is that. `action` completes "cannot …".
+    /// Returns a function for `map_err`, which wraps an error of the system as [`KvsError::Io`], or
+    /// as [`KvsError::StorageFull`] if the disk is full. `action` completes "cannot …".
     #[doc(hidden)]
     pub fn io(action: impl fmt::Display) -> impl FnOnce(io::Error) -> KvsError {
         move |source| {
@@ -193,7 +191,7 @@ impl KvsError {
         }
     }
 
-    /// The error of a request whose job panicked.
+    /// Returns the error of a request whose job panicked.
     #[cfg(feature = "server")]
     pub(crate) fn job_panicked() -> KvsError {
         KvsError::EngineStopped {
@@ -234,7 +232,7 @@ impl fmt::Display for KvsError {
             KvsError::NotUtf8 { key } => {
                 write!(
                     f,
-                    "the value of key {key:?} in the sled database is not UTF-8"
+                    "the key {key:?} in the sled database, or its value, is not UTF-8"
                 )
             }
             KvsError::Connect { addr, source } => write!(
@@ -285,7 +283,8 @@ impl KvsError {
             ),
             KvsError::Changed { dir } => write!(
                 f,
-                "{dir:?} was changed while it was being read: stop the server that uses it, and try again"
+                "{dir:?} was changed while it was being read: stop the server that uses it, and try \
+                 again"
             ),
             KvsError::Damaged {
                 file,
@@ -375,6 +374,15 @@ pub enum ConnectionError {
         message: String,
     },
 
+    /// The client's time limit for a request was over.
+    #[non_exhaustive]
+    TimedOut {
+        /// The kind of the request whose reply the client waited for.
+        request: Kind,
+        /// The time limit.
+        after: Duration,
+    },
+
     /// The runtime that drove the connection has shut down.
     Abandoned,
 }
@@ -403,6 +411,12 @@ impl fmt::Display for ConnectionError {
             ConnectionError::Dismissed { code, message } => {
                 write!(f, "closed by the server: {message} ({code})")
             }
+            ConnectionError::TimedOut { request, after } => {
+                write!(
+                    f,
+                    "no reply to a request of kind {request} within {after:?}"
+                )
+            }
             ConnectionError::Abandoned => f.write_str("its runtime has shut down"),
         }
     }
@@ -423,8 +437,7 @@ impl From<io::Error> for ConnectionError {
     }
 }
 
-/// The stream of frames needs it: `tokio_serde_json` reports bad JSON as an error of the transport
-/// below it.
+/// For `tokio_serde_json`, which reports bad JSON as an error of the transport below it.
 #[doc(hidden)]
 impl From<serde_json::Error> for ConnectionError {
     fn from(error: serde_json::Error) -> ConnectionError {

@@ -19,8 +19,8 @@
 //! # Ok::<(), kvs::KvsError>(())
 //! ```
 //!
-//! A client of the server at `addr`. This is the one of the feature `awaited`, whose futures are those
-//! of the standard library. [Other clients](client) have other futures, and the
+//! A client of the server at `addr`, with the feature `awaited`. Its futures are those of the standard
+//! library. [Other clients](client) have other futures, and the
 //! [blocking one](client::blocking::KvsClient) has none:
 //!
 #![cfg_attr(all(feature = "server", feature = "awaited"), doc = "```")]
@@ -46,8 +46,11 @@
 //! | `boxed`, `explicit`, `anon`, `manual` | no | a client each, with futures 0.1 |
 //! | `pinned`, `awaited` | no | a client each, with the futures of the standard library |
 //!
-//! Without the default features, the crate is a library of clients, and the first example does not
-//! compile. The blocking client needs no feature.
+//! Without the default features, the crate is a library of clients. The blocking client needs no
+//! feature.
+//!
+//! Items that this documentation hides are for the programs, tests, benchmarks and fuzz targets of
+//! this package. They are not covered by semantic versioning.
 //!
 //! # The map
 //!
@@ -89,6 +92,7 @@
 //!  client           connection                     the handle that the variants share
 //!                   queue, call                    the bounded queue of requests (back-pressure)
 //!                   driver                         the task that owns the socket
+//!                   pages                          where a scan is between two pages
 //!                   background                     a thread for callers without a runtime
 //!                   blocking                       the client without futures
 //!
@@ -105,8 +109,8 @@
 //!
 //!  engine::kvs      format    record, segment      the bytes of the log, as docs/format.md has them
 //!                             hints, watermark     the bytes of the files beside it
-//!                             sound, salvage       what is sound, and finding the rest in damage
-//!                   index     mod                  the keydir: where the newest value of a key is
+//!                             sound, salvage       sound records, and finding them in damage
+//!                   index     mod                  the keydir: the place of each newest value
 //!                             cache                values in memory, and which to evict
 //!                             checkpoint           the keydir in a file
 //!                   log       mod, batch           commits a batch: append, sync, show in the index
@@ -117,9 +121,9 @@
 //!                             recovery, replay     opens a log, and cuts a torn tail off
 //!                             close, failure       closes it; the error that stops all writes
 //!                   reader                         a read: cache, page cache, or a job on the pool
-//!                   writer    mod                  group commit: who has the writer's turn
+//!                   writer    mod                  group commit: which thread writes now
 //!                             queue, promise       the queued writes, and the outcome of a batch
-//!                   check     survey, losses       verify: reads everything, and tells what is lost
+//!                   check     survey, losses       verify: reads everything, reports losses
 //!                             rewrite, report      repair: writes the sound records anew
 //!                   options                        the settings that a store is opened with
 //!                   journal, pool                  loggers and thread pools, called without a lock
@@ -128,7 +132,8 @@
 //! # A reading order
 //!
 //! In half an hour, the lesson: `variants/boxed.rs`, then its `diff` with `explicit.rs`, `anon.rs` and
-//! `manual.rs`, with `docs/introduction.md` beside them.
+//! `manual.rs`, with `docs/introduction.md` beside them. Then the same for a stream, in
+//! `variants/streams`.
 //!
 //! In an afternoon, the way of one request through both programs, as below. On the client:
 //! `client::connection`, `queue`, `driver`. On the server: `server::connection` with `pipeline`. In
@@ -145,7 +150,7 @@
 //!  main      -> Signals::block       before there is a second thread; a thread then waits for signals
 //!  arguments -> server::listen       takes the port, which other processes cannot have from here on
 //!            -> DataDir::claim       one process a directory, one engine a directory
-//!            -> KvStore::open        where is each key's value? checkpoint, hints or segments tell
+//!            -> KvStore::open        finds each value, by checkpoint, hints or segments
 //!            -> KvsServer::listen    makes a server of the engine and the port
 //!            -> Signals::shut_down   from here on a signal shuts the server down in order
 //!            -> BoundServer::run     starts the network threads; Accept spawns a task a connection
@@ -169,8 +174,8 @@
 //!                     have come are started
 //!  engine::future     the first poll
 //!  kvs::writer        takes the turn       -->   or a run on the pool takes it, if the commit
-//!                                                might have to wait for the disk: --sync always,
-//!                                                a long batch, a new segment, a sync under way
+//!                                                might have to wait for the disk: `always`,
+//!                                                a long batch, a new segment, a running sync
 //!  kvs::log           commits the batch: appends
 //!                     it to the active segment,
 //!                     then shows it in the index
@@ -186,8 +191,10 @@
 //! If the value is not there, `kvs::reader` reads the record at once, on the condition that the system
 //! need not wait for the disk. If it would have to wait, a job on the pool reads the record.
 
-// What the outside world decides must not panic.
+// Nothing from outside may panic the process.
 #![warn(clippy::unwrap_used)]
+// A caller can name every type of the API, with any features.
+#![warn(unnameable_types)]
 #![warn(unreachable_pub)]
 // docs.rs shows at each item which feature it needs.
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -250,6 +257,8 @@ mod pages {
     mod by_hand {}
     #[doc = include_str!("../docs/side-by-side.md")]
     mod side_by_side {}
+    #[doc = include_str!("../docs/streams.md")]
+    mod streams {}
     #[doc = include_str!("../docs/part-5-pools.md")]
     mod part_5 {}
     #[doc = include_str!("../docs/part-6-engine.md")]

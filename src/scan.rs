@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 /// The largest number of pairs in a page.
 pub const MAX_PAGE_PAIRS: usize = 10_000;
 
-/// The number of bytes of keys and values after which a page ends. A page may be longer by one pair.
+/// The largest number of bytes of keys and values in a page of several pairs. A page of one pair may
+/// be longer.
 pub const MAX_PAGE_BYTES: usize = 256 * 1024;
 
 /// A request for the next page of a scan.
@@ -16,7 +17,7 @@ pub const MAX_PAGE_BYTES: usize = 256 * 1024;
 /// or not.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Scan {
-    /// The cursor of the page before, or `None` for the first page.
+    /// The cursor of the previous page, or `None` for the first page.
     #[serde(default)]
     pub cursor: Option<String>,
     /// The largest number of pairs in the page. At least 1 and at most [`MAX_PAGE_PAIRS`] count.
@@ -54,5 +55,11 @@ impl Scan {
     #[cfg(feature = "server")]
     pub(crate) fn max_pairs(&self) -> usize {
         self.limit.clamp(1, MAX_PAGE_PAIRS)
+    }
+
+    /// Returns the memory in bytes that a page may take if it has more than one pair.
+    #[cfg(feature = "server")]
+    pub(crate) fn max_size(&self) -> usize {
+        MAX_PAGE_BYTES + self.max_pairs() * size_of::<(String, Option<String>)>()
     }
 }

@@ -25,6 +25,9 @@ pub struct Stats {
     pub requests: BTreeMap<String, u64>,
     /// The number of errors of each code.
     pub errors: BTreeMap<String, u64>,
+    /// The latencies of the requests of each kind that was answered. Older servers send none.
+    #[serde(default)]
+    pub latencies: BTreeMap<String, Latency>,
     /// The statistics of the engine.
     pub engine: EngineStats,
 }
@@ -49,6 +52,18 @@ impl fmt::Display for Stats {
                 .collect();
             writeln!(f, "{title}: {}", counts.join(", "))?;
         }
+        for (kind, latency) in &self.latencies {
+            let Latency {
+                p50_us,
+                p99_us,
+                max_us,
+                ..
+            } = latency;
+            writeln!(
+                f,
+                "latency of {kind}: p50 {p50_us} us, p99 {p99_us} us, max {max_us} us"
+            )?;
+        }
         writeln!(
             f,
             "engine: {}, sync {}",
@@ -70,13 +85,28 @@ impl fmt::Display for Stats {
     }
 }
 
+/// The latencies of requests, from the moment at which the server begins with a request to the moment
+/// at which it has the reply.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Latency {
+    /// The number of requests.
+    pub count: u64,
+    /// The latency in microseconds that half of the requests did not exceed.
+    pub p50_us: u64,
+    /// The latency in microseconds that 99 of 100 requests did not exceed.
+    pub p99_us: u64,
+    /// The highest latency, in microseconds.
+    pub max_us: u64,
+}
+
 /// The statistics of an engine. A number that the engine does not know is `None`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct EngineStats {
-    /// The name of the engine, as `--engine` takes it.
+    /// The name of the engine, such as `kvs`.
     pub engine: Option<String>,
-    /// The sync level, as `--sync` takes it.
+    /// The name of the sync level, such as `everysec`.
     pub sync: Option<String>,
     /// The number of keys.
     pub keys: Option<u64>,

@@ -4,8 +4,6 @@
 //! their lines into a queue, and one separate thread writes them. If stderr does not take the
 //! lines, the queue fills up. Further lines are dropped and counted, and as soon as stderr takes
 //! lines again, a line reports the count.
-//!
-//! This module is for the programs of this package. It may change in any version.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::fmt::Display;

@@ -23,9 +23,6 @@ const MAX_FILE: u64 = 64 * 1024;
 /// prints it.
 ///
 /// A token is one line of text. White space around it does not count, in a file and elsewhere.
-///
-/// Hidden functions are for the clients and tests of this crate. They are not covered by semantic
-/// versioning.
 #[derive(Clone)]
 pub struct Token(String);
 
@@ -160,7 +157,7 @@ fn trim(text: &str) -> &str {
 }
 
 /// Returns whether only `user` can read a file with this mode and owner. If a secret is mounted for
-/// a user who is not root, it often belongs to root, and the user's group may read it. That is
+/// a user other than root, it often belongs to root, and the group of the user may read it. That is
 /// accepted, too.
 fn is_private(mode: u32, owner: u32, user: u32) -> bool {
     let allowed = match owner {

@@ -133,7 +133,7 @@ fn the_command_in_the_page_makes_a_good_copy_of_a_busy_store() {
 }
 
 #[test]
-fn a_plain_copy_of_a_busy_store_opens_as_at_some_moment_or_says_what_to_do() {
+fn a_plain_copy_of_a_busy_store_opens_as_at_some_moment_or_the_error_says_how_to_copy() {
     let dir = tempfile::tempdir().unwrap();
     let server = ServerProcess::start(&dir.path().join("data"), &BUSY);
     let mut writer = Writer::start(server.addr);

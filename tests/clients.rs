@@ -9,36 +9,42 @@ mod harness;
 mod anon {
     crate::harness::one_at_a_time!(kvs::client::anon::KvsClient);
     crate::harness::many_at_once!(kvs::client::anon::KvsClient);
+    crate::harness::scans!(kvs::client::anon::KvsClient);
 }
 
 #[cfg(feature = "awaited")]
 mod awaited {
     crate::harness::one_at_a_time!(kvs::client::awaited::KvsClient);
     crate::harness::many_at_once!(kvs::client::awaited::KvsClient);
+    crate::harness::scans!(kvs::client::awaited::KvsClient);
 }
 
 #[cfg(feature = "boxed")]
 mod boxed {
     crate::harness::one_at_a_time!(kvs::client::boxed::KvsClient);
     crate::harness::many_at_once!(kvs::client::boxed::KvsClient);
+    crate::harness::scans!(kvs::client::boxed::KvsClient);
 }
 
 #[cfg(feature = "explicit")]
 mod explicit {
     crate::harness::one_at_a_time!(kvs::client::explicit::KvsClient);
     crate::harness::many_at_once!(kvs::client::explicit::KvsClient);
+    crate::harness::scans!(kvs::client::explicit::KvsClient);
 }
 
 #[cfg(feature = "manual")]
 mod manual {
     crate::harness::one_at_a_time!(kvs::client::manual::KvsClient);
     crate::harness::many_at_once!(kvs::client::manual::KvsClient);
+    crate::harness::scans!(kvs::client::manual::KvsClient);
 }
 
 #[cfg(feature = "pinned")]
 mod pinned {
     crate::harness::one_at_a_time!(kvs::client::pinned::KvsClient);
     crate::harness::many_at_once!(kvs::client::pinned::KvsClient);
+    crate::harness::scans!(kvs::client::pinned::KvsClient);
 }
 
 #[cfg(any(
@@ -69,6 +75,7 @@ mod the_harness_catches {
     use crate::harness::cancellation::*;
     use crate::harness::poll::*;
     use crate::harness::real::*;
+    use crate::harness::scan::*;
     use crate::harness::scripted::*;
     use crate::harness::{catches, impatiently};
 
@@ -131,7 +138,7 @@ mod the_harness_catches {
             );
             catches(
                 reason,
-                a_close_while_nobody_asks_fails_the_next_request::<SwallowsAClose>,
+                a_close_without_a_pending_request_fails_the_next_request::<SwallowsAClose>,
             );
         });
     }
@@ -149,6 +156,56 @@ mod the_harness_catches {
     }
 
     #[test]
+    fn a_scan_that_sends_eagerly() {
+        catches(
+            "the next to arrive",
+            a_scan_that_is_never_polled_sends_nothing::<SendsEagerly>,
+        );
+    }
+
+    #[test]
+    fn a_scan_that_asks_for_a_page_ahead() {
+        catches(
+            "the next to arrive",
+            a_scan_asks_for_a_page_after_the_last_pair_of_the_page_before::<AsksAhead>,
+        );
+    }
+
+    #[test]
+    fn a_scan_that_takes_an_empty_page_for_the_end() {
+        catches(
+            "the pairs after empty pages",
+            an_empty_page_is_not_the_end_of_a_scan::<EndsAtAnEmptyPage>,
+        );
+    }
+
+    #[test]
+    fn a_scan_that_continues_after_an_error() {
+        catches(
+            "after its error, a scan returned",
+            an_error_ends_a_scan_and_the_connection_goes_on::<AsksAgain>,
+        );
+    }
+
+    #[test]
+    fn a_scan_that_another_one_continues() {
+        catches(
+            "the request of the scan",
+            a_scan_dropped_in_the_middle_leaves_the_connection_in_step::<ContinuesADroppedScan>,
+        );
+    }
+
+    #[test]
+    fn a_scan_that_loses_a_wake_up() {
+        impatiently(|| {
+            catches(
+                "no wake-up came",
+                a_scan_that_is_not_ready_always_leaves_a_wake_up_behind::<LosesAWakeUp>,
+            );
+        });
+    }
+
+    #[test]
     fn nothing_in_a_client_that_is_not_broken() {
         a_future_that_is_never_polled_sends_nothing::<Sound>();
         a_future_dropped_before_its_first_poll_sends_nothing::<Sound>();
@@ -157,8 +214,14 @@ mod the_harness_catches {
         nothing_is_polled_while_there_is_nothing_to_do::<Sound>();
         not_ready_always_leaves_a_wake_up_behind::<Sound>();
         a_close_at_any_byte_of_a_reply_is_an_error::<Sound>();
-        a_close_while_nobody_asks_fails_the_next_request::<Sound>();
+        a_close_without_a_pending_request_fails_the_next_request::<Sound>();
         futures_dropped_while_they_wait_for_room_give_up_their_place::<Sound>();
         the_socket_closes_with_the_last_handle::<Sound>();
+        a_scan_that_is_never_polled_sends_nothing::<Sound>();
+        a_scan_asks_for_a_page_after_the_last_pair_of_the_page_before::<Sound>();
+        an_empty_page_is_not_the_end_of_a_scan::<Sound>();
+        an_error_ends_a_scan_and_the_connection_goes_on::<Sound>();
+        a_scan_dropped_in_the_middle_leaves_the_connection_in_step::<Sound>();
+        a_scan_that_is_not_ready_always_leaves_a_wake_up_behind::<Sound>();
     }
 }

@@ -14,9 +14,9 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::sync::{Arc, mpsc};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use common::{ANY_PORT, ServerProcess, TestServer, Wire, frame};
+use common::{ANY_PORT, PATIENCE, ServerProcess, TestServer, Wire, frame};
 use futures::Future;
 use futures::executor::{self, Notify, NotifyHandle};
 use kvs::KvStore;
@@ -25,6 +25,7 @@ use kvs::client::connection::Connection;
 use kvs::engine::SyncLevel;
 use kvs::protocol::{Request, Response};
 use kvs::thread_pool::SharedQueueThreadPool;
+use nix::errno::Errno;
 use nix::libc;
 use nix::sys::ptrace::{self, Options};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
@@ -154,7 +155,7 @@ fn a_client_gives_back_the_memory_of_a_long_value() {
     let server = ServerProcess::start(dir.path(), &[]);
     let expect_few = |region: &Region<'_, System>, client| {
         // A client gives the memory back within about a second, but this machine may be busy.
-        let deadline = Instant::now() + Duration::from_secs(5);
+        let deadline = Instant::now() + PATIENCE;
         loop {
             let change = region.change();
             let kept = change
@@ -217,9 +218,12 @@ impl Calls {
         // Only the thread that attaches to a thread can trace it.
         thread::spawn(move || {
             for thread in threads {
-                ptrace::seize(thread, Options::PTRACE_O_TRACESYSGOOD)
-                    .expect("this system lets a process trace its child");
-                ptrace::interrupt(thread).unwrap();
+                let seized = ptrace::seize(thread, Options::PTRACE_O_TRACESYSGOOD);
+                match seized.and_then(|()| ptrace::interrupt(thread)) {
+                    // A thread may end before this one attaches to it.
+                    Ok(()) | Err(Errno::ESRCH) => {}
+                    Err(error) => panic!("a process cannot trace its child: {error}"),
+                }
             }
             ready.send(()).unwrap();
             // This loop ends with the process.
@@ -252,10 +256,9 @@ impl Calls {
     /// Waits until every thread sleeps.
     fn wait_until_idle(&self) {
         let is_idle = |thread: &Pid| {
-            let stat =
-                fs::read_to_string(format!("/proc/{}/task/{thread}/stat", self.process)).unwrap();
-            let (_, rest) = stat.rsplit_once(") ").unwrap();
-            rest.starts_with('S')
+            // A thread that has just ended has no such file, and is not listed again.
+            let stat = fs::read_to_string(format!("/proc/{}/task/{thread}/stat", self.process));
+            stat.is_ok_and(|stat| stat.rsplit_once(") ").unwrap().1.starts_with('S'))
         };
         while !self.threads().iter().all(is_idle) {
             thread::yield_now();

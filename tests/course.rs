@@ -51,7 +51,7 @@ fn remove(engine: &impl KvsEngine, key: &str) -> Result<()> {
 }
 
 /// Checks an engine after it is opened, and again after it was closed and opened again.
-fn keeps_what_is_set<E: KvsEngine>(open: impl Fn() -> Result<E>) -> Result<()> {
+fn keeps_the_values_that_are_set<E: KvsEngine>(open: impl Fn() -> Result<E>) -> Result<()> {
     let engine = open()?;
     set(&engine, "key1", "value1")?;
     set(&engine, "key2", "value2")?;
@@ -71,10 +71,10 @@ fn keeps_what_is_set<E: KvsEngine>(open: impl Fn() -> Result<E>) -> Result<()> {
 }
 
 #[test]
-fn a_store_keeps_what_is_set() -> Result<()> {
+fn a_store_keeps_the_values_that_are_set() -> Result<()> {
     fn with_pool<P: ThreadPool>() -> Result<()> {
         let dir = temp_dir();
-        keeps_what_is_set(|| KvStore::<P>::open(dir.path(), 1))
+        keeps_the_values_that_are_set(|| KvStore::<P>::open(dir.path(), 1))
     }
     with_pool::<NaiveThreadPool>()?;
     with_pool::<SharedQueueThreadPool>()?;
@@ -82,9 +82,11 @@ fn a_store_keeps_what_is_set() -> Result<()> {
 }
 
 #[test]
-fn sled_keeps_what_is_set() -> Result<()> {
+fn sled_keeps_the_values_that_are_set() -> Result<()> {
     let dir = temp_dir();
-    keeps_what_is_set(|| SledKvsEngine::<RayonThreadPool>::new(sled::open(dir.path())?, 1))
+    keeps_the_values_that_are_set(|| {
+        SledKvsEngine::<RayonThreadPool>::new(sled::open(dir.path())?, 1)
+    })
 }
 
 /// Runs the tasks that `spawn` spawns until they complete.
@@ -99,7 +101,7 @@ fn on_a_runtime(spawn: impl FnOnce(tokio::runtime::TaskExecutor) + Send + 'stati
 }
 
 #[test]
-fn what_tasks_have_set_other_tasks_get() -> Result<()> {
+fn tasks_get_the_values_that_other_tasks_have_set() -> Result<()> {
     const KEYS: usize = 1000;
     let dir = temp_dir();
     let store = Store::open(dir.path(), 8)?;
@@ -136,7 +138,7 @@ fn a_pool_runs_all_jobs_after_others_have_panicked() -> Result<()> {
         for _ in 0..100 {
             pool.spawn(|| {
                 panic_control::disable_hook_in_current_thread();
-                panic!("as it should");
+                panic!("on purpose");
             });
         }
         let (count, done) = (Arc::new(AtomicUsize::new(0)), WaitGroup::new());

@@ -11,7 +11,7 @@ use std::mem;
 use std::thread;
 
 use common::disk::{Disk, Faults};
-use common::later::{Later, done, run_job, run_jobs};
+use common::later::{Later, done, get, run_job, run_jobs, set};
 use common::number;
 use kvs::engine::files::Directory;
 use kvs::engine::{KvStoreOptions, SyncLevel, verify};
@@ -296,14 +296,6 @@ fn open_always(disk: &Disk) -> KvStore<Later> {
         .unwrap()
 }
 
-fn set(store: &KvStore<Later>, key: &str, value: &str) {
-    done(store.set(key.to_owned(), value.to_owned())).unwrap();
-}
-
-fn get(store: &KvStore<Later>, key: &str) -> Option<String> {
-    done(store.get(key.to_owned())).unwrap()
-}
-
 /// Cuts the power without closing the store.
 fn cut_power(disk: &Disk, store: KvStore<Later>, seed: u64) {
     run_jobs();
@@ -384,7 +376,7 @@ fn a_checkpoint_of_another_course_of_the_log_is_not_used() {
 }
 
 #[test]
-fn opening_syncs_what_a_failed_cut_may_not_have() {
+fn opening_syncs_a_cut_that_may_not_be_synced() {
     let disk = Disk::default();
     let store = open_always(&disk);
     set(&store, "old", &"x".repeat(20_000));

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::mem;
 
 use common::disk::Disk;
-use common::later::{Later, done, run_jobs};
+use common::later::{Later, done, run_jobs, set};
 use kvs::engine::{KvStoreOptions, SyncLevel, repair, verify};
 use kvs::{KvStore, KvsEngine, KvsError};
 use rand::SeedableRng;
@@ -26,10 +26,6 @@ fn options() -> KvStoreOptions {
 
 fn open(options: &KvStoreOptions, disk: &Disk) -> KvStore<Later> {
     options.open_in(disk.clone(), 1).unwrap()
-}
-
-fn set(store: &KvStore<Later>, key: &str, value: &str) {
-    done(store.set(key.to_owned(), value.to_owned())).unwrap();
 }
 
 /// Returns all values that are stored under `keys`.

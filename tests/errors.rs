@@ -122,7 +122,7 @@ fn a_message_is_complete_without_its_source() {
 }
 
 #[test]
-fn a_name_that_is_none_is_an_error_that_lists_them() {
+fn an_unknown_name_is_an_error_that_lists_the_known_ones() {
     let engine = "rocksdb".parse::<EngineKind>().unwrap_err();
     let names = "kvs, sled, tokio-fs";
     assert_eq!(
@@ -149,7 +149,7 @@ fn an_error_code_is_the_same_string_everywhere() {
         .matches("\n| `")
         .count();
     assert_eq!(rows, ErrorCode::KNOWN.len());
-    for code in ErrorCode::KNOWN {
+    for code in ErrorCode::KNOWN.iter().cloned() {
         let text = code.to_string();
         assert_eq!(text, code.as_str());
         assert_eq!(serde_json::to_value(&code).unwrap(), text);

@@ -13,20 +13,11 @@ mod await_on_tokio1;
 #[path = "../examples/moving_over/main.rs"]
 mod moving_over;
 
-use common::TestServer;
-use kvs::KvStore;
+use common::serve;
 use kvs::client::blocking::KvsClient;
-use kvs::thread_pool::SharedQueueThreadPool;
-use tempfile::TempDir;
-
-fn serve() -> (TempDir, TestServer) {
-    let dir = tempfile::tempdir().unwrap();
-    let store = KvStore::<SharedQueueThreadPool>::open(dir.path(), 2).unwrap();
-    (dir, TestServer::start(store))
-}
 
 #[test]
-fn the_program_on_tokio_1_gets_what_it_has_set() {
+fn the_program_on_tokio_1_gets_the_values_that_it_has_set() {
     let (_dir, server) = serve();
     let runtime = tokio1::runtime::Runtime::new().unwrap();
     let values = runtime.block_on(await_on_tokio1::run(server.addr)).unwrap();

@@ -16,28 +16,17 @@ use std::future::Future;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
 use async_executor::Executor;
-use common::{ANY_PORT, NOBODY, TestServer, Wire};
+use common::{ANY_PORT, NOBODY, PATIENCE, Wire, serve};
 use futures03::compat::Future01CompatExt;
 use futures03::executor::block_on;
 use futures03::future::{FutureExt, join_all, try_join_all};
 use kvs::client::{QUEUE, anon, awaited, boxed, explicit, manual, pinned};
-use kvs::thread_pool::SharedQueueThreadPool;
-use kvs::{KvStore, KvsError, Result};
-use tempfile::TempDir;
+use kvs::{KvsError, Result};
 
 /// More requests than the queue holds, so that some of them wait for room.
 const MANY: usize = 4 * QUEUE;
-
-const PATIENCE: Duration = Duration::from_secs(20);
-
-fn serve() -> (TempDir, TestServer) {
-    let dir = tempfile::tempdir().unwrap();
-    let store = KvStore::<SharedQueueThreadPool>::open(dir.path(), 2).unwrap();
-    (dir, TestServer::start(store))
-}
 
 /// Runs a future on each executor, with a server of its own.
 fn on_each_executor<F>(job: impl Fn(SocketAddr) -> F)
@@ -221,7 +210,7 @@ fn ask_on(executor: impl FnOnce(Question) -> Result<Option<String>> + Send + 'st
     let (answer, answered) = mpsc::channel();
     let question = question(server.addr);
     thread::spawn(move || answer.send(executor(question)).unwrap());
-    answered.recv_timeout(PATIENCE).expect("it hangs")
+    answered.recv_timeout(PATIENCE).expect("the client hangs")
 }
 
 type Answer = Result<Option<String>>;
@@ -314,7 +303,7 @@ fn an_executor_that_panics_harms_no_other_client() {
     impl futures::executor::Notify for Panics {
         fn notify(&self, _: usize) {
             self.0.lock().unwrap().send(()).unwrap();
-            panic!("as it should");
+            panic!("on purpose");
         }
     }
 

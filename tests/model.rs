@@ -112,22 +112,22 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn the_store_does_what_a_map_does_with_sync_always(ops in vec(op(), 1..60)) {
+    fn the_store_behaves_like_a_map_with_sync_always(ops in vec(op(), 1..60)) {
         check::<KvStore<_>>(SyncLevel::Always, &ops);
     }
 
     #[test]
-    fn the_store_does_what_a_map_does_with_sync_everysec(ops in vec(op(), 1..60)) {
+    fn the_store_behaves_like_a_map_with_sync_everysec(ops in vec(op(), 1..60)) {
         check::<KvStore<_>>(SyncLevel::EverySec, &ops);
     }
 
     #[test]
-    fn the_store_does_what_a_map_does_with_sync_never(ops in vec(op(), 1..60)) {
+    fn the_store_behaves_like_a_map_with_sync_never(ops in vec(op(), 1..60)) {
         check::<KvStore<_>>(SyncLevel::Never, &ops);
     }
 
     #[test]
-    fn the_store_on_tokio_fs_does_what_a_map_does(level in level(), ops in vec(op(), 1..60)) {
+    fn the_store_on_tokio_fs_behaves_like_a_map(level in level(), ops in vec(op(), 1..60)) {
         check::<TokioFsEngine>(level, &ops);
     }
 }

@@ -15,7 +15,7 @@ use std::thread;
 
 use common::{TestServer, Wire, frame, number};
 use kvs::engine::{EngineFuture, KvStoreOptions, SyncLevel};
-use kvs::protocol::{ErrorCode, Request, Response};
+use kvs::protocol::{ErrorCode, Page, Request, Response, Scan};
 use kvs::server::Limits;
 use kvs::thread_pool::{NaiveThreadPool, RayonThreadPool, SharedQueueThreadPool, ThreadPool};
 use kvs::{KvStore, KvsEngine, KvsError, KvsServer, SledKvsEngine, TokioFsEngine};
@@ -43,7 +43,15 @@ fn conversation(client: u64, rng: &mut SmallRng) -> (Vec<u8>, Vec<Response>) {
             replies.push(error(ErrorCode::BadRequest));
         }
         let key = format!("{client}/{}", rng.random_range(0..4));
-        let (request, reply) = if !rng.random_bool(writes) {
+        let (request, reply) = if rng.random_ratio(1, 30) {
+            let scan = Scan {
+                limit: rng.random_range(1..6),
+                keys_only: rng.random(),
+                ..Scan::prefix(format!("{client}/"))
+            };
+            let all = Response::Scan(page(&map, &scan));
+            (Request::Scan(scan), all)
+        } else if !rng.random_bool(writes) {
             let value = map.get(&key).cloned();
             (Request::Get { key }, Response::Get(value))
         } else if rng.random_bool(0.3) {
@@ -63,6 +71,35 @@ fn conversation(client: u64, rng: &mut SmallRng) -> (Vec<u8>, Vec<Response>) {
         replies.push(reply);
     }
     (bytes, replies)
+}
+
+/// Returns all pairs that a scan finds, as one page.
+fn page(map: &BTreeMap<String, String>, scan: &Scan) -> Page {
+    let value = |value: &String| (!scan.keys_only).then(|| value.clone());
+    let pairs = map.iter().filter(|(key, _)| key.starts_with(&scan.prefix));
+    Page {
+        pairs: pairs.map(|(key, it)| (key.clone(), value(it))).collect(),
+        cursor: None,
+    }
+}
+
+/// Checks a reply. The page of a scan may have a part of the pairs, in any order, and a cursor.
+fn check(reply: Response, expected: Response, request: &str) {
+    let (page, all) = match (reply, expected) {
+        (Response::Scan(page), Response::Scan(all)) => (page, all.pairs),
+        (reply, expected) => return assert_eq!(reply, expected, "{request}"),
+    };
+    let all: BTreeMap<_, _> = all.into_iter().collect();
+    let (len, is_whole) = (page.pairs.len(), page.cursor.is_none());
+    let pairs: BTreeMap<_, _> = page.pairs.into_iter().collect();
+    assert_eq!(pairs.len(), len, "{request}: a key is there twice");
+    for (key, value) in &pairs {
+        assert_eq!(all.get(key), Some(value), "{request}: {key}");
+    }
+    assert!(
+        pairs.len() == all.len() || !is_whole,
+        "{request}: {pairs:?}"
+    );
 }
 
 /// Returns an error without its message, because only the code is compared.
@@ -93,7 +130,7 @@ fn converse(addr: SocketAddr, client: u64, mut rng: SmallRng) {
         if let Response::Err { message, .. } = &mut reply {
             message.clear();
         }
-        assert_eq!(reply, expected, "request {n} of client {client}");
+        check(reply, expected, &format!("request {n} of client {client}"));
     }
     wire.expect_end();
     writer.join().unwrap();
@@ -196,6 +233,11 @@ impl KvsEngine for LateReads {
     fn remove(&self, key: String) -> EngineFuture<()> {
         let removed = self.map.lock().remove(&key);
         EngineFuture::done(removed.map(drop).ok_or(KvsError::KeyNotFound))
+    }
+
+    fn scan(&self, scan: Scan) -> EngineFuture<Page> {
+        let map = Arc::clone(&self.map);
+        EngineFuture::spawn(&self.pool, move || Ok(page(&map.lock(), &scan)))
     }
 }
 

@@ -8,25 +8,15 @@ use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
-use std::time::{Duration, Instant};
 
-use common::{ServerProcess, TestServer, Wire, frame};
+use common::{ServerProcess, Store, TestServer, Wire, frame, serve, wait_until};
 use futures::Future;
 use futures::sync::oneshot;
 use kvs::client::blocking::KvsClient;
 use kvs::engine::EngineFuture;
 use kvs::protocol::MAX_FRAME_LEN;
 use kvs::thread_pool::{SharedQueueThreadPool, ThreadPool};
-use kvs::{KvStore, KvsEngine, KvsError};
-use tempfile::TempDir;
-
-type Store = KvStore<SharedQueueThreadPool>;
-
-fn serve() -> (TempDir, TestServer) {
-    let dir = tempfile::tempdir().unwrap();
-    let server = TestServer::start(Store::open(dir.path(), 2).unwrap());
-    (dir, server)
-}
+use kvs::{KvsEngine, KvsError};
 
 #[test]
 fn the_bytes_on_the_wire_are_as_documented() {
@@ -130,7 +120,7 @@ fn an_answer_to_nonsense_is_short_however_long_the_nonsense_is() {
 }
 
 #[test]
-fn a_value_longer_than_a_frame_is_an_error_and_the_connection_goes_on() {
+fn a_value_longer_than_a_frame_is_an_error_and_the_connection_continues() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path(), 2).unwrap();
     let escaped = "\u{1}".repeat(MAX_FRAME_LEN / 6);
@@ -253,7 +243,7 @@ fn values_survive_a_restart_of_the_server() {
 }
 
 #[test]
-fn a_shutdown_answers_what_is_in_flight_and_ends_the_run() {
+fn a_shutdown_answers_requests_in_flight_and_ends_the_run() {
     let engine = GatedEngine::default();
     let mut server = TestServer::start(engine.clone());
     let mut client = Wire::connect(server.addr);
@@ -289,10 +279,9 @@ fn running_out_of_descriptors_does_not_end_the_accept_loop() {
     let server = ServerProcess::start_with_limit(dir.path(), limit);
     let many: Vec<_> = (0..60).map(|_| Wire::connect(server.addr)).collect();
     let descriptors = || fs::read_dir(format!("/proc/{}/fd", server.id())).unwrap();
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while descriptors().count() < limit as usize {
-        assert!(Instant::now() < deadline, "it does not run out");
-    }
+    wait_until("the server does not run out of descriptors", || {
+        descriptors().count() >= limit as usize
+    });
     drop(many);
     let mut client = KvsClient::connect(server.addr).unwrap();
     client.set("key".to_owned(), "value".to_owned()).unwrap();

@@ -7,9 +7,8 @@ mod common;
 use std::fs::{self, File};
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
 
-use common::ServerProcess;
+use common::{PATIENCE, ServerProcess};
 use futures::Future;
 use kvs::client::connection::Connection;
 use kvs::protocol::{Request, Response};
@@ -51,8 +50,7 @@ fn a_client_that_finds_no_thread_or_descriptor_fails_and_the_next_one_works() {
     });
     let ask = || {
         tell.send(()).unwrap();
-        let patience = Duration::from_secs(20);
-        answered.recv_timeout(patience).expect("the client hangs")
+        answered.recv_timeout(PATIENCE).expect("the client hangs")
     };
 
     // The address space has no room for the stack of another thread, and no finished thread has

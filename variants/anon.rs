@@ -16,6 +16,9 @@
 //! The closure owns the future of the reply. The type of a closure has no name, and here it needs
 //! none.
 
+#[path = "streams/anon.rs"]
+mod scan;
+
 use std::net::SocketAddr;
 
 use futures::Future;
@@ -33,7 +36,7 @@ use crate::token::Token;
 /// is dropped later, its request may or may not take effect, and the reply is discarded. A future
 /// that is polled once and then left alone may delay other requests.
 ///
-/// The connection closes when the last clone is gone and the last of their futures.
+/// The connection closes when the clones and all their futures have been dropped.
 ///
 /// # Examples
 ///

@@ -18,6 +18,9 @@
 //! They are two lines. Nothing runs before the first poll, so the request is encoded only then. The
 //! future keeps the request until the reply arrives.
 
+#[path = "streams/awaited.rs"]
+mod scan;
+
 use std::net::SocketAddr;
 
 use futures03::compat::Future01CompatExt;
@@ -35,7 +38,7 @@ use crate::token::Token;
 /// is dropped later, its request may or may not take effect, and the reply is discarded. A future
 /// that is polled once and then left alone may delay other requests.
 ///
-/// The connection closes when the last clone is gone and the last of their futures.
+/// The connection closes when the clones and all their futures have been dropped.
 ///
 /// # Examples
 ///

@@ -25,11 +25,15 @@
     reason = "long types are the lesson of this file"
 )]
 
+#[path = "streams/explicit.rs"]
+mod scan;
+
 use std::net::SocketAddr;
 
 use futures::Future;
 use futures::future::{AndThen, Join, Map};
 
+pub use self::scan::{ClientPage, ClientPageFuture};
 use crate::client::connection::{Connection, Opening, Receiving, Sending};
 use crate::error::KvsError;
 use crate::protocol::{Request, Response};
@@ -43,7 +47,7 @@ use crate::token::Token;
 /// is dropped later, its request may or may not take effect, and the reply is discarded. A future
 /// that is polled once and then left alone may delay other requests.
 ///
-/// The connection closes when the last clone is gone and the last of their futures.
+/// The connection closes when the clones and all their futures have been dropped.
 ///
 /// # Examples
 ///

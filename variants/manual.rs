@@ -19,11 +19,15 @@
 //! continues with the next one at once, until an inner future is not ready. It takes the state out
 //! and puts it back only to wait. After a reply or an error, the state is `Done`.
 
+#[path = "streams/manual.rs"]
+mod scan;
+
 use std::mem;
 use std::net::SocketAddr;
 
 use futures::{Async, Future, Poll, try_ready};
 
+pub use self::scan::ClientScanStream;
 use crate::client::connection::{Connection, Opening, Receiving, Sending};
 use crate::error::KvsError;
 use crate::protocol::{Request, Response};
@@ -37,7 +41,7 @@ use crate::token::Token;
 /// is dropped later, its request may or may not take effect, and the reply is discarded. A future
 /// that is polled once and then left alone may delay other requests.
 ///
-/// The connection closes when the last clone is gone and the last of their futures.
+/// The connection closes when the clones and all their futures have been dropped.
 ///
 /// # Examples
 ///

@@ -27,6 +27,9 @@
 //! so it is marked. The futures of the connection are `Unpin` and could move at any time. This file
 //! does not rely on that, and would work with any other futures.
 
+#[path = "streams/pinned.rs"]
+mod scan;
+
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -35,6 +38,7 @@ use std::task::{Context, Poll, ready};
 use futures03::compat::{Compat01As03, Future01CompatExt};
 use pin_project::pin_project;
 
+pub use self::scan::ClientScanStream;
 use crate::client::connection::{Connection, Opening, Receiving, Sending};
 use crate::error::KvsError;
 use crate::protocol::{Request, Response};
@@ -48,7 +52,7 @@ use crate::token::Token;
 /// is dropped later, its request may or may not take effect, and the reply is discarded. A future
 /// that is polled once and then left alone may delay other requests.
 ///
-/// The connection closes when the last clone is gone and the last of their futures.
+/// The connection closes when the clones and all their futures have been dropped.
 ///
 /// # Examples
 ///

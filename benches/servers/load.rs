@@ -143,7 +143,7 @@ impl Running {
             let mut took = |since: Instant| {
                 if is_measured {
                     let nanos = (now - since).as_nanos() as u64;
-                    latency.record(nanos).expect("it grows");
+                    latency.record(nanos).expect("the histogram grows");
                 }
             };
             for event in &events {
@@ -172,9 +172,10 @@ impl Running {
     fn fill_up(&mut self, n: usize, now: Instant) -> io::Result<()> {
         let connection = &mut self.connections[n];
         while connection.under_way.len() < self.load.depth {
-            let op = match self.random.random_range(0..100) < self.load.gets {
-                true => Op::Get,
-                false => Op::Set,
+            let op = if self.random.random_range(0..100) < self.load.gets {
+                Op::Get
+            } else {
+                Op::Set
             };
             let key = self.random.random_range(0..self.load.keys);
             let request = self.messages.request(op, key);

@@ -76,7 +76,7 @@ struct Opt {
     cells: Vec<String>,
     /// Cargo passes this flag to every benchmark
     #[structopt(long, hidden = true)]
-    #[expect(dead_code, reason = "there is nothing else to do")]
+    #[expect(dead_code, reason = "the benchmark ignores it")]
     bench: bool,
 }
 
@@ -116,9 +116,10 @@ struct Compared {
 /// Starts both servers, and puts them under a load one after the other.
 fn compare(sync: &str, load: &Load) -> io::Result<Compared> {
     let mut kvs = Server::start(Protocol::Kvs, sync)?;
-    let mut redis = match has_redis() {
-        true => Some(Server::start(Protocol::Redis, sync)?),
-        false => None,
+    let mut redis = if has_redis() {
+        Some(Server::start(Protocol::Redis, sync)?)
+    } else {
+        None
     };
     for server in [Some(&mut kvs), redis.as_mut()].into_iter().flatten() {
         server.fill(load)?;

@@ -62,7 +62,7 @@ where
     })
 }
 
-/// Returns the reactor for a socket of the current task: that of the runtime, or that of the
+/// Returns the reactor for a socket of the current task: the one of the runtime, or the one of the
 /// library if the executor has none. tokio has a fallback reactor for such executors, too. But if
 /// the system has no thread for it when it is first needed, it stays broken.
 pub(super) fn reactor() -> Result<reactor::Handle> {

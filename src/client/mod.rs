@@ -11,6 +11,7 @@ pub mod blocking;
 mod call;
 pub mod connection;
 mod driver;
+mod pages;
 mod queue;
 
 #[cfg(feature = "anon")]
@@ -36,17 +37,18 @@ use std::net::SocketAddr;
 #[cfg(any(feature = "awaited", feature = "pinned"))]
 use std::pin::Pin;
 
-use futures::Future;
+use futures::{Future, Stream};
 #[cfg(any(feature = "awaited", feature = "pinned"))]
 use futures03::compat::Compat;
 
 pub use self::driver::IN_FLIGHT;
+pub use self::pages::{PAGE, Pages};
 pub use self::queue::QUEUE;
 use crate::error::KvsError;
 use crate::token::Token;
 
 /// The methods of every variant of the client, for code that runs with any of them, such as the
-/// tests. Futures of the standard library are boxed and converted to futures 0.1.
+/// tests. Futures and streams of std are boxed and converted to futures 0.1.
 ///
 /// If you have chosen one variant, call its own methods. They are the same, and show their types.
 pub trait Client: Clone + Send + 'static {
@@ -77,6 +79,12 @@ pub trait Client: Clone + Send + 'static {
         &mut self,
         token: &Token,
     ) -> impl Future<Item = (), Error = KvsError> + Send + 'static + use<Self>;
+
+    /// Returns all pairs whose keys begin with `prefix`.
+    fn scan(
+        &mut self,
+        prefix: String,
+    ) -> impl Stream<Item = (String, String), Error = KvsError> + Send + 'static + use<Self>;
 }
 
 /// Implements [`Client`] for a variant. `$into_01` converts its futures to futures 0.1, if they are
@@ -120,6 +128,13 @@ macro_rules! impl_client {
             ) -> impl Future<Item = (), Error = KvsError> + Send + use<> {
                 $into_01(self.auth(token))
             }
+
+            fn scan(
+                &mut self,
+                prefix: String,
+            ) -> impl Stream<Item = (String, String), Error = KvsError> + Send + use<> {
+                $into_01(self.scan(prefix))
+            }
         }
     };
 }
@@ -135,8 +150,8 @@ impl_client!(manual);
 #[cfg(feature = "pinned")]
 impl_client!(pinned, into_01);
 
-/// The methods borrow the handle, and the futures of the trait borrow nothing. So each future owns
-/// a clone of the handle.
+/// The methods that return futures borrow the handle, and the futures of the trait borrow nothing.
+/// So each future owns a clone of the handle.
 #[cfg(feature = "awaited")]
 impl Client for awaited::KvsClient {
     fn connect(addr: SocketAddr) -> impl Future<Item = Self, Error = KvsError> + Send {
@@ -169,11 +184,18 @@ impl Client for awaited::KvsClient {
         let (mut client, token) = (self.clone(), token.clone());
         into_01(async move { client.auth(&token).await })
     }
+
+    fn scan(
+        &mut self,
+        prefix: String,
+    ) -> impl Stream<Item = (String, String), Error = KvsError> + Send + use<> {
+        into_01(self.scan(prefix))
+    }
 }
 
-/// Converts a future of the standard library to one of futures 0.1. The latter may be moved between
-/// two polls, so the former is in a box, which moves without its contents.
+/// Converts a std future or stream to one of futures 0.1. The latter may be moved between two polls,
+/// so the former is in a box, which moves without its contents.
 #[cfg(any(feature = "awaited", feature = "pinned"))]
-fn into_01<F: std::future::Future>(future: F) -> Compat<Pin<Box<F>>> {
-    Compat::new(Box::pin(future))
+fn into_01<T>(future_or_stream: T) -> Compat<Pin<Box<T>>> {
+    Compat::new(Box::pin(future_or_stream))
 }

@@ -3,7 +3,7 @@
 //! The two traits are a seam, and public for that reason. A test or a fuzzer implements them to put
 //! another file system below an engine: one that fails on demand, or that forgets the unsynced data
 //! at a simulated power cut. [`KvStoreOptions::open_in`](super::KvStoreOptions::open_in),
-//! [`verify`](super::verify) and [`repair`](super::repair) take such a directory. New methods will
+//! [`verify`](super::verify) and [`repair`](super::repair()) take such a directory. New methods will
 //! have default implementations.
 //!
 //! [`DataDir`](super::DataDir) is the directory of the operating system, and
@@ -231,7 +231,7 @@ impl File for fs::File {
         use rustix::io::{ReadWriteFlags, preadv2};
         let len = buffer.len();
         let buffers = &mut [io::IoSliceMut::new(buffer)];
-        // With this flag, the call fails where it would wait for the disk.
+        // With this flag, the call fails if it would have to wait for the disk.
         match preadv2(self, buffers, offset, ReadWriteFlags::NOWAIT)? {
             n if n == len => Ok(()),
             // The rest of the range is not in memory, or the file ends.

@@ -21,8 +21,7 @@ use crate::thread_pool::ThreadPool;
 /// that job. Requests that an engine commits together wait in a deferred batch, which starts with
 /// the first poll of one of their futures, or with the drop of a future that was never polled.
 ///
-/// Hidden functions are for the engines and tests of this crate. They are not covered by semantic
-/// versioning. An engine elsewhere has [`done`](EngineFuture::done) and
+/// An engine outside this crate makes its futures with [`done`](EngineFuture::done) and
 /// [`spawn`](EngineFuture::spawn).
 #[derive(Debug)]
 #[must_use = "only the future tells whether it succeeds"]

@@ -4,9 +4,6 @@
 //! for such a future on any thread, with `store.get(key).wait()`, or chain it into a task of any
 //! executor. Inside, an engine is ordinary blocking code that runs on the threads of a
 //! [`ThreadPool`](crate::thread_pool::ThreadPool).
-//!
-//! Hidden items of this module are for the programs, tests and benchmarks of this crate. They are
-//! not covered by semantic versioning.
 
 mod data_dir;
 pub mod files;

@@ -16,7 +16,7 @@ use rustix::io::{Errno, retry_on_intr};
 pub(super) struct OpenDir {
     path: PathBuf,
     /// Stays open, because a sync that had to open it first could fail for lack of a descriptor.
-    names: fs::File,
+    handle: fs::File,
 }
 
 impl OpenDir {
@@ -28,17 +28,17 @@ impl OpenDir {
             create_durably(&path)?;
         }
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let names = retry_on_intr(|| rustix::fs::open(&path, flags, Mode::empty()))?.into();
-        Ok(OpenDir { path, names })
+        let handle = retry_on_intr(|| rustix::fs::open(&path, flags, Mode::empty()))?.into();
+        Ok(OpenDir { path, handle })
     }
 
     /// Opens a directory as if its file system could not lock or sync directories.
     #[cfg(all(test, target_os = "linux"))]
     pub(super) fn open_unlockable(path: &Path) -> io::Result<OpenDir> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let names = rustix::fs::open(path, flags, Mode::empty())?.into();
+        let handle = rustix::fs::open(path, flags, Mode::empty())?.into();
         let path = path.to_owned();
-        Ok(OpenDir { path, names })
+        Ok(OpenDir { path, handle })
     }
 
     /// Returns the path that the directory had when it was opened. It is for messages only.
@@ -47,19 +47,19 @@ impl OpenDir {
     }
 
     /// Returns the directory itself.
-    pub(super) fn names(&self) -> &fs::File {
-        &self.names
+    pub(super) fn handle(&self) -> &fs::File {
+        &self.handle
     }
 
     /// Locks the directory until `self` is dropped.
     pub(super) fn try_lock(&self) -> Result<(), TryLockError> {
-        try_lock(&self.names)
+        try_lock(&self.handle)
     }
 
     /// Opens the file `name`. A new file gets the default mode of the process.
     pub(super) fn open_file(&self, name: &str, flags: OFlags) -> io::Result<fs::File> {
         let (flags, mode) = (flags | OFlags::CLOEXEC, Mode::from_raw_mode(0o666));
-        let opened = retry_on_intr(|| rustix::fs::openat(&self.names, name, flags, mode));
+        let opened = retry_on_intr(|| rustix::fs::openat(&self.handle, name, flags, mode));
         opened
             .map(fs::File::from)
             .map_err(|error| self.explain(error.into()))
@@ -83,7 +83,7 @@ impl OpenDir {
     /// Returns the names in the directory, except those that are not UTF-8.
     pub(super) fn list(&self) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
-        for entry in Dir::read_from(&self.names).map_err(|error| self.explain(error.into()))? {
+        for entry in Dir::read_from(&self.handle).map_err(|error| self.explain(error.into()))? {
             let entry = entry.map_err(|error| self.explain(error.into()))?;
             if let Ok(name) = entry.file_name().to_str()
                 && name != "."
@@ -96,34 +96,39 @@ impl OpenDir {
     }
 
     pub(super) fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        rustix::fs::renameat(&self.names, from, &self.names, to)
+        rustix::fs::renameat(&self.handle, from, &self.handle, to)
             .map_err(|error| self.explain(error.into()))
     }
 
     pub(super) fn remove(&self, name: &str) -> io::Result<()> {
-        rustix::fs::unlinkat(&self.names, name, AtFlags::empty())
+        rustix::fs::unlinkat(&self.handle, name, AtFlags::empty())
             .map_err(|error| self.explain(error.into()))
     }
 
     /// Waits until the names would survive a power cut.
     pub(super) fn sync(&self) -> io::Result<()> {
-        sync_names(&self.names)
+        sync_names(&self.handle)
     }
 
     /// Gives the file `to` the owner and the mode of `from`, as far as this process may.
     pub(super) fn copy_access(&self, from: &str, to: &str) -> io::Result<()> {
-        let like = rustix::fs::statat(&self.names, from, AtFlags::empty())?;
+        let like = rustix::fs::statat(&self.handle, from, AtFlags::empty())?;
         let (user, group) = (Uid::from_raw(like.st_uid), Gid::from_raw(like.st_gid));
         let link = AtFlags::SYMLINK_NOFOLLOW;
         if_allowed(rustix::fs::chownat(
-            &self.names,
+            &self.handle,
             to,
             Some(user),
             Some(group),
             link,
         ))?;
         let mode = Mode::from_raw_mode(like.st_mode);
-        if_allowed(rustix::fs::chmodat(&self.names, to, mode, AtFlags::empty()))
+        if_allowed(rustix::fs::chmodat(
+            &self.handle,
+            to,
+            mode,
+            AtFlags::empty(),
+        ))
     }
 
     /// Returns a path that always leads to this directory, within this process, for code that takes
@@ -134,11 +139,11 @@ impl OpenDir {
         use std::os::fd::AsRawFd;
         use std::os::unix::fs::MetadataExt;
 
-        let by_descriptor = PathBuf::from(format!("/proc/self/fd/{}", self.names.as_raw_fd()));
+        let by_descriptor = PathBuf::from(format!("/proc/self/fd/{}", self.handle.as_raw_fd()));
         let is_here = || {
             let (found, here) = (
                 fs::metadata(&by_descriptor).ok()?,
-                self.names.metadata().ok()?,
+                self.handle.metadata().ok()?,
             );
             Some((found.dev(), found.ino()) == (here.dev(), here.ino()))
         };
@@ -152,8 +157,8 @@ impl OpenDir {
     fn is_removed(&self) -> bool {
         // Not every file system counts the links of a directory. On the others, Linux refuses to
         // list a directory that has been removed.
-        let first = Dir::read_from(&self.names).map(|mut entries| entries.next());
-        rustix::fs::fstat(&self.names).is_ok_and(|stat| stat.st_nlink == 0)
+        let first = Dir::read_from(&self.handle).map(|mut entries| entries.next());
+        rustix::fs::fstat(&self.handle).is_ok_and(|stat| stat.st_nlink == 0)
             || matches!(first, Ok(Some(Err(Errno::NOENT))))
     }
 
@@ -173,7 +178,7 @@ impl Drop for OpenDir {
     fn drop(&mut self) {
         // Closing is not enough: a child process that is just being started has a copy of the
         // descriptor until it execs, and the lock with it.
-        let _ = self.names.unlock();
+        let _ = self.handle.unlock();
     }
 }
 

@@ -33,7 +33,7 @@ pub fn verify_dir(path: &Path, progress: Progress<'_>) -> Result<Report> {
 /// # Errors
 ///
 /// [`KvsError::NoLog`] if no engine with the format of [`KvStore`](super::KvStore) wrote the
-/// directory, [`KvsError::Locked`] if a store uses it. Those of [`repair`].
+/// directory, [`KvsError::Locked`] if a store uses it. Those of [`repair()`].
 pub fn repair_dir(path: &Path, progress: Progress<'_>) -> Result<Repaired> {
     let (dir, has_new_marker) = match DataDir::engine_of(path) {
         Ok(Some(EngineKind::Kvs)) => (DataDir::claim(path, EngineKind::Kvs)?, false),

@@ -11,6 +11,7 @@ use crate::names::{self, UnknownName};
 /// `SledKvsEngine` promises the same, except that with [`SyncLevel::Always`] a power cut may lose
 /// values of more than about 128 KiB, which sled keeps in files that it does not sync.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum SyncLevel {
     /// A write completes when it is on the disk. No failure loses an acknowledged write.
     Always,

@@ -230,7 +230,7 @@ impl File for TokioFile {
 fn ready<T>(poll: Poll<T, io::Error>) -> io::Result<T> {
     match poll? {
         Async::Ready(item) => Ok(item),
-        // Only outside a job, where this module does not call `tokio_fs`.
+        // This happens only outside a job, and there this module does not call `tokio_fs`.
         Async::NotReady => Err(io::ErrorKind::WouldBlock.into()),
     }
 }

@@ -24,9 +24,10 @@ pub enum Kind {
     Scan,
 }
 
+#[cfg(feature = "server")]
 impl Kind {
     /// Every kind, in the order of the variants.
-    pub const ALL: [Kind; 6] = [
+    pub(crate) const ALL: [Kind; 6] = [
         Kind::Get,
         Kind::Set,
         Kind::Remove,
@@ -41,6 +42,7 @@ impl fmt::Display for Kind {
         fmt::Debug::fmt(self, f)
     }
 }
+
 /// The reason why the server refuses a request or a connection. `docs/protocol.md` explains each
 /// code.
 ///
@@ -83,7 +85,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code that this version knows.
-    pub const KNOWN: [ErrorCode; 14] = [
+    pub const KNOWN: &[ErrorCode] = &[
         ErrorCode::KeyNotFound,
         ErrorCode::BadRequest,
         ErrorCode::FrameTooLong,
@@ -131,10 +133,8 @@ impl fmt::Display for ErrorCode {
 
 impl From<String> for ErrorCode {
     fn from(code: String) -> ErrorCode {
-        let mut known = ErrorCode::KNOWN.into_iter();
-        known
-            .find(|known| known.as_str() == code)
-            .unwrap_or(ErrorCode::Other(code))
+        let known = ErrorCode::KNOWN.iter().find(|known| known.as_str() == code);
+        known.cloned().unwrap_or(ErrorCode::Other(code))
     }
 }
 

@@ -212,4 +212,26 @@ mod tests {
             r#"{"Set":{"key":"k","value":"v"}}"#
         );
     }
+
+    #[test]
+    fn scans_and_pages_are_the_documented_json() {
+        let json = r#"{"Scan":{"cursor":"c","limit":7,"prefix":"p","keys_only":true}}"#;
+        let request: Request = serde_json::from_str(json).unwrap();
+        let scan = Scan {
+            cursor: Some("c".to_owned()),
+            limit: 7,
+            prefix: "p".to_owned(),
+            keys_only: true,
+        };
+        assert_eq!(request, Request::Scan(scan));
+        assert_eq!(serde_json::to_string(&request).unwrap(), json);
+
+        let json = r#"{"Scan":{"pairs":[["k","v"],["l",null]],"cursor":null}}"#;
+        let reply: Response = serde_json::from_str(json).unwrap();
+        let pair = |key: &str, value: Option<&str>| (key.to_owned(), value.map(str::to_owned));
+        let pairs = vec![pair("k", Some("v")), pair("l", None)];
+        let cursor = None;
+        assert_eq!(reply, Response::Scan(Page { pairs, cursor }));
+        assert_eq!(serde_json::to_string(&reply).unwrap(), json);
+    }
 }

@@ -4,9 +4,6 @@
 //! the protocol, byte by byte.
 //!
 //! The files, each of which builds only on those before it: `kind`, `message`, `json`, `frame`.
-//!
-//! The hidden items are for the tests, the benchmarks and the fuzz targets of this package. They may
-//! change in any version.
 
 mod frame;
 mod json;
@@ -24,4 +21,4 @@ pub use self::json::{read_plain_reply, read_request};
 pub use self::kind::{ErrorCode, Kind};
 pub use self::message::{Request, Response};
 pub use crate::scan::{MAX_PAGE_BYTES, MAX_PAGE_PAIRS, Page, Scan};
-pub use crate::stats::{EngineStats, Stats};
+pub use crate::stats::{EngineStats, Latency, Stats};

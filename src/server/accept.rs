@@ -9,7 +9,7 @@ use log::{debug, warn};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::timer::Delay;
 
-use super::shutdown::Signal;
+use super::shutdown::ShutdownSignal;
 
 /// The time without new connections after the system had no descriptor or memory for one.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -17,7 +17,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// A stream of the sockets that connect, until the shutdown.
 pub(super) struct Accept {
     listener: TcpListener,
-    shutdown: Signal,
+    shutdown: ShutdownSignal,
     /// Runs while the system is short of something.
     pause: Option<Delay>,
     /// Whether the last poll has returned a connection. Then the other tasks of this thread run
@@ -26,7 +26,7 @@ pub(super) struct Accept {
 }
 
 impl Accept {
-    pub(super) fn new(listener: TcpListener, shutdown: Signal) -> Accept {
+    pub(super) fn new(listener: TcpListener, shutdown: ShutdownSignal) -> Accept {
         Accept {
             listener,
             shutdown,

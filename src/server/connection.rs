@@ -29,7 +29,7 @@ use super::pipeline::{Oldest, Pending, Pipeline};
 use super::progress::Progress;
 use super::refusal::Refusal;
 use super::shared::{Place, Shared};
-use super::shutdown::Signal;
+use super::shutdown::ShutdownSignal;
 use super::stage::Stage;
 use crate::engine::KvsEngine;
 use crate::error::ConnectionError;
@@ -50,7 +50,7 @@ pub(super) struct Connection<E> {
     engine: E,
     peer: Peer,
     shared: Arc<Shared>,
-    shutdown: Signal,
+    shutdown: ShutdownSignal,
     /// Its share of the memory of all connections.
     memory: Share,
     _place: Place,
@@ -71,7 +71,7 @@ impl<E: KvsEngine> Connection<E> {
         engine: E,
         socket: TcpStream,
         shared: Arc<Shared>,
-        shutdown: Signal,
+        shutdown: ShutdownSignal,
     ) -> Option<Connection<E>> {
         let place = shared.take_place()?;
         let is_refused = place.is_refusal;
@@ -84,7 +84,7 @@ impl<E: KvsEngine> Connection<E> {
             stage: Stage::Serving,
             has_token: shared.token.is_none(),
             waiting: None,
-            pipeline: Pipeline::default(),
+            pipeline: Pipeline::new(),
             requests: 0,
             shared,
         };
@@ -102,6 +102,7 @@ impl<E: KvsEngine> Connection<E> {
     /// connection.
     fn turn(&mut self) -> Poll<(), io::Error> {
         let start = Instant::now();
+        self.pipeline.begin_turn(start);
         loop {
             if self.stage == Stage::Serving && self.shutdown.is_shutdown() {
                 self.stop_reading(Stage::Ending);
@@ -259,11 +260,13 @@ impl<E: KvsEngine> Connection<E> {
     }
 
     /// Returns whether a request may start although others are in flight. Requests take effect in
-    /// their order, and only some engines keep that order. Requests to the server itself wait for
-    /// all requests before them.
+    /// their order, and only some engines keep that order. Scans and requests to the server itself
+    /// wait for all requests before them, and all requests wait for a scan before them.
     fn may_start(&self, request: &Request) -> bool {
-        let is_for_engine = matches!(request.kind(), Kind::Get | Kind::Set | Kind::Remove);
-        self.pipeline.is_empty() || is_for_engine && self.engine.keeps_order()
+        let is_ordered = matches!(request.kind(), Kind::Get | Kind::Set | Kind::Remove)
+            && self.engine.keeps_order()
+            && !self.pipeline.has_scan();
+        self.pipeline.is_empty() || is_ordered
     }
 
     fn start(&mut self, request: Request, size: usize) {
@@ -283,14 +286,14 @@ impl<E: KvsEngine> Connection<E> {
             Request::Set { key, value } => Pending::write(kind, || engine.set(key, value)),
             Request::Remove { key } => Pending::write(kind, || engine.remove(key)),
             Request::Auth { token } => self.check_token(&token),
-            Request::Scan(scan) => Pending::scan(|| engine.scan(scan)),
+            Request::Scan(scan) => Pending::scan(scan, |scan| engine.scan(scan)),
             Request::Stats {} => Pending::stats(&self.shared, || engine.stats()),
         };
-        self.push(pending, size);
+        self.push(Some(kind), pending, size);
         // The engine tells the size of a value only now.
         if self.stage == Stage::Serving && !self.reserve_memory() {
             // The engine may have begun a write, so its reply is due. A read may be given up.
-            if kind == Kind::Get {
+            if matches!(kind, Kind::Get | Kind::Scan) {
                 self.pipeline.remove_newest();
             }
             self.end_with(Refusal::Overloaded);
@@ -313,14 +316,14 @@ impl<E: KvsEngine> Connection<E> {
         Pending::later(Refusal::WrongToken.into(), WRONG_TOKEN)
     }
 
-    fn push(&mut self, pending: Pending, size: usize) {
-        if let Some(reply) = self.pipeline.push(pending, size) {
+    fn push(&mut self, kind: Option<Kind>, pending: Pending, size: usize) {
+        if let Some(reply) = self.pipeline.push(kind, pending, size) {
             self.send(&reply);
         }
     }
 
     fn push_refusal(&mut self, refusal: Refusal) {
-        self.push(Pending::known(refusal.into()), 0);
+        self.push(None, Pending::known(refusal.into()), 0);
     }
 
     /// Moves replies that are ready into the output, in the order of the requests.
@@ -350,7 +353,7 @@ impl<E: KvsEngine> Connection<E> {
         let len = self.peer.output.len();
         self.peer.output.push(reply);
         // Other replies are short, and few of them wait.
-        if matches!(reply, Response::Get(Some(_))) && !self.reserve_memory() {
+        if matches!(reply, Response::Get(Some(_)) | Response::Scan(_)) && !self.reserve_memory() {
             self.peer.output.truncate(len);
             self.peer.output.push(&Refusal::Overloaded.into());
             self.end(&Refusal::Overloaded);
@@ -433,6 +436,7 @@ impl<E: KvsEngine> Future for Connection<E> {
             self.break_off();
             self.turn()
         });
+        self.shared.latencies.record(self.pipeline.answered());
         if let Ok(Async::NotReady) = turn {
             // Other connections of this thread use the same buffer.
             self.peer.input.give_back();

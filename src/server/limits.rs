@@ -12,8 +12,7 @@ use crate::protocol::{MAX_FRAME_LEN, MAX_TOKEN_FRAME};
 /// server.
 const MAX_FILES: usize = 512;
 
-/// The limits of a server. `kvs-server` has a flag for each. `docs/protocol.md` says how a client
-/// notices that it has reached one.
+/// The limits of a server. `docs/protocol.md` says how a client notices that it has reached one.
 ///
 /// ```
 /// let mut limits = kvs::server::Limits::default();
@@ -82,11 +81,11 @@ impl Limits {
     ///
     /// # Errors
     ///
-    /// [`KvsError::Io`] if the system does not tell the number of descriptors.
+    /// [`KvsError::Io`] if the system does not report its limit.
     pub fn reserve_descriptors(&mut self) -> Result<usize> {
         let wanted = self.connections.saturating_add(MAX_FILES);
         let given = rlimit::increase_nofile_limit(wanted as u64)
-            .map_err(KvsError::io("ask for descriptors"))?;
+            .map_err(KvsError::io("raise the limit on descriptors"))?;
         let given = usize::try_from(given).unwrap_or(usize::MAX);
         let files = MAX_FILES.min(given / 2);
         self.connections = self.connections.min(given - files);

@@ -21,6 +21,7 @@ mod clocks;
 mod connection;
 mod counters;
 mod input;
+mod latency;
 mod limits;
 mod network;
 mod output;
@@ -52,7 +53,7 @@ pub use self::limits::Limits;
 use self::network::Network;
 use self::shared::Shared;
 pub use self::shutdown::ShutdownHandle;
-use self::shutdown::Signal;
+use self::shutdown::ShutdownSignal;
 pub use self::signals::Signals;
 use crate::engine::KvsEngine;
 use crate::error::{KvsError, Result};
@@ -201,7 +202,7 @@ pub struct BoundServer<E> {
     listener: TcpListener,
     local_addr: SocketAddr,
     shutdown: ShutdownHandle,
-    signal: Signal,
+    signal: ShutdownSignal,
 }
 
 impl<E: KvsEngine> BoundServer<E> {

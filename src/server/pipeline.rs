@@ -22,11 +22,12 @@ use std::time::{Duration, Instant};
 use futures::{Async, Future, Poll};
 use tokio::timer::Delay;
 
+use super::latency::Answered;
 use super::shared::Shared;
 use crate::engine::EngineFuture;
 use crate::error::{KvsError, Result};
 use crate::protocol::{Kind, Response};
-use crate::scan::Page;
+use crate::scan::{Page, Scan};
 use crate::stats::EngineStats;
 
 /// The size in bytes from which no more requests are started.
@@ -39,17 +40,22 @@ const OVERHEAD: usize = 256;
 const IDLE: usize = 16;
 
 /// The requests in flight.
-#[derive(Default)]
 pub(super) struct Pipeline {
     in_flight: VecDeque<InFlight>,
     /// The size of all of them.
     held: usize,
     /// Whether a write has started in this turn. See the top of this file.
     has_new_writes: bool,
+    /// The beginning of this turn.
+    turn: Instant,
+    answered: Answered,
 }
 
 struct InFlight {
     pending: Pending,
+    /// The kind of the request, unless the server refused it, and the beginning of its turn.
+    kind: Option<Kind>,
+    since: Instant,
     /// The bytes that the request takes until it is answered, here or in the engine.
     size: usize,
     /// Whether the request is a write, or has a write before it. The engine then has to order the
@@ -78,6 +84,26 @@ pub(super) enum Oldest {
 }
 
 impl Pipeline {
+    pub(super) fn new() -> Pipeline {
+        Pipeline {
+            in_flight: VecDeque::new(),
+            held: 0,
+            has_new_writes: false,
+            turn: Instant::now(),
+            answered: Answered::default(),
+        }
+    }
+
+    /// Notes that a turn begins `now`.
+    pub(super) fn begin_turn(&mut self, now: Instant) {
+        self.turn = now;
+    }
+
+    /// Returns the requests that were answered in this turn.
+    pub(super) fn answered(&mut self) -> &mut Answered {
+        &mut self.answered
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.in_flight.is_empty()
     }
@@ -98,9 +124,20 @@ impl Pipeline {
         last.is_some_and(|last| last.is_behind_writes)
     }
 
+    /// Returns whether a scan is in flight. No request starts behind one, so it is the oldest.
+    pub(super) fn has_scan(&self) -> bool {
+        let oldest = self.in_flight.front();
+        oldest.is_some_and(|oldest| matches!(oldest.pending, Pending::Scan(_)))
+    }
+
     /// Adds a request, which takes `size` bytes besides its reply. If its reply is already there
-    /// and no other is due before it, returns the reply instead.
-    pub(super) fn push(&mut self, mut pending: Pending, size: usize) -> Option<Response> {
+    /// and no other is due before it, returns the reply instead. A refused request has no `kind`.
+    pub(super) fn push(
+        &mut self,
+        kind: Option<Kind>,
+        mut pending: Pending,
+        size: usize,
+    ) -> Option<Response> {
         let is_write = matches!(pending, Pending::Write(..));
         if is_write {
             // Polling the write would commit its batch. See the top of this file.
@@ -109,6 +146,9 @@ impl Pipeline {
             && let Async::Ready(reply) = pending.poll()
         {
             // Most reads end here, and never enter the queue.
+            if let Some(kind) = kind {
+                self.answered.add(kind, self.turn);
+            }
             return Some(reply);
         }
         let size = size + pending.reply_size() + OVERHEAD;
@@ -117,6 +157,8 @@ impl Pipeline {
         let is_behind_writes = is_write || self.is_behind_writes();
         self.in_flight.push_back(InFlight {
             pending,
+            kind,
+            since: self.turn,
             size,
             is_behind_writes,
         });
@@ -134,11 +176,15 @@ impl Pipeline {
         // Later requests may be done already, but replies keep the order of the requests.
         let reply_size = oldest.pending.reply_size();
         if let Async::Ready(reply) = oldest.pending.poll() {
+            if let Some(kind) = oldest.kind {
+                self.answered.add(kind, oldest.since);
+            }
             self.remove_oldest();
             return Oldest::Done(reply);
         }
-        // A read behind writes finds its value only when they are done.
-        let more = oldest.pending.reply_size() - reply_size;
+        // A read behind writes finds its value only when they are done. A scan may become a smaller
+        // one, but memory that is reserved stays so until the reply.
+        let more = oldest.pending.reply_size().saturating_sub(reply_size);
         oldest.size += more;
         self.held += more;
         if more > 0 {
@@ -191,9 +237,18 @@ impl Pending {
         )
     }
 
-    /// Starts the reading of a page in the engine.
-    pub(super) fn scan(start: impl FnOnce() -> EngineFuture<Page>) -> Pending {
-        guarded(start).map_or_else(|error| Pending::known(error.into()), Pending::Scan)
+    /// Starts a scan in the engine. Until its page is there, the largest page counts.
+    pub(super) fn scan(scan: Scan, start: impl FnOnce(Scan) -> EngineFuture<Page>) -> Pending {
+        let size = scan.max_size();
+        let started = guarded(|| start(scan));
+        started.map_or_else(
+            |error| Pending::known(error.into()),
+            |page| {
+                // The engine may say less because it reads the page only later.
+                let size = size.max(page.size());
+                Pending::Scan(page.with_size(size))
+            },
+        )
     }
 
     /// Asks the engine for its statistics.

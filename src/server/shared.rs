@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::counters::Counters;
+use super::latency::Latencies;
 use super::limits::{Budget, Limits, Share};
 use super::quiet_log::QuietLog;
 use crate::stats::{EngineStats, Stats};
@@ -19,6 +20,7 @@ pub(super) struct Shared {
     /// For connections that only tell their peers that there are too many.
     pub(super) refusals: Arc<Budget>,
     pub(super) counters: Counters,
+    pub(super) latencies: Latencies,
     pub(super) log: QuietLog,
 }
 
@@ -39,6 +41,7 @@ impl Shared {
             places: Budget::new(limits.connections),
             refusals: Budget::new(limits.refusals()),
             counters: Counters::default(),
+            latencies: Latencies::default(),
             log: QuietLog::default(),
         }
     }
@@ -69,6 +72,7 @@ impl Shared {
             connection_bytes: self.memory.taken() as u64,
             requests: counters.requests(),
             errors: counters.errors(),
+            latencies: self.latencies.summary(),
             engine,
         }
     }

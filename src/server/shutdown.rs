@@ -33,14 +33,14 @@ impl ShutdownHandle {
 /// The other end of a [`ShutdownHandle`]. A task checks it at every poll, and is woken at the
 /// shutdown.
 #[derive(Debug, Clone)]
-pub(super) struct Signal {
+pub(super) struct ShutdownSignal {
     is_shutdown: Arc<AtomicBool>,
     shot: Shared<oneshot::Receiver<()>>,
     /// Whether the task that owns this is registered to be woken. Registering it takes a lock.
     is_registered: bool,
 }
 
-impl Signal {
+impl ShutdownSignal {
     pub(super) fn is_shutdown(&mut self) -> bool {
         if !self.is_registered {
             self.is_registered = true;
@@ -56,14 +56,14 @@ impl Signal {
     }
 }
 
-pub(super) fn pair() -> (ShutdownHandle, Signal) {
+pub(super) fn pair() -> (ShutdownHandle, ShutdownSignal) {
     let (sender, receiver) = oneshot::channel();
     let is_shutdown = Arc::new(AtomicBool::new(false));
     let handle = ShutdownHandle {
         is_shutdown: Arc::clone(&is_shutdown),
         shot: Arc::new(Mutex::new(Some(sender))),
     };
-    let signal = Signal {
+    let signal = ShutdownSignal {
         is_shutdown,
         shot: receiver.shared(),
         is_registered: false,

@@ -24,7 +24,7 @@ const ENDED_BY_SIGNAL: i32 = 128;
 
 /// Signals that arrive this soon after the first one count as the same request. `timeout` and
 /// terminals send a signal to a process and once more to its group.
-const SAME_WISH: Duration = Duration::from_secs(1);
+const REPEATED: Duration = Duration::from_secs(1);
 
 /// The signals that ask a server to stop. SIGXCPU says that the server has used up its processor
 /// time (`ulimit -t`). A while later, the system would kill it.
@@ -188,7 +188,7 @@ fn obey(stage: &Mutex<Stage>, signal: Signal) {
             );
             server.shutdown();
         }
-        Stage::Stopping(since) if since.elapsed() < SAME_WISH || signal == Signal::SIGXCPU => {
+        Stage::Stopping(since) if since.elapsed() < REPEATED || signal == Signal::SIGXCPU => {
             *stage = Stage::Stopping(since);
             drop(stage);
             debug!("{signal} changes nothing: the server is stopping");
@@ -221,7 +221,7 @@ mod tests {
     use super::super::shutdown;
     use super::*;
 
-    /// A logger that uses the signals. It is for users of the library, who choose their logger.
+    /// A logger that uses the signals. A user of the library may choose such a logger.
     struct UsesSignals(Signals);
 
     impl Log for UsesSignals {
@@ -250,7 +250,7 @@ mod tests {
             let stage = match stage.as_str() {
                 "starting" => Stage::Starting,
                 "working" => Stage::Working,
-                _ => Stage::Stopping(Instant::now().checked_sub(SAME_WISH).unwrap()),
+                _ => Stage::Stopping(Instant::now().checked_sub(REPEATED).unwrap()),
             };
             let signals = Signals {
                 stop: SigSet::empty(),

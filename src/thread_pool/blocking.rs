@@ -10,7 +10,7 @@ use tokio_threadpool::{self, Builder, Sender};
 use super::{ThreadPool, check_threads, start_error};
 use crate::error::{KvsError, Result};
 
-/// tokio's own pool, where each job is a task that may block.
+/// tokio's own pool, in which each job is a task that may block.
 ///
 /// A task normally must not wait for a disk, because the worker that runs it has other tasks in its
 /// queue. After [`tokio_threadpool::blocking()`] it may: the worker hands its queue to another thread

@@ -67,7 +67,7 @@ fn verify_and_repair_report_damage_and_repairs() {
 }
 
 #[test]
-fn verify_and_repair_leave_a_directory_alone_that_is_none_of_theirs() {
+fn verify_and_repair_refuse_a_directory_without_a_log_or_in_use() {
     let dir = tempfile::tempdir().unwrap();
     for how in ["--verify", "--repair"] {
         refused(look_over(dir.path(), how)).stderr(contains("--data-dir"));

@@ -60,7 +60,7 @@ fn a_client_that_is_not_there_is_refused_with_those_that_are() {
 }
 
 #[test]
-fn the_client_refuses_what_it_does_not_understand_with_one_line() {
+fn the_client_refuses_invalid_arguments_with_one_line() {
     misused(client("")).stderr(contains("command is missing").and(lists_the_commands()));
     for args in [
         "get",
@@ -124,7 +124,7 @@ fn a_closed_stdout_is_an_error_and_no_panic() {
 }
 
 #[test]
-fn the_client_says_where_it_cannot_reach_a_server() {
+fn the_client_names_the_address_that_it_cannot_reach() {
     refused(client(&format!("get k --addr {NOBODY}")))
         .stderr(contains(NOBODY.to_string()).and(contains("kvs-server")));
 }
@@ -184,7 +184,7 @@ fn stats_tell_how_the_server_is_doing() {
     let text = run("stats").success();
     let expected = [
         "connections: 1 now, 3 in all",
-        "requests: Auth 0, Get 0, Remove 1, Set 1, Stats 1",
+        "requests: Auth 0, Get 0, Remove 1, Scan 0, Set 1, Stats 1",
         "errors: key_not_found 1",
         "engine: kvs, sync always",
         "keys: 1",

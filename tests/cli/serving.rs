@@ -4,16 +4,16 @@ use std::fs;
 use std::io::Read;
 use std::iter;
 use std::net::{TcpListener, TcpStream};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use predicates::prelude::*;
 use predicates::str::contains;
 
 use super::{path, server};
-use crate::common::{ServerProcess, Wire};
+use crate::common::{PATIENCE, ServerProcess, Wire};
 
 #[test]
-fn the_server_refuses_what_it_does_not_understand_with_one_line() {
+fn the_server_refuses_invalid_arguments_with_one_line() {
     for (args, part) in [
         ("--unknown", "--unknown"),
         ("more", "more"),
@@ -146,7 +146,7 @@ fn a_second_signal_stops_the_server_at_once() {
         server.signal("INT");
         Some(server.try_wait())
     });
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + PATIENCE;
     let mut code = code.take_while(|_| Instant::now() < deadline);
     assert_eq!(code.find_map(|code| code), Some(130));
 }

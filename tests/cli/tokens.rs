@@ -3,7 +3,7 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use assert_cmd::cargo::{cargo_bin, cargo_bin_cmd};
@@ -11,14 +11,7 @@ use predicates::prelude::*;
 use predicates::str::contains;
 
 use super::{VARIANTS, client, path, refused, server};
-use crate::common::{NOBODY, ServerProcess};
-
-fn token_file(dir: &Path, token: &str) -> PathBuf {
-    let path = dir.join("token");
-    fs::write(&path, token).unwrap();
-    fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
-    path
-}
+use crate::common::{NOBODY, ServerProcess, token_file};
 
 #[test]
 fn every_client_shows_the_token_from_a_file_or_the_environment() {
@@ -81,7 +74,7 @@ fn a_token_means_the_same_in_a_file_and_in_the_environment() {
     }
     let longest = "t".repeat(4075);
     get(&serve(&longest).addr.to_string(), &longest, &[]).success();
-    let file = token_file(dir.path(), &format!("{longest}t"));
+    let file = token_file(dir.path(), format!("{longest}t"));
     let with_file = format!("--addr 127.0.0.1:0 --auth-token-file {}", path(&file));
     server(&with_file).stderr(contains("4097 bytes").and(contains(path(&file))));
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use futures::executor::{self, Notify};
 use futures::{Async, Future};
 use kvs::thread_pool::ThreadPool;
-use kvs::{KvsError, Result};
+use kvs::{KvStore, KvsEngine, KvsError, Result};
 
 thread_local! {
     static JOBS: RefCell<VecDeque<Box<dyn FnOnce()>>> = RefCell::default();
@@ -37,6 +37,21 @@ pub fn run_job() -> bool {
 /// Runs all jobs, and the jobs that they spawn.
 pub fn run_jobs() {
     while run_job() {}
+}
+
+/// Sets a key, and runs no further jobs.
+pub fn set(store: &KvStore<Later>, key: &str, value: &str) {
+    done(store.set(key.to_owned(), value.to_owned())).unwrap();
+}
+
+pub fn get(store: &KvStore<Later>, key: &str) -> Option<String> {
+    done(store.get(key.to_owned())).unwrap()
+}
+
+/// Runs all jobs in the background, and drops the store.
+pub fn close(store: KvStore<Later>) {
+    run_jobs();
+    drop(store);
 }
 
 /// Runs jobs until the future completes, and no more.

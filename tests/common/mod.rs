@@ -10,14 +10,22 @@ use std::env;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
-use std::path::Path;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use assert_cmd::cargo::cargo_bin;
+use kvs::client::blocking::KvsClient;
+use kvs::protocol::Stats;
 use kvs::server::{Limits, ShutdownHandle};
-use kvs::{KvsEngine, KvsServer, Result};
+use kvs::thread_pool::SharedQueueThreadPool;
+use kvs::{KvStore, KvsEngine, KvsServer, Result};
+use tempfile::TempDir;
+use walkdir::WalkDir;
+
+pub type Store = KvStore<SharedQueueThreadPool>;
 
 /// An address to listen on, for which the system picks a free port.
 pub const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
@@ -25,6 +33,31 @@ pub const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST)
 /// An address without a listener. The system never picks this port as a free one, but it could pick
 /// any port that a test has just released.
 pub const NOBODY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 1);
+
+/// The longest time to wait for something that takes a second at most, because this machine may be
+/// busy.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Waits until `is_so` returns true. Panics with the message `not_so` after [`PATIENCE`].
+pub fn wait_until(not_so: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "{not_so}");
+        thread::yield_now();
+    }
+}
+
+/// Waits until `is_so` accepts the server's statistics, and returns them.
+pub fn wait_for_stats(client: &mut KvsClient, is_so: impl Fn(&Stats) -> bool) -> Stats {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let stats = client.stats().unwrap();
+        if is_so(&stats) {
+            return stats;
+        }
+        assert!(Instant::now() < deadline, "{stats}");
+    }
+}
 
 /// Returns the number in an environment variable, or `default` if it is not set. It says how much a
 /// test does.
@@ -41,6 +74,22 @@ pub fn memory(process: u32, name: &str) -> u64 {
     let line = status.lines().find_map(|line| line.strip_prefix(name));
     let digits: String = line.unwrap().chars().filter(char::is_ascii_digit).collect();
     1024 * digits.parse::<u64>().unwrap()
+}
+
+/// Returns the bytes in all files below a directory.
+pub fn size_of_files(dir: &Path) -> u64 {
+    // A store may unlink a file during the walk. Then the file takes no space.
+    let entries = WalkDir::new(dir).into_iter();
+    let metadata = entries.filter_map(|entry| entry.ok()?.metadata().ok());
+    metadata.map(|metadata| metadata.len()).sum()
+}
+
+/// Creates a token file that only its owner can read.
+pub fn token_file(dir: &Path, content: impl AsRef<[u8]>) -> PathBuf {
+    let path = dir.join("token");
+    fs::write(&path, content).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    path
 }
 
 /// A server on a thread of this process. It shuts down when it is dropped.
@@ -93,6 +142,13 @@ impl Drop for TestServer {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+/// Starts a server with a new store.
+pub fn serve() -> (TempDir, TestServer) {
+    let dir = tempfile::tempdir().unwrap();
+    let server = TestServer::start(Store::open(dir.path(), 2).unwrap());
+    (dir, server)
 }
 
 /// The real `kvs-server` as a separate process. Dropping this kills the process.
@@ -213,7 +269,7 @@ pub struct Wire(pub TcpStream);
 
 impl Wire {
     pub fn connect(addr: SocketAddr) -> Wire {
-        Wire::new(TcpStream::connect(addr).unwrap(), Duration::from_secs(20))
+        Wire::new(TcpStream::connect(addr).unwrap(), PATIENCE)
     }
 
     /// Wraps a connected socket. A read that takes longer than `patience` fails.

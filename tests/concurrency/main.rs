@@ -211,17 +211,17 @@ fn write_and_read(level: SyncLevel) {
 }
 
 #[test]
-fn with_always_what_was_read_or_acknowledged_is_on_the_disk_and_stays() {
+fn with_always_a_write_that_was_read_or_acknowledged_is_on_the_disk_and_stays() {
     check(|| write_and_read(SyncLevel::Always));
 }
 
 #[test]
-fn with_never_what_was_read_or_acknowledged_stays_and_sync_puts_it_on_the_disk() {
+fn with_never_a_write_that_was_read_or_acknowledged_stays_and_sync_puts_it_on_the_disk() {
     check(|| write_and_read(SyncLevel::Never));
 }
 
 #[test]
-fn closing_waits_for_what_is_under_way() {
+fn closing_waits_for_pending_writes() {
     check(|| {
         let machine = Machine::default();
         let keys: Vec<_> = ["a", "b", "c"].map(Key::new).into();
@@ -263,7 +263,7 @@ fn closing_waits_for_what_is_under_way() {
 }
 
 #[test]
-fn reads_find_what_compaction_moves_under_them() {
+fn reads_find_values_that_compaction_moves() {
     check(|| {
         let machine = Machine::default();
         let store = machine.open(SyncLevel::Never);
@@ -304,5 +304,26 @@ fn of_two_removals_at_once_one_finds_the_key() {
         });
         let removed = threads.map(|thread| thread.join().unwrap());
         assert_eq!(removed.iter().sum::<u32>(), 1);
+    });
+}
+
+#[test]
+fn the_statistics_have_every_write_that_has_completed() {
+    const RECORD: u64 = 26;
+    check(|| {
+        let store = Machine::default().open(SyncLevel::Never);
+        let done = Arc::new(AtomicU64::new(0));
+        let threads = [store.clone(), store.clone(), store].map(|store| {
+            let done = Arc::clone(&done);
+            thread::spawn(move || {
+                wait(store.set("k".to_owned(), "v".to_owned())).unwrap();
+                let older = done.fetch_add(1, Ordering::SeqCst);
+                let dead = store.stats().dead_bytes.unwrap();
+                assert!(dead >= older * RECORD, "{dead} bytes of {older} records");
+            })
+        });
+        for thread in threads {
+            thread.join().unwrap();
+        }
     });
 }

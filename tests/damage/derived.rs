@@ -2,9 +2,9 @@
 
 use kvs::{KvStore, KvsEngine, KvsError, Result};
 
-use super::{Contents, close, contents, files, open, options, read_all, segments, some_store};
+use super::{Contents, contents, open, options, read_all, segments, some_store};
 use crate::common::disk::Disk;
-use crate::common::later::{Later, done};
+use crate::common::later::{Later, close, done};
 
 #[test]
 fn opening_with_hints_does_not_read_values() {
@@ -109,7 +109,7 @@ fn a_checkpoint_that_is_cut_off_or_of_another_log_is_not_used() {
 #[test]
 fn hints_that_are_missing_or_damaged_are_written_anew() {
     let (disk, history) = some_store();
-    let files = files(&disk);
+    let files = disk.files();
     for (name, hints) in files.iter().filter(|(name, _)| name.ends_with(".hints")) {
         for bad in [None, Some(&b""[..]), Some(&hints[..hints.len() - 1])] {
             let others = files.iter().filter(|(other, _)| *other != name);

@@ -10,7 +10,7 @@ mod repair;
 use std::collections::BTreeMap;
 
 use common::disk::Disk;
-use common::later::{Later, done, run_jobs};
+use common::later::{Later, close, done};
 use kvs::engine::{KvStoreOptions, verify};
 use kvs::{KvStore, KvsEngine, Result};
 
@@ -61,18 +61,6 @@ fn some_store() -> (Disk, Vec<Contents>) {
         &new.chain(removed).collect::<Vec<_>>(),
     );
     (disk, history)
-}
-
-fn close(store: KvStore<Later>) {
-    run_jobs();
-    drop(store);
-}
-
-fn files(disk: &Disk) -> BTreeMap<String, Vec<u8>> {
-    let names = disk.names().into_iter();
-    names
-        .map(|name| (name.clone(), disk.bytes(&name)))
-        .collect()
 }
 
 fn segments(disk: &Disk) -> Vec<String> {

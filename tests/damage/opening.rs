@@ -3,7 +3,7 @@
 use kvs::engine::{repair, verify};
 use kvs::{KvsError, Result};
 
-use super::{contents, files, open, read_all, segments, some_store};
+use super::{contents, open, read_all, segments, some_store};
 use crate::common::disk::Disk;
 
 #[test]
@@ -11,19 +11,19 @@ fn a_flipped_byte_is_an_error_and_never_a_wrong_value() {
     let (disk, history) = some_store();
     let expected = history.last().unwrap();
     let newest = segments(&disk).pop().unwrap();
-    for (name, bytes) in files(&disk) {
+    for (name, bytes) in disk.files() {
         for at in 0..bytes.len() {
             for flip in [1 << (at % 8), 0xff] {
                 let disk = disk.copy();
                 let mut bytes = bytes.clone();
                 bytes[at] ^= flip;
                 disk.put(&name, &bytes);
-                let before = files(&disk);
+                let before = disk.files();
                 let store = match open(&disk) {
                     Ok(store) => store,
                     Err(KvsError::Damaged { .. } | KvsError::UnknownVersion { .. }) => {
                         assert!(name.ends_with(".segment"), "{name} is not needed");
-                        assert!(files(&disk) == before, "a refused store was changed");
+                        assert!(disk.files() == before, "a refused store was changed");
                         continue;
                     }
                     Err(error) => panic!("byte {at} of {name}: {error}"),
@@ -49,7 +49,7 @@ fn a_flipped_byte_is_an_error_and_never_a_wrong_value() {
 }
 
 #[test]
-fn a_newest_segment_cut_off_anywhere_has_what_comes_before() {
+fn a_newest_segment_cut_off_anywhere_keeps_the_records_before() {
     let (disk, history) = some_store();
     let newest = segments(&disk).pop().unwrap();
     let bytes = disk.bytes(&newest);
@@ -100,7 +100,7 @@ fn an_older_segment_cut_off_anywhere_is_refused() {
 fn a_missing_segment_is_refused_and_other_missing_files_are_not_needed() {
     let (disk, history) = some_store();
     for missing in disk.names() {
-        let files = files(&disk);
+        let files = disk.files();
         let others = files.iter().filter(|(name, _)| **name != missing);
         let disk = Disk::with(others.map(|(name, bytes)| (name.as_str(), bytes.as_slice())));
         match open(&disk) {

@@ -5,12 +5,12 @@ use kvs::{KvsEngine, KvsError};
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 
-use super::{Contents, close, contents, files, open, segments, some_store};
+use super::{Contents, contents, open, segments, some_store};
 use crate::common::disk::Disk;
-use crate::common::later::{done, run_job};
+use crate::common::later::{close, done, run_job};
 
 #[test]
-fn a_flipped_byte_is_found_by_verify_and_repair_says_what_it_cost() {
+fn verify_finds_a_flipped_byte_and_repair_reports_the_loss() {
     let (disk, history) = some_store();
     for name in segments(&disk) {
         let bytes = disk.bytes(&name);
@@ -19,7 +19,7 @@ fn a_flipped_byte_is_found_by_verify_and_repair_says_what_it_cost() {
             let mut bytes = bytes.clone();
             bytes[at] ^= 1 << (at % 8);
             disk.put(&name, &bytes);
-            let before = files(&disk);
+            let before = disk.files();
             let report = match verify(&disk, &mut |_, _| {}) {
                 Ok(report) => report,
                 Err(error) => {
@@ -28,7 +28,7 @@ fn a_flipped_byte_is_found_by_verify_and_repair_says_what_it_cost() {
                 }
             };
             assert!(!report.is_sound(), "byte {at} of {name}");
-            assert!(files(&disk) == before, "verify changes nothing");
+            assert!(disk.files() == before, "--verify has changed a file");
 
             let report = repair(&disk, &mut |_, _| {}).unwrap();
             let kept = report.kept[0].file_name().unwrap().to_str().unwrap();
@@ -74,7 +74,7 @@ fn check_report(report: &Report, got: &Contents, history: &[Contents]) {
 fn losses_with_a_missing_end_or_a_missing_segment_are_reported() {
     let (disk, history) = some_store();
     for name in segments(&disk) {
-        let files = files(&disk);
+        let files = disk.files();
         for len in (0..files[&name].len()).map(Some).chain([None]) {
             let others = files.iter().filter(|(other, _)| **other != name);
             let disk = Disk::with(others.map(|(name, bytes)| (name.as_str(), bytes.as_slice())));
@@ -142,8 +142,8 @@ fn segments_that_a_damaged_output_of_compaction_replaced_are_saved() {
     }
     close(store);
     // Without hints and checkpoint, with which the store would open.
-    let mut all = files(&before);
-    all.extend(files(&disk));
+    let mut all = before.files();
+    all.extend(disk.files());
     all.retain(|name, _| name.ends_with("segment") || name == "kvs-synced");
     let disk = Disk::with(
         all.iter()

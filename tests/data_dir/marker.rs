@@ -11,7 +11,7 @@ use kvs::engine::{DataDir, EngineKind, ReadOnlyDir, repair_dir, verify};
 use kvs::{KvsEngine, KvsError, Result};
 use tempfile::TempDir;
 
-use super::{expect_written, key, kvs, sled, tokio_fs, value, write};
+use super::{expect_written, key, kvs, names, sled, tokio_fs, value, write};
 
 #[test]
 fn a_second_store_is_refused_even_if_the_marker_is_removed_or_replaced() {
@@ -54,6 +54,25 @@ fn without_its_marker_a_directory_is_still_that_of_its_engine() {
     check(sled, EngineKind::Sled, EngineKind::TokioFs);
 }
 
+/// The original is in use.
+#[test]
+fn a_repair_of_a_copy_by_hard_links_leaves_the_original_as_it_is() {
+    let root = tempfile::tempdir().unwrap();
+    let [original, copy] = ["original", "copy"].map(|name| root.path().join(name));
+    let marker = |dir: &Path| dir.join("kvs-engine");
+    write(&kvs(&original).unwrap(), "it");
+    let claim = DataDir::claim(&original, EngineKind::Kvs).unwrap();
+    fs::write(marker(&original), "kvt\n").unwrap();
+    fs::create_dir(&copy).unwrap();
+    for file in names(&original) {
+        fs::hard_link(&file, copy.join(file.file_name().unwrap())).unwrap();
+    }
+    repair_dir(&copy, &mut |_, _| {}).unwrap();
+    assert_eq!(fs::read_to_string(marker(&original)).unwrap(), "kvt\n");
+    assert_eq!(fs::read_to_string(marker(&copy)).unwrap(), "kvs\n");
+    drop(claim);
+}
+
 /// A child process has a copy of every descriptor until it calls `exec`.
 #[test]
 fn a_closed_store_is_free_at_once_while_processes_are_started() {
@@ -85,7 +104,7 @@ fn a_closed_store_is_free_at_once_while_processes_are_started() {
 }
 
 #[test]
-fn a_server_that_comes_while_its_directory_is_verified_is_let_in_and_is_no_damage() {
+fn a_server_that_starts_while_its_directory_is_verified_can_open_it_and_is_no_damage() {
     let dir = tempfile::tempdir().unwrap();
     write(&kvs(dir.path()).unwrap(), "before");
     let read = ReadOnlyDir::open(dir.path()).unwrap();

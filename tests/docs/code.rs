@@ -113,6 +113,55 @@ fn the_diff_in_the_introduction_is_that_of_the_files() {
     assert!(shown > 0);
 }
 
+/// Returns how many lines of `a` or `b` a `diff` prints: all but those of the longest common
+/// subsequence.
+fn differing_lines(a: &str, b: &str) -> usize {
+    let [a, b] = [a, b].map(|text| text.lines().collect::<Vec<_>>());
+    let mut common = vec![0; b.len() + 1];
+    for a in &a {
+        let mut before = 0;
+        for (at, b) in b.iter().enumerate() {
+            let here = common[at + 1];
+            let longest = here.max(common[at]);
+            common[at + 1] = if a == b { before + 1 } else { longest };
+            before = here;
+        }
+    }
+    a.len() + b.len() - 2 * common[b.len()]
+}
+
+#[test]
+fn lines_that_differ_are_counted_on_either_side() {
+    assert_eq!(differing_lines("a\nb\nc\n", "a\nb\nc\n"), 0);
+    assert_eq!(differing_lines("a\nb\nc\n", "a\nd\nc\n"), 2);
+    assert_eq!(differing_lines("a\nb\nc\n", "c\na\n"), 3);
+    assert_eq!(differing_lines("", "a\na\n"), 2);
+}
+
+#[test]
+fn the_counts_of_lines_side_by_side_are_those_of_the_files() {
+    let read = |folder: &str, name: &str| {
+        fs::read_to_string(format!("variants/{folder}{name}.rs")).unwrap()
+    };
+    let page = Page::read(Path::new("docs/side-by-side.md")).text;
+    let has_row = |row: String| assert!(page.contains(&row), "the row has to be\n{row}");
+    for [a, b] in [
+        ["boxed", "anon"],
+        ["boxed", "explicit"],
+        ["boxed", "manual"],
+        ["manual", "pinned"],
+        ["anon", "awaited"],
+    ] {
+        let [client, stream] =
+            ["", "streams/"].map(|folder| differing_lines(&read(folder, a), &read(folder, b)));
+        has_row(format!("| `{a}` and `{b}` | {client} | {stream} |"));
+    }
+    let names = ["boxed", "explicit", "anon", "manual", "pinned", "awaited"];
+    let lines = names.map(|name| read("", name).lines().count().to_string());
+    let lines = lines.join(" | ");
+    has_row(format!("| lines of the file | - | {lines} |"));
+}
+
 #[test]
 fn rust_in_a_page_is_compiled_or_shown_from_a_file() {
     let library = fs::read_to_string("src/lib.rs").unwrap();

@@ -7,7 +7,7 @@ use crate::common::ServerProcess;
 
 /// Runs the commands of every transcript. All transcripts of a page use one server.
 #[test]
-fn transcripts_are_what_the_client_prints() {
+fn transcripts_show_the_output_of_the_client() {
     let mut commands = 0;
     for page in pages() {
         let blocks = page.blocks();

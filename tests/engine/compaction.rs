@@ -6,17 +6,9 @@ use std::os::unix::fs::FileExt;
 use futures::future::{self, Future};
 use kvs::thread_pool::{NaiveThreadPool, RayonThreadPool, SharedQueueThreadPool, ThreadPool};
 use kvs::{KvStore, KvsEngine, KvsError};
-use tempfile::TempDir;
-use walkdir::WalkDir;
 
 use super::{get, open, set, uncached};
-
-fn dir_size(dir: &TempDir) -> u64 {
-    // The store may unlink a file during the walk. Then the file takes no space.
-    let entries = WalkDir::new(dir.path()).into_iter();
-    let metadata = entries.filter_map(|entry| entry.ok()?.metadata().ok());
-    metadata.map(|metadata| metadata.len()).sum()
-}
+use crate::common::size_of_files;
 
 #[test]
 fn setting_the_same_keys_over_and_over_makes_the_directory_smaller_in_the_end() {
@@ -24,12 +16,12 @@ fn setting_the_same_keys_over_and_over_makes_the_directory_smaller_in_the_end() 
         let dir = tempfile::tempdir().unwrap();
         let often = KvStore::<P>::options().dead_bytes(1024 * 1024);
         let store: KvStore<P> = often.open(dir.path(), concurrency).unwrap();
-        let mut size = dir_size(&dir);
+        let mut size = size_of_files(dir.path());
         let shrunk_after = (0..1000).find(|round| {
             for key in 0..1000 {
                 set(&store, &format!("key{key}"), &format!("{round:100}"));
             }
-            let before = std::mem::replace(&mut size, dir_size(&dir));
+            let before = std::mem::replace(&mut size, size_of_files(dir.path()));
             size < before
         });
         let round = shrunk_after.expect("the directory never got smaller");
@@ -54,15 +46,15 @@ fn setting_the_same_keys_over_and_over_makes_the_directory_smaller_in_the_end() 
 fn short_values_set_over_and_over_make_the_directory_smaller_at_the_default_settings() {
     let dir = tempfile::tempdir().unwrap();
     let store: KvStore<RayonThreadPool> = KvStore::open(dir.path(), 1).unwrap();
-    let mut sizes = vec![dir_size(&dir)];
+    let mut sizes = vec![size_of_files(dir.path())];
     let round = (0..1000).find(|round| {
         let sets = (0..1000).map(|key| store.set(format!("key{key}"), format!("{round}")));
         future::join_all(sets.collect::<Vec<_>>()).wait().unwrap();
-        sizes.push(dir_size(&dir));
+        sizes.push(size_of_files(dir.path()));
         !sizes.is_sorted_by(|size, next| size < next)
     });
     let largest = sizes.iter().max().unwrap();
-    let round = round.unwrap_or_else(|| panic!("it only ever grew, to {largest} bytes"));
+    let round = round.unwrap_or_else(|| panic!("the directory only grew, to {largest} bytes"));
     assert!(*largest < 16 * 1024 * 1024, "{largest} bytes");
     drop(store);
     let store: KvStore<RayonThreadPool> = KvStore::open(dir.path(), 1).unwrap();
@@ -73,7 +65,7 @@ fn short_values_set_over_and_over_make_the_directory_smaller_at_the_default_sett
 
 /// While the log is rewritten, removed keys stay removed, values stay right, and readers continue.
 #[test]
-fn compaction_keeps_what_is_alive_and_nothing_else() {
+fn compaction_keeps_live_records_and_nothing_else() {
     let dir = tempfile::tempdir().unwrap();
     let store = uncached(&dir, 4);
     let value = |round: usize, key: usize| format!("{key}-{round}-{}", "x".repeat(1000));
@@ -100,7 +92,7 @@ fn compaction_keeps_what_is_alive_and_nothing_else() {
     }
     // The last compaction may take a while.
     let live: usize = model.values().map(String::len).sum();
-    while dir_size(&dir) as usize > 8 * live {
+    while size_of_files(dir.path()) as usize > 8 * live {
         set(&store, "0", "value");
         model.insert(0, "value".to_owned());
     }
@@ -113,7 +105,7 @@ fn compaction_keeps_what_is_alive_and_nothing_else() {
 
 /// With small segments the log starts many new ones while one compaction runs.
 #[test]
-fn segments_sealed_during_a_compaction_keep_what_is_in_them() {
+fn segments_sealed_during_a_compaction_keep_their_records() {
     let dir = tempfile::tempdir().unwrap();
     let options = KvStore::<SharedQueueThreadPool>::options().segment_bytes(100_000);
     let store: KvStore<SharedQueueThreadPool> = options.open(dir.path(), 2).unwrap();

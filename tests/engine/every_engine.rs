@@ -27,7 +27,7 @@ pub fn a_value_can_be_overwritten<E: Open>(concurrency: u32) {
     assert_eq!(get(&engine, "key").as_deref(), Some("value2"));
 }
 
-pub fn a_removed_key_is_gone<E: Open>(concurrency: u32) {
+pub fn a_removed_key_does_not_exist<E: Open>(concurrency: u32) {
     let (dir, engine) = open::<E>(concurrency);
     set(&engine, "key", "value");
     engine.remove("key".to_owned()).wait().unwrap();

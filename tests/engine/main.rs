@@ -1,5 +1,7 @@
 //! The promises of every engine, and those of `KvStore` alone.
 
+#[path = "../common/mod.rs"]
+mod common;
 mod compaction;
 mod damage;
 mod every_engine;
@@ -71,7 +73,7 @@ for_every_engine!({
     a_value_that_was_set_is_there,
     a_missing_key_has_no_value,
     a_value_can_be_overwritten,
-    a_removed_key_is_gone,
+    a_removed_key_does_not_exist,
     removing_a_missing_key_is_key_not_found,
     any_string_is_a_key_and_a_value,
     values_are_there_after_opening_again,

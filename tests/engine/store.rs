@@ -57,7 +57,7 @@ fn a_directory_has_one_user_at_a_time() {
 }
 
 #[test]
-fn every_sync_level_keeps_what_was_written() {
+fn every_sync_level_keeps_written_values() {
     for level in [SyncLevel::Always, SyncLevel::EverySec, SyncLevel::Never] {
         let dir = tempfile::tempdir().unwrap();
         let options = KvStore::<SharedQueueThreadPool>::options().sync(level);

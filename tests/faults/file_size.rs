@@ -3,9 +3,9 @@
 use kvs::engine::SyncLevel;
 use kvs::{KvStore, KvsEngine, KvsError};
 
-use super::{LEVELS, close, get, key, open, options, set};
+use super::{LEVELS, get, key, open, options, set};
 use crate::common::disk::{Disk, Faults};
-use crate::common::later::{Later, done};
+use crate::common::later::{Later, close, done};
 
 #[test]
 fn if_a_file_may_not_grow_writes_continue_in_the_next() {

@@ -7,9 +7,9 @@ use kvs::{KvStore, KvsEngine, KvsError};
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 
-use super::{LEVELS, close, get, key, open, options, set};
+use super::{LEVELS, get, key, open, options, set};
 use crate::common::disk::{Disk, Faults};
-use crate::common::later::{Later, done, run_job, run_jobs};
+use crate::common::later::{Later, close, done, run_job, run_jobs};
 
 /// The disk is full at any moment: in a write, at the start of a segment, in a compaction, in
 /// hints.
@@ -54,7 +54,7 @@ fn a_full_disk_fails_that_write_and_nothing_else() {
 }
 
 #[test]
-fn a_compaction_that_met_a_full_disk_goes_on_when_there_is_room() {
+fn a_compaction_on_a_full_disk_continues_when_there_is_room() {
     let disk = Disk::default();
     let options = options().segment_bytes(u64::MAX);
     let store: KvStore<Later> = options.open_in(disk.clone(), 1).unwrap();
@@ -129,7 +129,10 @@ fn compaction_takes_no_room_that_writes_could_have() {
         }
         assert_eq!(get(&store, "hot"), Some((writes - 1).to_string()));
         let unfinished = |name: &String| name.ends_with("unfinished");
-        assert!(!disk.names().iter().any(unfinished), "it keeps room");
+        assert!(
+            !disk.names().iter().any(unfinished),
+            "compaction keeps room"
+        );
         close(store);
         writes
     };
@@ -168,8 +171,8 @@ fn a_compaction_without_enough_room_gives_all_of_it_back_at_once() {
             tries += usize::from(is_trying);
             assert_eq!(unfinished_bytes(&disk), 0, "write {n}");
         }
-        assert!(tries > 0, "it never tried");
-        assert!(tries < 6, "it tried {tries} times for 10 writes");
+        assert!(tries > 0, "compaction never tried");
+        assert!(tries < 6, "compaction tried {tries} times for 42 writes");
         // With fewer live bytes, the output fits.
         disk.set_faults(Faults {
             room: Some(disk.used() + 40 * 30 + 1500),
@@ -223,11 +226,11 @@ fn a_write_has_the_room_that_a_compaction_under_way_has_taken() {
         assert_eq!(get(&store, &format!("live{n}")), Some("x".repeat(50)));
     }
     let first = "0000000001.segment".to_owned();
-    let goes_on = (0..200).any(|n| {
+    let is_compacted = (0..200).any(|n| {
         set(&store, "hot", &n.to_string()).unwrap();
         !disk.names().contains(&first)
     });
-    assert!(goes_on, "it never began again");
+    assert!(is_compacted, "compaction never began again");
     close(store);
 }
 

@@ -7,7 +7,7 @@ mod file_size;
 mod full_disk;
 
 use common::disk::Disk;
-use common::later::{Later, done, run_jobs};
+use common::later::{Later, done, get, run_jobs};
 use kvs::engine::{KvStoreOptions, SyncLevel};
 use kvs::{KvStore, KvsEngine, Result};
 
@@ -21,20 +21,11 @@ fn open(disk: &Disk, level: SyncLevel) -> KvStore<Later> {
     options().sync(level).open_in(disk.clone(), 1).unwrap()
 }
 
-fn close(store: KvStore<Later>) {
-    run_jobs();
-    drop(store);
-}
-
 /// Sets a key, and then runs the jobs in the background.
 fn set(store: &KvStore<Later>, key: &str, value: &str) -> Result<()> {
     let result = done(store.set(key.to_owned(), value.to_owned()));
     run_jobs();
     result
-}
-
-fn get(store: &KvStore<Later>, key: &str) -> Option<String> {
-    done(store.get(key.to_owned())).unwrap()
 }
 
 fn key(n: usize) -> String {

@@ -9,8 +9,8 @@ use kvs::client::blocking::KvsClient;
 use kvs::server::Limits;
 use kvs::{KvsEngine, KvsServer};
 
-use super::{GET_K, Store, expect_error, serve, wait_for_connections};
-use crate::common::{ServerProcess, TestServer, Wire, frame};
+use super::{GET_K, expect_error, serve, wait_for_connections};
+use crate::common::{ServerProcess, Store, TestServer, Wire, frame};
 
 #[test]
 fn limits_may_be_as_small_and_as_large_as_can_be() {
@@ -40,7 +40,7 @@ fn limits_may_be_as_small_and_as_large_as_can_be() {
 }
 
 #[test]
-fn a_connection_too_many_is_told_so_until_another_one_goes() {
+fn a_connection_too_many_is_refused_until_another_one_ends() {
     let mut limits = Limits::default();
     limits.connections = 2;
     let (_dir, server) = serve(limits);

@@ -55,7 +55,7 @@ fn one_deep_pipeline_does_not_keep_the_others_waiting() {
 }
 
 #[test]
-fn the_server_counts_what_it_does() {
+fn the_server_counts_requests_errors_and_keys() {
     let (_dir, server) = serve(Limits::default());
     let mut client = KvsClient::connect(server.addr).unwrap();
     client.set("k".to_owned(), "v".to_owned()).unwrap();

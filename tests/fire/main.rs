@@ -10,16 +10,11 @@ mod slow_peers;
 mod stopped;
 mod tokens;
 
-use std::time::{Duration, Instant};
-
-use common::{TestServer, Wire};
+use common::{Store, TestServer, Wire, wait_for_stats};
 use kvs::client::blocking::KvsClient;
 use kvs::server::Limits;
-use kvs::thread_pool::SharedQueueThreadPool;
-use kvs::{KvStore, KvsError, KvsServer};
+use kvs::{KvsError, KvsServer};
 use tempfile::TempDir;
-
-type Store = KvStore<SharedQueueThreadPool>;
 
 const GET_K: &str = r#"{"Get":{"key":"k"}}"#;
 
@@ -41,12 +36,5 @@ fn has_code(result: kvs::Result<()>, expected: &str) -> bool {
 
 /// Waits until the server has exactly `expected` connections.
 fn wait_for_connections(client: &mut KvsClient, expected: u64) {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    loop {
-        let stats = client.stats().unwrap();
-        if stats.connections == expected {
-            return;
-        }
-        assert!(Instant::now() < deadline, "{stats}");
-    }
+    wait_for_stats(client, |stats| stats.connections == expected);
 }

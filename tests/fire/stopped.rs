@@ -2,25 +2,22 @@
 
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use kvs::client::blocking::KvsClient;
 
 use super::GET_K;
-use crate::common::{ServerProcess, Wire, frame};
+use crate::common::{ServerProcess, Wire, frame, token_file, wait_until};
 
 /// Stops the server, runs `job`, and lets the server continue after more than the second that its
 /// peers have.
 fn while_stopped(server: &ServerProcess, job: impl FnOnce()) {
     server.signal("STOP");
     let stat = format!("/proc/{}/stat", server.id());
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while !fs::read_to_string(&stat).unwrap().contains(") T ") {
-        assert!(Instant::now() < deadline, "it does not stop");
-        thread::yield_now();
-    }
+    wait_until("the server does not stop", || {
+        fs::read_to_string(&stat).unwrap().contains(") T ")
+    });
     job();
     // The test needs this time to pass while the server is stopped.
     thread::sleep(Duration::from_secs(2));
@@ -28,7 +25,7 @@ fn while_stopped(server: &ServerProcess, job: impl FnOnce()) {
 }
 
 #[test]
-fn a_server_that_was_stopped_reads_what_has_arrived_before_it_looks_at_the_clock() {
+fn a_server_that_was_stopped_reads_arrived_bytes_before_it_looks_at_the_clock() {
     let dir = tempfile::tempdir().unwrap();
     let server = ServerProcess::start(dir.path(), &["--frame-time=1", "--reply-time=1"]);
     // The buffers of the system hold the first value, but not the second one.
@@ -103,10 +100,8 @@ fn a_pipelining_peer_loses_no_time_however_often_the_server_is_stopped() {
 #[test]
 fn a_server_that_was_stopped_accepts_a_token_that_arrived_meanwhile() {
     let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("token");
-    fs::write(&file, "secret").unwrap();
-    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
-    let token_file = format!("--auth-token-file={}", file.display());
+    let token_file = token_file(dir.path(), "secret");
+    let token_file = format!("--auth-token-file={}", token_file.display());
     let data = dir.path().join("data");
     let server = ServerProcess::start(&data, &["--frame-time=1", &token_file]);
     let mut known = Wire::connect(server.addr);
@@ -115,14 +110,10 @@ fn a_server_that_was_stopped_accepts_a_token_that_arrived_meanwhile() {
     assert_eq!(known.receive(), r#""Auth""#);
     let mut peer = Wire::connect(server.addr);
     // The server counts both connections, so it has accepted both.
-    let deadline = Instant::now() + Duration::from_secs(20);
-    loop {
+    wait_until("the server does not accept the peer", || {
         known.send(r#"{"Stats":{}}"#);
-        if known.receive().contains(r#""connections":2"#) {
-            break;
-        }
-        assert!(Instant::now() < deadline);
-    }
+        known.receive().contains(r#""connections":2"#)
+    });
     while_stopped(&server, || peer.send(auth));
     assert_eq!(peer.receive(), r#""Auth""#);
 }
@@ -140,10 +131,9 @@ fn a_shutdown_that_was_stopped_leaves_peers_their_time() {
     peer.0.peek(&mut [0]).unwrap();
     server.signal("TERM");
     // When the server accepts no more connections, it has begun to stop.
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while KvsClient::connect(server.addr).is_ok() {
-        assert!(Instant::now() < deadline, "it does not begin to stop");
-    }
+    wait_until("the server does not begin to stop", || {
+        KvsClient::connect(server.addr).is_err()
+    });
     // The sleep makes the time while the server is stopped longer than its shutdown time.
     while_stopped(&server, || thread::sleep(Duration::from_secs(3)));
     assert_eq!(peer.receive(), format!(r#"{{"Get":"{value}"}}"#));

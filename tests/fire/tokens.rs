@@ -3,15 +3,15 @@
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use kvs::client::blocking::KvsClient;
 use kvs::server::Limits;
 use kvs::{KvsError, KvsServer, Token};
 
-use super::{GET_K, Store, expect_error, has_code};
-use crate::common::{ANY_PORT, TestServer, Wire};
+use super::{GET_K, expect_error, has_code};
+use crate::common::{ANY_PORT, Store, TestServer, Wire, token_file};
 
 #[test]
 fn without_the_token_nothing_is_answered() {
@@ -87,14 +87,6 @@ fn a_token_file_that_others_can_read_is_refused() {
         Token::from_file(&path),
         Err(KvsError::BadToken { .. })
     ));
-}
-
-/// Creates a token file that only its owner can read.
-pub fn token_file(dir: &Path, content: impl AsRef<[u8]>) -> PathBuf {
-    let path = dir.join("token");
-    fs::write(&path, content).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-    path
 }
 
 /// Returns the errors of a text that is not a token, read from a file and given directly.

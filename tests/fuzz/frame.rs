@@ -7,6 +7,7 @@ use kvs::ConnectionError;
 use kvs::protocol::{self, FrameCodec, Request, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::json;
 use tokio::codec::{Decoder, Encoder};
 
 /// Decodes any bytes. The first byte of the input is the number of the bytes after it that are
@@ -82,10 +83,26 @@ fn decode(lens: &[usize], mut stream: &[u8]) -> Decoded {
     }
 }
 
-/// Checks that the server reads a request as serde does.
+/// Checks that the server reads a request as serde does, and a scan also without the fields that
+/// may be left out.
 fn request(frame: &[u8]) {
     let read = protocol::read_request(frame).ok();
     assert_eq!(read, serde_json::from_slice(frame).ok());
+    if let Some(Request::Scan(scan)) = read {
+        let mut fields = json!({ "limit": scan.limit });
+        if scan.cursor.is_some() {
+            fields["cursor"] = json!(scan.cursor);
+        }
+        if !scan.prefix.is_empty() {
+            fields["prefix"] = json!(scan.prefix);
+        }
+        if scan.keys_only {
+            fields["keys_only"] = json!(true);
+        }
+        let short = json!({ "Scan": fields }).to_string();
+        let read = protocol::read_request(short.as_bytes()).unwrap();
+        assert_eq!(read, Request::Scan(scan));
+    }
 }
 
 /// Checks that a client never reads a plain reply that serde would not read, and that a server

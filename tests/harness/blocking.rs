@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
-use futures::{Future, future};
+use futures::{Future, Stream, future, stream};
 use kvs::client::{Client, blocking};
 use kvs::{KvsError, Token};
 
@@ -43,5 +43,14 @@ impl Client for Blocking {
     fn auth(&mut self, token: &Token) -> impl Future<Item = (), Error = KvsError> + Send + use<> {
         let (client, token) = (Arc::clone(&self.0), token.clone());
         future::lazy(move || client.lock().unwrap().auth(&token))
+    }
+
+    /// The scan of the blocking client is an iterator, which borrows the client. So it is not one of
+    /// these, and has tests of its own.
+    fn scan(
+        &mut self,
+        _: String,
+    ) -> impl Stream<Item = (String, String), Error = KvsError> + Send + use<> {
+        stream::once(Err(KvsError::CannotScan))
     }
 }

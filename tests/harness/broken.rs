@@ -7,25 +7,38 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use futures::executor::{self, Notify, NotifyHandle, Spawn};
-use futures::{Async, Future, Poll, future, task};
-use kvs::client::Client;
+use futures::{Async, Future, Poll, Stream, future, stream, task, try_ready};
 use kvs::client::connection::Connection;
+use kvs::client::{Client, Pages};
 use kvs::protocol::{Request, Response};
 use kvs::{KvsError, Token};
 
 type Boxed<T> = Box<dyn Future<Item = T, Error = KvsError> + Send>;
+type Pairs = Vec<(String, String)>;
+type BoxedScan = Box<dyn Stream<Item = (String, String), Error = KvsError> + Send>;
 
-/// The mistake of a client, which changes its requests or its futures.
+/// The mistake of a client, which changes its requests, its futures or its scans.
 pub trait Fault: Clone + Default + Send + 'static {
     fn request(&self, request: Request) -> Request {
         request
     }
 
-    fn spoil<T: Send + 'static>(future: Boxed<T>) -> Boxed<T>;
+    fn spoil<T: Send + 'static>(future: Boxed<T>) -> Boxed<T> {
+        future
+    }
 
     fn spoil_connect<T: Send + 'static>(future: Boxed<T>) -> Boxed<T> {
         future
     }
+
+    fn scan(client: &Faulty<Self>, prefix: String) -> BoxedScan {
+        pairs(client.pages(prefix))
+    }
+}
+
+/// Returns the pairs of `pages`, one by one.
+fn pairs(pages: impl Stream<Item = Pairs, Error = KvsError> + Send + 'static) -> BoxedScan {
+    Box::new(pages.map(stream::iter_ok).flatten())
 }
 
 pub struct Faulty<F> {
@@ -41,6 +54,14 @@ impl<F: Fault> Faulty<F> {
     ) -> Boxed<T> {
         let (sent, reply) = self.connection.request(&self.fault.request(request));
         F::spoil(Box::new(sent.and_then(|()| reply).and_then(take)))
+    }
+
+    fn pages(&self, prefix: String) -> impl Stream<Item = Pairs, Error = KvsError> + use<F> {
+        let client = self.clone();
+        stream::unfold(Pages::new(prefix), move |mut pages| {
+            let page = client.exchange(pages.request()?, Response::into_page);
+            Some(page.and_then(move |page| Ok((pages.receive(page)?, pages))))
+        })
     }
 }
 
@@ -84,6 +105,13 @@ impl<F: Fault> Client for Faulty<F> {
         let token = token.reveal();
         self.exchange(Request::Auth { token }, Response::into_done)
     }
+
+    fn scan(
+        &mut self,
+        prefix: String,
+    ) -> impl Stream<Item = (String, String), Error = KvsError> + Send + use<F> {
+        F::scan(self, prefix)
+    }
 }
 
 /// A client without a mistake.
@@ -92,13 +120,9 @@ pub type Sound = Faulty<NoFault>;
 #[derive(Clone, Default)]
 pub struct NoFault;
 
-impl Fault for NoFault {
-    fn spoil<T: Send + 'static>(future: Boxed<T>) -> Boxed<T> {
-        future
-    }
-}
+impl Fault for NoFault {}
 
-/// A client that polls each future once before it returns it.
+/// A client that polls each future and each scan once before it returns it.
 pub type SendsEagerly = Faulty<Eager>;
 
 #[derive(Clone, Default)]
@@ -116,6 +140,13 @@ impl Fault for Eager {
 
     fn spoil_connect<T: Send + 'static>(future: Boxed<T>) -> Boxed<T> {
         Eager::spoil(future)
+    }
+
+    fn scan(client: &Faulty<Eager>, prefix: String) -> BoxedScan {
+        let mut pairs = executor::spawn(pairs(client.pages(prefix)));
+        let polled = pairs.poll_stream_notify(&NotifyHandle::from(Arc::new(NoWake)), 0);
+        assert!(matches!(polled, Ok(Async::NotReady)));
+        pairs.into_inner()
     }
 }
 
@@ -163,10 +194,6 @@ impl Fault for OffByOne {
             (Request::Get { .. }, Some(neighbour @ Request::Get { .. })) => neighbour,
             _ => request,
         }
-    }
-
-    fn spoil<T: Send + 'static>(future: Boxed<T>) -> Boxed<T> {
-        future
     }
 }
 
@@ -234,5 +261,96 @@ impl Fault for Forgetful {
         }
 
         Box::new(Forgets(Some(future)))
+    }
+}
+
+/// A client whose scans ask for a page when the page before arrives.
+pub type AsksAhead = Faulty<Ahead>;
+
+#[derive(Clone, Default)]
+pub struct Ahead;
+
+impl Fault for Ahead {
+    fn scan(client: &Faulty<Ahead>, prefix: String) -> BoxedScan {
+        let mut pages = client.pages(prefix);
+        let mut ahead = None;
+        let pages = stream::poll_fn(move || {
+            let page = match ahead.take() {
+                Some(page) => page,
+                None => try_ready!(pages.poll()),
+            };
+            if let Async::Ready(page) = pages.poll()? {
+                ahead = Some(page);
+            }
+            Ok(Async::Ready(page))
+        });
+        pairs(pages)
+    }
+}
+
+/// A client whose scans end with the first page that is empty.
+pub type EndsAtAnEmptyPage = Faulty<NotEmpty>;
+
+#[derive(Clone, Default)]
+pub struct NotEmpty;
+
+impl Fault for NotEmpty {
+    fn scan(client: &Faulty<NotEmpty>, prefix: String) -> BoxedScan {
+        let pages = client.pages(prefix);
+        pairs(pages.take_while(|pairs| Ok(!pairs.is_empty())))
+    }
+}
+
+/// A client whose scans ask for a page again after an error.
+pub type AsksAgain = Faulty<Stubborn>;
+
+#[derive(Clone, Default)]
+pub struct Stubborn;
+
+impl Fault for Stubborn {
+    fn scan(client: &Faulty<Stubborn>, prefix: String) -> BoxedScan {
+        let client = client.clone();
+        let pages = stream::unfold(Pages::new(prefix), move |mut pages| {
+            let page = client.exchange(pages.request()?, Response::into_page);
+            Some(page.then(move |page| {
+                let pairs = match page.and_then(|page| pages.receive(page)) {
+                    Ok(pairs) => pairs.into_iter().map(Ok).collect(),
+                    Err(error) => vec![Err(error)],
+                };
+                Ok::<_, KvsError>((pairs, pages))
+            }))
+        });
+        Box::new(pages.map(stream::iter_result).flatten())
+    }
+}
+
+/// A client that continues a scan that was dropped when it should begin another one.
+pub type ContinuesADroppedScan = Faulty<Thrifty>;
+
+#[derive(Clone, Default)]
+pub struct Thrifty(Arc<Mutex<Option<BoxedScan>>>);
+
+impl Fault for Thrifty {
+    fn scan(client: &Faulty<Thrifty>, prefix: String) -> BoxedScan {
+        struct Saved(Option<BoxedScan>, Thrifty);
+
+        impl Stream for Saved {
+            type Item = (String, String);
+            type Error = KvsError;
+
+            fn poll(&mut self) -> Poll<Option<(String, String)>, KvsError> {
+                self.0.as_mut().expect("it was dropped").poll()
+            }
+        }
+
+        impl Drop for Saved {
+            fn drop(&mut self) {
+                *self.1.0.lock().unwrap() = self.0.take();
+            }
+        }
+
+        let dropped = client.fault.0.lock().unwrap().take();
+        let scan = dropped.unwrap_or_else(|| pairs(client.pages(prefix)));
+        Box::new(Saved(Some(scan), client.fault.clone()))
     }
 }

@@ -7,16 +7,8 @@ use futures::{Future, future};
 use kvs::KvsError;
 use kvs::client::{IN_FLIGHT, QUEUE};
 
-use super::{Client, Script, Task, connect, patience, wait};
+use super::{Client, GET_K, Script, Task, connect, get_k, patience, wait};
 use crate::common::{ANY_PORT, Wire};
-
-const GET_K: &str = r#"{"Get":{"key":"k"}}"#;
-
-fn get_k<C: Client>(
-    client: &mut C,
-) -> impl Future<Item = Option<String>, Error = KvsError> + use<C> {
-    client.get("k".to_owned())
-}
 
 pub fn a_future_that_is_never_polled_sends_nothing<C: Client>() {
     let script = Script::start(|mut peer| {

@@ -3,6 +3,7 @@
 //! - [`real`]: against the real server
 //! - [`scripted`]: against a server whose bytes the test writes
 //! - [`cancellation`]: futures that are dropped, or never polled at all
+//! - [`scan`]: the laws of a stream, with scans
 //! - [`poll`]: the contract of `poll`, with futures polled by hand
 //! - [`broken`]: clients that each have one mistake, to show that the tests find it
 //!
@@ -20,6 +21,7 @@ pub mod broken;
 pub mod cancellation;
 pub mod poll;
 pub mod real;
+pub mod scan;
 pub mod scripted;
 
 use std::cell::Cell;
@@ -31,6 +33,7 @@ use std::time::{Duration, Instant};
 
 use futures::executor::{self, Notify, Spawn};
 use futures::{Async, Future, Poll};
+use kvs::KvsError;
 pub use kvs::client::Client;
 
 use crate::common::{ANY_PORT, Wire};
@@ -42,27 +45,27 @@ macro_rules! one_at_a_time {
             a_value_that_was_set_is_there,
             a_missing_key_has_no_value,
             a_value_can_be_overwritten,
-            a_removed_key_is_gone,
+            a_removed_key_does_not_exist,
             removing_a_missing_key_is_key_not_found,
             unicode_and_empty_keys_and_values_come_back,
             megabyte_values_come_back,
             several_clients_can_work_at_once,
             clones_can_be_used_from_many_threads,
             a_restart_of_the_server_fails_the_old_client_and_serves_a_new_one,
-            an_error_of_the_engine_keeps_its_code_and_the_connection_goes_on,
-            a_request_longer_than_a_frame_is_refused_and_the_connection_goes_on,
+            an_error_of_the_engine_keeps_its_code_and_the_connection_continues,
+            a_request_longer_than_a_frame_is_refused_and_the_connection_continues,
             the_right_token_lets_a_client_in_and_no_other,
         } scripted {
             requests_are_the_documented_bytes,
             a_reply_may_arrive_one_byte_at_a_time,
             a_close_at_any_byte_of_a_reply_is_an_error,
-            a_close_while_nobody_asks_fails_the_next_request,
+            a_close_without_a_pending_request_fails_the_next_request,
             a_reply_that_is_not_json_is_an_error,
             a_reply_of_the_wrong_kind_is_an_error,
             a_reply_over_the_limit_is_an_error,
-            a_reply_that_nobody_asked_for_is_an_error,
-            what_the_server_says_in_parting_is_the_cause,
-            an_unknown_code_keeps_code_and_message_and_the_connection_goes_on,
+            a_reply_without_a_request_is_an_error,
+            the_last_error_of_the_server_is_the_cause,
+            an_unknown_code_keeps_code_and_message_and_the_connection_continues,
             a_refused_connection_is_an_error_with_the_address,
             a_reset_connection_is_an_error,
             a_silent_server_is_asked_whether_it_is_still_there,
@@ -76,6 +79,31 @@ macro_rules! one_at_a_time {
 }
 pub(crate) use one_at_a_time;
 
+/// Instantiates the tests for a client that can scan. They poll one scan or future at a time.
+macro_rules! scans {
+    ($client:ty) => {
+        $crate::harness::tests!(
+            $client,
+            scan {
+                scan_returns_every_pair_once,
+                scan_of_a_prefix_returns_the_pairs_whose_keys_begin_with_it,
+                scan_returns_pairs_that_fill_a_page_alone,
+                a_client_can_read_and_write_during_its_scan,
+                a_scan_sends_the_documented_bytes,
+                a_scan_that_is_never_polled_sends_nothing,
+                a_scan_asks_for_a_page_after_the_last_pair_of_the_page_before,
+                an_empty_page_is_not_the_end_of_a_scan,
+                a_scan_ends_once,
+                an_error_ends_a_scan_and_the_connection_goes_on,
+                a_broken_connection_ends_a_scan,
+                a_page_without_values_is_an_error,
+                a_scan_outlives_its_handle_and_then_the_socket_closes,
+            }
+        );
+    };
+}
+pub(crate) use scans;
+
 /// Instantiates the tests for a client that can have many requests pending.
 macro_rules! many_at_once {
     ($client:ty) => {
@@ -86,7 +114,7 @@ macro_rules! many_at_once {
             it_works_on_a_runtime_of_one_thread,
             it_works_on_several_threads_without_a_runtime,
             a_thread_that_went_without_a_runtime_can_have_one_later,
-            a_runtime_that_shuts_down_fails_what_waits_on_it,
+            a_runtime_that_shuts_down_fails_pending_requests,
             the_cause_of_a_broken_connection_outlives_its_runtime,
         } scripted {
             requests_that_wait_together_are_sent_together,
@@ -101,6 +129,12 @@ macro_rules! many_at_once {
             a_future_outlives_its_handle_and_then_the_socket_closes,
             the_socket_closes_although_all_places_are_taken,
             the_queue_takes_no_more_than_its_bound,
+        } scan {
+            scan_works_on_a_runtime_of_many_threads,
+            scans_and_other_requests_can_be_pending_at_once,
+            a_scan_dropped_in_the_middle_leaves_the_connection_in_step,
+            a_scan_that_is_not_ready_always_leaves_a_wake_up_behind,
+            a_scan_may_move_between_threads_between_polls,
         } poll {
             not_ready_always_leaves_a_wake_up_behind,
             a_wake_up_that_changes_nothing_is_harmless,
@@ -247,6 +281,14 @@ pub fn wait<F: Future>(future: F) -> Result<F::Item, F::Error> {
 
 pub fn connect<C: Client>(addr: SocketAddr) -> C {
     wait(C::connect(addr)).unwrap()
+}
+
+const GET_K: &str = r#"{"Get":{"key":"k"}}"#;
+
+fn get_k<C: Client>(
+    client: &mut C,
+) -> impl Future<Item = Option<String>, Error = KvsError> + use<C> {
+    client.get("k".to_owned())
 }
 
 /// A server that runs a test's closure on one connection.

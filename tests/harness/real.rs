@@ -6,22 +6,12 @@ use std::thread;
 use futures::{Future, future};
 use kvs::client::QUEUE;
 use kvs::protocol::{ErrorCode, MAX_FRAME_LEN};
-use kvs::thread_pool::SharedQueueThreadPool;
-use kvs::{ConnectionError, KvStore, KvsError, KvsServer, Token};
-use tempfile::TempDir;
+use kvs::{ConnectionError, KvsError, KvsServer, Token};
 use tokio::timer::Timeout;
 
 use super::scripted::cause;
 use super::{Client, Script, Task, connect, patience, wait};
-use crate::common::TestServer;
-
-type Store = KvStore<SharedQueueThreadPool>;
-
-fn serve() -> (TempDir, TestServer) {
-    let dir = tempfile::tempdir().unwrap();
-    let server = TestServer::start(Store::open(dir.path(), 2).unwrap());
-    (dir, server)
-}
+use crate::common::{Store, TestServer, serve};
 
 fn set(client: &mut impl Client, key: &str, value: &str) {
     wait(client.set(key.to_owned(), value.to_owned())).unwrap();
@@ -56,7 +46,7 @@ pub fn a_value_can_be_overwritten<C: Client>() {
     assert_eq!(get(&mut client, "key").as_deref(), Some("value2"));
 }
 
-pub fn a_removed_key_is_gone<C: Client>() {
+pub fn a_removed_key_does_not_exist<C: Client>() {
     let (_dir, server) = serve();
     let mut client = connect::<C>(server.addr);
     set(&mut client, "key1", "value");
@@ -190,7 +180,7 @@ pub fn a_restart_of_the_server_fails_the_old_client_and_serves_a_new_one<C: Clie
     assert_eq!(get(&mut client, "key").as_deref(), Some("value"));
 }
 
-pub fn an_error_of_the_engine_keeps_its_code_and_the_connection_goes_on<C: Client>() {
+pub fn an_error_of_the_engine_keeps_its_code_and_the_connection_continues<C: Client>() {
     let (_dir, server) = serve();
     let mut client = connect::<C>(server.addr);
     let refused = wait(client.set("k".repeat(100_000), String::new()));
@@ -204,7 +194,7 @@ pub fn an_error_of_the_engine_keeps_its_code_and_the_connection_goes_on<C: Clien
     assert_eq!(get(&mut client, "key"), None);
 }
 
-pub fn a_request_longer_than_a_frame_is_refused_and_the_connection_goes_on<C: Client>() {
+pub fn a_request_longer_than_a_frame_is_refused_and_the_connection_continues<C: Client>() {
     let (_dir, server) = serve();
     let mut client = connect::<C>(server.addr);
     let refused = wait(client.set("key".to_owned(), "v".repeat(MAX_FRAME_LEN)));
@@ -292,7 +282,7 @@ pub fn a_thread_that_went_without_a_runtime_can_have_one_later<C: Client>() {
     it_works_on_a_runtime_of_many_threads::<C>();
 }
 
-pub fn a_runtime_that_shuts_down_fails_what_waits_on_it<C: Client>() {
+pub fn a_runtime_that_shuts_down_fails_pending_requests<C: Client>() {
     let (_dir, server) = serve();
     let mut runtime = tokio::runtime::Runtime::new().unwrap();
     let mut client: C = runtime.block_on(C::connect(server.addr)).unwrap();

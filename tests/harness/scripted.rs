@@ -10,16 +10,8 @@ use kvs::client::{IN_FLIGHT, QUEUE};
 use kvs::protocol::{ErrorCode, Kind, MAX_FRAME_LEN};
 use kvs::{ConnectionError, KvsError};
 
-use super::{Client, Script, Task, connect, wait};
+use super::{Client, GET_K, Script, Task, connect, get_k, wait};
 use crate::common::{NOBODY, Wire, frame, is_kept_alive};
-
-const GET_K: &str = r#"{"Get":{"key":"k"}}"#;
-
-fn get_k<C: Client>(
-    client: &mut C,
-) -> impl Future<Item = Option<String>, Error = KvsError> + use<C> {
-    client.get("k".to_owned())
-}
 
 /// Returns the cause of a broken connection, from the result of a request.
 pub fn cause<T: std::fmt::Debug>(result: Result<T, KvsError>) -> ConnectionError {
@@ -123,7 +115,7 @@ pub fn a_close_at_any_byte_of_a_reply_is_an_error<C: Client>() {
     }
 }
 
-pub fn a_close_while_nobody_asks_fails_the_next_request<C: Client>() {
+pub fn a_close_without_a_pending_request_fails_the_next_request<C: Client>() {
     let script = Script::start(drop);
     let mut client = connect::<C>(script.addr);
     script.finish();
@@ -212,7 +204,7 @@ fn after_a_stray_reply<C: Client>(stray: &'static str) -> [ConnectionError; 2] {
     causes
 }
 
-pub fn a_reply_that_nobody_asked_for_is_an_error<C: Client>() {
+pub fn a_reply_without_a_request_is_an_error<C: Client>() {
     for cause in after_a_stray_reply::<C>(r#"{"Get":"too many"}"#) {
         assert!(
             matches!(cause, ConnectionError::UnexpectedReply),
@@ -221,7 +213,7 @@ pub fn a_reply_that_nobody_asked_for_is_an_error<C: Client>() {
     }
 }
 
-pub fn what_the_server_says_in_parting_is_the_cause<C: Client>() {
+pub fn the_last_error_of_the_server_is_the_cause<C: Client>() {
     for cause in after_a_stray_reply::<C>(r#"{"Err":{"code":"overloaded","message":"later"}}"#) {
         let ConnectionError::Dismissed { code, message } = cause else {
             panic!("{cause:?}");
@@ -230,7 +222,7 @@ pub fn what_the_server_says_in_parting_is_the_cause<C: Client>() {
     }
 }
 
-pub fn an_unknown_code_keeps_code_and_message_and_the_connection_goes_on<C: Client>() {
+pub fn an_unknown_code_keeps_code_and_message_and_the_connection_continues<C: Client>() {
     let script = Script::start(|mut peer| {
         assert_eq!(peer.receive(), GET_K);
         peer.send(r#"{"Err":{"code":"teapot","message":"short and stout"}}"#);
@@ -289,10 +281,13 @@ pub fn a_silent_server_is_asked_whether_it_is_still_there<C: Client>() {
 }
 
 pub fn a_broken_connection_fails_every_outstanding_and_every_later_future<C: Client>() {
-    let script = Script::start(|mut peer| {
+    let (sent, all_are_sent) = mpsc::channel();
+    let script = Script::start(move |mut peer| {
         for _ in 0..10 {
             peer.receive();
         }
+        // The reply may arrive before the poll that sends the last request ends.
+        all_are_sent.recv().unwrap();
         peer.0.write_all(b"\0\0\0\x01?").unwrap();
         peer.expect_end();
     });
@@ -306,6 +301,7 @@ pub fn a_broken_connection_fails_every_outstanding_and_every_later_future<C: Cli
     let never_polled = get_k(&mut client);
     gets.iter_mut().for_each(Task::expect_not_ready);
     sets.iter_mut().for_each(Task::expect_not_ready);
+    sent.send(()).unwrap();
     for get in gets {
         is_bad(cause(get.finish()));
     }

@@ -1,83 +1,84 @@
 //! The imports from one file of the library into another, resolved to the file that has the item.
 //!
 //! A path counts wherever it stands, in a `use` or in the code. `pub use self::child::Item` is a face
-//! and does not count: a path through it leads to the file behind it. Modules under `#[cfg(test)]`
-//! do not count either. Programs are above everything, so their imports cannot be wrong.
+//! and does not count: a path through it leads to the file behind it. Tests do not count either.
+//! Programs are above everything, so their imports cannot be wrong.
+//!
+//! The source is read line by line, in the form that `cargo fmt` gives it: a `use` begins a line, and
+//! the module `tests` ends a file.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::{self, Display};
-use std::mem;
 
-use syn::punctuated::Punctuated;
-use syn::visit::{self, Visit};
-use syn::{Attribute, Expr, Ident, ItemMod, ItemUse, Lit, Macro, Path, Token, UseTree, Visibility};
-
-use crate::tree::Tree;
+use crate::tree::{Tree, split_comment};
 
 /// The first path in one file that leads to another.
 #[derive(Debug)]
 pub struct Import {
     pub from: String,
-    pub line: usize,
-    /// The path as it is written.
-    pub path: String,
     pub to: String,
-}
-
-impl Display for Import {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Import {
-            from,
-            line,
-            path,
-            to,
-        } = self;
-        write!(f, "{from}:{line} imports `{path}` from {to}")
-    }
+    /// The two, the line and the path, for messages.
+    pub text: String,
 }
 
 /// The modules under their full names, as in `crate::engine`.
-type Modules = BTreeMap<String, Module>;
+type Modules<'a> = BTreeMap<String, Module<'a>>;
 
 #[derive(Default)]
-struct Module {
-    file: String,
+struct Module<'a> {
+    file: &'a str,
     /// The names that `use` brings in, with the paths that they stand for.
-    names: BTreeMap<String, Vec<String>>,
+    names: BTreeMap<String, String>,
     /// Each path with its line.
-    paths: Vec<(Vec<String>, usize)>,
+    paths: Vec<(usize, String)>,
 }
 
-/// Returns the imports between the files of the library in `tree`, sorted by file and line.
+/// Returns the imports between the files of the library in `tree`, in the order of the modules.
 pub fn imports(tree: &Tree) -> Vec<Import> {
-    let mut reader = Reader::new(tree);
-    reader.read("src/lib.rs");
-    let modules = reader.modules;
+    let is_part = |file: &str| !file.starts_with("src/bin/") && !file.ends_with("/tests.rs");
+    let files = tree.iter().filter(|(file, _)| is_part(file));
+    let modules: Modules = files
+        .map(|(file, source)| (module_name(file), Module::read(file, source)))
+        .collect();
+    let mut seen = BTreeSet::new();
     let mut imports = Vec::new();
     for (name, module) in &modules {
-        for (path, line) in &module.paths {
-            if let Some(target) = resolve(&modules, name, path) {
-                imports.push(Import {
-                    from: module.file.clone(),
-                    line: *line,
-                    path: path.join("::"),
-                    to: modules[&target].file.clone(),
-                });
+        for (line, path) in &module.paths {
+            let Some(target) = resolve(&modules, name, path) else {
+                continue;
+            };
+            let (from, to) = (module.file, modules[target.as_str()].file);
+            if from != to && seen.insert((from, to)) {
+                let text = format!("{from}:{line} imports `{path}` from {to}");
+                let (from, to) = (from.to_owned(), to.to_owned());
+                imports.push(Import { from, to, text });
             }
         }
     }
-    imports.retain(|import| import.from != import.to);
-    imports.sort_by(|a, b| (&a.from, a.line).cmp(&(&b.from, b.line)));
-    let mut seen = BTreeSet::new();
-    imports.retain(|import| seen.insert((import.from.clone(), import.to.clone())));
     imports
 }
 
+/// Returns the full name of the module in `file`.
+fn module_name(file: &str) -> String {
+    // The stream of a client is a child of the client.
+    let file = match file.strip_prefix("variants/streams/") {
+        Some(client) => client.replace(".rs", "/scan.rs"),
+        None => file.replace("variants/", ""),
+    };
+    let folder = if file.contains("src/") {
+        ""
+    } else {
+        "src/client/"
+    };
+    let path = format!("{folder}{file}").replace('/', "::");
+    let path = path.trim_end_matches(".rs").trim_end_matches("::mod");
+    path.trim_end_matches("::lib").replacen("src", "crate", 1)
+}
+
 /// Returns the module that has the item `path` of `module`, or `None` if it is in another crate.
-fn resolve(modules: &Modules, module: &str, path: &[String]) -> Option<String> {
-    let (first, rest) = path.split_first()?;
+fn resolve(modules: &Modules, module: &str, path: &str) -> Option<String> {
+    let (first, rest) = path.split_once("::").unwrap_or((path, ""));
     let child = format!("{module}::{first}");
-    let start = match first.as_str() {
+    let start = match first {
         "crate" => "crate",
         "self" => module,
         "super" => module.rsplit_once("::")?.0,
@@ -85,151 +86,80 @@ fn resolve(modules: &Modules, module: &str, path: &[String]) -> Option<String> {
         name => {
             let source = modules[module].names.get(name)?;
             // `use log::{self, Level}` imports a crate under its own name.
-            if source[0] == name {
+            if source.split("::").next() == Some(name) {
                 return None;
             }
-            return resolve(modules, module, &[source, rest].concat());
+            return resolve(modules, module, &format!("{source}::{rest}"));
         }
     };
     // A name that `start` neither declares nor imports is that of an item in it.
     resolve(modules, start, rest).or_else(|| Some(start.to_owned()))
 }
 
-/// Reads the modules from the root on.
-struct Reader<'a> {
-    tree: &'a Tree,
-    modules: Modules,
-    /// The name of the module that is read now.
-    module: String,
-}
-
-impl<'a> Reader<'a> {
-    fn new(tree: &'a Tree) -> Self {
-        Reader {
-            tree,
-            modules: Modules::new(),
-            module: "crate".to_owned(),
-        }
-    }
-
-    /// Reads the module from its file.
-    fn read(&mut self, file: &str) {
-        let syntax = syn::parse_file(&self.tree[file]).unwrap_or_else(|e| panic!("{file}: {e}"));
-        self.module().file = file.to_owned();
-        self.visit_file(&syntax);
-    }
-
-    /// Returns the file of the module, which `item` declares.
-    fn file_of(&self, item: &ItemMod) -> String {
-        if let Some(path) = item.attrs.iter().find_map(path_attribute) {
-            return path.trim_start_matches("../").to_owned();
-        }
-        let path = self.module.replacen("crate", "src", 1).replace("::", "/");
-        let files = [format!("{path}.rs"), format!("{path}/mod.rs")];
-        let found = files.into_iter().find(|file| self.tree.contains_key(file));
-        found.unwrap_or_else(|| panic!("there is no {path}.rs and no {path}/mod.rs"))
-    }
-
-    fn module(&mut self) -> &mut Module {
-        self.modules.entry(self.module.clone()).or_default()
-    }
-
-    fn add(&mut self, path: &[&Ident]) {
-        let line = path[0].span().start().line;
-        self.module().paths.push((text(path), line));
-    }
-
-    /// Adds the paths of a `use`, and the names that it brings in.
-    fn import<'t>(&mut self, tree: &'t UseTree, mut path: Vec<&'t Ident>, is_public: bool) {
-        let (item, mut name) = match tree {
-            UseTree::Path(next) => {
-                path.push(&next.ident);
-                return self.import(&next.tree, path, is_public);
-            }
-            UseTree::Group(group) => {
-                let items = group.items.iter();
-                return items.for_each(|it| self.import(it, path.clone(), is_public));
-            }
-            UseTree::Glob(_) => return self.add(&path),
-            UseTree::Name(name) => (&name.ident, &name.ident),
-            UseTree::Rename(renamed) => (&renamed.ident, &renamed.rename),
+impl<'a> Module<'a> {
+    fn read(file: &'a str, source: &str) -> Self {
+        let mut module = Module {
+            file,
+            ..Module::default()
         };
-        if item != "self" {
-            path.push(item);
-        } else if name == "self" {
-            name = path[path.len() - 1];
+        let code = source.split("mod tests {").next().unwrap();
+        let mut lines = (1..).zip(code.lines().map(|line| split_comment(line).0));
+        while let Some((line, text)) = lines.next() {
+            let is_use =
+                |(access, _): &(&str, &str)| access.is_empty() || access.starts_with("pub");
+            if let Some((access, tree)) = text.trim_start().split_once("use ").filter(is_use) {
+                let mut tree = tree.to_owned();
+                while !tree.ends_with(';') {
+                    tree += lines.next().unwrap().1.trim();
+                }
+                for path in expand(tree.trim_end_matches(';')) {
+                    module.import(line, &path, !access.is_empty());
+                }
+            } else {
+                module.add_paths(line, text);
+            }
         }
-        if !is_public || path[0] != "self" {
-            self.add(&path);
+        module
+    }
+
+    /// Adds a path of a `use`, and the name that it brings in.
+    fn import(&mut self, line: usize, path: &str, is_public: bool) {
+        let (path, name) = path.split_once(" as ").unwrap_or((path, path));
+        let [path, name] = [path, name].map(|it| it.trim_end_matches("::self"));
+        let path = path.trim_end_matches("::*");
+        let name = name.rsplit("::").next().unwrap();
+        self.names.insert(name.to_owned(), path.to_owned());
+        if !is_public || !path.starts_with("self::") {
+            self.paths.push((line, path.to_owned()));
         }
-        self.module().names.insert(name.to_string(), text(&path));
+    }
+
+    /// Adds the paths in a line of code.
+    fn add_paths(&mut self, line: usize, text: &str) {
+        for path in text.split(|c: char| !c.is_alphanumeric() && c != '_' && c != ':') {
+            let path = path.trim_end_matches(':');
+            // A single word that no `use` brought in may be a variable with the name of a module.
+            if path.contains("::") || self.names.contains_key(path) {
+                self.paths.push((line, path.to_owned()));
+            }
+        }
     }
 }
 
-impl<'ast> Visit<'ast> for Reader<'_> {
-    fn visit_item_mod(&mut self, item: &'ast ItemMod) {
-        if item.attrs.iter().any(is_cfg_test) {
-            return;
-        }
-        let child = format!("{}::{}", self.module, item.ident);
-        let parent = mem::replace(&mut self.module, child);
-        if item.content.is_some() {
-            self.module().file = self.modules[&parent].file.clone();
-            visit::visit_item_mod(self, item);
-        } else {
-            let file = self.file_of(item);
-            self.read(&file);
-        }
-        self.module = parent;
-    }
-
-    fn visit_item_use(&mut self, item: &'ast ItemUse) {
-        if item.leading_colon.is_none() {
-            let is_public = !matches!(item.vis, Visibility::Inherited);
-            self.import(&item.tree, Vec::new(), is_public);
-        }
-    }
-
-    fn visit_path(&mut self, path: &'ast Path) {
-        let idents: Vec<_> = path.segments.iter().map(|segment| &segment.ident).collect();
-        // A single word may be a variable with the name of a module.
-        let is_item = idents.len() > 1 || self.module().names.contains_key(&text(&idents)[0]);
-        if path.leading_colon.is_none() && is_item {
-            self.add(&idents);
-        }
-        visit::visit_path(self, path);
-    }
-
-    fn visit_macro(&mut self, mac: &'ast Macro) {
-        self.visit_path(&mac.path);
-        // The arguments have no syntax of their own. Those of most macros are expressions.
-        let arguments = mac.parse_body_with(Punctuated::<Expr, Token![,]>::parse_terminated);
-        for argument in arguments.iter().flatten() {
-            self.visit_expr(argument);
-        }
-    }
-
-    /// Skips `pub(super)`, which is no import.
-    fn visit_visibility(&mut self, _: &'ast Visibility) {}
-}
-
-fn text(path: &[&Ident]) -> Vec<String> {
-    path.iter().map(ToString::to_string).collect()
-}
-
-fn is_cfg_test(attribute: &Attribute) -> bool {
-    let condition = attribute.parse_args::<Ident>();
-    attribute.path().is_ident("cfg") && condition.is_ok_and(|condition| condition == "test")
-}
-
-/// Returns the file that `#[path = ".."]` names.
-fn path_attribute(attribute: &Attribute) -> Option<String> {
-    if attribute.path().is_ident("path")
-        && let Ok(pair) = attribute.meta.require_name_value()
-        && let Expr::Lit(literal) = &pair.value
-        && let Lit::Str(path) = &literal.lit
-    {
-        return Some(path.value());
-    }
-    None
+/// Splits `a::{b, c::{d as e}}` into `a::b` and `a::c::d as e`.
+fn expand(tree: &str) -> Vec<String> {
+    let Some((prefix, group)) = tree.split_once('{') else {
+        return vec![tree.to_owned()];
+    };
+    let mut depth = 0;
+    let is_end = |c: char| {
+        depth += i32::from(c == '{') - i32::from(c == '}');
+        c == ',' && depth == 0
+    };
+    let trees = group[..group.len() - 1].split(is_end).map(str::trim);
+    trees
+        .filter(|tree| !tree.is_empty())
+        .flat_map(expand)
+        .map(|path| format!("{prefix}{path}"))
+        .collect()
 }

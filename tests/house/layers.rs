@@ -32,46 +32,32 @@ pub const FLOORS: &str = "
     client  server
     variants
     client/mod
-    lib  cli
+    lib
 ";
 
-/// Imports that are wrong from any floor: the rule, and which modules do not import which.
-const RULES: [(&str, &str, &str); 2] = [
-    (
-        "no client knows an engine",
-        "client protocol variants",
-        "engine server thread_pool",
-    ),
-    (
-        "no engine knows the network",
-        "engine",
-        "client protocol server tcp variants",
-    ),
-];
+/// Rules for all floors: the name, the modules that it is for, and the modules that they do not
+/// import.
+const RULES: &str = "
+    no client knows an engine: client protocol variants / engine server thread_pool
+    no engine knows the network: engine / client protocol server tcp variants
+";
 
 pub const WHERE_TO_LOOK: &str = "The map of the house is in src/lib.rs, the floors are in \
     tests/house/layers.rs. Move the item down, or to a file of its own, or pass it as an argument.";
 
-/// Returns the imports that do not lead to an earlier line of `floors`, and files without a floor.
+/// Returns the imports that do not lead to an earlier line of `floors`.
 pub fn upward(imports: &[Import], floors: &str) -> Vec<String> {
-    let mut broken = BTreeSet::new();
-    for import in imports {
-        let [from, to] = [&import.from, &import.to].map(|file| {
-            let place = place(file, floors);
-            if place.is_none() {
-                broken.insert(format!("each file has a floor: {file} has none"));
-            }
-            place
-        });
-        if let (Some(from), Some(to)) = (from, to)
-            && from != to
-            && from.0 <= to.0
-        {
-            let where_to = format!("{} is not below {}", to.1, from.1);
-            broken.insert(format!("imports lead downwards: {import}, and {where_to}"));
+    let mut broken = Vec::new();
+    for Import { from, to, text } in imports {
+        match (place(from, floors), place(to, floors)) {
+            (Some(from), Some(to)) if from == to || from.0 > to.0 => {}
+            (Some((_, from)), Some((_, to))) => broken.push(format!(
+                "imports lead downwards: {text}, and {to} is not below {from}"
+            )),
+            _ => broken.push(format!("each file has a floor: {text}, and one has none")),
         }
     }
-    broken.into_iter().collect()
+    broken
 }
 
 /// Returns the floor and the module that `file` belongs to.
@@ -88,37 +74,32 @@ fn is_in(file: &str, module: &str) -> bool {
     rest.is_some_and(|rest| rest == ".rs" || rest.starts_with('/'))
 }
 
-/// Returns the imports that a rule with a name forbids.
+/// Returns the imports that a rule forbids.
 pub fn forbidden(imports: &[Import]) -> Vec<String> {
+    let is_any = |file: &str, list: &str| list.split(' ').any(|module| is_in(file, module));
     let mut broken = Vec::new();
-    for (rule, from, to) in RULES {
-        let is_any = |file: &str, list: &str| list.split(' ').any(|module| is_in(file, module));
+    for line in RULES.trim().lines() {
+        let (rule, modules) = line.trim().split_once(": ").unwrap();
+        let (from, to) = modules.split_once(" / ").unwrap();
         let is_broken = |it: &&Import| is_any(&it.from, from) && is_any(&it.to, to);
         let found = imports.iter().filter(is_broken);
-        broken.extend(found.map(|import| format!("{rule}: {import}")));
+        broken.extend(found.map(|import| format!("{rule}: {}", import.text)));
     }
     broken
 }
 
-/// Returns the imports that are part of a circle.
+/// Returns the imports that are part of a circle, or between two.
 pub fn circles(imports: &[Import]) -> Vec<String> {
-    let is_in_circle = |import: &&Import| reached(imports, &import.to).contains(&*import.from);
-    let found = imports.iter().filter(is_in_circle);
-    found
-        .map(|import| format!("no circles: {import}"))
-        .collect()
-}
-
-/// Returns the files that `start` imports, and those that they import.
-fn reached<'a>(imports: &'a [Import], start: &str) -> BTreeSet<&'a str> {
-    let mut files = BTreeSet::new();
-    let mut left = vec![start];
-    while let Some(file) = left.pop() {
-        for import in imports.iter().filter(|import| import.from == file) {
-            if files.insert(&*import.to) {
-                left.push(&import.to);
-            }
+    let mut left: Vec<_> = imports.iter().collect();
+    loop {
+        let importing: BTreeSet<_> = left.iter().map(|import| &import.from).collect();
+        let imported: BTreeSet<_> = left.iter().map(|import| &import.to).collect();
+        let is_between = |it: &Import| importing.contains(&it.to) && imported.contains(&it.from);
+        let before = left.len();
+        left.retain(|import| is_between(import));
+        if left.len() == before {
+            let lines = left.iter().map(|import| &import.text);
+            return lines.map(|text| format!("no circles: {text}")).collect();
         }
     }
-    files
 }

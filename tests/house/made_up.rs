@@ -11,11 +11,9 @@ fn tree(files: &[(&str, &str)]) -> Tree {
 
 /// Returns the imports of a crate of `a` and `b`, where the source of `b` is given.
 fn imports_of_b(b: &str) -> Vec<Import> {
-    let lib = "mod a; mod b; pub use self::a::Item;";
-    let a = "pub struct Item;";
     imports(&tree(&[
-        ("src/lib.rs", lib),
-        ("src/a.rs", a),
+        ("src/lib.rs", "mod a; mod b;\npub use self::a::Item;"),
+        ("src/a.rs", "pub struct Item;"),
         ("src/b.rs", b),
     ]))
 }
@@ -25,7 +23,7 @@ fn every_form_of_import_counts() {
     let forms = [
         "use crate::a::Item;",
         "use crate::a::{self};",
-        "use crate::{a::{Item as Other}};",
+        "use crate::{\n    a::{\n        Item as Other,\n    },\n};",
         "use super::a::*;",
         "use super::Item;",
         "pub use crate::Item;",
@@ -36,20 +34,19 @@ fn every_form_of_import_counts() {
     for form in forms {
         let found = imports_of_b(&format!("\n{form}"));
         assert_eq!(found.len(), 1, "{form}: {found:?}");
-        let (from, to) = ("src/b.rs", "src/a.rs");
-        let import = &found[0];
+        let text = &found[0].text;
         assert!(
-            import.from == from && import.line == 2 && import.to == to,
-            "{form}: {import:?}"
+            text.starts_with("src/b.rs:2 ") && text.ends_with(" src/a.rs"),
+            "{form}: {text}"
         );
     }
 }
 
 #[test]
-fn tests_and_other_crates_do_not_count() {
+fn tests_comments_and_other_crates_do_not_count() {
     let others = [
-        "#[cfg(test)] mod tests { use crate::a::Item; }",
-        "#[cfg(test)] mod tests;",
+        "#[cfg(test)]\nmod tests {\n    use crate::a::Item;\n}",
+        "/// See [`crate::a::Item`].",
         "use a_crate::a::Item;",
         "use ::a::Item;",
         "pub(super) fn f(a: u8) -> u8 { a }",
@@ -60,38 +57,42 @@ fn tests_and_other_crates_do_not_count() {
 }
 
 #[test]
-fn modules_are_found_in_files_and_folders() {
-    let lib = "mod one; #[path = \"../variants/two.rs\"] mod two;";
+fn a_path_leads_through_faces_to_the_file_with_the_item() {
     let found = imports(&tree(&[
-        ("src/lib.rs", lib),
-        ("src/one/mod.rs", "mod deep; use self::deep::Item;"),
-        ("src/one/deep.rs", "pub struct Item; use crate::two::Other;"),
-        ("variants/two.rs", "pub struct Other;"),
+        ("src/client/mod.rs", "pub use self::deep::Item;"),
+        (
+            "src/client/deep.rs",
+            "use super::boxed as it;\ntype A = it::Other;",
+        ),
+        ("src/lib.rs", "use self::client::Item;"),
+        ("variants/boxed.rs", "pub struct Other;"),
     ]));
-    assert_eq!(found.len(), 2, "{found:?}");
-    assert_eq!(found[0].to, "variants/two.rs");
-    assert_eq!(found[1].to, "src/one/deep.rs");
+    let texts: Vec<_> = found.iter().map(|import| &*import.text).collect();
+    let expected = [
+        "src/lib.rs:1 imports `self::client::Item` from src/client/deep.rs",
+        "src/client/deep.rs:1 imports `super::boxed` from variants/boxed.rs",
+    ];
+    assert_eq!(texts, expected);
 }
 
 #[test]
 fn an_import_upwards_is_found() {
     let imports = imports_of_b("use crate::a::Item;");
+    let text = "src/b.rs:1 imports `crate::a::Item` from src/a.rs";
+    let upward = format!("imports lead downwards: {text}, and a is not below b");
+    let homeless = format!("each file has a floor: {text}, and one has none");
     assert!(layers::upward(&imports, "a\nb").is_empty());
-    let message = "imports lead downwards: src/b.rs:1 imports `crate::a::Item` from src/a.rs, \
-        and a is not below b";
-    assert_eq!(layers::upward(&imports, "b\na"), [message]);
-    assert_eq!(layers::upward(&imports, "a b"), [message]);
-    let message = "each file has a floor: src/a.rs has none";
-    assert_eq!(layers::upward(&imports, "b"), [message]);
+    assert_eq!(layers::upward(&imports, "b\na"), [&*upward]);
+    assert_eq!(layers::upward(&imports, "a b"), [&*upward]);
+    assert_eq!(layers::upward(&imports, "b"), [homeless]);
 }
 
 #[test]
 fn a_circle_is_found() {
     let found = imports(&tree(&[
-        ("src/lib.rs", "mod a; mod b; mod c; mod d;"),
         ("src/a.rs", "use crate::b::B;"),
         ("src/b.rs", "use crate::c::C;"),
-        ("src/c.rs", "use crate::a::A; use crate::d::D;"),
+        ("src/c.rs", "use crate::a::A;\nuse crate::d::D;"),
         ("src/d.rs", ""),
     ]));
     let circle = layers::circles(&found);
@@ -102,44 +103,35 @@ fn a_circle_is_found() {
 }
 
 #[test]
-fn a_client_that_knows_an_engine_is_found() {
+fn a_client_that_knows_an_engine_and_an_engine_that_knows_the_network_are_found() {
     let found = imports(&tree(&[
-        ("src/lib.rs", "mod client; mod engine;"),
         ("src/client/mod.rs", "use crate::engine::KvStore;"),
-        ("src/engine.rs", ""),
+        ("src/engine.rs", "use crate::server::Limits;"),
+        ("src/server.rs", "use crate::engine::KvStore;"),
     ]));
-    let message = "no client knows an engine: src/client/mod.rs:1 imports \
-        `crate::engine::KvStore` from src/engine.rs";
-    assert_eq!(layers::forbidden(&found), [message]);
+    let messages = layers::forbidden(&found);
+    assert_eq!(messages.len(), 2, "{messages:?}");
+    assert!(messages[0].starts_with("no client knows an engine: src/client/mod.rs:1 "));
+    assert!(messages[1].starts_with("no engine knows the network: src/engine.rs:1 "));
 }
 
 #[test]
-fn a_long_file_is_first() {
+fn the_longest_file_is_last() {
     let tree = tree(&[("a", "\n"), ("b", "\n\n\n"), ("c", "\n\n")]);
-    assert_eq!(sizes::sizes(&tree)[0], (3, "b".to_owned()));
-    assert_eq!(sizes::median(&tree), 2);
+    assert_eq!(sizes(&tree), [(1, "a"), (2, "c"), (3, "b")]);
 }
 
 #[test]
-fn words_and_comments_are_counted() {
-    let source = "\
-//! What is it?
-//! ```text
-//! what
-//! ```
-
-// Somebody goes
-// on.
-fn f() {
-    \"// what\" // what
+fn avoided_words_are_counted_in_comments_only() {
+    let source =
+        "//! Nobody is it?\n//! ```\n//! nobody\n//! ```\nf(\"// nobody\") /\u{2f} goes  on\n";
+    let (rate, places) = words::avoided(&tree(&[("a", source)]));
+    assert_eq!(places, ["a:1 nobody", "a:5 goes on"]);
+    assert_eq!(rate, 400.0); // 2 of 5
 }
-";
-    let counts = words::counts(&tree(&[("a", source), ("b", "fn f() {}")]));
-    assert_eq!(format!("{:.1}", words::whats(&counts)), "285.7"); // 2 of 7
-    let found = words::occurrences(&counts, words::AVOIDED);
-    assert_eq!(found, [(4, "a: what 2 somebody 1 goes on 1".to_owned())]);
-    let (rate, files) = words::body_comments(&counts, "");
-    assert_eq!(rate, 50.0); // 2 in 4
-    assert_eq!(files[0], ("0.0".to_owned(), "b".to_owned()));
-    assert_eq!(files[1], ("66.7".to_owned(), "a".to_owned()));
+
+#[test]
+fn comments_in_bodies_are_counted() {
+    let source = "/// Does f.\nfn f() {\n    // Why.\n    g(); // g\n\n}\n".to_owned();
+    assert_eq!(format!("{:.1}", words::explained([&source])), "33.3"); // 1 in 3
 }

@@ -9,24 +9,26 @@ use walkdir::WalkDir;
 /// The text of each file under its path from the root of the repository.
 pub type Tree = BTreeMap<String, String>;
 
-/// Returns the Rust files in `folders`. A folder that does not exist has none.
+/// Returns the Rust files in `folders`.
 pub fn read(folders: &[&str]) -> Tree {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    folders
+    let paths = folders
         .iter()
-        .map(|folder| root.join(folder))
-        .filter(|folder| folder.exists())
-        .flat_map(WalkDir::new)
-        .map(|entry| entry.unwrap().into_path())
+        .flat_map(|folder| WalkDir::new(root.join(folder)))
+        .map(|entry| entry.unwrap().into_path());
+    paths
         .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
         .map(|path| {
-            let name = path
-                .strip_prefix(root)
-                .unwrap()
-                .to_str()
-                .unwrap()
-                .replace('\\', "/");
-            (name, fs::read_to_string(path).unwrap())
+            let name = path.strip_prefix(root).unwrap().to_str().unwrap();
+            (name.replace('\\', "/"), fs::read_to_string(&path).unwrap())
         })
         .collect()
+}
+
+/// Splits a line into its code and its comment. Either may be empty.
+pub fn split_comment(line: &str) -> (&str, &str) {
+    let is_comment = line.trim_start().starts_with("//");
+    // In a literal, as in "https://", there is no space in front.
+    let start = line.find(if is_comment { "//" } else { " //" });
+    line.split_at(start.unwrap_or(line.len()))
 }

@@ -37,7 +37,7 @@ fn rejects(picture: &str) {
 }
 
 #[test]
-fn accepts_what_happened_one_after_the_other() {
+fn accepts_requests_one_after_the_other() {
     accepts("");
     accepts(
         "
@@ -55,7 +55,7 @@ fn accepts_what_happened_one_after_the_other() {
 }
 
 #[test]
-fn accepts_either_order_of_what_overlaps() {
+fn accepts_either_order_of_overlapping_requests() {
     accepts(
         "
         set a        [----]
@@ -93,7 +93,7 @@ fn accepts_either_order_of_what_overlaps() {
 }
 
 #[test]
-fn accepts_any_time_for_what_got_no_answer() {
+fn accepts_any_time_for_a_request_without_an_answer() {
     accepts(
         "
         set a        [
@@ -145,7 +145,7 @@ fn rejects_a_stale_read() {
 }
 
 #[test]
-fn rejects_a_read_of_what_was_never_written() {
+fn rejects_a_read_of_a_value_that_was_never_written() {
     rejects(
         "
         set a        [----]
@@ -211,7 +211,7 @@ fn rejects_two_removals_of_one_value() {
 }
 
 #[test]
-fn rejects_a_second_effect_of_what_got_no_answer() {
+fn rejects_a_second_effect_of_a_request_without_an_answer() {
     rejects(
         "
         set a        [

@@ -179,9 +179,10 @@ fn go_on_in_any_case() {
 #[test]
 fn one_of_two_types() {
     let is_large = true;
-    let future = match is_large {
-        true => Either::Left(seven().map_ok(|n| n + 1)),
-        false => Either::Right(seven()),
+    let future = if is_large {
+        Either::Left(seven().map_ok(|n| n + 1))
+    } else {
+        Either::Right(seven())
     };
     assert_eq!(block_on(future), Ok(8));
 }

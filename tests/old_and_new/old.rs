@@ -176,9 +176,10 @@ fn go_on_in_any_case() {
 #[test]
 fn one_of_two_types() {
     let is_large = true;
-    let future = match is_large {
-        true => Either::A(seven().map(|n| n + 1)),
-        false => Either::B(seven()),
+    let future = if is_large {
+        Either::A(seven().map(|n| n + 1))
+    } else {
+        Either::B(seven())
     };
     assert_eq!(future.wait(), Ok(8));
 }
@@ -186,9 +187,12 @@ fn one_of_two_types() {
 #[test]
 fn a_loop() {
     let future = future::loop_fn(1, |n| {
-        twice(n).map(|n| match n > 50 {
-            true => Loop::Break(n),
-            false => Loop::Continue(n),
+        twice(n).map(|n| {
+            if n > 50 {
+                Loop::Break(n)
+            } else {
+                Loop::Continue(n)
+            }
         })
     });
     assert_eq!(future.wait(), Ok(64));

@@ -6,6 +6,7 @@ mod resources;
 mod signals;
 mod start;
 mod streams;
+mod systemd;
 
 use std::env;
 use std::fs::OpenOptions;

@@ -26,7 +26,7 @@ fn a_stopped_server_says_so_in_its_last_line() {
 }
 
 #[test]
-fn a_server_whose_peers_do_not_take_their_replies_says_that_it_has_cut_them_off() {
+fn a_server_logs_that_it_has_disconnected_peers_that_do_not_read_their_replies() {
     let dir = tempfile::tempdir().unwrap();
     let mut server = Program::spawn(server(dir.path()).args(["--shutdown-time", "1"]));
     let _deaf = deaf_peer(server.addr());

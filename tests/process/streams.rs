@@ -3,9 +3,9 @@
 use std::env;
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{self, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
 
 use super::{PATIENCE, deaf_peer, full_pipe, lines, server, wait};
-use crate::common::{ANY_PORT, NOBODY, ServerProcess, Wire};
+use crate::common::{NOBODY, ServerProcess, Wire};
 
 fn full_disk() -> Stdio {
     File::create("/dev/full").unwrap().into()
@@ -112,9 +112,11 @@ fn a_server_serves_even_if_its_streams_are_full_closed_or_unread() {
         (unread_out.into(), unread_err.into()),
     ] {
         let dir = tempfile::tempdir().unwrap();
-        // The server cannot print its port. This port is free because the system has just chosen
-        // it.
-        let addr = TcpListener::bind(ANY_PORT).unwrap().local_addr().unwrap();
+        // The server cannot print its port. This one stays free, because no other process listens
+        // on this address of the loopback network.
+        let [_, a, b, c] = process::id().to_be_bytes();
+        let host = Ipv4Addr::new(127, 128 | a, b, c);
+        let addr = TcpListener::bind((host, 0)).unwrap().local_addr().unwrap();
         let mut command = Command::new(cargo_bin!("kvs-server"));
         command.args(["--addr", &addr.to_string(), "--data-dir"]);
         command.arg(dir.path()).env("RUST_LOG", "trace");

@@ -7,8 +7,8 @@ use std::net::{Shutdown, SocketAddr};
 
 use kvs::client::blocking::KvsClient;
 
-use super::{get, set, wait_for};
-use crate::common::{ServerProcess, Wire, frame, memory};
+use super::{get, set};
+use crate::common::{ServerProcess, Wire, frame, memory, wait_for_stats};
 
 /// The resources of a process that connections could leave in use.
 #[derive(Debug)]
@@ -69,7 +69,7 @@ fn connections_leave_nothing_behind() {
     good.set("long".to_owned(), "x".repeat(50_000)).unwrap();
     let mut churn = |peers| {
         churn(server.addr, peers);
-        wait_for(&mut good, |stats| stats.connections == 1);
+        wait_for_stats(&mut good, |stats| stats.connections == 1);
         Leftovers::of(server.id())
     };
     // After the first peers, the allocator has its working memory.

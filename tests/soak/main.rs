@@ -18,16 +18,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
-use common::{ServerProcess, Wire, memory, number};
+use common::{ServerProcess, Wire, memory, number, wait_for_stats};
 use kvs::client::blocking::KvsClient;
-use kvs::protocol::Stats;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 
 use self::peers::{Good, Hostile};
-
-/// The longest time that a good client waits for a reply.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 const GOOD: u64 = 4;
 const HOSTILE_THREADS: u64 = 4;
@@ -81,9 +77,9 @@ fn good_clients_are_served_among_hundreds_of_hostile_ones() {
     let (exchanges, peers) = mix(addr, &mut good, duration, seed);
     let slowest = good.iter().map(|good| good.slowest).max().unwrap();
     println!("{exchanges} exchanges, the slowest took {slowest:?}; {peers} hostile peers");
-    wait_for(&mut watcher, |stats| stats.connections == 1 + GOOD);
+    wait_for_stats(&mut watcher, |stats| stats.connections == 1 + GOOD);
     exceed_the_limit_on_connections(addr);
-    let stats = wait_for(&mut watcher, |stats| stats.connections == 1 + GOOD);
+    let stats = wait_for_stats(&mut watcher, |stats| stats.connections == 1 + GOOD);
     println!("{stats}");
     let highest = memory(server.id(), "VmHWM") - before;
     println!("memory: {} KiB more at most", highest / 1024);
@@ -165,18 +161,6 @@ fn exceed_the_limit_on_connections(addr: SocketAddr) {
         .collect();
     let told = crowd.last_mut().unwrap().receive();
     assert!(told.contains("too_many_connections"), "{told}");
-}
-
-/// Waits until `is_so` accepts the server's statistics.
-fn wait_for(client: &mut KvsClient, is_so: impl Fn(&Stats) -> bool) -> Stats {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    loop {
-        let stats = client.stats().unwrap();
-        if is_so(&stats) {
-            return stats;
-        }
-        assert!(Instant::now() < deadline, "{stats}");
-    }
 }
 
 /// Returns the memory in bytes that connections may cost a server.

@@ -3,13 +3,13 @@
 use std::io::Write;
 use std::net::TcpStream;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use kvs::client::blocking::KvsClient;
 use socket2::{Domain, Socket, Type};
 
-use super::{get, memory_bound, set, wait_for};
-use crate::common::{ServerProcess, Wire, frame, memory};
+use super::{get, memory_bound, set};
+use crate::common::{PATIENCE, ServerProcess, Wire, frame, memory, wait_for_stats};
 
 /// Peers that together need more memory than the server may use.
 const PEERS: usize = 100;
@@ -112,7 +112,7 @@ fn the_memory_of_a_burst_of_long_values_is_given_back() {
         .map(|burst| burst.join().unwrap())
         .collect();
     // The server gives the memory back within about a second, but this machine may be busy.
-    let deadline = Instant::now() + Duration::from_secs(5);
+    let deadline = Instant::now() + PATIENCE;
     loop {
         let kept = memory(server.id(), "VmRSS").saturating_sub(before);
         if kept < FEW {
@@ -126,7 +126,7 @@ fn the_memory_of_a_burst_of_long_values_is_given_back() {
 /// Waits until all of [`PEERS`] have connected and only those are left that fit into the memory.
 /// Each of them needs almost a megabyte.
 fn wait_for_those_that_fit(good: &mut KvsClient) {
-    wait_for(good, |stats| {
+    wait_for_stats(good, |stats| {
         let are_all_here = stats.connections_accepted == 1 + PEERS as u64;
         are_all_here && stats.connections <= 1 + MAX_MEMORY as u64 / 900_000
     });

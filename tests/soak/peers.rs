@@ -9,8 +9,8 @@ use rand::RngExt;
 use rand::rngs::SmallRng;
 use socket2::{Domain, Socket, Type};
 
-use super::{MAX_FRAME, PATIENCE, get, remove, set};
-use crate::common::{Wire, frame};
+use super::{MAX_FRAME, get, remove, set};
+use crate::common::{PATIENCE, Wire, frame};
 
 /// A client that knows every reply in advance, because no other client uses its keys.
 pub struct Good {

@@ -27,7 +27,7 @@ fn in_time(name: &str, test: impl FnOnce() + Send + 'static) {
         let _ = done.send(());
     });
     match is_done.recv_timeout(Duration::from_secs(30)) {
-        Err(mpsc::RecvTimeoutError::Timeout) => panic!("{name}: it waits for ever"),
+        Err(mpsc::RecvTimeoutError::Timeout) => panic!("{name}: the store waits for ever"),
         _ => thread.join().unwrap(),
     }
 }
@@ -50,7 +50,7 @@ fn when_woken<T>(
     future: EngineFuture<T>,
     hook: impl FnOnce() + Send + 'static,
 ) -> mpsc::Receiver<()> {
-    if_woken(&mut executor::spawn(future), hook).expect("it does not wait")
+    if_woken(&mut executor::spawn(future), hook).expect("the future is not pending")
 }
 
 /// Polls the future of `task` once, and runs `hook` when the task is woken. The receiver gets a

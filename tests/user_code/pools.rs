@@ -88,11 +88,11 @@ fn a_pool_that_drops_its_jobs_or_panics_leaves_no_future_pending() {
     for level in [SyncLevel::Always, SyncLevel::EverySec] {
         in_time("dropped jobs", move || {
             let done = write_a_lot::<Dropping>(level);
-            assert!(done < 200, "it did the jobs");
+            assert!(done < 200, "the pool ran the jobs");
         });
         in_time("panics", move || {
             let done = write_a_lot::<Panicking>(level);
-            assert!(done < 200, "it did the jobs");
+            assert!(done < 200, "the pool ran the jobs");
         });
     }
 }
@@ -100,7 +100,7 @@ fn a_pool_that_drops_its_jobs_or_panics_leaves_no_future_pending() {
 #[test]
 fn a_pool_that_panics_is_an_error_of_the_future_in_every_engine() {
     in_time("a panic", || {
-        let job = || -> Result<()> { unreachable!("it takes no job") };
+        let job = || -> Result<()> { unreachable!("the pool runs no job") };
         let result = EngineFuture::spawn(&Panicking, job).wait();
         assert!(matches!(result, Err(KvsError::EngineStopped { .. })));
     });

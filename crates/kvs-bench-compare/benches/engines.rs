@@ -206,7 +206,7 @@ fn open_and_get(mut arguments: impl Iterator<Item = String>) {
 /// Prints the writes a second of sled by itself and of [`SledKvsEngine`].
 fn compare_flushes() {
     type Set = Box<dyn Fn(String, String) -> EngineFuture<()>>;
-    const UNDER_WAY: [u32; 3] = [1, 50, 64];
+    const IN_FLIGHT: [u32; 3] = [1, 50, 64];
 
     let dirs = [(); 4].map(|()| tempfile::tempdir().unwrap());
     let engine = |dir: &tempfile::TempDir, level| -> Set {
@@ -235,22 +235,22 @@ fn compare_flushes() {
         ("engine, everysec", engine(&dirs[2], SyncLevel::EverySec)),
         ("engine, always", engine(&dirs[3], SyncLevel::Always)),
     ];
-    let mut rates = [(); 4].map(|()| UNDER_WAY.map(|_| Vec::new()));
+    let mut rates = [(); 4].map(|()| IN_FLIGHT.map(|_| Vec::new()));
     for _ in 0..9 {
         for ((_, set), rates) in ways.iter().zip(&mut rates) {
-            for (under_way, rates) in UNDER_WAY.into_iter().zip(rates) {
+            for (in_flight, rates) in IN_FLIGHT.into_iter().zip(rates) {
                 let (began, mut sets) = (Instant::now(), 0);
                 while began.elapsed() < Duration::from_millis(200) {
-                    let together = (0..under_way).map(|n| set(key(n), value()));
+                    let together = (0..in_flight).map(|n| set(key(n), value()));
                     let together = future::join_all(together.collect::<Vec<_>>());
                     together.wait().unwrap();
-                    sets += under_way;
+                    sets += in_flight;
                 }
                 rates.push(f64::from(sets) / began.elapsed().as_secs_f64());
             }
         }
     }
-    println!("sets a second, {UNDER_WAY:?} under way (medians of 9):");
+    println!("sets a second, {IN_FLIGHT:?} in flight (medians of 9):");
     for ((name, _), rates) in ways.iter().zip(rates) {
         let rates = rates.map(|rates| format!("{:10.0}", median(rates)));
         println!("{name:18}{}", rates.concat());
@@ -266,9 +266,10 @@ fn main() {
     }
     // Criterion distinguishes a test from a measurement in the same way.
     let has = |flag| env::args().any(|arg| arg == flag);
-    let (keys, calls, rounds) = match has("--bench") && !has("--test") {
-        true => (100_000, 20_000, 9),
-        false => (100, 10, 1),
+    let (keys, calls, rounds) = if has("--bench") && !has("--test") {
+        (100_000, 20_000, 9)
+    } else {
+        (100, 10, 1)
     };
     let mut rng = SmallRng::seed_from_u64(1);
     let mut random_key = move || key(rng.random_range(0..keys));

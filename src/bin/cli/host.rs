@@ -18,10 +18,10 @@ impl Host {
     /// If the system does not know the name.
     pub(crate) fn addrs(&self) -> io::Result<Vec<SocketAddr>> {
         let addrs: Vec<_> = self.0.to_socket_addrs()?.collect();
-        match addrs.is_empty() {
-            true => Err(ErrorKind::NotFound.into()),
-            false => Ok(addrs),
+        if addrs.is_empty() {
+            return Err(ErrorKind::NotFound.into());
         }
+        Ok(addrs)
     }
 }
 

@@ -1,4 +1,4 @@
-//! What the two programs have in common: how they read their arguments and report errors.
+//! The part that the two programs share: reading arguments, and reporting errors.
 
 mod host;
 mod time;
@@ -20,12 +20,15 @@ use structopt::clap::{self, App, AppSettings};
 pub(crate) use self::host::Host;
 pub(crate) use self::time::parse_time;
 
-/// The address that both programs use where none is given.
+/// The result of a part of a program that can fail.
+pub(crate) type Result<T> = std::result::Result<T, Error>;
+
+/// The address that both programs use if none is given.
 ///
-/// It is not clap's `default_value`: with one, clap 2 takes a flag without a value for no flag.
+/// This is not a `default_value` of clap 2, which would then ignore a flag without its value.
 pub(crate) const DEFAULT_ADDR: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 4000);
 
-/// The flags whose value is a path, and so need not be UTF-8.
+/// The flags whose values are paths. A path need not be UTF-8.
 const PATH_FLAGS: [&str; 3] = ["--data-dir", "--auth-token-file", "--file"];
 
 /// The exit code for an error.
@@ -80,10 +83,10 @@ pub(crate) fn version() -> &'static str {
         let names = |parts: &[(&'static str, bool)]| {
             let there = parts.iter().filter(|(_, is_there)| *is_there);
             let there: Vec<_> = there.map(|(name, _)| *name).collect();
-            match there.is_empty() {
-                true => "none".to_owned(),
-                false => there.join(", "),
+            if there.is_empty() {
+                return "none".to_owned();
             }
+            there.join(", ")
         };
         let (clients, engines) = (names(&clients), names(&engines));
         let version = env!("CARGO_PKG_VERSION");
@@ -117,7 +120,7 @@ fn find_bad_text(args: &[OsString]) -> Option<&OsString> {
 ///
 /// The exit code is the same if stderr is closed or full, or is a pipe without a reader. If the
 /// reader of stdout has gone, the program ends without an error line, as other programs do.
-pub(crate) fn main<T: StructOpt>(run: impl FnOnce(T) -> Result<(), Error>) -> ExitCode {
+pub(crate) fn main<T: StructOpt>(run: impl FnOnce(T) -> Result<()>) -> ExitCode {
     let _flush = stderr::FlushOnDrop;
     stderr::report_panics();
     let args: Vec<_> = env::args_os().collect();
@@ -142,16 +145,16 @@ pub(crate) fn main<T: StructOpt>(run: impl FnOnce(T) -> Result<(), Error>) -> Ex
         Ok(matches) => run(T::from_clap(&matches)),
         Err(answer) => match answer.kind {
             clap::ErrorKind::HelpDisplayed => print(answer.message),
-            // clap has printed that one itself, all but the end of the line.
+            // clap has printed the version, without the end of the line.
             clap::ErrorKind::VersionDisplayed => print(""),
-            // The version ends here as well. clap does not say why it could not print it.
+            // clap could not print the version, and does not say why. Printing it again tells.
             clap::ErrorKind::Io => print_version(&clap),
             _ => return fail(USAGE, one_line(&answer.message)),
         },
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        // This is the error of `print`: the reader has gone, as in `kvs-client … | head`.
+        // `print` failed, because its reader has gone, as in `kvs-client … | head`.
         Err(error) if is_broken_pipe(&error) => ExitCode::from(FAILED),
         Err(error) => {
             let failure: Option<&Failure> = error.downcast_ref();
@@ -167,7 +170,7 @@ fn is_broken_pipe(error: &Error) -> bool {
     cause.is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
 }
 
-fn print_version(clap: &App<'_, '_>) -> Result<(), Error> {
+fn print_version(clap: &App<'_, '_>) -> Result<()> {
     let mut version = Vec::new();
     let _ = clap.write_version(&mut version);
     print(String::from_utf8_lossy(&version))
@@ -178,7 +181,7 @@ fn print_version(clap: &App<'_, '_>) -> Result<(), Error> {
 /// # Errors
 ///
 /// Those of [`write`].
-pub(crate) fn print(line: impl Display) -> Result<(), Error> {
+pub(crate) fn print(line: impl Display) -> Result<()> {
     write(format!("{line}\n").as_bytes())
 }
 
@@ -187,7 +190,7 @@ pub(crate) fn print(line: impl Display) -> Result<(), Error> {
 /// # Errors
 ///
 /// If stdout is closed or full, such as a pipe whose reader has gone.
-pub(crate) fn write(bytes: &[u8]) -> Result<(), Error> {
+pub(crate) fn write(bytes: &[u8]) -> Result<()> {
     let mut stdout = io::stdout().lock();
     stdout
         .write_all(bytes)
@@ -201,7 +204,7 @@ fn fail(code: u8, error: impl Display) -> ExitCode {
     ExitCode::from(code)
 }
 
-/// clap explains a mistake over several lines, the usage among them. The mistake is enough.
+/// Returns a message of clap as one line, without the usage that follows it.
 fn one_line(message: &str) -> String {
     let mistake = message.split("\n\nUSAGE").next().unwrap_or(message);
     let words: Vec<_> = mistake.split_whitespace().collect();

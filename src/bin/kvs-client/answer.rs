@@ -3,7 +3,7 @@
 use failure::Error;
 use kvs::KvsError;
 
-use crate::cli::{self, Failure};
+use crate::cli::{self, Failure, Result};
 
 /// The exit code for a key that does not exist, if an argument asks for it.
 const MISSING: u8 = 3;
@@ -21,10 +21,12 @@ pub enum Format {
 
 impl Format {
     pub fn new(raw: bool, json: bool) -> Format {
-        match (raw, json) {
-            (true, _) => Format::Raw,
-            (false, true) => Format::Json,
-            (false, false) => Format::Line,
+        if raw {
+            Format::Raw
+        } else if json {
+            Format::Json
+        } else {
+            Format::Line
         }
     }
 }
@@ -47,7 +49,7 @@ impl Answer {
     }
 
     /// Prints the value of `key`. In strict mode, remembers a missing key for the error.
-    pub fn print(mut self, key: String, value: Option<String>) -> Result<Answer, Error> {
+    pub fn print(mut self, key: String, value: Option<String>) -> Result<Answer> {
         match (self.format, &value) {
             (Format::Json, value) => cli::print(serde_json::to_string(value)?)?,
             (Format::Line, Some(value)) => cli::print(value)?,
@@ -62,11 +64,11 @@ impl Answer {
     }
 
     /// Fails if keys were missing, in strict mode.
-    pub fn end(self) -> Result<(), Error> {
-        match self.missing.is_empty() {
-            true => Ok(()),
-            false => Err(missing(&self.missing)),
+    pub fn end(self) -> Result<()> {
+        if self.missing.is_empty() {
+            return Ok(());
         }
+        Err(missing(&self.missing))
     }
 }
 

@@ -19,7 +19,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use kvs::client::connection::{Connection, Receiving};
 use kvs::protocol::{Kind, MAX_FRAME_LEN, Request};
 
-use crate::cli;
+use crate::cli::{self, Result};
 use crate::session::Session;
 use crate::target::Limit;
 
@@ -39,7 +39,7 @@ const MAX_LINE: u64 = 6 * MAX_FRAME_LEN as u64;
 struct Line {
     /// Counted from 1.
     number: u64,
-    pair: Result<(String, String), Error>,
+    pair: Result<(String, String)>,
 }
 
 /// Some lines, and the number of bytes up to their end.
@@ -49,10 +49,10 @@ struct Batch<T> {
 }
 
 /// A line whose request is sent, or the error instead.
-type Sent = (u64, Result<Receiving, Error>);
+type Sent = (u64, Result<Receiving>);
 
 /// Stores the pairs of `file`, or of stdin, and prints how many there were.
-pub fn load(session: &Session, file: Option<&Path>, from_line: u64) -> Result<(), Error> {
+pub fn load(session: &Session, file: Option<&Path>, from_line: u64) -> Result<()> {
     let file = match file {
         Some(path) => File::open(path).context(format!("cannot open {path:?}"))?,
         None => {
@@ -131,7 +131,7 @@ impl Reader {
     }
 
     /// Returns the next pair, or `None` at the end.
-    fn next_pair(&mut self, from_line: u64) -> Option<Result<(String, String), Error>> {
+    fn next_pair(&mut self, from_line: u64) -> Option<Result<(String, String)>> {
         let mut line = Vec::new();
         loop {
             line.clear();
@@ -207,7 +207,7 @@ fn send(
 fn receive(
     limit: Limit,
     batch: Batch<Sent>,
-) -> impl Future<Item = Result<Batch<()>, Error>, Error = Error> + Send {
+) -> impl Future<Item = Result<Batch<()>>, Error = Error> + Send {
     let end = batch.end;
     let lines = stream::iter_ok(batch.lines).and_then(move |(number, sent)| {
         let limit = limit.clone();

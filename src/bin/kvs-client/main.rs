@@ -11,7 +11,7 @@ mod target;
 mod variants;
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -23,17 +23,17 @@ use structopt::StructOpt;
 use structopt::clap::Shell;
 
 use crate::answer::{Answer, Format};
-use crate::cli::Failure;
+use crate::cli::{Failure, Result};
 use crate::opt::{Args, COMMANDS, CommandOpt, Opt};
 use crate::session::Session;
-use crate::target::Target;
+use crate::target::{MORE_TIME, Target};
 use crate::variants::Command;
 
 fn main() -> ExitCode {
     cli::main(|Args(opt)| run(opt).map_err(with_hint))
 }
 
-fn run(opt: Opt) -> Result<(), Error> {
+fn run(opt: Opt) -> Result<()> {
     let target = || Target::new(&opt.server);
     let session = || Session::open(target()?);
     match opt.command {
@@ -96,37 +96,43 @@ fn run(opt: Opt) -> Result<(), Error> {
     }
 }
 
-/// Adds to an error of the library the arguments that help. The library does not know them.
+/// Adds the arguments that help to an error of the library, which does not know them.
 fn with_hint(error: Error) -> Error {
-    let wants_token = matches!(
-        error.downcast_ref(),
+    let hint = match error.downcast_ref() {
         Some(
             KvsError::Server {
                 code: ErrorCode::Unauthorized,
                 ..
-            } | KvsError::Connection {
-                cause: ConnectionError::Dismissed {
-                    code: ErrorCode::Unauthorized,
-                    ..
-                },
-                ..
             }
-        )
-    );
-    if wants_token {
-        format_err!("{error}; give it with --auth-token-file or {TOKEN_VARIABLE}")
-    } else {
-        error
-    }
+            | KvsError::Connection {
+                cause:
+                    ConnectionError::Dismissed {
+                        code: ErrorCode::Unauthorized,
+                        ..
+                    },
+                ..
+            },
+        ) => format!("give it with --auth-token-file or {TOKEN_VARIABLE}"),
+        // Only the blocking client has limits of its own.
+        Some(KvsError::Connection {
+            cause: ConnectionError::TimedOut { .. },
+            ..
+        }) => MORE_TIME.to_owned(),
+        Some(KvsError::Connect { source, .. }) if source.kind() == ErrorKind::TimedOut => {
+            MORE_TIME.to_owned()
+        }
+        _ => return error,
+    };
+    format_err!("{error}; {hint}")
 }
 
-fn read_file(path: &Path) -> Result<String, Error> {
+fn read_file(path: &Path) -> Result<String> {
     let file = File::open(path).context(format!("cannot open {path:?}"))?;
     read_value(file, &format!("{path:?}"))
 }
 
 /// Reads a value up to the end of `input`, which `name` names in errors.
-fn read_value(input: impl Read, name: &str) -> Result<String, Error> {
+fn read_value(input: impl Read, name: &str) -> Result<String> {
     let mut value = Vec::new();
     // One byte more than a request can have. An input may have no end.
     let read = input.take(MAX_FRAME_LEN as u64 + 1).read_to_end(&mut value);
@@ -139,15 +145,16 @@ fn read_value(input: impl Read, name: &str) -> Result<String, Error> {
     String::from_utf8(value).map_err(|_| format_err!("{name} is not UTF-8, as values have to be"))
 }
 
-fn print_stats(session: &Session, json: bool) -> Result<(), Error> {
+fn print_stats(session: &Session, json: bool) -> Result<()> {
     let stats = session.start(&Request::Stats {}).wait()?.into_stats()?;
-    match json {
-        true => cli::print(serde_json::to_string_pretty(&stats)?),
-        false => cli::print(stats),
+    if json {
+        cli::print(serde_json::to_string_pretty(&stats)?)
+    } else {
+        cli::print(stats)
     }
 }
 
-fn print_completions(shell: Shell) -> Result<(), Error> {
+fn print_completions(shell: Shell) -> Result<()> {
     let mut script = Vec::new();
     Opt::clap().gen_completions_to("kvs-client", shell, &mut script);
     cli::write(&script)

@@ -62,22 +62,22 @@ impl StructOpt for Args {
 
 #[derive(Debug, StructOpt)]
 pub struct ServerOpt {
-    /// Where the server listens [default: the environment variable `KVS_ADDR`, or 127.0.0.1:4000]
+    /// The address of the server [default: the environment variable `KVS_ADDR`, or 127.0.0.1:4000]
     #[structopt(long, global = true, value_name = "HOST:PORT")]
     pub addr: Option<Host>,
 
-    /// A file with the token that the server wants. Only its owner may read it (mode 0600 or 0400),
-    /// or also a group if it is root's and the client does not run as root [default: the token in
-    /// the environment variable `KVS_AUTH_TOKEN`]
+    /// A file with the token that the server wants. Only its owner may read it (mode 0600 or 0400).
+    /// If root owns it and the client does not run as root, a group may read it too [default: the
+    /// token in the environment variable `KVS_AUTH_TOKEN`]
     #[structopt(long, global = true, value_name = "FILE", parse(from_os_str))]
     pub auth_token_file: Option<PathBuf>,
 
-    /// How long to wait for the connection, and for each reply [default: 5s]
+    /// The time limit for the connection, and for each reply [default: 5s]
     #[structopt(long, global = true, value_name = "TIME", parse(try_from_str = cli::parse_time))]
     pub timeout: Option<Duration>,
 }
 
-// No doc comment: structopt would put it over that of the program.
+// This is no doc comment, because structopt would replace the one of the program with it.
 #[derive(Debug, StructOpt)]
 pub enum CommandOpt {
     /// Prints the values of keys, or `Key not found`
@@ -92,11 +92,11 @@ pub enum CommandOpt {
         /// The keys
         #[structopt(value_name = "KEY", required = true)]
         keys: Vec<String>,
-        /// Print the value of one key and nothing else, not even the end of the line; fail as with
-        /// --exit-code if there is none
+        /// Prints the value of one key and nothing else, not even the end of the line. Fails as with
+        /// --exit-code if the key does not exist
         #[structopt(long, conflicts_with = "json")]
         raw: bool,
-        /// Print each value as a JSON string, or null if the key does not exist
+        /// Prints each value as a JSON string, or null if the key does not exist
         #[structopt(long)]
         json: bool,
         #[structopt(flatten)]
@@ -117,7 +117,7 @@ pub enum CommandOpt {
         /// The value; `-` reads it from stdin, every byte of it
         #[structopt(required_unless = "file", conflicts_with = "file")]
         value: Option<String>,
-        /// Read the value from a file
+        /// Reads the value from a file
         #[structopt(long, value_name = "FILE", parse(from_os_str))]
         file: Option<PathBuf>,
         #[structopt(flatten)]
@@ -141,7 +141,7 @@ pub enum CommandOpt {
     Keys {
         #[structopt(flatten)]
         prefix: PrefixOpt,
-        /// Print each key as a JSON string
+        /// Prints each key as a JSON string
         #[structopt(long)]
         json: bool,
     },
@@ -167,13 +167,13 @@ pub enum CommandOpt {
         /// The file with the dump [default: stdin]
         #[structopt(value_name = "FILE")]
         file: Option<PathBuf>,
-        /// Skip the lines before this one
+        /// Skips the lines before this one
         #[structopt(long, value_name = "N")]
         from_line: Option<u64>,
     },
-    /// Prints how the server is doing
+    /// Prints the statistics of the server
     Stats {
-        /// Print JSON
+        /// Prints JSON
         #[structopt(long)]
         json: bool,
     },
@@ -193,22 +193,22 @@ pub enum CommandOpt {
 
 #[derive(Debug, StructOpt)]
 pub struct MissingOpt {
-    /// If a key does not exist, say so on stderr and exit with 3
+    /// Exits with 3 if a key does not exist, and says so on stderr
     #[structopt(long)]
     pub exit_code: bool,
 }
 
 #[derive(Debug, StructOpt)]
 pub struct PrefixOpt {
-    /// Only the keys that begin with this text
+    /// Selects the keys that begin with this text
     #[structopt(long, value_name = "TEXT")]
     pub prefix: Option<String>,
 }
 
 #[derive(Debug, StructOpt)]
 pub struct ClientOpt {
-    /// Which of the compiled-in clients to use [default: the first of anon, awaited, boxed,
-    /// explicit, manual, pinned, blocking that is there]
+    /// The variant of the client [default: the first of anon, awaited, boxed, explicit, manual,
+    /// pinned, blocking that is compiled in]
     #[structopt(long, value_name = "NAME")]
     pub variant: Option<Variant>,
 }

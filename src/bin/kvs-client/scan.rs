@@ -1,14 +1,13 @@
 //! `keys` and `dump`.
 
-use failure::Error;
 use futures::Future;
 use kvs::protocol::{Page, Request, Scan};
 
-use crate::cli;
+use crate::cli::{self, Result};
 use crate::session::Session;
 
 /// Prints every key that begins with `prefix`, as text or as JSON.
-pub fn keys(session: &Session, prefix: Option<String>, json: bool) -> Result<(), Error> {
+pub fn keys(session: &Session, prefix: Option<String>, json: bool) -> Result<()> {
     let scan = Scan {
         keys_only: true,
         ..Scan::prefix(prefix.unwrap_or_default())
@@ -16,9 +15,10 @@ pub fn keys(session: &Session, prefix: Option<String>, json: bool) -> Result<(),
     for_each_page(session, scan, |page| {
         let mut lines = Vec::new();
         for (key, _) in page.pairs {
-            match json {
-                true => serde_json::to_writer(&mut lines, &key)?,
-                false => lines.extend(key.into_bytes()),
+            if json {
+                serde_json::to_writer(&mut lines, &key)?;
+            } else {
+                lines.extend(key.into_bytes());
             }
             lines.push(b'\n');
         }
@@ -27,7 +27,7 @@ pub fn keys(session: &Session, prefix: Option<String>, json: bool) -> Result<(),
 }
 
 /// Prints every pair whose key begins with `prefix`.
-pub fn dump(session: &Session, prefix: Option<String>) -> Result<(), Error> {
+pub fn dump(session: &Session, prefix: Option<String>) -> Result<()> {
     let scan = Scan::prefix(prefix.unwrap_or_default());
     for_each_page(session, scan, |page| {
         let mut lines = Vec::new();
@@ -43,8 +43,8 @@ pub fn dump(session: &Session, prefix: Option<String>) -> Result<(), Error> {
 fn for_each_page(
     session: &Session,
     mut scan: Scan,
-    mut write: impl FnMut(Page) -> Result<(), Error>,
-) -> Result<(), Error> {
+    mut write: impl FnMut(Page) -> Result<()>,
+) -> Result<()> {
     let mut next = Some(session.start(&Request::Scan(scan.clone())));
     while let Some(reply) = next.take() {
         let mut page = reply.wait()?.into_page()?;

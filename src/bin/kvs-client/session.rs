@@ -9,6 +9,7 @@ use kvs::client::connection::Connection;
 use kvs::protocol::{Request, Response};
 use tokio::runtime::{Builder, Runtime};
 
+use crate::cli::Result;
 use crate::target::{Limit, Target};
 
 /// A connection that another thread drives, so that requests are on their way while this thread
@@ -22,7 +23,7 @@ pub struct Session {
 
 impl Session {
     /// Connects, and shows the token if there is one.
-    pub fn open(target: Target) -> Result<Session, Error> {
+    pub fn open(target: Target) -> Result<Session> {
         let runtime = Builder::new().core_threads(1).build();
         let runtime = runtime.map_err(KvsError::io("start the runtime"))?;
         let opened = target.connect(Connection::open);

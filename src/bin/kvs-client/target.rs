@@ -14,7 +14,7 @@ use kvs::Token;
 use kvs::protocol::Kind;
 use tokio::timer::Timeout;
 
-use crate::cli::{self, Failure, Host};
+use crate::cli::{self, Failure, Host, Result};
 use crate::opt::ServerOpt;
 
 /// The environment variable with the address of the server.
@@ -23,7 +23,10 @@ const ADDR_VARIABLE: &str = "KVS_ADDR";
 /// How long to wait if no argument says it.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The server, and the token to show it.
+/// The hint for errors of a time limit.
+pub const MORE_TIME: &str = "--timeout allows more time";
+
+/// A server, and the token to show it.
 pub struct Target {
     /// The addresses of the server, of which there is at least one.
     pub addrs: Vec<SocketAddr>,
@@ -33,7 +36,7 @@ pub struct Target {
 
 impl Target {
     /// Finds the server that the arguments or the environment name.
-    pub fn new(opt: &ServerOpt) -> Result<Target, Error> {
+    pub fn new(opt: &ServerOpt) -> Result<Target> {
         let host = match &opt.addr {
             Some(host) => host.clone(),
             None => from_env()?.unwrap_or_else(|| cli::DEFAULT_ADDR.into()),
@@ -77,7 +80,7 @@ impl Target {
     }
 }
 
-fn from_env() -> Result<Option<Host>, Error> {
+fn from_env() -> Result<Option<Host>> {
     match env::var(ADDR_VARIABLE) {
         Ok(addr) if addr.trim().is_empty() => Ok(None),
         Ok(addr) => {
@@ -94,7 +97,7 @@ fn from_env() -> Result<Option<Host>, Error> {
 /// How long to wait for each step.
 #[derive(Clone)]
 pub struct Limit {
-    time: Duration,
+    pub time: Duration,
     server: Arc<str>,
 }
 
@@ -137,7 +140,7 @@ impl Limit {
 
     /// Returns the addresses of `host`. The system may wait for name servers longer than this
     /// program, so a thread asks it.
-    fn addrs(&self, host: Host) -> Result<Vec<SocketAddr>, Error> {
+    fn addrs(&self, host: Host) -> Result<Vec<SocketAddr>> {
         let (sender, found) = mpsc::channel();
         let name = host.to_string();
         thread::spawn(move || sender.send(host.addrs()));
@@ -149,6 +152,48 @@ impl Limit {
 
     fn elapsed(&self, awaited: impl Display) -> Error {
         let time = humantime::format_duration(self.time);
-        format_err!("no {awaited} within {time} (--timeout allows more time)")
+        format_err!("no {awaited} within {time}; {MORE_TIME}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, ErrorKind};
+
+    use futures::future::Either;
+    use tokio::runtime::current_thread::Runtime;
+
+    use super::*;
+
+    fn target(addrs: &[&str]) -> Target {
+        Target {
+            addrs: addrs.iter().map(|addr| addr.parse().unwrap()).collect(),
+            token: None,
+            limit: Limit {
+                time: Duration::from_millis(50),
+                server: "server".into(),
+            },
+        }
+    }
+
+    /// Connects to the port 3. The port 1 refuses connections, and the port 2 does not answer.
+    fn connect(target: &Target) -> Result<u16> {
+        let connected = target.connect(|addr| match addr.port() {
+            1 => Either::A(future::err(io::Error::from(ErrorKind::ConnectionRefused))),
+            2 => Either::B(Either::A(future::empty())),
+            port => Either::B(Either::B(future::ok(port))),
+        });
+        Runtime::new().unwrap().block_on(connected)
+    }
+
+    #[test]
+    fn each_address_is_tried_until_one_answers() {
+        let all = target(&["[::1]:1", "127.0.0.1:2", "127.0.0.1:3", "127.0.0.1:4"]);
+        assert_eq!(connect(&all).unwrap(), 3);
+        let none = connect(&target(&["[::1]:1", "127.0.0.1:2"])).unwrap_err();
+        let expected = "no connection to 127.0.0.1:2 within 50ms; --timeout allows more time";
+        assert_eq!(none.to_string(), expected);
+        let refused = connect(&target(&["127.0.0.1:2", "[::1]:1"])).unwrap_err();
+        assert!(refused.downcast_ref::<io::Error>().is_some(), "{refused}");
     }
 }

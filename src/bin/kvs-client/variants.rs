@@ -1,6 +1,7 @@
 //! The clients that are compiled in, and how each of them runs a command.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::str::FromStr;
 
 use failure::{Error, format_err};
@@ -12,9 +13,8 @@ use kvs::protocol::Kind;
 use tokio::runtime::current_thread::Runtime;
 
 use crate::answer::Answer;
+use crate::cli::Result;
 use crate::target::Target;
-
-type Result<T> = std::result::Result<T, Error>;
 
 /// A command that every client can run.
 pub enum Command {
@@ -23,7 +23,7 @@ pub enum Command {
     Rm { key: String },
 }
 
-/// A client by its name, and how it runs a command.
+/// The name of a client, and the function that executes a command with it.
 #[derive(Clone, Copy)]
 pub struct Variant(&'static str, fn(Target, Command) -> Result<()>);
 
@@ -80,8 +80,8 @@ impl fmt::Debug for Variant {
     }
 }
 
-/// Runs one future and ends. That is a lot of machinery for one request; a program that has more
-/// to do meanwhile is another matter.
+/// Executes a command with a client that has futures. For one request, this needs a lot of machinery.
+/// It pays off in a program that has other work while it waits.
 #[allow(
     dead_code,
     reason = "without a feature there is only the blocking client"
@@ -113,12 +113,13 @@ fn run_with<C: Client>(target: Target, command: Command) -> Result<()> {
     });
     let mut runtime = new_runtime()?;
     let done = runtime.block_on(done);
-    // The task of the connection has seen by now that nobody needs it, and comes to its end.
+    // The last handle is dropped, so the task of the connection ends.
     let _ = runtime.run();
     done
 }
 
-/// Part 1 of the course: the runtime is there, and what runs on it is not asynchronous yet.
+/// Executes a command with the client of Part 1 of the course. It runs on a runtime, but its code is
+/// not asynchronous yet.
 fn run_blocking(target: Target, command: Command) -> Result<()> {
     let done = future::lazy(|| {
         let mut client = connect(&target)?;
@@ -139,19 +140,16 @@ fn run_blocking(target: Target, command: Command) -> Result<()> {
 
 /// Connects to the first of the addresses that can be reached.
 fn connect(target: &Target) -> Result<blocking::KvsClient> {
-    let mut error = None;
-    for addr in &target.addrs {
-        match blocking::KvsClient::connect(*addr) {
-            Ok(mut client) => {
-                if let Some(token) = &target.token {
-                    client.auth(token)?;
-                }
-                return Ok(client);
-            }
-            Err(failed) => error = Some(failed),
-        }
+    let limit = target.limit.time;
+    let (last, others) = target.addrs.split_last().expect("a host has an address");
+    let connect = |addr: &SocketAddr| blocking::KvsClient::connect_timeout(*addr, limit);
+    let client = others.iter().find_map(|addr| connect(addr).ok());
+    let mut client = client.map_or_else(|| connect(last), Ok)?;
+    client.set_timeout(Some(limit));
+    if let Some(token) = &target.token {
+        client.auth(token)?;
     }
-    Err(error.map_or_else(|| format_err!("the server has no address"), Error::from))
+    Ok(client)
 }
 
 fn new_runtime() -> Result<Runtime> {

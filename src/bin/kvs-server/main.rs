@@ -1,32 +1,30 @@
 //! The server as a program.
 
+mod check;
 #[path = "../cli/mod.rs"]
 mod cli;
 mod logger;
-mod opt;
+mod options;
+mod patience;
 
 use std::env;
 use std::ffi::OsStr;
-use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::ExitCode;
 use std::thread;
-use std::time::{Duration, Instant};
 
 use failure::{Error, ResultExt, format_err};
-use indicatif::{ProgressBar, ProgressStyle};
-use kvs::engine::{self, DataDir, EngineKind, KvStoreOptions, Progress, Report};
+use kvs::engine::{DataDir, EngineKind, KvStoreOptions};
 use kvs::server::{self, Limits, Signals};
 use kvs::thread_pool::SharedQueueThreadPool;
-use kvs::{KvStore, KvsEngine, KvsError, KvsServer, Token, TokioFsEngine};
-use log::{debug, info, warn};
+use kvs::{KvsEngine, KvsError, KvsServer, Token, TokioFsEngine};
+use log::{info, warn};
 
-use crate::cli::{Failure, Host};
-use crate::opt::{Opt, Print};
-
-type Result<T> = std::result::Result<T, Error>;
+use self::cli::{Failure, Host, Result};
+use self::options::Opt;
+use self::patience::Patience;
 
 fn main() -> ExitCode {
     // This comes first, because only threads that start later inherit the blocked signals.
@@ -42,7 +40,7 @@ fn main() -> ExitCode {
         signals.obey()?;
         Ok(signals)
     });
-    cli::main(|opt| run(opt, &signals?).map_err(with_hint))
+    cli::main(|opt| run(&opt, &signals?).map_err(with_hint))
 }
 
 /// Returns whether the argument asks for a check or a repair. clap takes `--verify=x` for `--verify`.
@@ -69,7 +67,7 @@ fn give_back_memory() {
     }
 }
 
-/// Adds to an error of the library the arguments that help. The library does not know them.
+/// Adds the arguments that help to an error of the library, which does not know them.
 fn with_hint(error: Error) -> Error {
     let hint = match error.downcast_ref() {
         Some(KvsError::WrongEngine { found, .. }) => &format!("--engine {found}"),
@@ -81,56 +79,68 @@ fn with_hint(error: Error) -> Error {
     format_err!("{error} ({hint})")
 }
 
-fn run(opt: Opt, signals: &Signals) -> Result<()> {
-    let dir = opt.data_dir.clone().unwrap_or_else(|| ".".into());
+fn run(opt: &Opt, signals: &Signals) -> Result<()> {
+    let dir = opt.data_dir.as_deref().unwrap_or(Path::new("."));
     if opt.verify {
-        return verify(&dir, opt.print());
+        return check::verify(dir, opt.print());
     }
     if opt.repair {
-        return repair(&dir, opt.print());
+        return check::repair(dir, opt.print());
     }
     if opt.all || opt.json {
         return Err(Failure::usage(
             "error: --all and --json need --verify or --repair",
         ));
     }
-    let sync = opt.sync.unwrap_or_default();
+    serve(opt, dir, signals)
+}
+
+/// Opens the engine in `dir` and serves it until a signal stops the server.
+fn serve(opt: &Opt, dir: &Path, signals: &Signals) -> Result<()> {
     let token = opt.auth_token_file.as_deref().map(Token::from_file);
     let token = token.transpose()?;
     let mut limits = opt.limits.limits();
     let wanted = limits.connections;
     let connections = limits.reserve_descriptors()?;
     if connections < wanted {
-        warn!("there are descriptors for {connections} connections only (ulimit -n)");
+        warn!("the limit on descriptors (ulimit -n) allows only {connections} connections");
     }
     let patience = Patience::default();
-    let listener = listen(opt.addr, token.as_ref(), &patience)?;
-    let protection = (limits, token);
+    let addrs = addrs(opt.addr.as_ref())?;
+    // The port comes first: if another process has it, the data directory stays as it is.
+    let listener = patience.retry(|| listen(&addrs, token.as_ref()))?;
     let engine = match opt.engine {
         Some(engine) => engine,
-        None => DataDir::engine_of(&dir)?.unwrap_or(EngineKind::Kvs),
+        None => DataDir::engine_of(dir)?.unwrap_or(EngineKind::Kvs),
     };
     // File work waits for the disk more than for a core.
     let threads = 2 * thread::available_parallelism().map_or(1, |cores| cores.get() as u32);
+    let sync = opt.sync.unwrap_or_default();
     let mut options = KvStoreOptions::default().sync(sync);
     if let Some(bytes) = opt.dead_bytes {
         options = options.dead_bytes(bytes);
     }
+    let setup = Setup {
+        dir,
+        engine,
+        limits,
+        token,
+        listener,
+        signals,
+    };
     match engine {
         EngineKind::Kvs => {
-            let store: KvStore<SharedQueueThreadPool> =
-                patience.retry(|| options.open(&dir, threads))?;
-            serve(store, engine, listener, protection, &dir, signals)
+            let open = || options.open::<SharedQueueThreadPool>(dir, threads);
+            setup.serve(patience.retry(open)?)
         }
         EngineKind::TokioFs => {
-            let store = patience.retry(|| TokioFsEngine::open_with(&options, &dir, threads))?;
-            serve(store, engine, listener, protection, &dir, signals)
+            let open = || TokioFsEngine::open_with(&options, dir, threads);
+            setup.serve(patience.retry(open)?)
         }
         #[cfg(feature = "sled")]
         EngineKind::Sled => {
-            let open = || kvs::SledKvsEngine::<SharedQueueThreadPool>::open(&dir, sync, threads);
-            let store = patience.retry(open)?;
-            serve(store, engine, listener, protection, &dir, signals)
+            let open = || kvs::SledKvsEngine::<SharedQueueThreadPool>::open(dir, sync, threads);
+            setup.serve(patience.retry(open)?)
         }
         #[cfg(not(feature = "sled"))]
         EngineKind::Sled => Err(format_err!(
@@ -141,166 +151,63 @@ fn run(opt: Opt, signals: &Signals) -> Result<()> {
     }
 }
 
-/// Listens on the first address of the host that can be listened on.
-fn listen(host: Option<Host>, token: Option<&Token>, patience: &Patience) -> Result<TcpListener> {
-    let addrs = match host {
-        Some(host) => {
-            let addrs = host.addrs();
-            addrs.context(format!("cannot find the address of {host}"))?
-        }
-        None => vec![cli::DEFAULT_ADDR],
+/// Returns the addresses of the host, of which there is at least one.
+fn addrs(host: Option<&Host>) -> Result<Vec<SocketAddr>> {
+    let Some(host) = host else {
+        return Ok(vec![cli::DEFAULT_ADDR]);
     };
-    patience.retry(|| listen_on_first(&addrs, token))
+    let addrs = host.addrs();
+    Ok(addrs.context(format!("cannot find the address of {host}"))?)
 }
 
-fn listen_on_first(addrs: &[SocketAddr], token: Option<&Token>) -> Result<TcpListener> {
-    let mut attempts = addrs.iter().map(|addr| server::listen(*addr, token));
-    let mut last = attempts.next().expect("a host has an address");
-    for attempt in attempts {
-        if last.is_ok() {
-            break;
-        }
-        last = attempt;
-    }
-    Ok(last?)
+/// Listens on the first of the addresses that allows it.
+fn listen(addrs: &[SocketAddr], token: Option<&Token>) -> kvs::Result<TcpListener> {
+    let (last, others) = addrs.split_last().expect("a host has an address");
+    let listener = others
+        .iter()
+        .find_map(|addr| server::listen(*addr, token).ok());
+    listener.map_or_else(|| server::listen(*last, token), Ok)
 }
 
-fn serve(
-    store: impl KvsEngine,
+/// A server without its store, which is still to be opened.
+struct Setup<'a> {
+    dir: &'a Path,
     engine: EngineKind,
+    limits: Limits,
+    token: Option<Token>,
     listener: TcpListener,
-    (limits, token): (Limits, Option<Token>),
-    dir: &Path,
-    signals: &Signals,
-) -> Result<()> {
-    let server = KvsServer::new(store).limits(limits);
-    let server = match token {
-        Some(token) => server.token(token),
-        None => server,
-    };
-    let server = server.listen(listener)?;
-    signals.shut_down(server.shutdown_handle());
-    let (addr, version) = (server.local_addr(), env!("CARGO_PKG_VERSION"));
-    let dir = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
-    info!("kvs-server {version}, engine {engine}, address {addr}, data in {dir:?}");
-    let announce = move || {
-        // If a script has read the address, it must find the line above in the log.
+    signals: &'a Signals,
+}
+
+impl Setup<'_> {
+    fn serve(self, store: impl KvsEngine) -> Result<()> {
+        let mut server = KvsServer::new(store).limits(self.limits);
+        if let Some(token) = self.token {
+            server = server.token(token);
+        }
+        let server = server.listen(self.listener)?;
+        self.signals.shut_down(server.shutdown_handle());
+        let (addr, version) = (server.local_addr(), env!("CARGO_PKG_VERSION"));
+        let (engine, dir) = (self.engine, self.dir);
+        let dir = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
+        info!("kvs-server {version}, engine {engine}, address {addr}, data in {dir:?}");
+        announce(addr);
+        Ok(server.run()?)
+    }
+}
+
+/// Prints the address on stdout. If stdout is a pipe without a reader, only the thread that prints
+/// waits.
+fn announce(addr: SocketAddr) {
+    let print = move || {
+        // If a script has read the address, it must find the line before this one in the log.
         log::logger().flush();
         if let Err(error) = cli::print(format_args!("listening on {addr}")) {
             warn!("{error}; the server continues");
         }
     };
-    // This runs on a separate thread: if stdout is a pipe without a reader, only that thread waits.
     let thread = thread::Builder::new().name("kvs-stdout".to_owned());
-    if thread.spawn(announce).is_err() {
-        announce();
+    if thread.spawn(print).is_err() {
+        print();
     }
-    Ok(server.run()?)
-}
-
-/// How long to wait until the previous process has released the port and the directory. It may have
-/// been killed a moment ago, and the system may be busy.
-struct Patience {
-    until: Instant,
-}
-
-impl Default for Patience {
-    fn default() -> Patience {
-        Patience {
-            until: Instant::now() + Duration::from_secs(2),
-        }
-    }
-}
-
-impl Patience {
-    /// Repeats the attempt while something is in use, until the time is over. Then returns the last
-    /// error.
-    fn retry<T, E: Into<Error>>(
-        &self,
-        mut attempt: impl FnMut() -> std::result::Result<T, E>,
-    ) -> Result<T> {
-        let mut waited_for = None;
-        loop {
-            match attempt().map_err(Into::into) {
-                Err(error) if is_in_use(&error) && Instant::now() < self.until => {
-                    waited_for.get_or_insert_with(|| {
-                        debug!("trying again: {error}");
-                        (error, Instant::now())
-                    });
-                    thread::sleep(Duration::from_millis(20));
-                }
-                result => {
-                    // If the attempt fails, the error says enough.
-                    if let (Ok(_), Some((error, since))) = (&result, waited_for) {
-                        info!("waited {:.1?} because {error}", since.elapsed());
-                    }
-                    return result;
-                }
-            }
-        }
-    }
-}
-
-fn is_in_use(error: &Error) -> bool {
-    match error.downcast_ref() {
-        Some(KvsError::Locked { .. }) => true,
-        Some(KvsError::Io { source, .. }) => source.kind() == ErrorKind::AddrInUse,
-        _ => false,
-    }
-}
-
-impl Print {
-    fn report(self, report: &Report) -> Result<()> {
-        match self {
-            Print::Lines(most) => cli::print(report.first(most, " (--all shows them)")),
-            Print::Json => cli::print(serde_json::to_string(report)?),
-        }
-    }
-
-    fn note(self, line: &str) -> Result<()> {
-        match self {
-            Print::Lines(_) => cli::print(line),
-            Print::Json => Ok(()),
-        }
-    }
-}
-
-fn verify(path: &Path, print: Print) -> Result<()> {
-    let patience = Patience::default();
-    let report = with_progress(|progress| patience.retry(|| engine::verify_dir(path, progress)))?;
-    print.report(&report)?;
-    if report.is_sound() {
-        return print.note("sound");
-    }
-    Err(format_err!(
-        "{path:?} is damaged in {} place(s): kvs-server --repair saves what is sound",
-        report.damage.len()
-    ))
-}
-
-fn repair(path: &Path, print: Print) -> Result<()> {
-    let patience = Patience::default();
-    let repaired = with_progress(|progress| patience.retry(|| engine::repair_dir(path, progress)))?;
-    if repaired.has_new_marker {
-        print.note("the file that names the engine was damaged, and has been written again")?;
-    }
-    let report = repaired.report;
-    print.report(&report)?;
-    print.note(if report.kept.is_empty() && report.is_sound() {
-        "nothing to repair"
-    } else {
-        "repaired, the server can be started"
-    })
-}
-
-/// Shows the progress of the work on a terminal.
-fn with_progress<T>(work: impl FnOnce(Progress<'_>) -> T) -> T {
-    let style = ProgressStyle::with_template("{bytes} of {total_bytes} {wide_bar} {eta}");
-    let bar = ProgressBar::new(0).with_style(style.unwrap_or(ProgressStyle::default_bar()));
-    let done = work(&mut |done, all| {
-        bar.set_length(all);
-        bar.set_position(done);
-    });
-    bar.finish_and_clear();
-    done
 }

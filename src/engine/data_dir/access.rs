@@ -33,7 +33,7 @@ pub(super) fn is_shared(file: &fs::File) -> bool {
 }
 
 /// Replaces the file `name`, which has other names, by a copy that has only this name.
-pub(super) fn part(dir: &OpenDir, name: &str, mut file: &fs::File) -> io::Result<()> {
+pub(super) fn unshare(dir: &OpenDir, name: &str, mut file: &fs::File) -> io::Result<()> {
     // A crash leaves the old file or the whole copy under the name.
     let unfinished = format!("{name}.unfinished");
     let mut copy = dir.create_file(&unfinished)?;

@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind, Read};
 
 use rustix::fs::OFlags;
 
-use super::access::{is_shared, part};
+use super::access::{is_shared, unshare};
 use crate::engine::EngineKind;
 use crate::engine::open_dir::OpenDir;
 use crate::error::{KvsError, Result};
@@ -23,7 +23,7 @@ pub(super) fn open(dir: &OpenDir) -> Result<fs::File> {
     }
     // If the directory is a copy made of hard links, it shares the marker and its lock with the
     // original.
-    part(dir, NAME, &marker).map_err(cannot("write", dir))?;
+    unshare(dir, NAME, &marker).map_err(cannot("write", dir))?;
     open()
 }
 
@@ -58,8 +58,8 @@ pub(super) fn engine_in(dir: &OpenDir, marker: &fs::File) -> Result<Option<Engin
     }
 }
 
-/// Returns the engine whose files are in a directory. A directory that has lost its marker must not
-/// count as new, because another engine would not find the data.
+/// Returns the engine whose files are in a directory. A directory without a marker must not count as
+/// new if it has such files, because another engine would not find the data.
 pub(super) fn engine_of_files(dir: &OpenDir) -> Result<Option<EngineKind>> {
     let names = dir.list();
     let names = names.map_err(KvsError::io(format_args!("list {:?}", dir.path())))?;
@@ -73,7 +73,7 @@ pub(super) fn engine_of_files(dir: &OpenDir) -> Result<Option<EngineKind>> {
     }
 }
 
-/// Makes a function for `map_err`, for when the program cannot `act` on the marker.
+/// Returns a function for `map_err`: the error that the program cannot `act` on the marker.
 pub(super) fn cannot(act: &str, dir: &OpenDir) -> impl FnOnce(io::Error) -> KvsError + use<> {
     let marker = dir.path().join(NAME);
     KvsError::io(format!("{act} {marker:?}"))

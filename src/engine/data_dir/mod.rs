@@ -58,7 +58,7 @@ impl DataDir {
         Ok(dir)
     }
 
-    /// Claims a directory whose marker is damaged or gone, and gives it a new one.
+    /// Claims a directory with a damaged or missing marker, and writes a new marker.
     ///
     /// # Errors
     ///
@@ -127,19 +127,19 @@ impl DataDir {
             Err(TryLockError::WouldBlock) => return Err(locked(&dir)),
             Err(TryLockError::Error(error)) => return Err(marker::cannot("lock", &dir)(error)),
         }
-        let owner = owner_of(&marker).map_err(marker::cannot("look at", &dir))?;
+        let owner = owner_of(&marker).map_err(marker::cannot("inspect", &dir))?;
         Ok(DataDir { dir, marker, owner })
     }
 
     /// Writes the engine into an empty marker.
     fn mark(&mut self, engine: EngineKind) -> Result<()> {
-        let is_marked = self.marker.size().map_err(self.cannot("look at"))? > 0;
+        let is_marked = self.marker.size().map_err(self.cannot("inspect"))? > 0;
         if is_marked {
             return Ok(());
         }
         let write = || {
             // Root may create the marker for a user that owns the directory.
-            let owner = owner_of(self.dir.names())?;
+            let owner = owner_of(self.dir.handle())?;
             give(&self.marker, owner)?;
             writeln!(&self.marker, "{}", engine.format())?;
             self.marker.sync_all()?;
@@ -169,11 +169,11 @@ impl DataDir {
     /// Replaces each file that has other names, such as in a copy of the directory, by a copy. For
     /// an engine that writes to existing files and does not check their names.
     #[cfg(feature = "sled")]
-    pub(super) fn part_files(&self) -> io::Result<()> {
+    pub(super) fn unshare_files(&self) -> io::Result<()> {
         for name in self.dir.list()? {
             let file = self.dir.open_file(&name, OFlags::RDONLY)?;
             if file.metadata()?.is_file() && access::is_shared(&file) {
-                access::part(&self.dir, &name, &file)?;
+                access::unshare(&self.dir, &name, &file)?;
             }
         }
         Ok(())
@@ -236,7 +236,7 @@ impl Directory for DataDir {
 
     /// Does not know the quota of the user, which may leave less.
     fn free_bytes(&self) -> io::Result<u64> {
-        let stats = rustix::fs::fstatvfs(self.dir.names())?;
+        let stats = rustix::fs::fstatvfs(self.dir.handle())?;
         let free = stats.f_bavail.saturating_mul(stats.f_frsize);
         // The system refuses to extend a file beyond this limit (`ulimit -f`).
         let longest_file = rustix::process::getrlimit(rustix::process::Resource::Fsize).current;

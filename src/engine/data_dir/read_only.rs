@@ -38,7 +38,7 @@ impl ReadOnlyDir {
     ///
     /// [`KvsError::Locked`] if a store has.
     pub fn check_unused(&self) -> Result<()> {
-        let is_used = is_locked(self.0.names())
+        let is_used = is_locked(self.0.handle())
             // An older version locks only the marker.
             || self
                 .0

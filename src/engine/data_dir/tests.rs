@@ -66,11 +66,11 @@ fn a_directory_that_cannot_be_locked_has_the_lock_of_its_marker() {
 fn a_lock_ends_with_its_claim_although_others_have_copies_of_its_descriptors() {
     let path = tempfile::tempdir().unwrap();
     let claim = DataDir::claim(path.path(), EngineKind::Kvs).unwrap();
-    let names = claim.dir.names().try_clone().unwrap();
+    let dir = claim.dir.handle().try_clone().unwrap();
     let marker = claim.marker.try_clone().unwrap();
     drop(claim);
     drop(DataDir::claim(path.path(), EngineKind::Kvs).unwrap());
-    drop((names, marker));
+    drop((dir, marker));
 }
 
 #[test]

@@ -1,23 +1,25 @@
 //! The engine of this crate: a **Bitcask** with **group commit**.
 //!
-//! The design is that of Bitcask, the store of Riak. Writes are appended to a **log** of segments. A
-//! **keydir** in memory has the location of the newest record of each key, so a read is one system
-//! call. **Hint files** let a store open without reading its values. **Compaction** copies the live
-//! records out of old segments, in the background. `docs/format.md` describes the files.
+//! The design is that of Bitcask, the store of Riak. Writes are appended to a **log** of segments.
+//! A **keydir** in memory has the location of the newest record of each key, so a read is one
+//! system call. **Hint files** let a store open without reading its values. **Compaction** copies
+//! the live records out of old segments, in the background. `docs/format.md` describes the files.
 //!
-//! Group commit means that one thread commits the writes of all. The first poll of a write's future
-//! commits everything that is queued: one system call appends it, and at [`SyncLevel::Always`] one
-//! more syncs it. Writes that arrive meanwhile are committed together after that.
+//! Group commit means that one thread commits the queued writes of all threads. The first poll of a
+//! write's future commits everything that is queued: one system call appends it, and at
+//! [`SyncLevel::Always`] one more syncs it. Writes that arrive meanwhile are committed together
+//! after that.
 //!
-//! Work that need not wait for the disk is done on the thread that asks for it: appending to the page
-//! cache of the system, and reading from it. Only the rest goes to the thread pool.
+//! Work that need not wait for the disk is done on the thread that asks for it: appending to the
+//! page cache of the system, and reading from it. Only the rest goes to the thread pool.
 //!
-//! The folders are layers. Each uses only those above it in this list:
+//! The modules are layers. Each uses only those above it in this list:
 //!
 //! - `format`: the files, byte by byte
+//! - `options`, `journal`, `pool`: the settings, the log lines, the thread pool
 //! - `index`: the keydir, the cache of values, the checkpoint
 //! - `log`: appending, syncing, compaction, and recovery when the store opens
-//! - `reader`: the way of a read
+//! - `reader`: reads from memory, from the page cache of the system, or on the pool
 //! - `writer`: group commit
 //! - `check`: verify and repair, which use `format` alone
 
@@ -92,27 +94,24 @@ impl KvStoreOptions {
         dir: impl Directory + 'static,
         concurrency: u32,
     ) -> Result<KvStore<P>> {
+        // The pool comes first: if it does not start, the directory stays as it is.
         let threads = P::new(concurrency)?;
         let dir: Arc<dyn Directory> = Arc::new(dir);
         check_sync(&*dir, self.sync)?;
         let journal = Journal::default();
         let opened = Log::open(Arc::clone(&dir), self.clone(), journal.clone());
+        // The lines are written out before an error is returned, because they may explain it.
         journal.write_out();
         let log = opened?;
         let syncer = Arc::clone(log.syncer());
-        let ticker = match self.sync {
-            SyncLevel::EverySec => Some(Ticker::start(Arc::clone(&syncer), journal.clone())?),
-            SyncLevel::Always | SyncLevel::Never => None,
+        let ticker = if self.sync == SyncLevel::EverySec {
+            Some(Ticker::start(Arc::clone(&syncer))?)
+        } else {
+            None
         };
-        let pool = Arc::new(Pool::new(threads, journal.clone()));
+        let pool = Arc::new(Pool::new(threads, journal));
         let reader = Arc::new(Reader::new(Arc::clone(log.index()), Arc::clone(&pool)));
-        let writer = Writer::new(
-            log,
-            self.step_bytes(),
-            journal,
-            Arc::clone(&pool),
-            Arc::clone(&reader),
-        );
+        let writer = Writer::new(log, Arc::clone(&reader), Arc::clone(&pool));
         let handle = Handle {
             writer: Arc::new(writer),
             reader,
@@ -129,8 +128,8 @@ impl KvStoreOptions {
 }
 
 impl<P: ThreadPool> KvStore<P> {
-    /// Opens the store in the directory `path`, with `concurrency` threads for its jobs. Creates the
-    /// directory if it does not exist.
+    /// Opens the store in the directory `path`, with `concurrency` threads for its jobs. Creates
+    /// the directory if it does not exist.
     ///
     /// # Errors
     ///
@@ -158,6 +157,7 @@ impl<P: ThreadPool> KvStore<P> {
     }
 
     fn write(&self, key: String, op: Op) -> EngineFuture<()> {
+        // A write that is too long must not fail the others in its batch.
         if let Err(error) = record::check_lengths(&key, op.value()) {
             return EngineFuture::done(Err(error));
         }
@@ -183,7 +183,7 @@ impl<P: ThreadPool> KvsEngine for KvStore<P> {
         self.write(key, Op::Remove)
     }
 
-    /// The queue of the writer does.
+    /// Returns true, because the queue of the writer keeps the order.
     fn keeps_order(&self) -> bool {
         true
     }

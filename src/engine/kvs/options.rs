@@ -35,7 +35,8 @@ impl KvStoreOptions {
         self
     }
 
-    /// Sets the size in bytes after which the log continues in a new segment. The default is 64 MiB.
+    /// Sets the size in bytes after which the log continues in a new segment. The default is 64
+    /// MiB.
     #[must_use]
     pub fn segment_bytes(mut self, bytes: u64) -> KvStoreOptions {
         self.segment_bytes = bytes;
@@ -64,8 +65,8 @@ impl KvStoreOptions {
         self
     }
 
-    /// Returns the number of dead bytes at which compaction begins if `live` bytes are alive and the
-    /// last compaction ended at the given time.
+    /// Returns the number of dead bytes at which compaction begins if `live` bytes are alive and
+    /// the last compaction ended at the given time.
     pub(crate) fn max_dead_bytes(&self, live: u64, compacted: Option<Instant>) -> u64 {
         // Each compaction syncs a few times, and writers wait for that. Clients that write the same
         // few keys as fast as they can would wait again and again.

@@ -31,8 +31,8 @@ impl<P: ThreadPool> Pool<P> {
         }
     }
 
-    /// Runs `job` on the pool and returns the future of its result. If this thread is inside a pool,
-    /// runs it at once.
+    /// Runs `job` on the pool and returns the future of its result. If this thread is inside a
+    /// pool, runs it at once.
     pub(crate) fn run<T: Send + 'static>(
         &self,
         job: impl FnOnce() -> Result<T> + Send + 'static,
@@ -65,8 +65,8 @@ impl<P: ThreadPool> Pool<P> {
         drop(spawned);
     }
 
-    /// Calls `run` with `context` on the pool. If the pool does not take the job, or drops it later,
-    /// calls `dropped` instead.
+    /// Calls `run` with `context` on the pool. If the pool does not take the job, or drops it
+    /// later, calls `dropped` instead.
     pub(crate) fn spawn_or<T: Send + 'static>(
         &self,
         context: T,

@@ -9,8 +9,8 @@ use crate::sync::RwLock;
 use crate::thread_pool::ThreadPool;
 
 /// A read behind queued writes copies a value up to this length when the writes are committed. A
-/// longer one is read when the future is polled, so that results which nobody has polled for yet
-/// take little memory.
+/// longer one is read when the future is polled, so that results that wait for a poll take little
+/// memory.
 const MAX_EAGER: usize = 256;
 
 /// The reading half of a store.
@@ -41,7 +41,7 @@ impl<P: ThreadPool> Reader<P> {
             return found(value);
         }
         let place = entry.place();
-        // Reading takes the lock for writing.
+        // `read` locks the index again, to cache the value.
         drop(index);
         self.read(key, place)
     }
@@ -76,6 +76,8 @@ impl<P: ThreadPool> Reader<P> {
                 EngineFuture::done(Ok(Some(value)))
             }
             Some(Err(error)) => EngineFuture::done(Err(error)),
+            // This does not cache the value: the next read finds it in the memory of the system,
+            // and caches it.
             None => {
                 let Place {
                     location, segment, ..

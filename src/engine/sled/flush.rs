@@ -8,7 +8,9 @@ use std::panic::{self, AssertUnwindSafe};
 use parking_lot::{Mutex, RwLock};
 
 use super::error::catch;
+use super::scan::{Range, read_page};
 use crate::error::{KvsError, Result};
+use crate::scan::{Page, Scan};
 
 /// A piece of work on the database.
 pub(super) enum Job {
@@ -31,7 +33,7 @@ pub(super) struct Done {
 }
 
 impl Done {
-    fn now(answer: Answer, flushed: Result<()>) -> Done {
+    pub(super) fn now(answer: Answer, flushed: Result<()>) -> Done {
         Done {
             answers: vec![(answer, flushed)],
             needs_flush: false,
@@ -74,7 +76,7 @@ pub(super) struct State {
     unflushed: HashMap<String, usize>,
     /// The requests that the next flush answers.
     waiting: Vec<Waiting>,
-    /// Whether a flush for `waiting` is in the queue or under way. With two at a time, each would
+    /// Whether a flush for `waiting` is in the queue or is running. With two at a time, each would
     /// answer only some of the writes.
     is_flushing: bool,
     /// Why a flush failed. The engine writes nothing after that: it cannot know which writes are
@@ -107,6 +109,11 @@ impl State {
         }
     }
 
+    /// Returns whether a key of `range` has a write that no flush covers.
+    fn is_unflushed(&self, range: &Range) -> bool {
+        self.unflushed.keys().any(|key| range.contains(key))
+    }
+
     /// Puts a flush into the queue, behind the writes in it, which will share the flush. Returns
     /// whether there was none.
     fn request_flush(&mut self) -> bool {
@@ -115,6 +122,18 @@ impl State {
         }
         self.jobs.push_back(Job::Flush);
         true
+    }
+
+    /// Answers a request after the next flush.
+    fn answer_after_flush(&mut self, request: Waiting) -> Done {
+        if let Err(stopped) = self.check() {
+            return Done::now(request.answer, Err(stopped));
+        }
+        self.waiting.push(request);
+        Done {
+            answers: Vec::new(),
+            needs_flush: self.request_flush(),
+        }
     }
 }
 
@@ -202,6 +221,18 @@ impl Shared {
         result.and_then(|item| flushed.map(|()| item))
     }
 
+    /// Reads a page on this thread, and then runs a flush if one of its keys needs it.
+    pub(super) fn scan_at_once(&self, scan: Scan) -> Result<Page> {
+        let db = self.db.read();
+        let db = db.as_ref().expect("the caller has a handle");
+        let (page, range) = read_page(db, scan)?;
+        let needs_flush = self.state.lock().is_unflushed(&range);
+        if needs_flush {
+            self.sync(db)?;
+        }
+        Ok(page)
+    }
+
     /// Notes that a write begins, before a read can meet it.
     fn begin(&self, access: Access, key: &str) -> Result<()> {
         if access == Access::Write {
@@ -216,17 +247,22 @@ impl Shared {
     pub(super) fn end(&self, key: String, wrote: bool, answer: Answer) -> Done {
         let mut state = self.state.lock();
         // A read needs a flush, too, if it may have met a write that no flush covers.
-        if !state.unflushed.contains_key(&key) {
-            return Done::now(answer, Ok(()));
+        if state.unflushed.contains_key(&key) {
+            let written = wrote.then_some(key);
+            state.answer_after_flush(Waiting { written, answer })
+        } else {
+            Done::now(answer, Ok(()))
         }
-        if let Err(stopped) = state.check() {
-            return Done::now(answer, Err(stopped));
-        }
-        let written = wrote.then_some(key);
-        state.waiting.push(Waiting { written, answer });
-        Done {
-            answers: Vec::new(),
-            needs_flush: state.request_flush(),
+    }
+
+    /// Answers a scan that has read the keys of `range`, in the same way.
+    pub(super) fn end_scan(&self, range: &Range, answer: Answer) -> Done {
+        let mut state = self.state.lock();
+        if state.is_unflushed(range) {
+            let written = None;
+            state.answer_after_flush(Waiting { written, answer })
+        } else {
+            Done::now(answer, Ok(()))
         }
     }
 

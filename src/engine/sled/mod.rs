@@ -3,6 +3,7 @@
 //! ```text
 //!  mod     the engine: each request becomes a job on the pool
 //!  flush   the queue of jobs, and the flush that the requests in it share
+//!  scan    reads a page of a scan
 //!  open    the directory, and sled's own threads
 //!  error   the errors and the panics of sled
 //! ```
@@ -10,6 +11,7 @@
 mod error;
 mod flush;
 mod open;
+mod scan;
 #[cfg(test)]
 mod tests;
 
@@ -17,12 +19,16 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use self::flush::{Access, Done, Job, Shared};
+use futures::sync::oneshot::Sender;
+
+use self::flush::{Access, Answer, Done, Job, Shared};
 use self::open::{SLED_THREADS, SledDir, open_db, start_threads};
+use self::scan::read_page;
 use super::files::check_sync;
 use super::inside::{Inside, is_inside};
 use super::{DataDir, EngineFuture, EngineKind, EngineStats, KvsEngine, SyncLevel};
 use crate::error::{KvsError, Result};
+use crate::scan::{Page, Scan};
 use crate::thread_pool::{ThreadPool, check_threads};
 
 /// A [`sled::Db`] as an engine. sled's calls may block, so each runs on the pool.
@@ -110,20 +116,28 @@ impl<P: ThreadPool> SledKvsEngine<P> {
             return EngineFuture::done(result);
         }
         let (sender, future) = EngineFuture::pending();
-        let request = move |shared: &Shared, db: &sled::Db| {
+        self.push(move |shared, db| {
             let (result, wrote) = shared.run(db, access, &key, request);
-            let answer = Box::new(move |flushed: Result<()>| {
-                let result = result.and_then(|item| flushed.map(|()| item));
-                // If the caller has dropped the future, the result has no receiver.
-                let _ = sender.send(EngineFuture::done(result));
-            });
-            shared.end(key, wrote, answer)
-        };
+            shared.end(key, wrote, answer(sender, result))
+        });
+        future
+    }
+
+    /// Puts a request into the queue, and asks the pool to run it.
+    fn push(&self, request: impl FnOnce(&Shared, &sled::Db) -> Done + Send + 'static) {
         let shared = &self.handle.shared;
         shared.push(Job::Request(Box::new(request)));
         spawn_work(&self.pool, shared);
-        future
     }
+}
+
+/// Returns the answer of a request that sled has done.
+fn answer<T: Send + 'static>(sender: Sender<EngineFuture<T>>, result: Result<T>) -> Answer {
+    Box::new(move |flushed| {
+        let result = result.and_then(|item| flushed.map(|()| item));
+        // If the caller has dropped the future, the result has no receiver.
+        let _ = sender.send(EngineFuture::done(result));
+    })
 }
 
 impl<P: ThreadPool> KvsEngine for SledKvsEngine<P> {
@@ -149,6 +163,20 @@ impl<P: ThreadPool> KvsEngine for SledKvsEngine<P> {
             Some(_) => Ok(()),
             None => Err(KvsError::KeyNotFound),
         })
+    }
+
+    /// Pages come in the order of the keys. A cursor stays valid for ever.
+    fn scan(&self, scan: Scan) -> EngineFuture<Page> {
+        if is_inside() {
+            return EngineFuture::done(self.handle.shared.scan_at_once(scan));
+        }
+        let (sender, future) = EngineFuture::pending();
+        self.push(move |shared, db| match read_page(db, scan) {
+            Ok((page, range)) => shared.end_scan(&range, answer(sender, Ok(page))),
+            // An error shows no pair that a kill could still lose.
+            Err(error) => Done::now(answer(sender, Err(error)), Ok(())),
+        });
+        future
     }
 
     fn stats(&self) -> EngineStats {

@@ -18,7 +18,7 @@ pub(super) const SLED_THREADS: usize = 8;
 
 /// Opens the database in `dir`.
 pub(super) fn open_db(dir: &DataDir, sync: SyncLevel) -> Result<sled::Db> {
-    dir.part_files().map_err(KvsError::io(format_args!(
+    dir.unshare_files().map_err(KvsError::io(format_args!(
         "copy the files in {:?} that are hard links",
         dir.path()
     )))?;
@@ -48,7 +48,7 @@ pub(super) fn start_threads(db: &sled::Db) {
 }
 
 /// Converts an error of sled, which was told to open `path`, to one that names `dir` instead. `path`
-/// means nothing to the user: it may be that of a descriptor.
+/// means nothing to the user: it may lead through a descriptor.
 pub(super) fn cannot_open(error: sled::Error, path: &Path, dir: &Path) -> KvsError {
     let rename = |text: &str| text.replace(&*path.to_string_lossy(), &dir.to_string_lossy());
     KvsError::from(match error {

@@ -101,6 +101,55 @@ fn what_is_not_flushed_is_not_visible() {
 }
 
 #[test]
+fn a_scan_shows_no_key_before_it_is_flushed() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = open(&dir);
+    let scan = |prefix: &str, limit| {
+        let scan = Scan {
+            limit,
+            ..Scan::prefix(prefix)
+        };
+        executor::spawn(engine.scan(scan))
+    };
+    let mut writes = ["a1", "a3", "b"].map(|key| executor::spawn(set(&engine, key)));
+    while engine.pool.run_next() {}
+    assert!(writes.iter_mut().all(is_ready));
+
+    let mut write = executor::spawn(set(&engine, "a2"));
+    let mut remove = executor::spawn(engine.remove("a3".to_owned()));
+    let [mut all, mut one, mut others] = [scan("a", 10), scan("a", 1), scan("b", 10)];
+    // The flush is behind all of these.
+    for _ in 0..5 {
+        assert!(engine.pool.run_next());
+    }
+    assert!(!is_ready(&mut write) && !is_ready(&mut remove));
+    let keys = |page: Page| -> Vec<_> { page.pairs.into_iter().map(|(key, _)| key).collect() };
+    assert_eq!(keys(one.wait_future().unwrap()), ["a1"]);
+    assert_eq!(keys(others.wait_future().unwrap()), ["b"]);
+    assert!(!is_ready(&mut all));
+    assert!(engine.pool.run_next());
+    assert_eq!(keys(all.wait_future().unwrap()), ["a1", "a2"]);
+    assert!(is_ready(&mut write) && is_ready(&mut remove));
+    assert!(!engine.pool.run_next());
+}
+
+#[test]
+fn a_scan_inside_the_pool_flushes_what_it_shows() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = open(&dir);
+    let mut write = executor::spawn(set(&engine, "key"));
+    assert!(engine.pool.run_next());
+    let page = {
+        let _inside = Inside::enter();
+        engine.scan(Scan::prefix("")).wait().unwrap()
+    };
+    assert_eq!(page.pairs.len(), 1);
+    assert!(!is_ready(&mut write));
+    assert!(engine.pool.run_next());
+    assert!(is_ready(&mut write));
+}
+
+#[test]
 fn after_a_failed_flush_nothing_is_written() {
     let dir = tempfile::tempdir().unwrap();
     let db = sled::Config::new().path(dir.path()).open().unwrap();
@@ -126,6 +175,12 @@ fn after_a_failed_flush_nothing_is_written() {
     let error = engine.get("a".to_owned()).wait().unwrap_err();
     assert!(matches!(error, KvsError::EngineStopped { .. }), "{error}");
     assert_eq!(engine.get("c".to_owned()).wait().unwrap(), None);
+    let error = engine.scan(Scan::prefix("a")).wait().unwrap_err();
+    assert!(matches!(error, KvsError::EngineStopped { .. }), "{error}");
+    assert_eq!(
+        engine.scan(Scan::prefix("c")).wait().unwrap(),
+        Page::default()
+    );
 }
 
 #[test]

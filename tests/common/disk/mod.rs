@@ -7,6 +7,7 @@ mod file;
 mod power_cut;
 mod state;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use self::state::{Inode, State};
@@ -95,6 +96,14 @@ impl Disk {
     pub fn bytes(&self, name: &str) -> Vec<u8> {
         let state = self.state();
         state.inodes[state.names[name]].seen.clone()
+    }
+
+    /// Returns the names of all files, with their bytes.
+    pub fn files(&self) -> BTreeMap<String, Vec<u8>> {
+        let names = self.names().into_iter();
+        names
+            .map(|name| (name.clone(), self.bytes(&name)))
+            .collect()
     }
 
     pub fn names(&self) -> Vec<String> {

@@ -65,7 +65,7 @@ pub fn segment(input: &[u8]) {
 fn check(files: &Files, options: &KvStoreOptions) {
     let disk = Disk::with(files.iter().map(|(name, bytes)| (&**name, &**bytes)));
     let report = engine::verify(&disk, &mut |_, _| {});
-    assert_eq!(files_on(&disk), *files);
+    assert_eq!(disk.files(), *files);
     match open(&disk, options) {
         Ok(store) => check_store(store, &disk, files, options),
         Err(error) => {
@@ -77,7 +77,7 @@ fn check(files: &Files, options: &KvStoreOptions) {
                 error,
                 KvsError::Damaged { .. } | KvsError::UnknownVersion { .. }
             ));
-            assert_eq!(files_on(&disk), *files, "{error}");
+            assert_eq!(disk.files(), *files, "{error}");
             let again = open(&disk, options).unwrap_err();
             assert_eq!(again.to_string(), error.to_string());
         }
@@ -127,7 +127,8 @@ fn check_store(store: KvStore<Later>, disk: &Disk, files: &Files, options: &KvSt
     check(&store, &contents);
     close(store);
 
-    let without_hints = files_on(disk)
+    let without_hints = disk
+        .files()
         .into_iter()
         .filter(|(name, _)| !name.ends_with(".hints"))
         .collect::<Files>();
@@ -150,19 +151,12 @@ fn finish() {
             return;
         }
     }
-    panic!("there is always more to do");
+    panic!("the jobs do not end");
 }
 
 fn close(store: KvStore<Later>) {
     finish();
     drop(store);
-}
-
-fn files_on(disk: &Disk) -> Files {
-    let names = disk.names().into_iter();
-    names
-        .map(|name| (name.clone(), disk.bytes(&name)))
-        .collect()
 }
 
 fn split(mut input: &[u8]) -> Files {

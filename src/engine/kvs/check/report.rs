@@ -149,6 +149,7 @@ impl Lost {
                 let Damage { file, offset, .. } = &damage[*n];
                 let place = format!("{file:?} at byte {offset}");
                 let lost = format!("lost in {place}: an unknown set of keys");
+                // A long list of guesses would hide the losses that are certain.
                 let (shown, rest) = keys.split_at(most.min(keys.len()));
                 match (shown, rest.len()) {
                     ([], _) => lost,
@@ -172,6 +173,7 @@ impl fmt::Display for Damage {
         } = self;
         write!(f, "{file:?} is damaged at byte {offset}: {reason}")?;
         match len {
+            // A missing file, a damaged header or a fault in the order of writes has no length.
             0 => Ok(()),
             _ => write!(f, "; {len} bytes cannot be used"),
         }

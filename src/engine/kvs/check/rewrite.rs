@@ -33,7 +33,7 @@ pub(super) fn write_anew(dir: LogDir<'_>, survey: &Survey) -> Result<()> {
         upto: survey.sequence.max(last),
     };
     let mut output = Output::new(Segment::create(dir, generation, origin, salt)?);
-    // While the file is empty, because other users may be able to read it until then.
+    // The file is still empty: until now, other users may have been able to read it.
     if let Some(replaced) = newest {
         dir.copy_access(&names::segment(replaced), &names::segment(generation))?;
     }

@@ -23,7 +23,7 @@ pub(super) enum Scope {
 pub(super) struct Found {
     pub(super) segment: Segment,
     pub(super) len: u64,
-    /// How the records came into it. `None` if the header is damaged.
+    /// The way in which the records came into it. `None` if the header is damaged.
     pub(super) origin: Option<Origin>,
     /// The error in the header, or in the length of the file.
     pub(super) error: Option<KvsError>,
@@ -37,19 +37,14 @@ impl Found {
     /// [`KvsError::UnknownVersion`], because no part of the file can be understood then.
     fn open(dir: LogDir<'_>, generation: Generation) -> Result<Found> {
         let mut segment = Segment::open_unread(dir, generation)?;
-        let error = match segment.read_header() {
+        let (origin, error) = match segment.read_header() {
+            Ok(len) => (Some(segment.origin), segment.check_len(len).err()),
             Err(error @ KvsError::UnknownVersion { .. }) => return Err(error),
-            read => read.err(),
-        };
-        let has_header = match &error {
-            None => true,
-            // The header itself is sound, and the file does not have the length that it says.
-            Some(KvsError::Damaged { offset, .. }) => *offset > 0,
-            Some(_) => false,
+            Err(error) => (None, Some(error)),
         };
         Ok(Found {
             len: segment.len()?,
-            origin: has_header.then_some(segment.origin),
+            origin,
             segment,
             error,
         })
@@ -76,6 +71,7 @@ pub(super) type Log = BTreeMap<Generation, Option<Found>>;
 /// Returns the digests that the headers prove.
 pub(super) fn proofs(log: &Log) -> BTreeMap<Generation, Digest> {
     let segments = log.values().map(|found| Some(&found.as_ref()?.segment));
+    // The newest segment has none after it.
     let next = segments.clone().skip(1).chain([None]);
     log.keys()
         .zip(segments.zip(next))

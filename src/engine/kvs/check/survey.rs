@@ -19,7 +19,7 @@ use crate::engine::kvs::format::sound::{self, Continuity, Fault, Tail};
 use crate::engine::kvs::format::watermark::LastRun;
 use crate::error::{KvsError, Result};
 
-/// What a survey does with the sound records in a torn tail.
+/// The use of the sound records in a torn tail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TornTail {
     /// Drops them, as opening the store does.
@@ -224,7 +224,7 @@ impl<'a> Surveyor<'a> {
         loop {
             let offset = scanner.offset();
             progress(offset);
-            // Whether the watermark counts shows only when the records before it have been read.
+            // Only the records before the watermark can tell whether it belongs to this log.
             self.last_run
                 .check_digest(&segment, offset, scanner.digest());
             match scanner.next_of_any_number() {
@@ -244,7 +244,8 @@ impl<'a> Surveyor<'a> {
             location, record, ..
         } = scanned;
         let at = location.offset..location.offset;
-        // The record itself counts all the same: it is the newest one of its key, or it is not.
+        // A record counts even in the wrong place: its number alone decides whether it is the
+        // newest one of its key.
         if let Err(fault) = self.continuity.check_record(record.sequence) {
             self.note_damage(segment.path().to_owned(), at, fault);
             if let Fault::Hole { .. } = fault {

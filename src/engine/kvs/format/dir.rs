@@ -40,19 +40,17 @@ impl<'a> LogDir<'a> {
     /// Opens the file `name`, which must exist.
     pub(crate) fn open(self, name: &str) -> Result<LogFile> {
         let path = self.path_of(name);
-        match self.0.open(name) {
-            Ok(file) => Ok(LogFile::new(file, path)),
-            Err(error) => Err(KvsError::io(format_args!("open {path:?}"))(error)),
-        }
+        let opened = self.0.open(name);
+        let file = opened.map_err(KvsError::io(format_args!("open {path:?}")))?;
+        Ok(LogFile::new(file, path))
     }
 
     /// Creates the file `name`, empty and unfinished.
     pub(crate) fn create(self, name: &str) -> Result<LogFile> {
         let path = self.path_of(name);
-        match self.0.create(&names::unfinished(name)) {
-            Ok(file) => Ok(LogFile::new(file, path)),
-            Err(error) => Err(KvsError::io(format_args!("create {path:?}"))(error)),
-        }
+        let created = self.0.create(&names::unfinished(name));
+        let file = created.map_err(KvsError::io(format_args!("create {path:?}")))?;
+        Ok(LogFile::new(file, path))
     }
 
     /// Gives the unfinished file `name` the owner and the mode of the file `like`.
@@ -88,11 +86,12 @@ impl<'a> LogDir<'a> {
                 let path = self.path_of(name);
                 Err(KvsError::io(format_args!("remove {path:?}"))(error))
             }
+            // Some segments have no hints, and a crash may have come after the same removal.
             _ => Ok(()),
         }
     }
 
-    /// Makes all names durable: a power cut does not undo what was published or removed before.
+    /// Makes all names durable: a power cut does not undo an earlier publication or removal.
     pub(crate) fn sync(self) -> Result<()> {
         match self.0.sync() {
             // The file system cannot sync directories. Opening the store has reported it.
@@ -106,6 +105,7 @@ impl<'a> LogDir<'a> {
 
     /// Returns the number of bytes that a new file can take, if the system knows it.
     pub(crate) fn free_bytes(self) -> Option<u64> {
+        // If this fails, a write still finds out whether there is room.
         self.0.free_bytes().ok()
     }
 

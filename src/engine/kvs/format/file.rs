@@ -45,7 +45,8 @@ impl LogFile {
         Ok(bytes)
     }
 
-    /// Fills `buffer` with the bytes at `offset`, if the system need not wait for the disk.
+    /// Fills `buffer` with the bytes at `offset`. Returns `None` if the system would have to wait
+    /// for the disk.
     pub(crate) fn read_at_once(&self, buffer: &mut [u8], offset: u64) -> Option<()> {
         self.file.read_exact_at_once(buffer, offset).ok()
     }
@@ -53,6 +54,7 @@ impl LogFile {
     /// Returns a buffered reader of the bytes between `offset` and `end`.
     pub(crate) fn reader(&self, offset: u64, end: u64) -> BufReader<FileReader> {
         const LONGEST: u64 = 128 * 1024;
+        // Most segments are long. For a short one, a buffer of its length is enough.
         let capacity = end.saturating_sub(offset).min(LONGEST) as usize;
         BufReader::with_capacity(capacity, self.unbuffered(offset))
     }
@@ -107,6 +109,7 @@ pub(crate) struct FileReader {
 
 impl Read for FileReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        // The position that the system has for a file would be the same for all readers.
         let n = self.file.read_at(buffer, self.offset)?;
         self.offset += n as u64;
         Ok(n)

@@ -24,6 +24,7 @@ pub(crate) fn encode(
 
 /// Returns whether the last four bytes are the checksum of those before them.
 pub(crate) fn ends_with_checksum(bytes: &[u8]) -> bool {
+    // The comparison with a checksum makes the last chunk four bytes long.
     bytes
         .split_last_chunk()
         .is_some_and(|(bytes, checksum)| crc32fast::hash(bytes).to_le_bytes() == *checksum)

@@ -53,7 +53,8 @@ impl Writer {
             match self.scanner.next()? {
                 Some(Scanned { bytes, record, .. }) => {
                     seen += bytes.len();
-                    // Without the checksum of the header, which covers the value as well.
+                    // The checksums of the record do not fit: one does not cover the key, and the
+                    // other needs the value. So a hint has a checksum of its own.
                     let hint = [&bytes[4..record::HEADER_LEN], record.key.as_bytes()].concat();
                     hints.put_u32_le(crc32fast::hash(&hint));
                     hints.extend(hint);
@@ -119,6 +120,7 @@ impl Header {
         header::encode(MAGIC, VERSION, |header| {
             header.put_u32_le(self.generation);
             header.put_u32_le(self.salt.0);
+            // This is the length of a segment's header.
             header.put_u32_le(self.segment_start as u32);
             header.put_u64_le(self.segment_len);
             header.put_u64_le(self.len);
@@ -138,6 +140,7 @@ impl Header {
             sequence: fields.get_u64_le(),
             digest: Digest(fields.get_u32_le()),
         };
+        // The comparison checks magic, version and checksum, too.
         (header.encode() == bytes).then_some(header)
     }
 }
@@ -163,6 +166,7 @@ impl Hints {
     /// Opens the hints of the segment `generation`, if they exist and are complete. They may still
     /// belong to another segment: see [`are_of`](Hints::are_of).
     pub(crate) fn open(dir: LogDir<'_>, generation: Generation) -> Option<Hints> {
+        // No error counts, because the store can read the segment instead.
         let file = dir.open(&names::hints(generation)).ok()?;
         let start = file.read(0, START as usize).ok()?;
         let header = Header::decode(&start)?;
@@ -200,6 +204,7 @@ impl Hints {
         while left > 0 {
             let mut bytes = [0; record::HEADER_LEN];
             reader.read_exact(&mut bytes).ok()?;
+            // This limits the length of the key, so a damaged one does not take gigabytes.
             let header = record::Header::decode_fields(&bytes).ok()?;
             hint.clear();
             hint.extend(bytes);
@@ -219,8 +224,10 @@ impl Hints {
                 sequence: header.sequence,
                 has_value: header.value_len.is_some(),
             });
-            // The salted checksum that the record has, which these bytes replace by another.
+            // The digest is made of the checksums at the beginnings of the records. A hint has its
+            // own checksum there, but the salt and these fields give that of the record.
             digest.add(&self.header.salt.checksum(&bytes[4..]).to_le_bytes());
+            // Records have no gaps between them, so their lengths give their offsets.
             offset += header.record_len() as u64;
             left = left.checked_sub(hint.len() as u64)?;
         }

@@ -29,14 +29,15 @@ impl Listing {
         Ok(listing)
     }
 
-    /// Sorts one file in. Ignores a file whose name this store would not give, because it belongs to
-    /// someone else.
+    /// Sorts one file in. Ignores a file whose name this store would not give, because it belongs
+    /// to someone else.
     fn add(&mut self, name: String) {
         if name == CHECKPOINT {
             self.has_checkpoint = true;
         } else if [CHECKPOINT, WATERMARK].map(unfinished).contains(&name) {
             self.unfinished.push(name);
         } else if let Some((number, extension)) = name.split_once('.')
+            // `parse` alone would also take a sign, or another number of digits.
             && number.len() == DIGITS
             && number.bytes().all(|byte| byte.is_ascii_digit())
             && let Ok(generation) = number.parse::<Generation>()
@@ -45,6 +46,8 @@ impl Listing {
             match extension {
                 SEGMENT => self.segments.push(generation),
                 HINTS => self.hints.push(generation),
+                // Another extension may come before this one, since copies of damaged bytes are
+                // also unfinished at first.
                 _ if extension.ends_with(UNFINISHED) => self.unfinished.push(name),
                 _ => {}
             }

@@ -23,9 +23,9 @@ pub(crate) const MAX_SEQUENCE: u64 = u64::MAX / 2;
 
 const TOMBSTONE: u32 = u32::MAX;
 
-/// A secret number of a store. It is part of the checksum of every record header. Otherwise a client
-/// could store a value that contains a record, and a search for sound records in a damaged segment
-/// would find that one.
+/// A secret number of a store. It is part of the checksum of every record header. Otherwise a
+/// client could store a value that contains a record, and a search for sound records in a damaged
+/// segment would find that one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Salt(pub(crate) u32);
 
@@ -104,6 +104,7 @@ pub(crate) struct Digest(pub(crate) u32);
 impl Digest {
     /// Adds the next record, whose bytes are `record`.
     pub(crate) fn add(&mut self, record: &[u8]) {
+        // This continues the checksum of the records so far, as if all bytes came in one piece.
         let mut hasher = Hasher::new_with_initial(self.0);
         hasher.update(&record[..4]);
         self.0 = hasher.finalize();
@@ -111,6 +112,7 @@ impl Digest {
 
     /// Adds each of the records in `bytes`.
     pub(crate) fn add_all(&mut self, mut bytes: &[u8]) {
+        // The store has just encoded these bytes, so only their end ends the loop.
         while let Some(Ok(header)) = bytes.first_chunk().map(Header::decode_fields) {
             self.add(bytes);
             bytes = &bytes[header.record_len()..];
@@ -118,7 +120,7 @@ impl Digest {
     }
 }
 
-/// A record does not end before its segment does.
+/// The reason of the damage if the segment ends within a record.
 pub(crate) const CUT_OFF: &str = "the record is cut off";
 
 /// The beginning of a record, which has its lengths.
@@ -158,7 +160,7 @@ impl Header {
                 .map(|len| len as usize),
             sequence: fields.get_u64_le(),
         };
-        // Otherwise a reader would make room for gigabytes.
+        // A reader allocates this many bytes. `None`, a tombstone, is less than every `Some`.
         if header.key_len > MAX_KEY_LEN || header.value_len > Some(MAX_VALUE_LEN) {
             return Err("the lengths in the record are impossible");
         }
@@ -177,6 +179,7 @@ impl Header {
         if crc32fast::hash(body) != self.body {
             return Err("the checksum of the record does not match");
         }
+        // The caller has cut the body by the lengths in this header, so the split is within it.
         let (key, value) = body.split_at(self.key_len);
         let text = |bytes| std::str::from_utf8(bytes).map_err(|_| "the record is not UTF-8");
         Ok(Record {
@@ -187,6 +190,7 @@ impl Header {
     }
 
     pub(crate) fn encode(&self, salt: Salt) -> [u8; HEADER_LEN] {
+        // The lengths are checked before a record is encoded, so the casts lose nothing.
         let value_len = self.value_len.map_or(TOMBSTONE, |len| len as u32);
         let mut bytes = [0; HEADER_LEN];
         bytes[4..8].copy_from_slice(&self.body.to_le_bytes());
@@ -206,6 +210,7 @@ impl Header {
 
 /// Returns the length of a record, in bytes.
 pub(crate) fn len(key: &str, value: Option<&str>) -> u32 {
+    // The longest record has 24 bytes, 64 KiB and 64 MiB.
     (HEADER_LEN + key.len() + value.map_or(0, str::len)) as u32
 }
 

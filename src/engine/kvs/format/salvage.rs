@@ -1,4 +1,4 @@
-//! Finding and keeping the sound parts of a damaged segment.
+//! Finds the sound records in a damaged segment, and keeps copies of the damaged bytes.
 
 use std::path::PathBuf;
 
@@ -16,7 +16,8 @@ pub(crate) fn find_record(segment: &Segment, start: u64, end: u64) -> Result<Opt
     find(segment, start, end, Err)
 }
 
-/// Returns the same, and skips the bytes that the disk cannot read.
+/// Returns the offset of the first sound record that begins between `start` and `end`. Skips bytes
+/// that the disk cannot read.
 pub(crate) fn find_readable_record(segment: &Segment, start: u64, end: u64) -> Option<u64> {
     find(segment, start, end, |_| Ok(())).unwrap_or_default()
 }
@@ -44,7 +45,7 @@ fn find(
             }
             Err(error) => {
                 unreadable(error)?;
-                // Continue sector by sector, to skip no more than the bad ones.
+                // From here on, each read is one sector, so that only the bad ones are skipped.
                 if block == SECTOR {
                     offset = (offset / SECTOR + 1) * SECTOR;
                 }
@@ -81,8 +82,8 @@ pub(crate) fn guess_header(segment: &mut Segment, salt: Option<Salt>) -> Result<
     Ok(())
 }
 
-/// Copies the bytes between `start` and `end` to a file beside the log and returns its path. The name
-/// of the file says `why` they are there. Bytes that the disk cannot read become zeros.
+/// Copies the bytes between `start` and `end` to a file beside the log and returns its path. The
+/// name of the file says `why` they are there. Bytes that the disk cannot read become zeros.
 pub(crate) fn quarantine(
     dir: LogDir<'_>,
     segment: &Segment,
@@ -92,11 +93,11 @@ pub(crate) fn quarantine(
 ) -> Result<PathBuf> {
     let original = names::segment(segment.generation);
     let taken = dir.list()?;
-    let free = (1..).map(|n| format!("{original}.{why}{n}"));
-    let name = free.into_iter().find(|name| !taken.contains(name));
+    let mut names = (1..).map(|n| format!("{original}.{why}{n}"));
+    let name = names.find(|name| !taken.contains(name));
     let name = name.expect("some number is free");
     let copy = dir.create(&name)?;
-    // While the file is empty, because other users may be able to read it until then.
+    // The file is still empty: until now, other users may have been able to read it.
     dir.copy_access(&original, &name)?;
     let mut offset = start;
     while offset < end {

@@ -25,7 +25,7 @@ pub(crate) struct Scanner {
     bytes: Vec<u8>,
 }
 
-/// Whether a job that goes through a log step by step has reached the end.
+/// The result of one step of a job that goes through a log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
     More,
@@ -47,7 +47,7 @@ impl Scanner {
             reader: segment.file().reader(offset, end),
             offset,
             end,
-            sequence: segment.origin.first_after(),
+            sequence: segment.origin.before_first(),
             digest: Digest::default(),
             segment,
             bytes: Vec::new(),
@@ -75,6 +75,7 @@ impl Scanner {
     }
 
     fn read_record(&mut self, is_next: impl Fn(u64) -> bool) -> Result<Option<Scanned<'_>>> {
+        // `skip_to` may have gone past the end.
         let (offset, left) = (self.offset, self.end.saturating_sub(self.offset));
         if left == 0 {
             return Ok(None);
@@ -89,7 +90,7 @@ impl Scanner {
             .map_err(self.segment.file().read_failed(offset))?;
         let header = record::Header::decode(&start, self.segment.salt).map_err(damaged)?;
         let len = header.record_len();
-        // Before making room for the rest: a header may promise more than the file has.
+        // This comes before the buffer grows, because a header may promise more than the file has.
         if left < len as u64 {
             return Err(damaged(CUT_OFF));
         }
@@ -104,6 +105,7 @@ impl Scanner {
             .map_err(self.segment.file().read_failed(offset))?;
         let record = header.record(&self.bytes[record::HEADER_LEN..]);
         let record = record.map_err(damaged)?;
+        // The fields change only now, so after an error `offset` is that of the bad record.
         self.offset += len as u64;
         self.sequence = record.sequence;
         self.digest.add(&self.bytes);

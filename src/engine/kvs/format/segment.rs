@@ -17,14 +17,15 @@ use crate::error::{KvsError, Result};
 /// Bytes before the first record of a new segment.
 pub(crate) const HEADER_LEN: u64 = 48;
 
-/// The same in format 1, whose headers have no digest.
+/// Bytes before the first record of a segment of format 1, whose header has no digest.
 pub(super) const HEADER_LEN_1: u64 = 44;
 
 /// The longest record that is read on the thread that asks for it: checking it takes microseconds.
 const MAX_AT_ONCE: usize = 64 * 1024;
 
 thread_local! {
-    /// The buffer for such records. Allocating one for each read took as long as the read.
+    /// The buffer for records of up to [`MAX_AT_ONCE`] bytes. Allocating one for each read took as
+    /// long as the read.
     static AT_ONCE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -33,7 +34,11 @@ const VERSION: u32 = 2;
 /// Magic, version and a checksum of both. Every version begins with these.
 const PREAMBLE_LEN: usize = 16;
 
-/// How the records came into a segment. It decides which sequence numbers must be there.
+/// The reason of the damage if the file ends within its header.
+const CUT_OFF: &str = "the header is cut off";
+
+/// The way in which the records came into a segment. It decides which sequence numbers must be
+/// there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Origin {
     /// Every write after the write `after`, none left out.
@@ -53,7 +58,7 @@ impl Origin {
     }
 
     /// Returns the number of the write before the first record.
-    pub(crate) fn first_after(self) -> u64 {
+    pub(crate) fn before_first(self) -> u64 {
         match self {
             Origin::Written { after } => after,
             Origin::Compacted { .. } => 0,
@@ -125,14 +130,16 @@ impl Segment {
         dir.publish(&names::segment(self.generation))
     }
 
-    /// Opens the segment `generation` and reads its header.
+    /// Opens the segment `generation`, reads its header, and checks the length of the file.
     pub(crate) fn open(dir: LogDir<'_>, generation: Generation) -> Result<Segment> {
         let mut segment = Segment::open_unread(dir, generation)?;
-        segment.read_header()?;
+        let len = segment.read_header()?;
+        segment.check_len(len)?;
         Ok(segment)
     }
 
-    /// Opens the segment `generation` without its header.
+    /// Opens the segment `generation` without reading its header, so the fields that come from the
+    /// header have no meaning yet.
     pub(crate) fn open_unread(dir: LogDir<'_>, generation: Generation) -> Result<Segment> {
         Ok(Segment {
             generation,
@@ -144,15 +151,15 @@ impl Segment {
         })
     }
 
-    /// Reads the header into the fields.
+    /// Reads the header into the fields. Returns the length that the file must have, if the header
+    /// says it. [`check_len`](Segment::check_len) checks that.
     ///
     /// # Errors
     ///
-    /// [`KvsError::Damaged`] with an offset after the header if the header is sound and the file
-    /// does not have the length that it says. The fields are set then. If the header itself is
-    /// damaged, only the salt may be set.
-    pub(crate) fn read_header(&mut self) -> Result<()> {
+    /// [`KvsError::Damaged`] if the header is damaged. Some of the fields may be set then.
+    pub(crate) fn read_header(&mut self) -> Result<Option<u64>> {
         let end = self.len()?;
+        // The preamble comes first, because the rest of the header depends on the version.
         let version = self.read_preamble(end)?;
         self.start = if version == 1 {
             HEADER_LEN_1
@@ -167,6 +174,7 @@ impl Segment {
         let (generation, salt) = (fields.get_u32_le(), fields.get_u32_le());
         let (sequence, len) = (fields.get_u64_le(), fields.get_u64_le());
         let recorded = (version == VERSION).then(|| Digest(fields.get_u32_le()));
+        // The salt of a damaged header may still be right. A search for records tries it first.
         self.salt = Salt(salt);
         if !header::ends_with_checksum(&rest) {
             return Err(self.damaged(0, "the checksum of the header does not match"));
@@ -181,9 +189,18 @@ impl Segment {
         // Only a compacted segment is complete, and has a length, when its header is written.
         if len == 0 {
             self.origin = Origin::Written { after: sequence };
-            return Ok(());
+            return Ok(None);
         }
         self.origin = Origin::Compacted { upto: sequence };
+        Ok(Some(len))
+    }
+
+    /// Checks that the file has the length `expected`, if the header says one.
+    pub(crate) fn check_len(&self, expected: Option<u64>) -> Result<()> {
+        let Some(len) = expected else {
+            return Ok(());
+        };
+        let end = self.len()?;
         if len > end {
             return Err(self.damaged(end, "the end of the file is missing"));
         }
@@ -217,6 +234,7 @@ impl Segment {
             Origin::Written { after } => (after, 0),
             Origin::Compacted { upto } => (upto, len),
         };
+        // The preamble has a checksum of its own, because it is the same in all versions.
         let preamble = header::encode(MAGIC, VERSION, |_| {});
         let mut rest = Vec::new();
         rest.put_u32_le(self.generation);
@@ -281,6 +299,7 @@ impl Segment {
             return None;
         }
         AT_ONCE.with_borrow_mut(|bytes| {
+            // The buffer never shrinks, since filling it with zeros again would take time.
             if bytes.len() < len {
                 bytes.resize(len, 0);
             }
@@ -292,9 +311,10 @@ impl Segment {
 
     fn value_in(&self, bytes: &[u8], location: Location, key: &str) -> Result<String> {
         let record = self.decode(bytes, location.offset)?;
+        // Forged hints or a forged checkpoint may point to any sound record.
         match record.value {
             Some(value) if record.key == key => Ok(value.to_owned()),
-            _ => Err(self.damaged(location.offset, "it is another key's record")),
+            _ => Err(self.damaged(location.offset, "the record has another key, or no value")),
         }
     }
 
@@ -324,6 +344,7 @@ impl Segment {
             ..*self
         };
         self.copy_to(&copy.file, 0, len)?;
+        // Publishing replaces the file, so the copy must be on the disk before that.
         copy.sync()?;
         copy.publish(dir)?;
         dir.sync()?;
@@ -351,5 +372,3 @@ impl Segment {
         }
     }
 }
-
-const CUT_OFF: &str = "the header is cut off";

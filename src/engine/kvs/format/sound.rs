@@ -107,7 +107,7 @@ impl Continuity {
     /// its header is damaged; then nothing is known of the writes before it.
     pub(crate) fn begin(&mut self, origin: Option<Origin>) -> Result<(), Fault> {
         self.origin = origin;
-        self.last_record = origin.map_or(0, Origin::first_after);
+        self.last_record = origin.map_or(0, Origin::before_first);
         let Some(Origin::Written { after }) = origin else {
             return Ok(());
         };
@@ -129,15 +129,14 @@ impl Continuity {
         self.last_record = sequence;
         self.is_after_damage = false;
         match self.origin {
-            // Across segments: the first record of this one follows the last record of the one
-            // before.
+            // The first record of a segment follows the last record of the segment before it.
             Some(origin @ Origin::Written { .. })
                 if !is_after_damage && !origin.may_follow(last, sequence) =>
             {
                 let after = sequence - 1;
                 Err(Fault::Hole { last, after })
             }
-            // Within the segment only, because it does not follow any other.
+            // A compacted segment follows no other, so only its own records count.
             Some(origin @ Origin::Compacted { .. }) if !origin.may_follow(before, sequence) => {
                 Err(Fault::OutOfPlace)
             }

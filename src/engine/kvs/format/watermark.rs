@@ -33,6 +33,7 @@ impl Boot {
     /// Returns the id of the current boot.
     pub(crate) fn current(dir: LogDir<'_>) -> Boot {
         let mut boot = Boot::UNKNOWN;
+        // A longer id is cut off, and zeros fill a shorter one up.
         for (to, from) in boot.0.iter_mut().zip(dir.boot().bytes()) {
             *to = from;
         }
@@ -40,7 +41,8 @@ impl Boot {
     }
 }
 
-/// How much of the log is on the disk: all segments before `generation`, and `len` bytes of that one.
+/// The part of the log that is on the disk: all segments before `generation`, and `len` bytes of
+/// that one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Watermark {
     pub(crate) generation: Generation,
@@ -48,8 +50,8 @@ pub(crate) struct Watermark {
 }
 
 impl Watermark {
-    /// Returns the bytes of the file. `digest` is that of the segment's records up to the watermark.
-    /// The salt is a second copy, in case the header of the segment is damaged.
+    /// Returns the bytes of the file. `digest` is that of the segment's records up to the
+    /// watermark. The salt is a second copy, in case the header of the segment is damaged.
     pub(crate) fn encode(self, boot: Boot, salt: Salt, digest: Digest) -> Vec<u8> {
         header::encode(MAGIC, VERSION, |bytes| {
             bytes.put_u32_le(self.generation);
@@ -89,12 +91,15 @@ impl LastRun {
         let mut boot = Boot::UNKNOWN;
         fields.copy_to_slice(&mut boot.0);
         let (salt, digest) = (Salt(fields.get_u32_le()), Digest(fields.get_u32_le()));
+        // The comparison checks magic, version and checksum, too. The limit keeps a forged
+        // generation from overflowing later.
         let is_sound =
             bytes == watermark.encode(boot, salt, digest) && watermark.generation < MAX_GENERATION;
         is_sound.then(|| LastRun {
             watermark,
             salt: Some(salt),
             digest: Some(digest),
+            // Two unknown boots need not be the same one.
             same_boot: boot == Boot::current(dir) && boot != Boot::UNKNOWN,
         })
     }
@@ -109,6 +114,9 @@ impl LastRun {
     /// Discards the watermark if it belongs to another history of the log. `digest` is that of the
     /// records of `segment` up to `offset`. The caller calls this for each record, in order.
     pub(crate) fn check_digest(&mut self, segment: &Segment, offset: u64, digest: Digest) {
+        // The digest is compared once, at the first offset that is not before the watermark. If
+        // that offset is behind it, a record extends across the watermark, which belongs to another
+        // log then.
         if self.watermark.generation == segment.generation
             && self.watermark.len <= offset
             && let Some(expected) = self.digest.take()
@@ -123,6 +131,7 @@ impl LastRun {
         if self.watermark.generation == segment.generation {
             self.watermark.len
         } else {
+            // A segment is published after its header was synced.
             segment.start
         }
     }

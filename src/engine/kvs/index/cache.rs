@@ -1,8 +1,8 @@
-//! The cache of values in memory. It evicts by the algorithm known as CLOCK, or second chance: a hand
-//! goes round the values and evicts each that was not read since the hand last passed.
+//! The cache of values in memory. It evicts by the algorithm known as CLOCK, or second chance: a
+//! hand goes round the values and evicts each that was not read since the hand last passed.
 //!
-//! A crate for caches would hash and compare each key again. Here the entry of a key, which a lookup
-//! has found already, has the slot of its value.
+//! A crate for caches would hash and compare each key again. Here the entry of a key, which a
+//! lookup has found already, has the slot of its value.
 
 use std::mem;
 use std::num::NonZeroU32;
@@ -10,9 +10,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The longest value that is cached. Copying a longer one takes as long as reading it from the
 /// system.
-pub(crate) const MAX_VALUE_LEN: usize = 16 * 1024;
+pub(crate) const MAX_CACHED_LEN: usize = 16 * 1024;
 
-/// About the memory that a value takes besides its bytes.
+/// Bytes of memory that a value takes besides its own, approximately.
 const OVERHEAD: u64 = size_of::<Cached>() as u64 + 8;
 
 /// The number of a value, plus 1. It is never 0, so that an `Option` of it takes no more room.
@@ -115,7 +115,7 @@ fn size(value: &str) -> u64 {
 
 #[cfg(test)]
 impl Cache {
-    /// Returns the bytes that are counted, and checks that they are those that are there.
+    /// Returns the number of bytes that the cache has counted, and checks the count.
     pub(crate) fn bytes(&self) -> u64 {
         let sizes = self.cached.iter().map(|cached| size(&cached.value));
         assert_eq!(sizes.sum::<u64>(), self.bytes);

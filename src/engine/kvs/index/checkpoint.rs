@@ -1,9 +1,9 @@
-//! A checkpoint: the index as it was when the store was closed. Opening the store reads it instead of
-//! the segments that it covers.
+//! A checkpoint: the index as it was when the store was closed. Opening the store reads it instead
+//! of the segments that it covers.
 //!
-//! It names these segments, with their lengths and digests. If the log begins with exactly these, the
-//! checkpoint is valid, and opening the store reads only the later segments. It is never synced. If
-//! it is missing, torn, or of another log, the store reads the whole log.
+//! It names these segments, with their lengths and digests. If the log begins with exactly these,
+//! the checkpoint is valid, and opening the store reads only the later segments. It is never
+//! synced. If it is missing, torn, or of another log, the store reads the whole log.
 
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read};
@@ -36,19 +36,27 @@ pub(crate) struct Checkpoint {
     pub(crate) salt: Salt,
     /// The number of the last write.
     pub(crate) sequence: u64,
-    /// The segments, with their lengths and the digests of their records.
-    pub(crate) segments: BTreeMap<Generation, (u64, Digest)>,
+    pub(crate) segments: BTreeMap<Generation, Covered>,
+}
+
+/// A segment that a checkpoint covers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Covered {
+    pub(crate) len: u64,
+    /// The digest of all its records.
+    pub(crate) digest: Digest,
 }
 
 impl Checkpoint {
     /// Returns the number of bytes of the log that it covers.
     pub(crate) fn bytes(&self) -> u64 {
-        self.segments.values().map(|(len, _)| len).sum()
+        self.segments.values().map(|covered| covered.len).sum()
     }
 
     /// Writes the checkpoint. `index` is that of a log which begins with the covered segments.
     pub(crate) fn write(&self, dir: LogDir<'_>, index: &Index) -> Result<()> {
         let file = dir.create(names::CHECKPOINT)?;
+        // Opening the store would remove an unfinished file. Until then, it would take room.
         if let Err(error) = self.write_to(&file, index) {
             dir.discard(names::CHECKPOINT)?;
             return Err(error);
@@ -60,12 +68,14 @@ impl Checkpoint {
         // The records of the other keys are in later segments, which opening the store reads.
         let is_covered =
             |(_, location): &(&str, Location)| self.segments.contains_key(&location.generation);
+        // The keys are counted first: the header has their number, and all checksums cover it.
         let keys = index.iter().filter(is_covered).count() as u64;
         let header = self.header(keys, index.seed());
         file.write(&header, 0)?;
         let mut end = header.len() as u64;
         let mut write = |block: &mut Vec<u8>| {
             let mut bytes = Vec::with_capacity(8 + block.len());
+            // A block has 64 KiB and at most one more key, or 16 bytes for each segment.
             bytes.put_u32_le(block.len() as u32);
             bytes.put_u32_le(checksum(&header, block));
             bytes.append(block);
@@ -96,7 +106,7 @@ impl Checkpoint {
     /// Returns the first block, which lists the segments.
     fn segment_block(&self) -> Vec<u8> {
         let mut block = Vec::new();
-        for (generation, (len, digest)) in &self.segments {
+        for (generation, Covered { len, digest }) in &self.segments {
             block.put_u32_le(*generation);
             block.put_u64_le(*len);
             block.put_u32_le(digest.0);
@@ -116,8 +126,8 @@ impl Checkpoint {
         })
     }
 
-    /// Reads the checkpoint in `dir`, and the index in it. Returns `None` if there is none, or if it
-    /// is not valid for a log of `segments`.
+    /// Reads the checkpoint in `dir`, and the index in it. Returns `None` if there is none, or if
+    /// it is not valid for a log of `segments`.
     pub(crate) fn read(dir: LogDir<'_>, segments: &[Opened]) -> Option<(Checkpoint, Index)> {
         let mut blocks = Blocks::open(dir)?;
         let header = blocks.header;
@@ -132,6 +142,7 @@ impl Checkpoint {
         };
         if header[..] != checkpoint.header(keys, seed)
             || sequence > MAX_SEQUENCE
+            // A forged number must not make the index reserve more memory than the file is long.
             || keys > blocks.left / PLACE as u64
             || !checkpoint.holds_for(segments)
         {
@@ -142,6 +153,7 @@ impl Checkpoint {
         while blocks.left > 0 {
             checkpoint.read_keys(blocks.next()?, &mut index)?;
         }
+        // There are fewer if two blocks have the same key, or if the file ends early.
         (index.len() as u64 == keys).then_some((checkpoint, index))
     }
 
@@ -161,8 +173,7 @@ impl Checkpoint {
             };
             let (key, behind) = keys.split_at_checked(fields.get_u32_le() as usize)?;
             let end = location.offset.checked_add(u64::from(location.len))?;
-            let (len, _) = self.segments.get(&location.generation)?;
-            if end > *len {
+            if end > self.segments.get(&location.generation)?.len {
                 return None;
             }
             index.put(key, location, None);
@@ -173,29 +184,33 @@ impl Checkpoint {
 
     /// Returns whether the log of these segments begins with the covered ones.
     fn holds_for(&self, segments: &[Opened]) -> bool {
-        let covered = segments.get(..self.segments.len());
-        !self.segments.is_empty()
-            && covered.is_some_and(|covered| {
-                covered.iter().zip(&self.segments).all(|(opened, of)| {
-                    let (generation, (len, digest)) = of;
-                    opened.segment.salt == self.salt
-                        && opened.segment.generation == *generation
-                        && opened.len == *len
-                        && opened.proof == Some(*digest)
-                })
+        let Some(oldest) = segments.get(..self.segments.len()) else {
+            return false;
+        };
+        let mut pairs = oldest.iter().zip(&self.segments);
+        !oldest.is_empty()
+            && pairs.all(|(opened, (generation, covered))| {
+                opened.segment.salt == self.salt
+                    && opened.segment.generation == *generation
+                    && opened.len == covered.len
+                    && opened.proof == Some(covered.digest)
             })
     }
 }
 
 /// Reads the first block, which lists the segments.
-fn read_segments(block: &[u8]) -> Option<BTreeMap<Generation, (u64, Digest)>> {
+fn read_segments(block: &[u8]) -> Option<BTreeMap<Generation, Covered>> {
     let (segments, []) = block.as_chunks::<SEGMENT>() else {
         return None;
     };
     let segments = segments.iter().map(|bytes| {
         let mut fields = Cursor::new(bytes);
-        let (generation, len) = (fields.get_u32_le(), fields.get_u64_le());
-        (generation, (len, Digest(fields.get_u32_le())))
+        let generation = fields.get_u32_le();
+        let covered = Covered {
+            len: fields.get_u64_le(),
+            digest: Digest(fields.get_u32_le()),
+        };
+        (generation, covered)
     });
     Some(segments.collect())
 }
@@ -230,6 +245,7 @@ impl Blocks {
         self.reader.read_exact(&mut prefix).ok()?;
         let mut fields = Cursor::new(prefix);
         let (len, sum) = (fields.get_u32_le(), fields.get_u32_le());
+        // This comes before the buffer grows, because the length may be wrong.
         self.left = self.left.checked_sub(8 + u64::from(len))?;
         self.block.resize(len as usize, 0);
         self.reader.read_exact(&mut self.block).ok()?;

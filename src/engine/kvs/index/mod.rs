@@ -1,5 +1,5 @@
-//! The keydir: where in the log the newest record of each key is. It is all in memory, with the values
-//! that were in use lately.
+//! The keydir: the location in the log of each key's newest record. It is all in memory, with the
+//! values that were used lately.
 
 pub(crate) mod cache;
 pub(crate) mod checkpoint;
@@ -15,7 +15,7 @@ use ahash::RandomState;
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry as Number;
 
-use self::cache::{Cache, MAX_VALUE_LEN, Slot};
+use self::cache::{Cache, MAX_CACHED_LEN, Slot};
 use super::format::names::Generation;
 use super::format::record::Location;
 use super::format::segment::Segment;
@@ -29,8 +29,8 @@ pub(crate) struct Place {
     entry: usize,
 }
 
-/// The entry of one key. Opening a store takes as long as writing all entries to memory, so they are
-/// short.
+/// The entry of one key. Opening a store takes as long as writing all entries to memory, so they
+/// are short.
 #[derive(Debug)]
 struct Entry {
     location: Location,
@@ -51,8 +51,8 @@ pub(crate) struct Index {
     /// The number of the entry of each key.
     numbers: HashTable<usize>,
     hasher: RandomState,
-    /// The seed of `hasher`. A checkpoint keeps it, so that the keys can be inserted in the order of
-    /// their hashes.
+    /// The seed of `hasher`. A checkpoint keeps it, so that the keys can be inserted in the order
+    /// of their hashes.
     seed: Seed,
     keys: Keys,
     cache: Cache,
@@ -100,6 +100,8 @@ impl<'a> Lookup<'a> {
         let location = self.location();
         Place {
             location,
+            // The index gets a segment before the first location in it, and loses it after the
+            // last.
             segment: Arc::clone(&self.index.segments[&location.generation]),
             entry: self.entry,
         }
@@ -141,10 +143,10 @@ impl Index {
         self.lookup(key).map(Lookup::location)
     }
 
-    /// Returns the entry `n` if its newest record is still at `location`. A location belongs to one record,
-    /// and that to one key, so this need not compare keys. An entry that has moved to another number
-    /// is not found, which only costs a read.
+    /// Returns the entry `n` if its newest record is still at `location`.
     fn entry_at(&self, n: usize, location: Location) -> Option<&Entry> {
+        // A location belongs to one record, and a record to one key, so no keys are compared. An
+        // entry that has moved to another number is not found, which only costs a read.
         let entry = self.entries.get(n)?;
         (entry.location == location).then_some(entry)
     }
@@ -161,7 +163,7 @@ impl Index {
     }
 
     fn cache_at(&mut self, n: usize, location: Location, value: &str) {
-        if value.len() <= MAX_VALUE_LEN
+        if value.len() <= MAX_CACHED_LEN
             && let Some(Entry { value: None, .. }) = self.entry_at(n, location)
         {
             self.entries[n].value = self.cache.insert(value.into(), n);
@@ -180,6 +182,7 @@ impl Index {
     pub(crate) fn put(&mut self, key: &str, location: Location, value: Option<Box<str>>) {
         let hash = self.hash(key);
         self.live_bytes += u64::from(location.len);
+        // Comparing the hashes first avoids most reads of keys, which are elsewhere in memory.
         let number = self.numbers.entry(
             spread(hash),
             |n| self.entries[*n].hash == hash && self.keys.is_at(self.entries[*n].key, key),
@@ -205,19 +208,22 @@ impl Index {
             }
         };
         let entry = &mut self.entries[n];
-        let value = value.filter(|value| value.len() <= MAX_VALUE_LEN);
+        let value = value.filter(|value| value.len() <= MAX_CACHED_LEN);
         match (entry.value, value) {
             (Some(slot), Some(value)) => self.cache.replace(slot, value),
             (None, Some(value)) => entry.value = self.cache.insert(value, n),
+            // The cached value is that of an older record.
             (Some(slot), None) => self.uncache(slot),
             (None, None) => {}
         }
         self.evict();
     }
 
-    /// Makes room for `keys` more keys of `bytes` bytes in all, which is faster than to grow with each.
+    /// Makes room for `keys` more keys of `bytes` bytes in all, which is faster than to grow with
+    /// each.
     pub(crate) fn reserve(&mut self, keys: usize, bytes: usize) {
         self.entries.reserve(keys);
+        // Each key has one more byte, its end.
         self.keys.bytes.reserve(bytes + keys);
         let entries = &self.entries;
         self.numbers.reserve(keys, |n| spread(entries[*n].hash));
@@ -231,6 +237,7 @@ impl Index {
             return;
         };
         let (n, _) = number.remove();
+        // The cache knows entries by their numbers, so this comes before any of them changes.
         if let Some(slot) = self.entries[n].value {
             self.uncache(slot);
         }
@@ -260,10 +267,13 @@ impl Index {
         self.keys = keys;
     }
 
-    /// Notes that the record of a key was copied, unless a newer one was written.
-    pub(crate) fn relocate(&mut self, key: &str, from: Location, to: Location) {
+    /// Notes that the record of a key was copied to a later segment, unless the key has a record
+    /// that is newer than the copy.
+    pub(crate) fn relocate(&mut self, key: &str, to: Location) {
+        // Records that are written while a compaction runs go to segments after its output. So an
+        // earlier segment has the record that was copied.
         if let Some(n) = self.number(key)
-            && self.entries[n].location == from
+            && self.entries[n].location.generation < to.generation
         {
             self.entries[n].location = to;
         }
@@ -290,6 +300,7 @@ impl Index {
     }
 
     fn hash(&self, key: &str) -> u32 {
+        // Half of the bits keep an entry short. Keys with the same hash differ in their bytes.
         self.hasher.hash_one(key) as u32
     }
 

@@ -72,8 +72,15 @@ fn a_value_is_kept_only_where_it_is_still_the_newest() {
     assert_eq!(value(&index, "key"), None);
     cache(&mut index, "key", at(1), "new");
     assert_eq!(value(&index, "key").as_deref(), Some("new"));
-    index.relocate("key", at(1), at(2));
+    let copy = Location {
+        generation: 2,
+        ..at(1)
+    };
+    index.relocate("key", copy);
+    assert_eq!(index.location("key"), Some(copy));
     assert_eq!(value(&index, "key").as_deref(), Some("new"));
+    index.relocate("key", at(2));
+    assert_eq!(index.location("key"), Some(copy));
     index.put("key", at(3), None);
     assert_eq!(value(&index, "key"), None);
 }

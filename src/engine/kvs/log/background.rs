@@ -150,7 +150,8 @@ impl Background {
             return self.stop_at_damage(segments.journal(), error);
         }
         self.compacted = Some(Instant::now());
-        // Only now, since a compaction that fails at its end begins with jobs that succeed.
+        // A compaction that fails at its end begins with jobs that succeed, so these must not end
+        // the count.
         self.failed_jobs = 0;
         self.has_warned = false;
         segments.replace_by(switch.into_output());
@@ -222,7 +223,7 @@ impl Background {
     fn start_hints(&mut self, segments: &mut Segments) -> Option<hints::Writer> {
         let mut sealed = segments.sealed.values();
         let sealed = sealed.find(|sealed| sealed.wants_hints)?;
-        let (segment, len) = (Arc::clone(&sealed.segment), sealed.len);
+        let (segment, len) = (Arc::clone(&sealed.end.segment), sealed.end.len);
         // Hints are at most as long as their segment.
         if !segments.has_room_for(len) {
             self.pause = Some(Pause::for_room());
@@ -305,8 +306,7 @@ fn start_compaction(segments: &mut Segments) -> Result<Compaction> {
     let origin = Origin::Compacted { upto };
     let output = Segment::create(segments.dir(), generation, origin, segments.salt())?;
     let rolled = segments.roll_to(generation + 1);
-    let inputs = segments.sealed.values();
-    let inputs = inputs.map(|sealed| (Arc::clone(&sealed.segment), sealed.len));
+    let inputs = segments.sealed.values().map(|sealed| &sealed.end);
     let compaction = Compaction::new(inputs, output, segments.failure.clone());
     if let Err(error) = rolled {
         compaction.discard(segments.dir(), segments.journal());

@@ -62,6 +62,7 @@ impl Outcome {
 
     /// Returns the error of the write at position `n`, if it failed.
     pub(crate) fn error(&self, n: usize) -> Option<&KvsError> {
+        // There is seldom more than one range: a batch fails as a whole, or each half of it does.
         let mut errors = self.errors.iter();
         errors.find_map(|(range, error)| range.contains(&n).then_some(error))
     }

@@ -1,8 +1,9 @@
 //! Closing the log: the last sync, and a checkpoint for the next opening.
 
+use super::end::End;
 use super::segments::Segments;
 use crate::engine::kvs::format::names;
-use crate::engine::kvs::index::checkpoint::Checkpoint;
+use crate::engine::kvs::index::checkpoint::{Checkpoint, Covered};
 use crate::error::Result;
 
 impl Segments {
@@ -42,8 +43,8 @@ impl Segments {
             return Ok(false);
         }
         let worth_it = self.options.step_bytes() as u64;
-        let sealed: u64 = self.sealed.values().map(|sealed| sealed.len).sum();
-        let written = self.active_bytes();
+        let sealed: u64 = self.sealed.values().map(|sealed| sealed.end.len).sum();
+        let written = self.end.record_bytes();
         let seals = written >= worth_it.max(sealed / 16);
         let uncovered = sealed + if seals { written } else { 0 } - self.covered;
         // A checkpoint is shorter than the live bytes. It must not take the last room on the disk.
@@ -58,11 +59,13 @@ impl Segments {
 
     /// Writes a checkpoint of the sealed segments.
     fn write_checkpoint(&self) -> Result<()> {
-        let segments = self.sealed.iter();
-        let segments = segments.map(|(n, sealed)| (*n, (sealed.len, sealed.digest)));
+        let segments = self.sealed.iter().map(|(generation, sealed)| {
+            let End { len, digest, .. } = sealed.end;
+            (*generation, Covered { len, digest })
+        });
         let checkpoint = Checkpoint {
             salt: self.salt(),
-            sequence: self.end.segment.origin.first_after(),
+            sequence: self.end.segment.origin.before_first(),
             segments: segments.collect(),
         };
         checkpoint.write(self.dir(), &self.index.read())

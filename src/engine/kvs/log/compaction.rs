@@ -6,8 +6,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::end::End;
 use super::failure::Failure;
-use super::syncer::End;
 use crate::engine::kvs::format::dir::LogDir;
 use crate::engine::kvs::format::names;
 use crate::engine::kvs::format::record::Location;
@@ -34,16 +34,15 @@ pub(crate) struct Compaction {
 }
 
 impl Compaction {
-    /// Begins to copy `inputs`, segments with their lengths, oldest first, to the new segment
-    /// `output`.
-    pub(super) fn new(
-        inputs: impl Iterator<Item = (Arc<Segment>, u64)>,
+    /// Begins to copy the segments `inputs`, oldest first, to the new segment `output`.
+    pub(super) fn new<'a>(
+        inputs: impl Iterator<Item = &'a End>,
         output: Segment,
         failure: Failure,
     ) -> Compaction {
         Compaction {
             inputs: inputs
-                .map(|(segment, len)| Scanner::new(segment, len))
+                .map(|input| Scanner::new(Arc::clone(&input.segment), input.len))
                 .collect(),
             output: End::of_new(Arc::new(output)),
             failure,
@@ -149,13 +148,7 @@ impl Switch {
             let read = self.read(&mut moved);
             let mut index = index.write();
             for (key, to) in moved {
-                // If a key was written meanwhile, it is in a later segment. If not, it is still
-                // where it was copied from.
-                if let Some(from) = index.location(&key)
-                    && from.generation < to.generation
-                {
-                    index.relocate(&key, from, to);
-                }
+                index.relocate(&key, to);
             }
             drop(index);
             if read? == Step::Done {

@@ -29,6 +29,7 @@ impl Failure {
 
     /// Stops all writing. If it was stopped before, the first reason stays.
     pub(crate) fn set(&self, reason: impl ToString) {
+        // Threads may fail at the same time. Writers and log lines all get the first reason.
         let reason = self.reason.get_or_init(|| reason.to_string());
         let line = format_args!("no more writes until the store is opened again: {reason}");
         self.journal.note(Level::Error, line);

@@ -51,6 +51,7 @@ impl JobHandle {
 
     /// Takes the job back, as [`take`](JobHandle::take) does, if that frees room on the disk.
     pub(super) fn take_if_large(&self) -> Option<Job> {
+        // A sync writes no file, and the output that a switch reads is a part of the log already.
         let is_large = |job: &mut Job| matches!(job, Job::Compaction(_) | Job::Hints(_));
         self.job.lock().take_if(is_large)
     }

@@ -10,6 +10,7 @@ mod background;
 mod batch;
 mod close;
 mod compaction;
+mod end;
 pub(crate) mod failure;
 pub(crate) mod job;
 mod recovery;
@@ -25,10 +26,11 @@ use std::time::Instant;
 
 use self::background::Background;
 pub(crate) use self::batch::{Op, Outcome, Request};
+use self::end::End;
 use self::failure::Failure;
 use self::job::JobHandle;
 use self::segments::Segments;
-use self::syncer::{End, Syncer};
+use self::syncer::Syncer;
 use crate::engine::files::Directory;
 use crate::engine::kvs::format::record::{self, Location, Record};
 use crate::engine::kvs::format::segment::HEADER_LEN;
@@ -42,7 +44,7 @@ use crate::sync::RwLock;
 /// Bytes of the longest buffer for records that is kept for the next batch.
 const MAX_BUFFER: usize = 1024 * 1024;
 
-/// Looks up a key in the index.
+/// Reads a key while the writer has the index locked.
 type Get<'a> = dyn Fn(&Index, String) -> EngineFuture<Option<String>> + 'a;
 
 /// Statistics of the log.
@@ -87,6 +89,11 @@ impl Log {
 
     pub(crate) fn failure(&self) -> &Failure {
         &self.segments.failure
+    }
+
+    /// Returns the number of bytes that a background job reads in one step.
+    pub(crate) fn step_bytes(&self) -> usize {
+        self.segments.options.step_bytes()
     }
 
     pub(crate) fn stats(&self) -> LogStats {
@@ -253,7 +260,7 @@ impl Log {
         if !batch.iter().any(is_remove) {
             return missing;
         }
-        // Whether a key exists after the requests so far. The index does not show these yet.
+        // This tells which keys exist after the requests so far. The index does not show these yet.
         let mut exists = HashMap::new();
         let index = self.segments.index.read();
         for (n, Request { key, op }) in batch.iter().enumerate() {

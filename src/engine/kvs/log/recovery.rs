@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use log::{info, warn};
 
+use super::end::End;
 use super::replay::{Active, Replay, Replayed, Source};
-use super::syncer::End;
 use crate::engine::kvs::format::dir::LogDir;
 use crate::engine::kvs::format::listing::Listing;
 use crate::engine::kvs::format::names::{self, Generation};
@@ -76,7 +76,7 @@ impl Recovered {
         }
         // Segments are synced when they are sealed, but this directory may be a copy.
         for sealed in self.log.sealed.values() {
-            sealed.segment.sync()?;
+            sealed.end.segment.sync()?;
         }
         if let Some(active) = &mut self.log.active {
             cut_tail(active, &mut self.log.index, dir)?;
@@ -93,7 +93,8 @@ fn cut_tail(active: &mut Active, index: &mut Index, dir: LogDir<'_>) -> Result<(
         let kept = salvage::quarantine(dir, segment, torn.start, torn.end, "torn")?;
         warn!("the dropped bytes are kept in {kept:?}");
     }
-    // `detach` copies no more than `len` bytes. Otherwise the file is this store's to cut.
+    // A copy has no more than `len` bytes. If there is none, no other directory has the file, and
+    // it may be cut.
     if let Some(copy) = segment.detach(dir, *len)? {
         *segment = Arc::new(copy);
         index.add_segment(Arc::clone(segment));
@@ -133,7 +134,8 @@ fn open_segments(dir: LogDir<'_>, generations: &[Generation]) -> Result<Vec<Open
             proof: sound::proof(Some(&segment), next),
             segment: Arc::new(segment),
         });
-        // It replaces all older segments. They still exist if a crash came before their removal.
+        // A compacted segment replaces all older ones. These still exist if a crash came before
+        // their removal.
         if is_compacted {
             break;
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use log::warn;
 
-use super::syncer::End;
+use super::end::End;
 use crate::engine::kvs::format::dir::LogDir;
 use crate::engine::kvs::format::hints::Hints;
 use crate::engine::kvs::format::names::Generation;
@@ -23,9 +23,7 @@ use crate::error::{KvsError, Result};
 /// A segment that is no longer written to.
 #[derive(Debug)]
 pub(super) struct Sealed {
-    pub(super) segment: Arc<Segment>,
-    pub(super) len: u64,
-    pub(super) digest: Digest,
+    pub(super) end: End,
     /// Whether a header has the digest, which proves that hints and checkpoint belong to the
     /// segment.
     pub(super) is_proven: bool,
@@ -76,7 +74,7 @@ impl Source<'_> {
         let Source::Hints(dir) = self else {
             return None;
         };
-        // Without a proof, they may be those of another history of this segment.
+        // Hints without a proof may be those of another history of this segment.
         let proof = opened.proof?;
         Hints::open(dir, opened.segment.generation)
             .filter(|hints| hints.are_of(&opened.segment, opened.len, proof))
@@ -180,10 +178,13 @@ impl<'a> Replay<'a> {
 
     fn seal(&mut self, opened: &Opened, digest: Digest, has_hints: bool) {
         let is_proven = opened.proof.is_some();
-        let sealed = Sealed {
+        let end = End {
             segment: Arc::clone(&opened.segment),
             len: opened.len,
             digest,
+        };
+        let sealed = Sealed {
+            end,
             is_proven,
             // Hints of a segment that nothing proves would not be used.
             wants_hints: is_proven && !has_hints,
@@ -220,7 +221,7 @@ impl<'a> Replay<'a> {
         let segment = &opened.segment;
         let mut scanner = Scanner::new(Arc::clone(segment), opened.len);
         let error = loop {
-            // Whether the watermark counts shows only when the records before it have been read.
+            // Only the records before the watermark can tell whether it belongs to this log.
             last_run.check_digest(segment, scanner.offset(), scanner.digest());
             match self.replay_next(&mut scanner) {
                 Ok(Step::More) => {}
@@ -284,7 +285,7 @@ fn torn_tail(opened: &Opened, error: KvsError, last_run: &LastRun) -> Result<Opt
         segment.path(),
         end - offset
     );
-    // The rest of one write that was never synced is of no use to anyone.
+    // The rest of one write that was never synced is useless: no caller was told of its success.
     let keeps = is_followed || tail == Tail::Lost;
     Ok(keeps.then_some(offset..end))
 }

@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use log::Level;
 
+use super::end::End;
 use super::failure::Failure;
 use super::recovery::Recovered;
 use super::replay::{Active, Sealed};
-use super::syncer::{End, Syncer};
+use super::syncer::Syncer;
 use crate::engine::files::Directory;
 use crate::engine::kvs::format::dir::LogDir;
 use crate::engine::kvs::format::names::{self, Generation};
@@ -36,7 +37,7 @@ pub(super) struct Segments {
     pub(super) sealed: BTreeMap<Generation, Sealed>,
     /// The number of the last write.
     pub(super) sequence: u64,
-    /// How many bytes of the log the checkpoint covers.
+    /// The number of bytes of the log that the checkpoint covers.
     pub(super) covered: u64,
 }
 
@@ -56,8 +57,8 @@ impl Segments {
             // The log is new, or a crash came after a compaction and before the next segment.
             None => {
                 let newest = found.sealed.values().next_back();
-                let generation = newest.map_or(1, |newest| newest.segment.generation + 1);
-                let before = newest.map_or(Digest::default(), |newest| newest.digest);
+                let generation = newest.map_or(1, |newest| newest.end.segment.generation + 1);
+                let before = newest.map_or(Digest::default(), |newest| newest.end.digest);
                 let after = found.sequence;
                 let salt = found.salt.unwrap_or_else(Salt::random);
                 let segment =
@@ -67,8 +68,8 @@ impl Segments {
                 (End::of_new(segment), HEADER_LEN)
             }
         };
-        // The process that wrote the end may not have synced it. Readers see it from now on, so it
-        // must not be lost.
+        // The process that wrote the last records may not have synced them. Readers see them from
+        // now on, so this syncs them.
         let syncer = Syncer::new(log_dir, end.clone(), synced, failure.clone())?;
         Ok(Segments {
             dir,
@@ -172,19 +173,13 @@ impl Segments {
     /// Inserts a segment whose digest is in a header: in the next one, or in its own if it is the
     /// output of a compaction.
     fn insert_sealed(&mut self, end: End) {
-        let End {
-            segment,
-            len,
-            digest,
-        } = end;
+        let generation = end.segment.generation;
         let sealed = Sealed {
-            segment,
-            len,
-            digest,
+            end,
             is_proven: true,
             wants_hints: true,
         };
-        self.sealed.insert(sealed.segment.generation, sealed);
+        self.sealed.insert(generation, sealed);
     }
 
     /// Returns whether there is a segment of format 1, whose digest is in no header.
@@ -195,19 +190,14 @@ impl Segments {
     /// Returns the number of bytes of records that no key needs any more.
     pub(super) fn dead_bytes(&self) -> u64 {
         let sealed = self.sealed.values();
-        let sealed = sealed.map(|sealed| sealed.len - sealed.segment.start);
-        let all = sealed.sum::<u64>() + self.active_bytes();
+        let sealed = sealed.map(|sealed| sealed.end.record_bytes());
+        let all = sealed.sum::<u64>() + self.end.record_bytes();
         // Forged hints may say that more is alive than there is.
         all.saturating_sub(self.live_bytes())
     }
 
     pub(super) fn live_bytes(&self) -> u64 {
         self.index.read().live_bytes()
-    }
-
-    /// Returns the number of bytes of records in the active segment.
-    pub(super) fn active_bytes(&self) -> u64 {
-        self.end.len - self.end.segment.start
     }
 
     /// Returns whether the disk has room for a file of `bytes` bytes and for the writes meanwhile.

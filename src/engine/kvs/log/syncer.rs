@@ -9,36 +9,15 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use super::end::End;
+use super::failure::Failure;
 use crate::engine::kvs::format::dir::LogDir;
 use crate::engine::kvs::format::file::LogFile;
 use crate::engine::kvs::format::names::WATERMARK;
-use crate::engine::kvs::format::record::Digest;
-use crate::engine::kvs::format::segment::{HEADER_LEN, Segment};
+use crate::engine::kvs::format::segment::Segment;
 use crate::engine::kvs::format::watermark::{Boot, Watermark};
-use crate::engine::kvs::journal::Journal;
-use crate::engine::kvs::log::failure::Failure;
 use crate::error::{KvsError, Result};
 use crate::sync::Mutex;
-
-/// The end of a segment that records are appended to.
-#[derive(Debug, Clone)]
-pub(crate) struct End {
-    pub(crate) segment: Arc<Segment>,
-    pub(crate) len: u64,
-    /// The digest of all its records.
-    pub(crate) digest: Digest,
-}
-
-impl End {
-    /// Returns the end of a segment that has no records yet.
-    pub(crate) fn of_new(segment: Arc<Segment>) -> End {
-        End {
-            segment,
-            len: HEADER_LEN,
-            digest: Digest::default(),
-        }
-    }
-}
 
 /// Syncs the active segment, for the writer and for the thread behind
 /// [`SyncLevel::EverySec`](crate::engine::SyncLevel::EverySec).
@@ -49,19 +28,20 @@ impl End {
 pub(crate) struct Syncer {
     /// The end of the active segment, if a part of it may not be on the disk.
     dirty: Mutex<Option<End>>,
-    /// The file of the watermark, locked for as long as a sync takes. So a caller that finds nothing
-    /// to sync knows that the last sync has ended.
+    /// The file of the watermark, locked for as long as a sync takes. So a caller that finds
+    /// nothing to sync knows that the last sync has ended.
     ///
-    /// `None` if the file could not be written. Without a watermark no data is lost, but a check can
-    /// tell less damage from the traces of a crash.
+    /// `None` if the file could not be written. Without a watermark no data is lost, but a check
+    /// can tell less damage from the traces of a crash.
     watermark: Mutex<Option<LogFile>>,
     boot: Boot,
     failure: Failure,
 }
 
 impl Syncer {
-    /// Syncs the active segment, of which only the first `synced` bytes are known to be on the disk,
-    /// up to `end`. Opening the store shows its contents to readers, who must not lose them.
+    /// Syncs the active segment, of which only the first `synced` bytes are known to be on the
+    /// disk, up to `end`. Readers see its records as soon as the store is open, so these must not
+    /// be lost.
     pub(crate) fn new(dir: LogDir<'_>, end: End, synced: u64, failure: Failure) -> Result<Syncer> {
         let watermark = open_watermark(dir).inspect_err(|error| {
             let line = format_args!("continuing without {WATERMARK}: {error}");
@@ -110,15 +90,15 @@ impl Syncer {
 
     /// Cuts `segment` off after `len` bytes, durably.
     pub(crate) fn cut(&self, segment: &Segment, len: u64) -> Result<()> {
-        // The system reports a failed write to one sync only. If another thread synced now, it would
-        // take that report, and this sync would succeed.
+        // The system reports a failed write to one sync only. If another thread synced now, it
+        // would take that report, and this sync would succeed.
         let _watermark = self.watermark.lock();
         let cut = segment.truncate(len).and_then(|()| segment.sync());
         cut.inspect_err(|error| self.failure.set(error))
     }
 
-    /// Syncs the log, and then the watermark, so that the next process can tell damage in all of the
-    /// log.
+    /// Syncs the log, and then the watermark, so that the next process can tell damage in all of
+    /// the log.
     pub(crate) fn sync_with_watermark(&self) -> Result<()> {
         self.sync()?;
         if let Some(watermark) = &*self.watermark.lock()
@@ -155,7 +135,8 @@ impl Syncer {
 /// Opens the file of the watermark for writing, or creates it.
 fn open_watermark(dir: LogDir<'_>) -> Result<LogFile> {
     match dir.open(WATERMARK) {
-        // A copy of the directory that is made of hard links has the same file, and must not change.
+        // A copy of the directory that is made of hard links has the same file, and must not
+        // change.
         Ok(file) if file.is_shared()? => {}
         Err(KvsError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
         opened => return opened,
@@ -176,12 +157,12 @@ pub(crate) struct Ticker {
 }
 
 impl Ticker {
-    pub(crate) fn start(syncer: Arc<Syncer>, journal: Journal) -> Result<Ticker> {
+    pub(crate) fn start(syncer: Arc<Syncer>) -> Result<Ticker> {
         let (stop, stopped) = mpsc::channel();
         let tick = move || {
             while stopped.recv_timeout(Duration::from_secs(1)) == Err(RecvTimeoutError::Timeout) {
                 syncer.tick();
-                journal.write_out();
+                syncer.failure.journal.write_out();
             }
         };
         let thread = thread::Builder::new()

@@ -10,13 +10,13 @@
 //! - another thread has the turn. That thread, or a run that it spawns, commits the write;
 //! - the commit might have to wait for the disk. Then a [run](Writer::run) on the pool commits it.
 //!
-//! So whoever puts the log back looks at the queue in the same critical section. A write that is
-//! queued later finds the log there.
+//! So a thread that puts the log back looks at the queue in the same critical section. A write that
+//! is queued later finds the log there.
 //!
-//! # What runs in which order
+//! # The order of work
 //!
-//! The pool, the waiting tasks and the logger are the user's code. They may call the store, wait for
-//! it, and close it. So [`WriteTurn`] gives the log back first, and calls them after that.
+//! The pool, the waiting tasks and the logger are the user's code. They may call the store, wait
+//! for it, and close it. So [`WriteTurn`] gives the log back first, and calls them after that.
 //!
 //! # The order of locks
 //!
@@ -44,7 +44,6 @@ use self::queue::{Batch, Queue};
 use crate::engine::EngineFuture;
 use crate::engine::kvs::format::scanner::Step;
 use crate::engine::kvs::index::Index;
-use crate::engine::kvs::journal::Journal;
 use crate::engine::kvs::log::failure::Failure;
 use crate::engine::kvs::log::job::JobHandle;
 use crate::engine::kvs::log::syncer::Syncer;
@@ -55,8 +54,8 @@ use crate::error::{KvsError, Result};
 use crate::sync::{Condvar, Mutex};
 use crate::thread_pool::ThreadPool;
 
-/// How many batches a run commits before other jobs may use its thread. To continue on the same
-/// thread saves waking another one.
+/// The number of batches that a run commits before other jobs may use its thread. Continuing on the
+/// same thread saves waking another one.
 const COMMITS_IN_A_ROW: usize = 16;
 
 /// The writing half of a store.
@@ -66,33 +65,25 @@ pub(crate) struct Writer<P: ThreadPool> {
     /// Notified when the turn is given back, when queued writes are given up, and when the store
     /// closes.
     turn_is_free: Condvar,
-    /// As the last commit left them.
+    /// The statistics after the last turn.
     stats: Mutex<LogStats>,
     reader: Arc<Reader<P>>,
     syncer: Arc<Syncer>,
     failure: Failure,
     /// Bytes of old segments that a background job reads in one step.
     step_bytes: usize,
-    journal: Journal,
     pool: Arc<Pool<P>>,
 }
 
 impl<P: ThreadPool> Writer<P> {
-    pub(crate) fn new(
-        log: Log,
-        step_bytes: usize,
-        journal: Journal,
-        pool: Arc<Pool<P>>,
-        reader: Arc<Reader<P>>,
-    ) -> Writer<P> {
+    pub(crate) fn new(log: Log, reader: Arc<Reader<P>>, pool: Arc<Pool<P>>) -> Writer<P> {
         Writer {
             turn_is_free: Condvar::new(),
             stats: Mutex::new(log.stats()),
             reader,
             syncer: Arc::clone(log.syncer()),
             failure: log.failure().clone(),
-            step_bytes,
-            journal,
+            step_bytes: log.step_bytes(),
             pool,
             queue: Mutex::new(Queue::new(log)),
         }
@@ -130,8 +121,8 @@ impl<P: ThreadPool> Writer<P> {
         Some(WriteTurn { writer: self, log })
     }
 
-    /// Commits the queued writes and schedules the next background job. May wait for the disk, so it
-    /// runs on the pool.
+    /// Commits the queued writes and schedules the next background job. May wait for the disk, so
+    /// it runs on the pool.
     fn run(self: &Arc<Self>) {
         for _ in 0..COMMITS_IN_A_ROW {
             let mut queue = self.queue.lock();
@@ -139,6 +130,7 @@ impl<P: ThreadPool> Writer<P> {
                 break;
             }
             let Some(turn) = self.take_turn(&mut queue) else {
+                // That thread spawns another run if there is more to do after its turn.
                 return;
             };
             drop(queue);
@@ -146,6 +138,7 @@ impl<P: ThreadPool> Writer<P> {
         }
         let mut queue = self.queue.lock();
         if queue.is_closing() {
+            // Closing gives the background job up, whether it has ended or not.
             return;
         }
         if let Some(turn) = self.take_turn(&mut queue) {
@@ -192,7 +185,7 @@ impl<P: ThreadPool> Writer<P> {
             return;
         }
         let stepped = job.step(&self.reader.index, &self.syncer, self.step_bytes);
-        self.journal.write_out();
+        self.failure.journal.write_out();
         let result = match stepped {
             Ok(Step::More) => return self.spawn_step(job),
             Ok(Step::Done) => Ok(()),
@@ -232,14 +225,14 @@ impl<P: ThreadPool> Writer<P> {
             .map(|(outcome, batch)| batch.promise.keep(outcome))
             .collect();
         tasks.into_iter().for_each(Tasks::wake);
-        self.journal.write_out();
+        self.failure.journal.write_out();
     }
 
     /// Commits `batch` to the log. After a panic, the log takes no more writes.
     fn commit(&self, log: &mut Log, batch: &mut Batch) -> Outcome {
         let requests = mem::take(&mut batch.requests);
-        let find = |index: &Index, key| self.reader.get_later(index, key);
-        self.guarded(|| log.commit(requests, &find))
+        let get = |index: &Index, key| self.reader.get_later(index, key);
+        self.guarded(|| log.commit(requests, &get))
             .unwrap_or_else(Outcome::given_up)
     }
 
@@ -273,8 +266,8 @@ impl<P: ThreadPool> Commit for Writer<P> {
         }
     }
 
-    /// The thread that commits runs none of the user's code meanwhile, so the wait ends. A store that
-    /// is closing keeps the promise later, and wakes the tasks that wait for it.
+    /// The thread that commits runs none of the user's code meanwhile, so the wait ends. A store
+    /// that is closing keeps the promise later, and wakes the tasks that wait for it.
     fn complete(self: Arc<Self>, promise: &Promise) {
         let mut queue = self.queue.lock();
         while !promise.is_kept() && !queue.is_closing() {
@@ -304,7 +297,6 @@ struct WriteTurn<'a, P: ThreadPool> {
 }
 
 /// The user's code that a thread has to call after its turn.
-#[derive(Default)]
 struct AfterTurn {
     tasks: Option<Tasks>,
     job: Option<JobHandle>,
@@ -313,36 +305,41 @@ struct AfterTurn {
 impl<P: ThreadPool> WriteTurn<'_, P> {
     /// Commits the next batch.
     fn commit(mut self) {
-        let mut after = AfterTurn::default();
         let batch = self.writer.queue.lock().next_batch();
-        if let Some(mut batch) = batch {
+        let tasks = batch.map(|mut batch| {
             let outcome = self.writer.commit(&mut self.log, &mut batch);
             self.writer.queue.lock().finish_batch();
-            // Before the turn is given back: `complete` waits for the turn, and then asks whether
-            // the promise is kept.
-            after.tasks = Some(batch.promise.keep(outcome));
-        }
+            // A caller that sees its write complete must find it in the statistics.
+            self.update_stats();
+            // The promise is kept before the turn is given back: `complete` waits for the turn, and
+            // then asks for the promise.
+            batch.promise.keep(outcome)
+        });
         let has_jobs = self.log.wants_job();
-        self.give_back(has_jobs, after);
+        self.give_back(has_jobs, AfterTurn { tasks, job: None });
     }
 
     /// Applies the result of a background job, and starts the next one.
     fn schedule_job(mut self, job_result: Option<Result<()>>) {
         let scheduled = self.writer.guarded(|| self.log.schedule_job(job_result));
         let job = scheduled.flatten();
+        self.update_stats();
         self.give_back(false, AfterTurn { tasks: None, job });
+    }
+
+    fn update_stats(&self) {
+        *self.writer.stats.lock() = self.log.stats();
     }
 
     /// Gives the log back, spawns a run if there is more to do, and then calls the user's code.
     fn give_back(self, has_jobs: bool, after: AfterTurn) {
         let WriteTurn { writer, log } = self;
-        *writer.stats.lock() = log.stats();
         let mut queue = writer.queue.lock();
         queue.give_back(log);
         let needs_run = queue.schedule(has_jobs);
         writer.turn_is_free.notify_all();
         drop(queue);
-        // Before the tasks are woken, because they may wait for that run.
+        // The tasks are woken last, because they may wait for the run.
         if needs_run {
             writer.spawn_run();
         }
@@ -352,6 +349,6 @@ impl<P: ThreadPool> WriteTurn<'_, P> {
         if let Some(tasks) = after.tasks {
             tasks.wake();
         }
-        writer.journal.write_out();
+        writer.failure.journal.write_out();
     }
 }

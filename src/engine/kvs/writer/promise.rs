@@ -47,8 +47,8 @@ enum State {
 pub(super) struct Tasks(HashMap<usize, Task>);
 
 impl Tasks {
-    /// Wakes the tasks. That runs the user's code, so the caller holds no lock and does not have the
-    /// writer's turn.
+    /// Wakes the tasks. That runs the user's code, so the caller holds no lock and does not have
+    /// the writer's turn.
     pub(super) fn wake(self) {
         for task in self.0.into_values() {
             // The panic hook has reported the panic, and the other tasks must be woken.
@@ -97,7 +97,8 @@ impl Promise {
             return take(outcome).map(Async::Ready);
         }
         if is_inside() {
-            // Another thread may have started it, and may depend on the thread that we are on.
+            // Another thread may have started the commit, and may wait for a job that only this
+            // thread can run.
             self.start();
         }
         // Cloning or dropping a task may run its owner's code, so neither happens under the lock.

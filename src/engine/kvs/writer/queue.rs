@@ -69,6 +69,7 @@ impl Queue {
         }
         let batch = self.waiting.back_mut().expect("there is one with room");
         let n = batch.requests.len();
+        // A read takes no room in the log, and no other read has to come after it.
         if request.op.is_write() {
             batch.bytes += request.key.len() + request.op.value().map_or(0, str::len);
             batch.keys.insert(self.hasher.hash_one(&request.key));
@@ -77,7 +78,7 @@ impl Queue {
         (Arc::clone(&batch.promise), n)
     }
 
-    /// Returns whether a write of `key` may be pending. It is for every key that has one, and for a
+    /// Returns whether a write of `key` may be pending: true for every key that has one, and for a
     /// few others.
     pub(super) fn may_write(&self, key: &str) -> bool {
         let hash = self.hasher.hash_one(key);
@@ -120,6 +121,8 @@ impl Queue {
     /// Returns whether the caller must spawn a run on the pool. `has_jobs` tells whether a
     /// background job is to be started.
     pub(super) fn schedule(&mut self, has_jobs: bool) -> bool {
+        // A run that is on its way will find the work, and so will the thread that closes the
+        // store.
         let has_work = has_jobs || !self.is_empty() || self.job_result.is_some();
         let is_needed = has_work && !self.is_scheduled && !self.is_closing;
         self.is_scheduled |= is_needed;
@@ -132,6 +135,7 @@ impl Queue {
     }
 
     pub(super) fn put_job_result(&mut self, result: Result<()>) {
+        // One job runs at a time, so this replaces no other result.
         self.job_result = Some(result);
     }
 
@@ -142,6 +146,7 @@ impl Queue {
     /// Takes the oldest batch.
     pub(super) fn next_batch(&mut self) -> Option<Batch> {
         let batch = self.waiting.pop_front()?;
+        // The index does not show these writes yet, so reads of their keys must still be queued.
         self.running = batch.keys;
         Some(batch)
     }
@@ -154,10 +159,7 @@ impl Queue {
     /// Fails everything in the queue. The caller wakes the tasks when it holds no lock.
     pub(super) fn give_up(&mut self) -> Vec<Tasks> {
         let give_up = |batch: Batch| batch.promise.keep(Outcome::given_up());
-        mem::take(&mut self.waiting)
-            .into_iter()
-            .map(give_up)
-            .collect()
+        self.take_all().into_iter().map(give_up).collect()
     }
 
     /// Notes that the store is closing: no more runs, and no more background jobs.
@@ -209,6 +211,7 @@ impl KeyFilter {
     }
 
     fn place(hash: u64) -> (usize, u64) {
+        // Different bits of the hash choose the word and the bit in it.
         (hash as usize / 64 % KeyFilter::WORDS, 1 << (hash % 64))
     }
 }

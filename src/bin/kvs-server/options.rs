@@ -8,9 +8,10 @@ use kvs::engine::{EngineKind, SyncLevel};
 use kvs::server::Limits;
 use structopt::StructOpt;
 
+use crate::check::Print;
 use crate::cli::{self, Host};
 
-/// The arguments that only a serving server takes.
+/// The arguments that do not go together with --verify or --repair.
 const SERVING: &[&str] = &[
     "addr",
     "engine",
@@ -29,8 +30,8 @@ const SERVING: &[&str] = &[
 
 /// A persistent key/value server.
 ///
-/// Prints the address it listens on, and serves until it is stopped. Log lines go to stderr;
-/// `RUST_LOG` chooses which.
+/// Prints the address that it listens on, and serves until it is stopped. Log lines go to stderr. The
+/// environment variable `RUST_LOG` chooses them.
 #[derive(Debug, StructOpt)]
 #[structopt(
     name = "kvs-server",
@@ -44,61 +45,62 @@ const SERVING: &[&str] = &[
         "\nUSAGE:\n    {usage}\n\n{all-args}"
     )
 )]
-pub struct Opt {
-    /// Where to listen; port 0 takes any free port [default: 127.0.0.1:4000]
+pub(crate) struct Opt {
+    /// The address to listen on; port 0 means any free port [default: 127.0.0.1:4000]
     #[structopt(long, value_name = "HOST:PORT")]
-    pub addr: Option<Host>,
+    pub(crate) addr: Option<Host>,
 
-    /// Which engine keeps the data; kvs and tokio-fs can open each other's directories [default:
-    /// sled for a directory of sled, kvs for any other]
+    /// The engine that keeps the data; kvs and tokio-fs open each other's directories [default: sled
+    /// for a directory of sled, kvs for any other]
     #[structopt(long, value_name = "ENGINE", possible_values = &EngineKind::ALL.map(EngineKind::as_str))]
-    pub engine: Option<EngineKind>,
+    pub(crate) engine: Option<EngineKind>,
 
-    /// Where the data is [default: the current directory]
+    /// The directory of the data [default: the current directory]
     #[structopt(long, value_name = "DIR", parse(from_os_str))]
-    pub data_dir: Option<PathBuf>,
+    pub(crate) data_dir: Option<PathBuf>,
 
-    /// When a write is on the disk: before it is acknowledged, about a second later, or when the
-    /// system likes; a kill of the server loses no acknowledged write [default: everysec]
+    /// The moment at which a write is on the disk: before it is acknowledged (always), about a second
+    /// later (everysec), or when the system decides (never). A kill of the server loses no
+    /// acknowledged write [default: everysec]
     #[structopt(long, value_name = "LEVEL", possible_values = &SyncLevel::ALL.map(SyncLevel::as_str))]
-    pub sync: Option<SyncLevel>,
+    pub(crate) sync: Option<SyncLevel>,
 
-    /// Dead bytes (of older values and removed keys) at which the engines kvs and tokio-fs begin to
-    /// compact, if no fewer than are live [default: 8 times the live bytes, but at least 8MiB and
-    /// at most 64MiB]
+    /// The number of dead bytes (older values and removed keys) from which the engines kvs and
+    /// tokio-fs compact, if no more bytes are live [default: 8 times the live bytes, but at least
+    /// 8MiB and at most 64MiB]
     #[structopt(long, value_name = "SIZE", parse(try_from_str = parse_size))]
-    pub dead_bytes: Option<u64>,
+    pub(crate) dead_bytes: Option<u64>,
 
-    /// A file with the token that every client has to show; without one, only this machine can
-    /// connect. Only its owner may read it (mode 0600 or 0400), or also a group if it is root's and
-    /// the server does not run as root
+    /// A file with the token that every client has to show. Without a token, only this machine can
+    /// connect. Only the owner may read the file (mode 0600 or 0400). If root owns it and the server
+    /// does not run as root, a group may read it too
     #[structopt(long, value_name = "FILE", parse(from_os_str))]
-    pub auth_token_file: Option<PathBuf>,
+    pub(crate) auth_token_file: Option<PathBuf>,
 
     #[structopt(flatten)]
-    pub limits: LimitOpts,
+    pub(crate) limits: LimitOpts,
 
-    /// Instead of serving, read all the data and report damage; changes nothing, and needs only the
-    /// right to read
+    /// Reads all the data and reports damage, instead of serving. Changes nothing, and needs only
+    /// the permission to read
     #[structopt(long, conflicts_with = "repair", conflicts_with_all = SERVING)]
-    pub verify: bool,
+    pub(crate) verify: bool,
 
-    /// Instead of serving, save the sound records of damaged data and report the losses; keeps the
-    /// damaged files
+    /// Saves the sound records of damaged data and reports the losses, instead of serving. Keeps the
+    /// damaged files under other names
     #[structopt(long, conflicts_with_all = SERVING)]
-    pub repair: bool,
+    pub(crate) repair: bool,
 
-    /// Show every damaged place and every loss, not only the first ten of each
+    /// Shows every damaged place and every loss, not only the first ten of each
     #[structopt(long)]
-    pub all: bool,
+    pub(crate) all: bool,
 
-    /// Print what --verify or --repair finds as one JSON object
+    /// Prints the report of --verify or --repair as one JSON object
     #[structopt(long, conflicts_with = "all")]
-    pub json: bool,
+    pub(crate) json: bool,
 }
 
 impl Opt {
-    pub fn print(&self) -> Print {
+    pub(crate) fn print(&self) -> Print {
         match (self.json, self.all) {
             (true, _) => Print::Json,
             (false, true) => Print::Lines(usize::MAX),
@@ -107,45 +109,46 @@ impl Opt {
     }
 }
 
-// The limits for peers. No doc comment: structopt would put it over that of the program.
+// The limits for peers. This is no doc comment, because structopt would replace the one of the
+// program with it.
 #[derive(Debug, StructOpt)]
-pub struct LimitOpts {
+pub(crate) struct LimitOpts {
     /// The longest frame [default: 16MiB]
     #[structopt(long, value_name = "SIZE", parse(try_from_str = parse_size))]
     max_frame: Option<u64>,
 
-    /// Requests of one connection that are worked on at once [default: 256]
+    /// The most requests of one connection in flight [default: 256]
     #[structopt(long, value_name = "N")]
     max_in_flight: Option<NonZeroUsize>,
 
-    /// Connections at a time [default: 10000]
+    /// The most connections at a time [default: 10000]
     #[structopt(long, value_name = "N")]
     max_connections: Option<NonZeroUsize>,
 
-    /// Memory of all connections together, not counting 32 KiB for each [default: 512MiB]
+    /// The memory of all connections together, not counting 32 KiB for each [default: 512MiB]
     #[structopt(long, value_name = "SIZE", parse(try_from_str = parse_size))]
     max_memory: Option<u64>,
 
-    /// Threads for the network, and so the cores that connections may keep busy
-    /// [default: half of the cores]
+    /// The number of network threads, and so of cores that connections may keep busy [default: half
+    /// of the cores]
     #[structopt(long, value_name = "N")]
     network_threads: Option<NonZeroUsize>,
 
-    /// Time in which a frame has to arrive [default: 30s]
+    /// The time in which a frame has to arrive [default: 30s]
     #[structopt(long, value_name = "TIME", parse(try_from_str = cli::parse_time))]
     frame_time: Option<Duration>,
 
-    /// Time in which a peer has to take the replies that wait for it [default: 30s]
+    /// The time in which a peer has to receive the replies that wait for it [default: 30s]
     #[structopt(long, value_name = "TIME", parse(try_from_str = cli::parse_time))]
     reply_time: Option<Duration>,
 
-    /// Time that a shutdown leaves for what is in flight [default: 10s]
+    /// The time that a shutdown leaves for the requests in flight [default: 10s]
     #[structopt(long, value_name = "TIME", parse(try_from_str = cli::parse_time))]
     shutdown_time: Option<Duration>,
 }
 
 impl LimitOpts {
-    pub fn limits(&self) -> Limits {
+    pub(crate) fn limits(&self) -> Limits {
         let mut limits = Limits::default();
         let number = |limit: &mut usize, given: Option<NonZeroUsize>| {
             *limit = given.map_or(*limit, NonZero::get);
@@ -168,17 +171,8 @@ impl LimitOpts {
     }
 }
 
-/// How a report is printed.
-#[derive(Clone, Copy)]
-pub enum Print {
-    /// For people, with at most this many lines of each kind.
-    Lines(usize),
-    /// For programs, as a single JSON object.
-    Json,
-}
-
-/// Reads a number of bytes, which is not 0. K, M and G stand for powers of 1024, as in KiB, MiB and
-/// GiB.
+/// Reads a number of bytes, which is not 0. K, M and G stand for powers of 1024, as KiB, MiB and GiB
+/// do.
 fn parse_size(text: &str) -> Result<u64, String> {
     let sizes = parse_size::Config::new().with_binary();
     match sizes.parse_size(text) {
