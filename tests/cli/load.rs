@@ -123,6 +123,7 @@ fn a_connection_that_breaks_names_the_first_line_without_a_reply() {
             connection.next().unwrap();
             connection.reply(&Response::Set);
         }
+        connection.end();
     });
     let pairs = "[\"k\",\"v\"]\n".repeat(5000);
     refused(load(&format!("--addr {addr}"), pairs))

@@ -1,6 +1,6 @@
 //! A server that answers as a test says, for what the real one does too seldom or too fast.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Shutdown, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -34,6 +34,12 @@ impl Connection {
 
     pub fn reply(&mut self, reply: &Response) {
         self.0.send(&serde_json::to_string(reply).unwrap());
+    }
+
+    /// Ends the connection. Closing it would take back the replies that the client has not read.
+    pub fn end(&mut self) {
+        self.0.0.shutdown(Shutdown::Write).unwrap();
+        while self.next().is_some() {}
     }
 }
 
