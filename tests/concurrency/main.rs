@@ -37,7 +37,8 @@ mod thread_pool {
 #[path = "."]
 mod engine {
     pub(crate) use ::kvs::engine::{
-        DataDir, Deferred, EngineFuture, EngineKind, EngineStats, KvsEngine, SyncLevel, files,
+        DataDir, Deferred, EngineFuture, EngineKind, EngineStats, KvsEngine, MAX_PAGE_BYTES, Page,
+        Scan, SyncLevel, files,
     };
 
     #[path = "../../src/engine/inside.rs"]

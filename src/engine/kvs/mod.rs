@@ -18,6 +18,7 @@
 //! - `index`: the keydir, the cache of values, the checkpoint
 //! - `log`: appending, syncing, compaction, and recovery when the store opens
 //! - `reader`: the way of a read
+//! - `scan`: the way of a scan
 //! - `writer`: group commit
 //! - `check`: verify and repair, which use `format` alone
 
@@ -29,6 +30,7 @@ mod log;
 mod options;
 mod pool;
 mod reader;
+mod scan;
 mod writer;
 
 use std::path::PathBuf;
@@ -44,7 +46,7 @@ use self::pool::Pool;
 use self::reader::Reader;
 use self::writer::Writer;
 use super::files::{Directory, check_sync};
-use super::{DataDir, EngineFuture, EngineKind, EngineStats, KvsEngine, SyncLevel};
+use super::{DataDir, EngineFuture, EngineKind, EngineStats, KvsEngine, Page, Scan, SyncLevel};
 use crate::error::Result;
 use crate::thread_pool::ThreadPool;
 
@@ -181,6 +183,12 @@ impl<P: ThreadPool> KvsEngine for KvStore<P> {
 
     fn remove(&self, key: String) -> EngineFuture<()> {
         self.write(key, Op::Remove)
+    }
+
+    /// Returns the pairs in the order in which they were written last.
+    fn scan(&self, scan: Scan) -> EngineFuture<Page> {
+        let Handle { reader, pool, .. } = &*self.handle;
+        scan::page(&reader.index, pool, scan)
     }
 
     /// The queue of the writer does.
