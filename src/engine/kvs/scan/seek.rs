@@ -11,22 +11,33 @@ use crate::sync::RwLock;
 /// A part of the log that is short enough to be read instead of searched.
 const NEAR: u64 = 256 * 1024;
 
-/// The number of bytes in which a search looks for the beginning of a record. Records that are
-/// longer are not found, and then the search ends earlier in the log.
-const WINDOW: u64 = 1024 * 1024;
+/// The numbers of bytes in which a search looks for a whole record. The second one is tried if the
+/// first has none. Longer records are not found, and then the search ends earlier in the log.
+const WINDOWS: [u64; 2] = [16 * 1024, 256 * 1024];
+
+/// The number of records that are passed without reading their values. It is worth it for those that
+/// a search does not find.
+const MAX_STEPS: usize = 256;
 
 /// A place in the log, between two records.
 pub(super) struct Place {
     /// The generation at which the log began when the place was found. When it changes, the place is
     /// not in the log any more.
     pub(super) base: Generation,
-    /// Reads the records behind the place.
+    /// Reads the records after the place.
     pub(super) scanner: Scanner,
 }
 
+/// The beginning of a record that a scan has passed.
+#[derive(Clone, Copy)]
+struct Passed {
+    offset: u64,
+    header: Header,
+}
+
 impl Place {
-    /// Returns the place behind the record of `cursor`, or one before that if it is not near the place
-    /// in the cursor. Returns `None` if the cursor is one of another log.
+    /// Returns the place after the record of `cursor`, or one before it if that record is not near
+    /// the place in the cursor. Returns `None` if the cursor is one of another log.
     pub(super) fn of(cursor: &Cursor, index: &RwLock<Index>) -> Option<Place> {
         let index = index.read();
         let base = index.base();
@@ -34,59 +45,85 @@ impl Place {
         let segment = index.segment_after(cursor.sequence);
         drop(index);
         let hinted = hinted.and_then(|segment| {
-            let header = header_at(&segment, cursor.offset)?;
-            let record = (cursor.offset, header);
-            (header.sequence <= cursor.sequence).then_some((segment, Some(record)))
+            let passed = Passed::at(&segment, cursor.offset, cursor.sequence)?;
+            Some((segment, Some(passed)))
         });
-        let (segment, before) = hinted.unwrap_or_else(|| {
-            let before = search(&segment, cursor.sequence);
-            (segment, before)
+        let (segment, found) = hinted.unwrap_or_else(|| {
+            let found = search(&segment, cursor.sequence);
+            (segment, found)
         });
+        let passed = walk(&segment, found, cursor.sequence);
         let Committed { segment, end } = segment;
-        let scanner = match before {
+        let scanner = match passed {
             None => Scanner::new(segment, end),
-            Some((_, header)) if cursor.contradicts(header.sequence, header.body) => return None,
-            Some((offset, header)) => {
-                let next = offset + header.record_len() as u64;
-                Scanner::resume(segment, end, next, header.sequence)
+            Some(Passed { header, .. }) if cursor.contradicts(header.sequence, header.body) => {
+                return None;
             }
+            Some(passed) => Scanner::resume(segment, end, passed.end(), passed.header.sequence),
         };
         Some(Place { base, scanner })
+    }
+}
+
+impl Passed {
+    /// Returns the record that begins at `offset`, which may be any number. Returns `None` if there is
+    /// none, or if it is after the write `sequence`.
+    fn at(segment: &Committed, offset: u64, sequence: u64) -> Option<Passed> {
+        let Committed { segment, end } = segment;
+        let last = end.checked_sub(HEADER_LEN as u64)?;
+        if !(segment.start..=last).contains(&offset) {
+            return None;
+        }
+        let bytes = segment.read(offset, HEADER_LEN).ok()?;
+        let header = Header::decode(bytes.first_chunk()?, segment.salt).ok()?;
+        let is_passed = header.sequence <= sequence && header.record_len() as u64 <= end - offset;
+        is_passed.then_some(Passed { offset, header })
+    }
+
+    fn end(&self) -> u64 {
+        self.offset + self.header.record_len() as u64
     }
 }
 
 /// Returns a late record of `segment` that is not after the write `sequence`, by a binary search.
 /// Returns `None` if the first record is near enough.
 ///
-/// The place of a record is not known, but a sound record can be told from all other bytes, as in
-/// the search for sound records in a damaged segment.
-fn search(segment: &Committed, sequence: u64) -> Option<(u64, Header)> {
+/// The places of the records are not known, but a sound record can be told from all other bytes, as
+/// in the search for sound records in a damaged segment. Damage is left to the scan, which reports
+/// it when it arrives there.
+fn search(segment: &Committed, sequence: u64) -> Option<Passed> {
+    let file = &segment.segment;
     let mut found = None;
-    let (mut low, mut high) = (segment.segment.start, segment.end);
-    while high.saturating_sub(low) > NEAR {
+    let (mut low, mut high) = (file.start, segment.end);
+    while high.saturating_sub(low) > NEAR && sequence > file.origin.first_after() {
         let middle = low + (high - low) / 2;
-        let window = high.min(middle + WINDOW);
-        // Damage is for the scan to find, when it comes there.
-        let next = salvage::find_readable_record(&segment.segment, middle, window);
-        match next.and_then(|next| Some((next, header_at(segment, next)?))) {
-            Some((next, header)) if header.sequence <= sequence => {
-                low = next;
-                found = Some((next, header));
+        let next = WINDOWS
+            .into_iter()
+            .find_map(|len| salvage::find_readable_record(file, middle, high.min(middle + len)));
+        match next.and_then(|next| Passed::at(segment, next, sequence)) {
+            Some(passed) => {
+                low = passed.offset;
+                found = Some(passed);
             }
-            _ => high = middle,
+            None => high = middle,
         }
     }
     found
 }
 
-/// Returns the header of the record at `offset`, or `None` if no record begins there. The offset may
-/// be any number.
-fn header_at(segment: &Committed, offset: u64) -> Option<Header> {
-    let last = segment.end.checked_sub(HEADER_LEN as u64)?;
-    if !(segment.segment.start..=last).contains(&offset) {
-        return None;
+/// Returns a record after `passed` that is not after the write `sequence`, or `passed` itself.
+fn walk(segment: &Committed, mut passed: Option<Passed>, sequence: u64) -> Option<Passed> {
+    let origin = segment.segment.origin;
+    for _ in 0..MAX_STEPS {
+        let last = passed.map_or(origin.first_after(), |passed| passed.header.sequence);
+        if last == sequence {
+            break;
+        }
+        let next = passed.map_or(segment.segment.start, |passed| passed.end());
+        let Some(next) = Passed::at(segment, next, sequence) else {
+            break;
+        };
+        passed = Some(next);
     }
-    let bytes = segment.segment.read(offset, HEADER_LEN).ok()?;
-    let header = Header::decode(bytes.first_chunk()?, segment.segment.salt).ok()?;
-    (header.record_len() as u64 <= segment.end - offset).then_some(header)
+    passed
 }
