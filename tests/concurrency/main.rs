@@ -13,7 +13,7 @@ mod sync;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use ::kvs::engine::{EngineFuture, KvsEngine, SyncLevel};
+use ::kvs::engine::{EngineFuture, KvsEngine, Scan, SyncLevel};
 use ::kvs::thread_pool::ThreadPool;
 use ::kvs::{KvsError, Result};
 use common::{later, number};
@@ -289,6 +289,63 @@ fn reads_find_what_compaction_moves_under_them() {
             thread.join().unwrap();
         }
     });
+}
+
+#[test]
+fn scans_find_what_compaction_moves_under_them_and_end_with_every_pair() {
+    check(|| {
+        let machine = Machine::default();
+        let store = machine.open(SyncLevel::Never);
+        let still: Vec<_> = ["s", "t", "u"].map(Key::new).into();
+        for key in &still {
+            wait(key.write(&store)).unwrap();
+        }
+        let changing = Key::new("k");
+        let scanner = {
+            let (store, changing) = (store.clone(), Arc::clone(&changing));
+            thread::spawn(move || {
+                for limit in [1, 2, 10] {
+                    let first = changing.done.load(Ordering::SeqCst);
+                    let found = scan(&store, limit);
+                    for key in &still {
+                        let mut pairs = found.iter().filter(|(name, _)| name == key.name);
+                        assert_eq!(
+                            pairs.next().map(|(_, value)| value),
+                            key.version(1).as_ref()
+                        );
+                        assert_eq!(pairs.next(), None);
+                    }
+                    let mut seen = first;
+                    for (_, value) in found.iter().filter(|(name, _)| name == changing.name) {
+                        seen = changing.written(Some(value), seen);
+                    }
+                }
+            })
+        };
+        for n in 1..=8 {
+            wait(changing.write(&store)).unwrap();
+            changing.done.store(n, Ordering::SeqCst);
+        }
+        scanner.join().unwrap();
+    });
+}
+
+/// Returns the pairs of a whole scan.
+fn scan(store: &Store, limit: usize) -> Vec<(String, String)> {
+    let mut scan = Scan {
+        limit,
+        ..Scan::default()
+    };
+    let mut found = Vec::new();
+    loop {
+        let page = wait(store.scan(scan.clone())).unwrap();
+        let pairs = page.pairs.into_iter();
+        found.extend(pairs.map(|(key, value)| (key, value.unwrap())));
+        scan.cursor = page.cursor;
+        if scan.cursor.is_none() {
+            return found;
+        }
+    }
 }
 
 #[test]
