@@ -179,7 +179,7 @@ fn cursors_of_other_stores_are_refused<E: Open>() {
 
 fn a_cursor_of_writes_that_the_store_never_had_is_refused<E: Open>() {
     let dirs = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
-    let [store, older] = [&dirs[0], &dirs[1]].map(|dir| dir.path());
+    let [store, older] = [&dirs[0], &dirs[1]].map(tempfile::TempDir::path);
     let options = options(500, 500);
     let opened = E::open(&options, store);
     fill(&opened, 20, 10);

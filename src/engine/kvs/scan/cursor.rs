@@ -57,6 +57,7 @@ impl Cursor {
             generation: next()?.try_into().ok()?,
             offset: next()?,
         };
+        // This compares the mark, and refuses every other way to write the same numbers.
         (cursor.encode(salt) == text).then_some(cursor)
     }
 

@@ -35,6 +35,7 @@ pub(super) fn page<P: ThreadPool>(
     scan: Scan,
 ) -> EngineFuture<Page> {
     let (index, pool) = (Arc::clone(index), Arc::clone(pool));
+    // The first poll starts the job, so that a future that is dropped before costs nothing.
     let start = move || {
         let page = pool.run(move || read_page(&index, &scan));
         page.with_size(MAX_PAGE_BYTES)
@@ -102,12 +103,14 @@ impl Reading<'_> {
             }
             if let Some((key, value)) = select(self.scan, &scanned.record) {
                 let len = key.len() + value.map_or(0, str::len);
-                // A pair that may be as long as a reply can be is a page of its own.
+                // A long pair is a page of its own, because a reply has no room for more.
                 if len > MAX_PAGE_BYTES && !self.pairs.is_empty() {
                     break;
                 }
                 let base = self.place.base;
+                // A lock for each key: held for longer, it would keep the writer waiting.
                 let is_live = self.index.read().is_newest(key, scanned.location, base);
+                // A compaction was published. This record is in its output, at another place.
                 let Some(is_live) = is_live else {
                     self.find_place()?;
                     continue;
@@ -122,11 +125,11 @@ impl Reading<'_> {
         Ok(Step::More)
     }
 
-    /// Continues after the records that the scanner knows of. Returns [`Step::Done`] if no record is
-    /// committed after them.
+    /// Continues after the end that the segment had when the scanner began. Returns [`Step::Done`] at
+    /// the end of the log.
     ///
-    /// At that moment, every pair of the store has been passed since it was written. So a scan
-    /// also returns the keys that were written meanwhile, up to its end.
+    /// At that moment, the scan has passed the newest record of every key. So it has returned every
+    /// pair that the store has then, including those that were written meanwhile.
     fn advance(&mut self) -> Result<Step> {
         let scanner = &self.place.scanner;
         let (generation, offset) = (scanner.segment().generation, scanner.offset());
@@ -139,11 +142,14 @@ impl Reading<'_> {
         let next = index.segment_behind(generation);
         drop(index);
         self.place.scanner = match (current, next) {
+            // A new scanner, because the buffer of this one may have bytes from beyond the old end,
+            // read before they were committed.
             (Some(Committed { segment, end }), _) => {
                 Scanner::resume(segment, end, offset, scanner.sequence())
             }
             (None, Some(Committed { segment, end })) => Scanner::new(segment, end),
-            // The log has never had the record of the cursor.
+            // The log does not reach the cursor. A power cut may have taken its record, or it is a
+            // cursor of another store.
             (None, None) if scanner.sequence() < self.cursor.sequence => {
                 return Err(bad_cursor(self.scan));
             }

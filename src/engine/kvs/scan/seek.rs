@@ -39,6 +39,7 @@ impl Place {
     /// Returns the place after the record of `cursor`, or one before it if that record is not near
     /// the place in the cursor. Returns `None` if the cursor is one of another log.
     pub(super) fn of(cursor: &Cursor, index: &RwLock<Index>) -> Option<Place> {
+        // All of this under one lock, so that the segments are those of the log at `base`.
         let index = index.read();
         let base = index.base();
         let hinted = index.segment(cursor.generation);
@@ -76,6 +77,7 @@ impl Passed {
         }
         let bytes = segment.read(offset, HEADER_LEN).ok()?;
         let header = Header::decode(bytes.first_chunk()?, segment.salt).ok()?;
+        // A hint may be of an older log, in which another record began here.
         let is_passed = header.sequence <= sequence && header.record_len() as u64 <= end - offset;
         is_passed.then_some(Passed { offset, header })
     }
@@ -89,14 +91,14 @@ impl Passed {
 /// Returns `None` if the first record is near enough.
 ///
 /// The places of the records are not known, but a sound record can be told from all other bytes, as
-/// in the search for sound records in a damaged segment. Damage is left to the scan, which reports
-/// it when it arrives there.
+/// in the search for sound records in a damaged segment.
 fn search(segment: &Committed, sequence: u64) -> Option<Passed> {
     let file = &segment.segment;
     let mut found = None;
     let (mut low, mut high) = (file.start, segment.end);
     while high.saturating_sub(low) > NEAR && sequence > file.origin.first_after() {
         let middle = low + (high - low) / 2;
+        // Damage is left to the scan, which reports it when it arrives there.
         let next = WINDOWS
             .into_iter()
             .find_map(|len| salvage::find_readable_record(file, middle, high.min(middle + len)));
@@ -105,6 +107,7 @@ fn search(segment: &Committed, sequence: u64) -> Option<Passed> {
                 low = passed.offset;
                 found = Some(passed);
             }
+            // If there is no record to be found, this loses nothing but time.
             None => high = middle,
         }
     }
