@@ -9,7 +9,7 @@ use assert_cmd::cargo::{cargo_bin, cargo_bin_cmd};
 use predicates::prelude::*;
 use predicates::str::contains;
 
-use super::{VARIANTS, client, refused};
+use super::{VARIANTS, client, misused, refused};
 use crate::common::{NOBODY, ServerProcess};
 
 #[test]
@@ -45,7 +45,7 @@ fn every_client_that_is_compiled_in_does_every_command() {
 
 #[test]
 fn a_client_that_is_not_there_is_refused_with_those_that_are() {
-    let unknown = refused(client("get key --variant nonsense"));
+    let unknown = misused(client("get key --variant nonsense"));
     let unknown = unknown.stderr(contains("nonsense"));
     VARIANTS
         .iter()
@@ -54,34 +54,52 @@ fn a_client_that_is_not_there_is_refused_with_those_that_are() {
             unknown.stderr(contains(*there))
         });
     for (missing, _) in VARIANTS.iter().filter(|(_, is_there)| !is_there) {
-        let refused = refused(client(&format!("get key --variant {missing}")));
-        refused.stderr(contains("blocking").and(contains(format!("--features {missing}"))));
+        let misused = misused(client(&format!("get key --variant {missing}")));
+        misused.stderr(contains("blocking").and(contains(format!("--features {missing}"))));
     }
 }
 
 #[test]
 fn the_client_refuses_invalid_arguments_with_one_line() {
-    refused(client("")).stderr(contains("command is missing"));
+    misused(client("")).stderr(contains("command is missing").and(lists_the_commands()));
     for args in [
         "get",
-        "get k more",
         "set k",
         "set k v more",
         "rm",
         "rm k more",
-        "unknown k",
         "get k --unknown",
         "get k --addr",
+        "load file more",
+        "load --from-line x",
+        "keys more",
+        "get k --timeout never",
+        "get k --timeout 0",
     ] {
-        refused(client(args)).stderr(contains("--help"));
+        misused(client(args)).stderr(contains("--help"));
     }
     for args in [
         "get k --addr nowhere",
         "set k v --addr 127.0.0.1",
         "rm k --addr 1.2.3.4:x",
+        "keys --addr ::1:4000",
+        "keys --addr :4000",
+        "keys --addr localhost:65536",
     ] {
-        refused(client(args)).stderr(contains("--addr <IP:PORT>"));
+        misused(client(args))
+            .stderr(contains("--addr <HOST:PORT>").and(contains("localhost:4000")));
     }
+}
+
+#[test]
+fn an_unknown_command_is_refused_with_those_that_exist() {
+    for args in ["unknown k", "gett k", "--addr localhost:1 del k"] {
+        misused(client(args)).stderr(lists_the_commands());
+    }
+}
+
+fn lists_the_commands() -> impl Predicate<str> {
+    contains("get, set, rm, keys, dump, load, stats, completions")
 }
 
 #[test]
@@ -89,10 +107,10 @@ fn arguments_that_are_not_utf_8_are_refused_with_one_line() {
     let not_utf_8 = OsStr::from_bytes(b"\xff");
     for flag in ["--addr", "--engine", "--sync", "--", "--data"] {
         let mut server = cargo_bin_cmd!("kvs-server");
-        refused(server.args([OsStr::new(flag), not_utf_8]).assert());
+        misused(server.args([OsStr::new(flag), not_utf_8]).assert());
     }
     let mut client = cargo_bin_cmd!("kvs-client");
-    refused(client.args([OsStr::new("get"), not_utf_8]).assert());
+    misused(client.args([OsStr::new("get"), not_utf_8]).assert());
 }
 
 #[test]

@@ -1,13 +1,21 @@
 //! The two programs on the command line.
 
+mod address;
 mod check;
 mod commands;
 #[path = "../common/mod.rs"]
 mod common;
+mod dump;
+mod load;
+mod scripted;
 mod serving;
+mod time_limits;
 mod tokens;
+mod units;
+mod values;
 
 use std::path::Path;
+use std::time::Duration;
 
 use assert_cmd::assert::Assert;
 use assert_cmd::cargo::cargo_bin_cmd;
@@ -35,6 +43,11 @@ fn refused(assert: Assert) -> Assert {
     assert.failure().stdout(is_empty()).stderr(one_line)
 }
 
+/// Checks that arguments are refused, with one line on stderr and the exit code for that.
+fn misused(assert: Assert) -> Assert {
+    refused(assert).code(2)
+}
+
 fn path(dir: &Path) -> &str {
     dir.to_str().unwrap()
 }
@@ -52,17 +65,43 @@ const VARIANTS: &[(&str, bool)] = &[
 
 #[test]
 fn both_programs_tell_their_version() {
-    let version = contains(env!("CARGO_PKG_VERSION"));
-    client("-V").success().stdout(version.clone());
-    let mut server = cargo_bin_cmd!("kvs-server");
-    server.arg("-V").assert().success().stdout(version);
+    for program in [
+        &mut cargo_bin_cmd!("kvs-client"),
+        &mut cargo_bin_cmd!("kvs-server"),
+    ] {
+        let assert = program.arg("-V").assert().success();
+        let version = assert.get_output().stdout.clone();
+        let version = String::from_utf8(version).unwrap();
+        let lines: Vec<_> = version.trim_end().lines().collect();
+        assert!(lines[0].ends_with(env!("CARGO_PKG_VERSION")), "{version}");
+        let clients = VARIANTS.iter().filter(|(_, is_there)| *is_there);
+        let clients: Vec<_> = clients.map(|(name, _)| *name).collect();
+        assert_eq!(lines[1], format!("clients: {}", clients.join(", ")));
+        let sled = if cfg!(feature = "sled") { ", sled" } else { "" };
+        assert_eq!(lines[2], format!("engines: kvs, tokio-fs{sled}"));
+    }
 }
 
 #[test]
 fn both_programs_explain_themselves() {
-    client("--help")
-        .success()
-        .stdout(contains("get").and(contains("set")).and(contains("rm")));
+    let words = [
+        "get",
+        "set",
+        "rm",
+        "keys",
+        "dump",
+        "load",
+        "stats",
+        "completions",
+        "--addr",
+        "--auth-token-file",
+        "--timeout",
+        "[default: 5s]",
+    ];
+    let help = client("--help").success();
+    words
+        .into_iter()
+        .fold(help, |help, word| help.stdout(contains(word)));
     let mut server = cargo_bin_cmd!("kvs-server");
     let flags = [
         "--addr",
@@ -93,18 +132,17 @@ fn both_programs_explain_themselves() {
 #[test]
 fn the_help_shows_the_defaults_of_the_library() {
     let limits = Limits::default();
+    let size = |bytes: usize| format!("{}MiB", bytes / (1 << 20));
+    let time = |time: Duration| format!("{}s", time.as_secs());
     let defaults = [
         ("--sync", SyncLevel::default().to_string()),
-        ("--max-frame", limits.frame_bytes.to_string()),
+        ("--max-frame", size(limits.frame_bytes)),
         ("--max-in-flight", limits.in_flight.to_string()),
         ("--max-connections", limits.connections.to_string()),
-        ("--max-memory", limits.memory_bytes.to_string()),
-        ("--frame-time", limits.frame_time.as_secs().to_string()),
-        ("--reply-time", limits.reply_time.as_secs().to_string()),
-        (
-            "--shutdown-time",
-            limits.shutdown_time.as_secs().to_string(),
-        ),
+        ("--max-memory", size(limits.memory_bytes)),
+        ("--frame-time", time(limits.frame_time)),
+        ("--reply-time", time(limits.reply_time)),
+        ("--shutdown-time", time(limits.shutdown_time)),
     ];
     let help = cargo_bin_cmd!("kvs-server").arg("--help").assert();
     let help = String::from_utf8(help.success().get_output().stdout.clone()).unwrap();
@@ -117,4 +155,39 @@ fn the_help_shows_the_defaults_of_the_library() {
             "{flag} {text}"
         );
     }
+}
+
+#[test]
+fn a_help_text_begins_with_examples() {
+    for args in [
+        "--help",
+        "get --help",
+        "set --help",
+        "keys --help",
+        "dump --help",
+        "load --help",
+    ] {
+        let first = is_match("(?s)^kvs-client.*EXAMPLES.*USAGE.*OPTIONS").unwrap();
+        client(args).success().stdout(first);
+    }
+    let first = is_match("(?s)^kvs-server.*EXAMPLES.*USAGE.*OPTIONS").unwrap();
+    let mut server = cargo_bin_cmd!("kvs-server");
+    server.arg("--help").assert().success().stdout(first);
+}
+
+#[test]
+fn completions_are_scripts_for_the_shell() {
+    for (shell, part) in [
+        ("bash", "complete -F _kvs-client"),
+        ("fish", "complete -c kvs-client"),
+        ("zsh", "#compdef kvs-client"),
+        ("powershell", "Register-ArgumentCompleter"),
+        ("elvish", "edit:completion"),
+    ] {
+        client(&format!("completions {shell}"))
+            .success()
+            .stdout(contains(part).and(contains("--exit-code")));
+    }
+    misused(client("completions cmd")).stderr(contains("bash"));
+    misused(client("completions"));
 }

@@ -14,13 +14,31 @@ use crate::common::{PATIENCE, ServerProcess, Wire};
 
 #[test]
 fn the_server_refuses_invalid_arguments_with_one_line() {
-    server("--unknown").stderr(contains("--unknown"));
-    server("more").stderr(contains("more"));
-    server("--addr nowhere").stderr(contains("--addr <IP:PORT>"));
-    server("--engine redis").stderr(contains("kvs, sled"));
-    server("--sync sometimes").stderr(contains("always, everysec, never"));
-    server("--max-in-flight 0").stderr(contains("--max-in-flight"));
-    server("--frame-time soon").stderr(contains("--frame-time"));
+    for (args, part) in [
+        ("--unknown", "--unknown"),
+        ("more", "more"),
+        ("--addr nowhere", "--addr <HOST:PORT>"),
+        ("--engine redis", "kvs, sled"),
+        ("--sync sometimes", "always, everysec, never"),
+        ("--max-in-flight 0", "--max-in-flight"),
+        ("--frame-time soon", "--frame-time"),
+        ("--all", "--verify"),
+        ("--json", "--verify"),
+    ] {
+        server(args).code(2).stderr(contains(part));
+    }
+}
+
+#[test]
+fn the_server_listens_on_a_host_by_name() {
+    let dir = tempfile::tempdir().unwrap();
+    // The last address wins, here over the one that `start` gives.
+    let server = ServerProcess::start(dir.path(), &["--addr", "localhost:0"]);
+    assert!(server.addr.ip().is_loopback());
+    let nowhere = format!("--addr kvs.invalid:0 --data-dir {}", path(dir.path()));
+    super::server(&nowhere)
+        .code(1)
+        .stderr(contains("kvs.invalid:0"));
 }
 
 #[test]

@@ -1,17 +1,24 @@
 //! The part that the two programs share: reading arguments, and reporting errors.
 
+mod host;
+mod time;
+
 use std::env;
 use std::ffi::OsString;
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::io::{self, ErrorKind, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::ffi::OsStrExt;
 use std::process::ExitCode;
+use std::sync::LazyLock;
 
 use failure::{Error, ResultExt};
 use kvs::stderr;
 use structopt::StructOpt;
 use structopt::clap::{self, App, AppSettings};
+
+pub(crate) use self::host::Host;
+pub(crate) use self::time::parse_time;
 
 /// The result of a part of a program that can fail.
 pub(crate) type Result<T> = std::result::Result<T, Error>;
@@ -22,7 +29,71 @@ pub(crate) type Result<T> = std::result::Result<T, Error>;
 pub(crate) const DEFAULT_ADDR: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 4000);
 
 /// The flags whose values are paths. A path need not be UTF-8.
-const PATH_FLAGS: [&str; 2] = ["--data-dir", "--auth-token-file"];
+const PATH_FLAGS: [&str; 3] = ["--data-dir", "--auth-token-file", "--file"];
+
+/// The exit code for an error.
+const FAILED: u8 = 1;
+
+/// The exit code for arguments that the program does not understand.
+const USAGE: u8 = 2;
+
+/// An error with an exit code of its own.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) code: u8,
+    pub(crate) message: String,
+}
+
+impl Failure {
+    /// Returns the error for arguments that do not fit together.
+    pub(crate) fn usage(message: impl Display) -> Error {
+        let message = message.to_string();
+        Error::from(Failure {
+            code: USAGE,
+            message,
+        })
+    }
+}
+
+impl Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// Returns the version of the programs, and the parts that were compiled in.
+pub(crate) fn version() -> &'static str {
+    static VERSION: LazyLock<String> = LazyLock::new(|| {
+        let clients = [
+            ("anon", cfg!(feature = "anon")),
+            ("awaited", cfg!(feature = "awaited")),
+            ("boxed", cfg!(feature = "boxed")),
+            ("explicit", cfg!(feature = "explicit")),
+            ("manual", cfg!(feature = "manual")),
+            ("pinned", cfg!(feature = "pinned")),
+            ("blocking", true),
+        ];
+        let engines = [
+            ("kvs", cfg!(feature = "server")),
+            ("tokio-fs", cfg!(feature = "server")),
+            ("sled", cfg!(feature = "sled")),
+        ];
+        let names = |parts: &[(&'static str, bool)]| {
+            let there = parts.iter().filter(|(_, is_there)| *is_there);
+            let there: Vec<_> = there.map(|(name, _)| *name).collect();
+            if there.is_empty() {
+                return "none".to_owned();
+            }
+            there.join(", ")
+        };
+        let (clients, engines) = (names(&clients), names(&engines));
+        let version = env!("CARGO_PKG_VERSION");
+        format!("{version}\nclients: {clients}\nengines: {engines}")
+    });
+    &VERSION
+}
 
 /// Returns the first argument that is not UTF-8 and not a path. clap panics if such an argument is
 /// read as text.
@@ -45,7 +116,7 @@ fn find_bad_text(args: &[OsString]) -> Option<&OsString> {
 }
 
 /// Runs a program: reads its arguments as `T`, and turns an error, with its contexts, into one line
-/// on stderr and an exit code of 1.
+/// on stderr and an exit code, which is 1 unless the error is a [`Failure`].
 ///
 /// The exit code is the same if stderr is closed or full, or is a pipe without a reader. If the
 /// reader of stdout has gone, the program ends without an error line, as other programs do.
@@ -54,13 +125,22 @@ pub(crate) fn main<T: StructOpt>(run: impl FnOnce(T) -> Result<()>) -> ExitCode 
     stderr::report_panics();
     let args: Vec<_> = env::args_os().collect();
     if let Some(argument) = find_bad_text(&args) {
-        let paths = PATH_FLAGS.join(" and ");
-        return fail(format_args!(
-            "error: the argument {argument:?} is not UTF-8; only the paths of {paths} need not be"
-        ));
+        let paths = PATH_FLAGS.join(", ");
+        return fail(
+            USAGE,
+            format_args!(
+                "error: the argument {argument:?} is not UTF-8; only the paths of these need not \
+                 be: {paths}"
+            ),
+        );
     }
-    // Without this setting, clap takes a negative number for a flag.
-    let mut clap = T::clap().global_setting(AppSettings::AllowNegativeNumbers);
+    let mut clap = T::clap().global_settings(&[
+        // Without this setting, clap takes a negative number for a flag.
+        AppSettings::AllowNegativeNumbers,
+        // If a flag is there twice, the last one wins.
+        AppSettings::AllArgsOverrideSelf,
+        AppSettings::VersionlessSubcommands,
+    ]);
     let result = match clap.get_matches_from_safe_borrow(args) {
         Ok(matches) => run(T::from_clap(&matches)),
         Err(answer) => match answer.kind {
@@ -69,19 +149,18 @@ pub(crate) fn main<T: StructOpt>(run: impl FnOnce(T) -> Result<()>) -> ExitCode 
             clap::ErrorKind::VersionDisplayed => print(""),
             // clap could not print the version, and does not say why. Printing it again tells.
             clap::ErrorKind::Io => print_version(&clap),
-            clap::ErrorKind::MissingArgumentOrSubcommand => {
-                return fail("error: the command is missing (--help shows the usage)");
-            }
-            _ => return fail(one_line(&answer.message)),
+            _ => return fail(USAGE, one_line(&answer.message)),
         },
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         // `print` failed, because its reader has gone, as in `kvs-client … | head`.
-        Err(error) if is_broken_pipe(&error) => ExitCode::FAILURE,
+        Err(error) if is_broken_pipe(&error) => ExitCode::from(FAILED),
         Err(error) => {
+            let failure: Option<&Failure> = error.downcast_ref();
+            let code = failure.map_or(FAILED, |failure| failure.code);
             let contexts: Vec<_> = error.iter_chain().map(ToString::to_string).collect();
-            fail(contexts.join(": "))
+            fail(code, contexts.join(": "))
         }
     }
 }
@@ -101,18 +180,28 @@ fn print_version(clap: &App<'_, '_>) -> Result<()> {
 ///
 /// # Errors
 ///
-/// If stdout is closed or full, such as a pipe whose reader has gone.
+/// Those of [`write`].
 pub(crate) fn print(line: impl Display) -> Result<()> {
+    write(format!("{line}\n").as_bytes())
+}
+
+/// Writes bytes to stdout, at once.
+///
+/// # Errors
+///
+/// If stdout is closed or full, such as a pipe whose reader has gone.
+pub(crate) fn write(bytes: &[u8]) -> Result<()> {
     let mut stdout = io::stdout().lock();
-    writeln!(stdout, "{line}")
+    stdout
+        .write_all(bytes)
         .and_then(|()| stdout.flush())
         .context("cannot print the answer")?;
     Ok(())
 }
 
-fn fail(error: impl Display) -> ExitCode {
+fn fail(code: u8, error: impl Display) -> ExitCode {
     stderr::print(error);
-    ExitCode::FAILURE
+    ExitCode::from(code)
 }
 
 /// Returns a message of clap as one line, without the usage that follows it.

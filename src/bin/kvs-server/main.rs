@@ -15,14 +15,14 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::thread;
 
-use failure::{Error, format_err};
+use failure::{Error, ResultExt, format_err};
 use kvs::engine::{DataDir, EngineKind, KvStoreOptions};
 use kvs::server::{self, Limits, Signals};
 use kvs::thread_pool::SharedQueueThreadPool;
 use kvs::{KvsEngine, KvsError, KvsServer, Token, TokioFsEngine};
 use log::{info, warn};
 
-use self::cli::Result;
+use self::cli::{Failure, Host, Result};
 use self::options::Opt;
 use self::patience::Patience;
 
@@ -88,7 +88,9 @@ fn run(opt: &Opt, signals: &Signals) -> Result<()> {
         return check::repair(dir, opt.print());
     }
     if opt.all || opt.json {
-        return Err(format_err!("--all and --json need --verify or --repair"));
+        return Err(Failure::usage(
+            "error: --all and --json need --verify or --repair",
+        ));
     }
     serve(opt, dir, signals)
 }
@@ -104,9 +106,9 @@ fn serve(opt: &Opt, dir: &Path, signals: &Signals) -> Result<()> {
         warn!("the limit on descriptors (ulimit -n) allows only {connections} connections");
     }
     let patience = Patience::default();
-    let addr = opt.addr.unwrap_or(cli::DEFAULT_ADDR);
+    let addrs = addrs(opt.addr.as_ref())?;
     // The port comes first: if another process has it, the data directory stays as it is.
-    let listener = patience.retry(|| server::listen(addr, token.as_ref()))?;
+    let listener = patience.retry(|| listen(&addrs, token.as_ref()))?;
     let engine = match opt.engine {
         Some(engine) => engine,
         None => DataDir::engine_of(dir)?.unwrap_or(EngineKind::Kvs),
@@ -116,7 +118,7 @@ fn serve(opt: &Opt, dir: &Path, signals: &Signals) -> Result<()> {
     let sync = opt.sync.unwrap_or_default();
     let mut options = KvStoreOptions::default().sync(sync);
     if let Some(bytes) = opt.dead_bytes {
-        options = options.dead_bytes(bytes.get());
+        options = options.dead_bytes(bytes);
     }
     let setup = Setup {
         dir,
@@ -147,6 +149,24 @@ fn serve(opt: &Opt, dir: &Path, signals: &Signals) -> Result<()> {
         )),
         other => Err(format_err!("this program has no engine {other}")),
     }
+}
+
+/// Returns the addresses of the host, of which there is at least one.
+fn addrs(host: Option<&Host>) -> Result<Vec<SocketAddr>> {
+    let Some(host) = host else {
+        return Ok(vec![cli::DEFAULT_ADDR]);
+    };
+    let addrs = host.addrs();
+    Ok(addrs.context(format!("cannot find the address of {host}"))?)
+}
+
+/// Listens on the first of the addresses that allows it.
+fn listen(addrs: &[SocketAddr], token: Option<&Token>) -> kvs::Result<TcpListener> {
+    let (last, others) = addrs.split_last().expect("a host has an address");
+    let listener = others
+        .iter()
+        .find_map(|addr| server::listen(*addr, token).ok());
+    listener.map_or_else(|| server::listen(*last, token), Ok)
 }
 
 /// A server without its store, which is still to be opened.

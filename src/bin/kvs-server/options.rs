@@ -1,7 +1,6 @@
 //! The arguments of the server.
 
-use std::net::SocketAddr;
-use std::num::{NonZero, NonZeroU64, NonZeroUsize};
+use std::num::{NonZero, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use kvs::server::Limits;
 use structopt::StructOpt;
 
 use crate::check::Print;
+use crate::cli::{self, Host};
 
 /// The arguments that do not go together with --verify or --repair.
 const SERVING: &[&str] = &[
@@ -33,11 +33,22 @@ const SERVING: &[&str] = &[
 /// Prints the address that it listens on, and serves until it is stopped. Log lines go to stderr. The
 /// environment variable `RUST_LOG` chooses them.
 #[derive(Debug, StructOpt)]
-#[structopt(name = "kvs-server")]
+#[structopt(
+    name = "kvs-server",
+    version = cli::version(),
+    template = concat!(
+        "kvs-server ", env!("CARGO_PKG_VERSION"), "\n{about}\n\nEXAMPLES:\n",
+        "    kvs-server --data-dir data\n",
+        "    kvs-server --data-dir data --sync always --max-memory 2G --frame-time 500ms\n",
+        "    kvs-server --data-dir data --addr 0.0.0.0:4000 --auth-token-file token\n",
+        "    kvs-server --data-dir data --verify\n",
+        "\nUSAGE:\n    {usage}\n\n{all-args}"
+    )
+)]
 pub(crate) struct Opt {
     /// The address to listen on; port 0 means any free port [default: 127.0.0.1:4000]
-    #[structopt(long, value_name = "IP:PORT")]
-    pub(crate) addr: Option<SocketAddr>,
+    #[structopt(long, value_name = "HOST:PORT")]
+    pub(crate) addr: Option<Host>,
 
     /// The engine that keeps the data; kvs and tokio-fs open each other's directories [default: sled
     /// for a directory of sled, kvs for any other]
@@ -56,9 +67,9 @@ pub(crate) struct Opt {
 
     /// The number of dead bytes (older values and removed keys) from which the engines kvs and
     /// tokio-fs compact, if no more bytes are live [default: 8 times the live bytes, but at least
-    /// 8388608 and at most 67108864]
-    #[structopt(long, value_name = "BYTES")]
-    pub(crate) dead_bytes: Option<NonZeroU64>,
+    /// 8MiB and at most 64MiB]
+    #[structopt(long, value_name = "SIZE", parse(try_from_str = parse_size))]
+    pub(crate) dead_bytes: Option<u64>,
 
     /// A file with the token that every client has to show. Without a token, only this machine can
     /// connect. Only the owner may read the file (mode 0600 or 0400). If root owns it and the server
@@ -98,12 +109,13 @@ impl Opt {
     }
 }
 
-/// The limits for peers.
+// The limits for peers. This is no doc comment, because structopt would replace the one of the
+// program with it.
 #[derive(Debug, StructOpt)]
 pub(crate) struct LimitOpts {
-    /// The longest frame, in bytes [default: 16777216]
-    #[structopt(long, value_name = "BYTES")]
-    max_frame: Option<NonZeroUsize>,
+    /// The longest frame [default: 16MiB]
+    #[structopt(long, value_name = "SIZE", parse(try_from_str = parse_size))]
+    max_frame: Option<u64>,
 
     /// The most requests of one connection in flight [default: 256]
     #[structopt(long, value_name = "N")]
@@ -113,27 +125,26 @@ pub(crate) struct LimitOpts {
     #[structopt(long, value_name = "N")]
     max_connections: Option<NonZeroUsize>,
 
-    /// The memory of all connections together, in bytes, not counting 32 KiB for each [default:
-    /// 536870912]
-    #[structopt(long, value_name = "BYTES")]
-    max_memory: Option<NonZeroUsize>,
+    /// The memory of all connections together, not counting 32 KiB for each [default: 512MiB]
+    #[structopt(long, value_name = "SIZE", parse(try_from_str = parse_size))]
+    max_memory: Option<u64>,
 
     /// The number of network threads, and so of cores that connections may keep busy [default: half
     /// of the cores]
     #[structopt(long, value_name = "N")]
     network_threads: Option<NonZeroUsize>,
 
-    /// The seconds in which a frame has to arrive [default: 30]
-    #[structopt(long, value_name = "SECONDS")]
-    frame_time: Option<NonZeroU64>,
+    /// The time in which a frame has to arrive [default: 30s]
+    #[structopt(long, value_name = "TIME", parse(try_from_str = cli::parse_time))]
+    frame_time: Option<Duration>,
 
-    /// The seconds in which a peer has to receive the replies that wait for it [default: 30]
-    #[structopt(long, value_name = "SECONDS")]
-    reply_time: Option<NonZeroU64>,
+    /// The time in which a peer has to receive the replies that wait for it [default: 30s]
+    #[structopt(long, value_name = "TIME", parse(try_from_str = cli::parse_time))]
+    reply_time: Option<Duration>,
 
-    /// The seconds that a shutdown leaves for the requests in flight [default: 10]
-    #[structopt(long, value_name = "SECONDS")]
-    shutdown_time: Option<NonZeroU64>,
+    /// The time that a shutdown leaves for the requests in flight [default: 10s]
+    #[structopt(long, value_name = "TIME", parse(try_from_str = cli::parse_time))]
+    shutdown_time: Option<Duration>,
 }
 
 impl LimitOpts {
@@ -142,17 +153,31 @@ impl LimitOpts {
         let number = |limit: &mut usize, given: Option<NonZeroUsize>| {
             *limit = given.map_or(*limit, NonZero::get);
         };
-        let time = |limit: &mut Duration, given: Option<NonZeroU64>| {
-            *limit = given.map_or(*limit, |seconds| Duration::from_secs(seconds.get()));
+        let size = |limit: &mut usize, given: Option<u64>| {
+            *limit = given.map_or(*limit, |size| usize::try_from(size).unwrap_or(usize::MAX));
         };
-        number(&mut limits.frame_bytes, self.max_frame);
+        let time = |limit: &mut Duration, given: Option<Duration>| {
+            *limit = given.unwrap_or(*limit);
+        };
+        size(&mut limits.frame_bytes, self.max_frame);
         number(&mut limits.in_flight, self.max_in_flight);
         number(&mut limits.connections, self.max_connections);
-        number(&mut limits.memory_bytes, self.max_memory);
+        size(&mut limits.memory_bytes, self.max_memory);
         number(&mut limits.threads, self.network_threads);
         time(&mut limits.frame_time, self.frame_time);
         time(&mut limits.reply_time, self.reply_time);
         time(&mut limits.shutdown_time, self.shutdown_time);
         limits
+    }
+}
+
+/// Reads a number of bytes, which is not 0. K, M and G stand for powers of 1024, as KiB, MiB and GiB
+/// do.
+fn parse_size(text: &str) -> Result<u64, String> {
+    let sizes = parse_size::Config::new().with_binary();
+    match sizes.parse_size(text) {
+        Ok(0) => Err("the size must not be 0".to_owned()),
+        Ok(size) => Ok(size),
+        Err(error) => Err(format!("{error}; give a size as in 64KiB, 512M or 2G")),
     }
 }

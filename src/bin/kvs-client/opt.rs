@@ -1,0 +1,214 @@
+//! The arguments of the program.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use structopt::StructOpt;
+use structopt::clap::{App, ArgMatches, Shell};
+
+use crate::cli::{self, Host};
+use crate::variants::Variant;
+
+/// The commands, for errors.
+pub const COMMANDS: &str = "get, set, rm, keys, dump, load, stats, completions";
+
+/// The form of a help text that begins with examples.
+macro_rules! examples {
+    ($name:literal, $($example:literal)+) => {
+        concat!($name, " ", env!("CARGO_PKG_VERSION"), "\n{about}\n\nEXAMPLES:\n", $("    ", $example, "\n",)+
+            "\nUSAGE:\n    {usage}\n\n{all-args}")
+    };
+}
+
+/// A client of kvs-server.
+#[derive(Debug, StructOpt)]
+#[structopt(
+    name = "kvs-client",
+    version = cli::version(),
+    template = examples!(
+        "kvs-client",
+        "kvs-client set greeting hello"
+        "kvs-client get greeting"
+        "kvs-client set picture --file picture.svg"
+        "kvs-client keys --prefix user:"
+        "kvs-client dump > pairs.jsonl"
+        "kvs-client load pairs.jsonl --addr db.example.com:4000 --auth-token-file token"
+    )
+)]
+pub struct Opt {
+    #[structopt(flatten)]
+    pub server: ServerOpt,
+    #[structopt(subcommand)]
+    pub command: Option<CommandOpt>,
+}
+
+/// The same arguments. Those of the server may stand before the command and after it.
+pub struct Args(pub Opt);
+
+impl StructOpt for Args {
+    fn clap<'a, 'b>() -> App<'a, 'b> {
+        Opt::clap()
+    }
+
+    fn from_clap(matches: &ArgMatches<'_>) -> Args {
+        let mut opt = Opt::from_clap(matches);
+        // clap passes them on to the command, and not back.
+        if let (_, Some(of_command)) = matches.subcommand() {
+            opt.server = ServerOpt::from_clap(of_command);
+        }
+        Args(opt)
+    }
+}
+
+#[derive(Debug, StructOpt)]
+pub struct ServerOpt {
+    /// The address of the server [default: the environment variable `KVS_ADDR`, or 127.0.0.1:4000]
+    #[structopt(long, global = true, value_name = "HOST:PORT")]
+    pub addr: Option<Host>,
+
+    /// A file with the token that the server wants. Only its owner may read it (mode 0600 or 0400).
+    /// If root owns it and the client does not run as root, a group may read it too [default: the
+    /// token in the environment variable `KVS_AUTH_TOKEN`]
+    #[structopt(long, global = true, value_name = "FILE", parse(from_os_str))]
+    pub auth_token_file: Option<PathBuf>,
+
+    /// The time limit for the connection, and for each reply [default: 5s]
+    #[structopt(long, global = true, value_name = "TIME", parse(try_from_str = cli::parse_time))]
+    pub timeout: Option<Duration>,
+}
+
+// This is no doc comment, because structopt would replace the one of the program with it.
+#[derive(Debug, StructOpt)]
+pub enum CommandOpt {
+    /// Prints the values of keys, or `Key not found`
+    #[structopt(template = examples!(
+        "kvs-client get",
+        "kvs-client get greeting"
+        "kvs-client get --raw picture > picture.svg"
+        "kvs-client get --json greeting farewell"
+        "kvs-client get --exit-code greeting || echo there is none"
+    ))]
+    Get {
+        /// The keys
+        #[structopt(value_name = "KEY", required = true)]
+        keys: Vec<String>,
+        /// Prints the value of one key and nothing else, not even the end of the line. Fails as with
+        /// --exit-code if the key does not exist
+        #[structopt(long, conflicts_with = "json")]
+        raw: bool,
+        /// Prints each value as a JSON string, or null if the key does not exist
+        #[structopt(long)]
+        json: bool,
+        #[structopt(flatten)]
+        missing: MissingOpt,
+        #[structopt(flatten)]
+        client: ClientOpt,
+    },
+    /// Stores a value under a key
+    #[structopt(template = examples!(
+        "kvs-client set",
+        "kvs-client set greeting hello"
+        "kvs-client set picture --file picture.svg"
+        "date | kvs-client set now -"
+    ))]
+    Set {
+        /// The key
+        key: String,
+        /// The value; `-` reads it from stdin, every byte of it
+        #[structopt(required_unless = "file", conflicts_with = "file")]
+        value: Option<String>,
+        /// Reads the value from a file
+        #[structopt(long, value_name = "FILE", parse(from_os_str))]
+        file: Option<PathBuf>,
+        #[structopt(flatten)]
+        client: ClientOpt,
+    },
+    /// Removes a key and its value; fails if the key does not exist
+    Rm {
+        /// The key
+        key: String,
+        #[structopt(flatten)]
+        missing: MissingOpt,
+        #[structopt(flatten)]
+        client: ClientOpt,
+    },
+    /// Prints every key, one on a line
+    #[structopt(template = examples!(
+        "kvs-client keys",
+        "kvs-client keys --prefix user: | wc -l"
+        "kvs-client keys --json"
+    ))]
+    Keys {
+        #[structopt(flatten)]
+        prefix: PrefixOpt,
+        /// Prints each key as a JSON string
+        #[structopt(long)]
+        json: bool,
+    },
+    /// Prints every pair as a JSON array `["key","value"]`, one on a line
+    #[structopt(template = examples!(
+        "kvs-client dump",
+        "kvs-client dump > pairs.jsonl"
+        "kvs-client dump --prefix user: | kvs-client load --addr db.example.com:4000"
+        "kvs-client dump | jq -r '.[0]'"
+    ))]
+    Dump {
+        #[structopt(flatten)]
+        prefix: PrefixOpt,
+    },
+    /// Stores every pair of a dump
+    #[structopt(template = examples!(
+        "kvs-client load",
+        "kvs-client load pairs.jsonl"
+        "kvs-client load --from-line 5000 pairs.jsonl"
+        "kvs-client dump | kvs-client load --addr db.example.com:4000"
+    ))]
+    Load {
+        /// The file with the dump [default: stdin]
+        #[structopt(value_name = "FILE")]
+        file: Option<PathBuf>,
+        /// Skips the lines before this one
+        #[structopt(long, value_name = "N")]
+        from_line: Option<u64>,
+    },
+    /// Prints the statistics of the server
+    Stats {
+        /// Prints JSON
+        #[structopt(long)]
+        json: bool,
+    },
+    /// Prints a script with which a shell completes the arguments of this program
+    #[structopt(template = examples!(
+        "kvs-client completions",
+        "kvs-client completions bash > ~/.local/share/bash-completion/completions/kvs-client"
+    ))]
+    Completions {
+        /// The shell
+        #[structopt(value_name = "SHELL", possible_values = &Shell::variants())]
+        shell: Shell,
+    },
+    #[structopt(external_subcommand)]
+    Unknown(Vec<String>),
+}
+
+#[derive(Debug, StructOpt)]
+pub struct MissingOpt {
+    /// Exits with 3 if a key does not exist, and says so on stderr
+    #[structopt(long)]
+    pub exit_code: bool,
+}
+
+#[derive(Debug, StructOpt)]
+pub struct PrefixOpt {
+    /// Selects the keys that begin with this text
+    #[structopt(long, value_name = "TEXT")]
+    pub prefix: Option<String>,
+}
+
+#[derive(Debug, StructOpt)]
+pub struct ClientOpt {
+    /// The variant of the client [default: the first of anon, awaited, boxed, explicit, manual,
+    /// pinned, blocking that is compiled in]
+    #[structopt(long, value_name = "NAME")]
+    pub variant: Option<Variant>,
+}

@@ -1,0 +1,199 @@
+//! The server that the program talks to, and how long it waits for it.
+
+use std::env;
+use std::fmt::Display;
+use std::net::SocketAddr;
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use failure::{Error, ResultExt, format_err};
+use futures::Future;
+use futures::future::{self, Loop};
+use kvs::Token;
+use kvs::protocol::Kind;
+use tokio::timer::Timeout;
+
+use crate::cli::{self, Failure, Host, Result};
+use crate::opt::ServerOpt;
+
+/// The environment variable with the address of the server.
+const ADDR_VARIABLE: &str = "KVS_ADDR";
+
+/// How long to wait if no argument says it.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The hint for errors of a time limit.
+pub const MORE_TIME: &str = "--timeout allows more time";
+
+/// A server, and the token to show it.
+pub struct Target {
+    /// The addresses of the server, of which there is at least one.
+    pub addrs: Vec<SocketAddr>,
+    pub token: Option<Token>,
+    pub limit: Limit,
+}
+
+impl Target {
+    /// Finds the server that the arguments or the environment name.
+    pub fn new(opt: &ServerOpt) -> Result<Target> {
+        let host = match &opt.addr {
+            Some(host) => host.clone(),
+            None => from_env()?.unwrap_or_else(|| cli::DEFAULT_ADDR.into()),
+        };
+        let token = match &opt.auth_token_file {
+            Some(file) => Some(Token::from_file(file)?),
+            None => Token::from_env()?,
+        };
+        let limit = Limit {
+            time: opt.timeout.unwrap_or(TIMEOUT),
+            server: host.to_string().into(),
+        };
+        Ok(Target {
+            addrs: limit.addrs(host)?,
+            token,
+            limit,
+        })
+    }
+
+    /// Returns a future that connects to the first of the addresses that can be reached.
+    pub fn connect<C, F>(
+        &self,
+        connect: C,
+    ) -> impl Future<Item = F::Item, Error = Error> + Send + use<C, F>
+    where
+        C: Fn(SocketAddr) -> F + Send,
+        F: Future<Item: Send, Error: Into<Error> + Send> + Send,
+    {
+        let limit = self.limit.clone();
+        future::loop_fn(self.addrs.clone(), move |mut addrs| {
+            let addr = addrs.remove(0);
+            let awaited = format!("connection to {addr}");
+            limit
+                .wait(awaited, connect(addr))
+                .then(|connected| match connected {
+                    Ok(client) => Ok(Loop::Break(client)),
+                    Err(error) if addrs.is_empty() => Err(error),
+                    Err(_) => Ok(Loop::Continue(addrs)),
+                })
+        })
+    }
+}
+
+fn from_env() -> Result<Option<Host>> {
+    match env::var(ADDR_VARIABLE) {
+        Ok(addr) if addr.trim().is_empty() => Ok(None),
+        Ok(addr) => {
+            let host = addr.trim().parse().map(Some);
+            host.map_err(|error| Failure::usage(format_args!("{ADDR_VARIABLE}={addr:?}: {error}")))
+        }
+        Err(env::VarError::NotPresent) => Ok(None),
+        Err(env::VarError::NotUnicode(_)) => {
+            Err(Failure::usage(format_args!("{ADDR_VARIABLE} is not UTF-8")))
+        }
+    }
+}
+
+/// How long to wait for each step.
+#[derive(Clone)]
+pub struct Limit {
+    pub time: Duration,
+    server: Arc<str>,
+}
+
+impl Limit {
+    /// Limits the time of a request of this kind.
+    pub fn reply<F>(
+        &self,
+        kind: Kind,
+        future: F,
+    ) -> impl Future<Item = F::Item, Error = Error> + use<F>
+    where
+        F: Future<Error: Into<Error>>,
+    {
+        let limit = self.clone();
+        let reply = Timeout::new(future, self.time);
+        reply.map_err(move |error| {
+            let awaited = || format!("reply to {kind} from {}", limit.server);
+            error
+                .into_inner()
+                .map_or_else(|| limit.elapsed(awaited()), Into::into)
+        })
+    }
+
+    fn wait<F>(
+        &self,
+        awaited: String,
+        future: F,
+    ) -> impl Future<Item = F::Item, Error = Error> + use<F>
+    where
+        F: Future<Error: Into<Error>>,
+    {
+        let limit = self.clone();
+        let done = Timeout::new(future, self.time);
+        done.map_err(move |error| {
+            error
+                .into_inner()
+                .map_or_else(|| limit.elapsed(awaited), Into::into)
+        })
+    }
+
+    /// Returns the addresses of `host`. The system may wait for name servers longer than this
+    /// program, so a thread asks it.
+    fn addrs(&self, host: Host) -> Result<Vec<SocketAddr>> {
+        let (sender, found) = mpsc::channel();
+        let name = host.to_string();
+        thread::spawn(move || sender.send(host.addrs()));
+        match found.recv_timeout(self.time) {
+            Ok(addrs) => Ok(addrs.context(format!("cannot find the address of {name}"))?),
+            Err(_) => Err(self.elapsed(format_args!("address of {name}"))),
+        }
+    }
+
+    fn elapsed(&self, awaited: impl Display) -> Error {
+        let time = humantime::format_duration(self.time);
+        format_err!("no {awaited} within {time}; {MORE_TIME}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, ErrorKind};
+
+    use futures::future::Either;
+    use tokio::runtime::current_thread::Runtime;
+
+    use super::*;
+
+    fn target(addrs: &[&str]) -> Target {
+        Target {
+            addrs: addrs.iter().map(|addr| addr.parse().unwrap()).collect(),
+            token: None,
+            limit: Limit {
+                time: Duration::from_millis(50),
+                server: "server".into(),
+            },
+        }
+    }
+
+    /// Connects to the port 3. The port 1 refuses connections, and the port 2 does not answer.
+    fn connect(target: &Target) -> Result<u16> {
+        let connected = target.connect(|addr| match addr.port() {
+            1 => Either::A(future::err(io::Error::from(ErrorKind::ConnectionRefused))),
+            2 => Either::B(Either::A(future::empty())),
+            port => Either::B(Either::B(future::ok(port))),
+        });
+        Runtime::new().unwrap().block_on(connected)
+    }
+
+    #[test]
+    fn each_address_is_tried_until_one_answers() {
+        let all = target(&["[::1]:1", "127.0.0.1:2", "127.0.0.1:3", "127.0.0.1:4"]);
+        assert_eq!(connect(&all).unwrap(), 3);
+        let none = connect(&target(&["[::1]:1", "127.0.0.1:2"])).unwrap_err();
+        let expected = "no connection to 127.0.0.1:2 within 50ms; --timeout allows more time";
+        assert_eq!(none.to_string(), expected);
+        let refused = connect(&target(&["127.0.0.1:2", "[::1]:1"])).unwrap_err();
+        assert!(refused.downcast_ref::<io::Error>().is_some(), "{refused}");
+    }
+}
