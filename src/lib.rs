@@ -112,6 +112,7 @@
 //!                             sound, salvage       sound records, and finding them in damage
 //!                   index     mod                  the keydir: the place of each newest value
 //!                             cache                values in memory, and which to evict
+//!                             order                the segments in the order of the writes
 //!                             checkpoint           the keydir in a file
 //!                   log       mod, batch           commits a batch: append, sync, show in the index
 //!                             syncer               syncs the log, for batches and every second
@@ -121,6 +122,7 @@
 //!                             recovery, replay     opens a log, and cuts a torn tail off
 //!                             close, failure       closes it; the error that stops all writes
 //!                   reader                         a read: cache, page cache, or a job on the pool
+//!                   scan                           a page of a scan, in the order of the writes
 //!                   writer    mod                  group commit: which thread writes now
 //!                             queue, promise       the queued writes, and the outcome of a batch
 //!                   check     survey, losses       verify: reads everything, reports losses

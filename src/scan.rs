@@ -52,8 +52,9 @@ impl Scan {
     }
 
     /// Returns the number of pairs that a page may have.
-    #[cfg(feature = "server")]
-    pub(crate) fn max_pairs(&self) -> usize {
+    #[doc(hidden)]
+    #[must_use]
+    pub fn max_pairs(&self) -> usize {
         self.limit.clamp(1, MAX_PAGE_PAIRS)
     }
 

@@ -14,7 +14,7 @@ use common::disk::{Disk, Faults};
 use common::later::{Later, done, get, run_job, run_jobs, set};
 use common::number;
 use kvs::engine::files::Directory;
-use kvs::engine::{KvStoreOptions, SyncLevel, verify};
+use kvs::engine::{KvStoreOptions, Scan, SyncLevel, verify};
 use kvs::{KvStore, KvsEngine, KvsError, Result};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
@@ -160,11 +160,35 @@ impl Run {
             0 => String::new(),
             n => format!("k{n}"),
         });
-        keys.filter_map(|key| {
-            let value = done(store.get(key.clone())).unwrap();
-            value.map(|value| (key, value))
-        })
-        .collect()
+        let found: Contents = keys
+            .filter_map(|key| {
+                let value = done(store.get(key.clone())).unwrap();
+                value.map(|value| (key, value))
+            })
+            .collect();
+        let scanned = self.scan();
+        assert_eq!(scanned.len(), found.len(), "a scan repeats a pair");
+        assert_eq!(scanned.into_iter().collect::<Contents>(), found);
+        found
+    }
+
+    /// Scans all pairs, in pages of two.
+    fn scan(&self) -> Vec<(String, String)> {
+        let store = self.store.as_ref().unwrap();
+        let mut scan = Scan {
+            limit: 2,
+            ..Scan::default()
+        };
+        let mut found = Vec::new();
+        loop {
+            let page = done(store.scan(scan.clone())).unwrap();
+            let pairs = page.pairs.into_iter();
+            found.extend(pairs.map(|(key, value)| (key, value.unwrap())));
+            scan.cursor = page.cursor;
+            if scan.cursor.is_none() {
+                return found;
+            }
+        }
     }
 
     /// Opens the store after a crash, perhaps with more crashes in between. Checks that its

@@ -11,7 +11,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 
 use futures::Future;
-use kvs::engine::{EngineFuture, KvStoreOptions, SyncLevel};
+use kvs::engine::{EngineFuture, KvStoreOptions, Scan, SyncLevel};
 use kvs::thread_pool::SharedQueueThreadPool;
 use kvs::{KvStore, KvsEngine, KvsError, TokioFsEngine};
 use parking_lot::Mutex;
@@ -255,6 +255,17 @@ impl Model {
         for key in 0..KEYS {
             self.compare_key(store, key);
         }
+        let mut expected: Vec<_> = (0..KEYS)
+            .filter_map(|key| {
+                let value = self.0[key].lock().states.last().cloned().flatten()?;
+                Some((name(key), Some(value)))
+            })
+            .collect();
+        let page = store.scan(Scan::prefix("")).wait().unwrap();
+        let mut scanned = page.pairs;
+        scanned.sort();
+        expected.sort();
+        assert_eq!(scanned, expected);
     }
 }
 

@@ -15,7 +15,9 @@ use futures::{Async, Poll};
 use parking_lot::{Mutex, MutexGuard};
 
 use super::files::{Directory, File};
-use super::{DataDir, EngineFuture, EngineKind, EngineStats, KvStore, KvStoreOptions, KvsEngine};
+use super::{
+    DataDir, EngineFuture, EngineKind, EngineStats, KvStore, KvStoreOptions, KvsEngine, Page, Scan,
+};
 use crate::error::Result;
 use crate::thread_pool::{BlockingThreadPool, is_in_job};
 
@@ -91,6 +93,10 @@ impl KvsEngine for TokioFsEngine {
 
     fn get_in_order(&self, key: String) -> EngineFuture<Option<String>> {
         self.store.get_in_order(key)
+    }
+
+    fn scan(&self, scan: Scan) -> EngineFuture<Page> {
+        self.store.scan(scan)
     }
 
     fn stats(&self) -> EngineStats {

@@ -13,7 +13,7 @@ mod sync;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use ::kvs::engine::{EngineFuture, KvsEngine, SyncLevel};
+use ::kvs::engine::{EngineFuture, KvsEngine, Scan, SyncLevel};
 use ::kvs::thread_pool::ThreadPool;
 use ::kvs::{KvsError, Result};
 use common::{later, number};
@@ -37,7 +37,8 @@ mod thread_pool {
 #[path = "."]
 mod engine {
     pub(crate) use ::kvs::engine::{
-        DataDir, Deferred, EngineFuture, EngineKind, EngineStats, KvsEngine, SyncLevel, files,
+        DataDir, Deferred, EngineFuture, EngineKind, EngineStats, KvsEngine, MAX_PAGE_BYTES, Page,
+        Scan, SyncLevel, files,
     };
 
     #[path = "../../src/engine/inside.rs"]
@@ -288,6 +289,67 @@ fn reads_find_values_that_compaction_moves() {
             thread.join().unwrap();
         }
     });
+}
+
+#[test]
+fn scans_find_what_compaction_moves_under_them() {
+    check(|| {
+        let machine = Machine::default();
+        let store = machine.open(SyncLevel::Never);
+        let still: Vec<_> = ["s", "t", "u"].map(Key::new).into();
+        for key in &still {
+            wait(key.write(&store)).unwrap();
+        }
+        let changing = Key::new("k");
+        let scanner = {
+            let (store, changing) = (store.clone(), Arc::clone(&changing));
+            thread::spawn(move || {
+                for limit in [1, 2, 10] {
+                    check_scan(&store, limit, &still, &changing);
+                }
+            })
+        };
+        for n in 1..=8 {
+            wait(changing.write(&store)).unwrap();
+            changing.done.store(n, Ordering::SeqCst);
+        }
+        scanner.join().unwrap();
+    });
+}
+
+/// Checks that a scan returns each key that is `still` once, and a `changing` key in the order of
+/// its values.
+fn check_scan(store: &Store, limit: usize, still: &[Arc<Key>], changing: &Key) {
+    let mut seen = changing.done.load(Ordering::SeqCst);
+    let found = scan(store, limit);
+    let values = |key: &Key| {
+        let pairs = found.iter().filter(|(name, _)| name == key.name);
+        pairs.map(|(_, value)| value.clone()).collect::<Vec<_>>()
+    };
+    for key in still {
+        assert_eq!(values(key), Vec::from_iter(key.version(1)));
+    }
+    for value in values(changing) {
+        seen = changing.written(Some(&value), seen);
+    }
+}
+
+/// Returns the pairs of a whole scan.
+fn scan(store: &Store, limit: usize) -> Vec<(String, String)> {
+    let mut scan = Scan {
+        limit,
+        ..Scan::default()
+    };
+    let mut found = Vec::new();
+    loop {
+        let page = wait(store.scan(scan.clone())).unwrap();
+        let pairs = page.pairs.into_iter();
+        found.extend(pairs.map(|(key, value)| (key, value.unwrap())));
+        scan.cursor = page.cursor;
+        if scan.cursor.is_none() {
+            return found;
+        }
+    }
 }
 
 #[test]

@@ -23,7 +23,7 @@ pub const FLOORS: &str = "
 
     engine/kvs/format  engine/kvs/journal  engine/kvs/options
     engine/kvs/index  engine/kvs/pool
-    engine/kvs/log  engine/kvs/reader
+    engine/kvs/log  engine/kvs/reader  engine/kvs/scan
     engine/kvs/writer
     engine/kvs/check
     engine/kvs/mod

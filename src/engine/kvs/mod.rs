@@ -20,6 +20,7 @@
 //! - `index`: the keydir, the cache of values, the checkpoint
 //! - `log`: appending, syncing, compaction, and recovery when the store opens
 //! - `reader`: reads from memory, from the page cache of the system, or on the pool
+//! - `scan`: pages of a scan, in the order of the writes
 //! - `writer`: group commit
 //! - `check`: verify and repair, which use `format` alone
 
@@ -31,6 +32,7 @@ mod log;
 mod options;
 mod pool;
 mod reader;
+mod scan;
 mod writer;
 
 use std::path::PathBuf;
@@ -46,7 +48,7 @@ use self::pool::Pool;
 use self::reader::Reader;
 use self::writer::Writer;
 use super::files::{Directory, check_sync};
-use super::{DataDir, EngineFuture, EngineKind, EngineStats, KvsEngine, SyncLevel};
+use super::{DataDir, EngineFuture, EngineKind, EngineStats, KvsEngine, Page, Scan, SyncLevel};
 use crate::error::Result;
 use crate::thread_pool::ThreadPool;
 
@@ -181,6 +183,12 @@ impl<P: ThreadPool> KvsEngine for KvStore<P> {
 
     fn remove(&self, key: String) -> EngineFuture<()> {
         self.write(key, Op::Remove)
+    }
+
+    /// Returns the pairs in the order in which they were written last.
+    fn scan(&self, scan: Scan) -> EngineFuture<Page> {
+        let Handle { reader, pool, .. } = &*self.handle;
+        scan::page(&reader.index, pool, scan)
     }
 
     /// Returns true, because the queue of the writer keeps the order.

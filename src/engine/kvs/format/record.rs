@@ -127,7 +127,7 @@ pub(crate) const CUT_OFF: &str = "the record is cut off";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Header {
     /// The checksum of key and value.
-    body: u32,
+    pub(crate) body: u32,
     pub(crate) key_len: usize,
     /// `None` in a tombstone.
     pub(crate) value_len: Option<usize>,

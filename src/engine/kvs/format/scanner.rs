@@ -37,17 +37,24 @@ pub(crate) struct Scanned<'a> {
     pub(crate) location: Location,
     pub(crate) bytes: &'a [u8],
     pub(crate) record: Record<'a>,
+    /// The checksum of key and value.
+    pub(crate) checksum: u32,
 }
 
 impl Scanner {
     /// Reads the records of `segment`, which is `end` bytes long.
     pub(crate) fn new(segment: Arc<Segment>, end: u64) -> Scanner {
-        let offset = segment.start;
+        let (offset, sequence) = (segment.start, segment.origin.before_first());
+        Scanner::resume(segment, end, offset, sequence)
+    }
+
+    /// Reads the records that begin at `offset` or later. The one before has the number `sequence`.
+    pub(crate) fn resume(segment: Arc<Segment>, end: u64, offset: u64, sequence: u64) -> Scanner {
         Scanner {
             reader: segment.file().reader(offset, end),
             offset,
             end,
-            sequence: segment.origin.before_first(),
+            sequence,
             digest: Digest::default(),
             segment,
             bytes: Vec::new(),
@@ -117,6 +124,7 @@ impl Scanner {
             },
             bytes: &self.bytes,
             record,
+            checksum: header.body,
         }))
     }
 

@@ -3,10 +3,11 @@
 
 pub(crate) mod cache;
 pub(crate) mod checkpoint;
+mod order;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::hash::{self, BuildHasher};
 use std::mem;
 use std::sync::Arc;
@@ -56,9 +57,18 @@ pub(crate) struct Index {
     seed: Seed,
     keys: Keys,
     cache: Cache,
-    segments: HashMap<Generation, Arc<Segment>>,
+    segments: BTreeMap<Generation, Committed>,
+    /// The generation of the newest compacted segment, or 0 if there is none.
+    base: Generation,
     /// Bytes of the records of all entries.
     live_bytes: u64,
+}
+
+/// A segment, and the end of its committed records. A reader must not use the bytes after it.
+#[derive(Debug, Clone)]
+pub(crate) struct Committed {
+    pub(crate) segment: Arc<Segment>,
+    pub(crate) end: u64,
 }
 
 /// A secret that the hashes of keys depend on. Without it, a client could choose keys with the same
@@ -102,7 +112,7 @@ impl<'a> Lookup<'a> {
             location,
             // The index gets a segment before the first location in it, and loses it after the
             // last.
-            segment: Arc::clone(&self.index.segments[&location.generation]),
+            segment: Arc::clone(&self.index.segments[&location.generation].segment),
             entry: self.entry,
         }
     }
@@ -118,7 +128,8 @@ impl Index {
             seed,
             keys: Keys::default(),
             cache: Cache::default(),
-            segments: HashMap::new(),
+            segments: BTreeMap::new(),
+            base: 0,
             live_bytes: 0,
         }
     }
@@ -304,8 +315,20 @@ impl Index {
         self.hasher.hash_one(key) as u32
     }
 
-    pub(crate) fn add_segment(&mut self, segment: Arc<Segment>) {
-        self.segments.insert(segment.generation, segment);
+    /// Adds a segment, or replaces it. Its committed records end at `end`.
+    pub(crate) fn add_segment(&mut self, segment: Arc<Segment>, end: u64) {
+        let generation = segment.generation;
+        if segment.origin.is_compacted() {
+            self.base = self.base.max(generation);
+        }
+        self.segments.insert(generation, Committed { segment, end });
+    }
+
+    /// Notes that more records of a segment are committed. They end at `end`.
+    pub(crate) fn set_end(&mut self, generation: Generation, end: u64) {
+        if let Some(committed) = self.segments.get_mut(&generation) {
+            committed.end = end;
+        }
     }
 
     /// Forgets a segment that has no newest record of any key. A pending read keeps it open.

@@ -81,6 +81,7 @@ impl Compaction {
                 location,
                 bytes,
                 record,
+                ..
             }) = input.next()?
             else {
                 self.inputs.pop_front();

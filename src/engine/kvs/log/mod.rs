@@ -310,6 +310,7 @@ impl Log {
             }
             offset += u64::from(location.len);
         }
+        index.set_end(generation, offset);
         Outcome {
             errors: Vec::new(),
             missing,

@@ -97,10 +97,10 @@ fn cut_tail(active: &mut Active, index: &mut Index, dir: LogDir<'_>) -> Result<(
     // it may be cut.
     if let Some(copy) = segment.detach(dir, *len)? {
         *segment = Arc::new(copy);
-        index.add_segment(Arc::clone(segment));
     } else if *len < segment.len()? {
         segment.truncate(*len)?;
     }
+    index.add_segment(Arc::clone(segment), *len);
     Ok(())
 }
 

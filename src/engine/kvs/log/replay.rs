@@ -13,7 +13,7 @@ use crate::engine::kvs::format::names::Generation;
 use crate::engine::kvs::format::record::{Digest, Location, Salt};
 use crate::engine::kvs::format::salvage;
 use crate::engine::kvs::format::scanner::{Scanned, Scanner, Step};
-use crate::engine::kvs::format::segment::{Opened, Segment};
+use crate::engine::kvs::format::segment::Opened;
 use crate::engine::kvs::format::sound::{self, Continuity, Tail};
 use crate::engine::kvs::format::watermark::LastRun;
 use crate::engine::kvs::index::Index;
@@ -124,14 +124,15 @@ impl<'a> Replay<'a> {
         let covered = self.checkpoint.as_ref().map_or(0, |it| it.segments.len());
         let (covered, rest) = segments.split_at(covered);
         for opened in covered {
-            self.index.add_segment(Arc::clone(&opened.segment));
+            let segment = Arc::clone(&opened.segment);
+            self.index.add_segment(segment, opened.len);
             // The index has their keys, so their hints need only exist.
             let has_hints = self.source.hints_of(opened).is_some();
             self.seal(opened, opened.proof.unwrap_or_default(), has_hints);
         }
         let mut active = None;
         for (n, opened) in rest.iter().enumerate() {
-            self.begin(&opened.segment)?;
+            self.begin(opened)?;
             let is_newest = n + 1 == rest.len();
             if is_newest && !opened.segment.origin.is_compacted() {
                 active = Some(self.replay_active(opened, last_run.clone())?);
@@ -150,12 +151,13 @@ impl<'a> Replay<'a> {
     }
 
     /// Begins a segment, which must follow the one before it.
-    fn begin(&mut self, segment: &Arc<Segment>) -> Result<()> {
+    fn begin(&mut self, opened: &Opened) -> Result<()> {
+        let segment = &opened.segment;
         self.continuity
             .check_salt(segment.salt)
             .and_then(|()| self.continuity.begin(Some(segment.origin)))
             .map_err(|fault| segment.damaged(0, fault))?;
-        self.index.add_segment(Arc::clone(segment));
+        self.index.add_segment(Arc::clone(segment), opened.len);
         Ok(())
     }
 

@@ -64,7 +64,7 @@ impl Segments {
                 let segment =
                     Segment::create(log_dir, generation, Origin::Written { after }, salt)?;
                 let segment = publish_empty(log_dir, segment, before, &failure)?;
-                found.index.add_segment(Arc::clone(&segment));
+                found.index.add_segment(Arc::clone(&segment), HEADER_LEN);
                 (End::of_new(segment), HEADER_LEN)
             }
         };
@@ -120,7 +120,9 @@ impl Segments {
         )?;
         let segment = publish_empty(self.dir(), segment, self.end.digest, &self.failure)?;
         // Readers look locations up in the index, so it has the segment before the first of them.
-        self.index.write().add_segment(Arc::clone(&segment));
+        let mut index = self.index.write();
+        index.add_segment(Arc::clone(&segment), HEADER_LEN);
+        drop(index);
         let sealed = mem::replace(&mut self.end, End::of_new(segment));
         self.syncer.note_new(&self.end);
         self.insert_sealed(sealed);
@@ -135,7 +137,7 @@ impl Segments {
         self.syncer.sync()?;
         publish(self.dir(), &output.segment, &self.failure)?;
         let segment = Arc::clone(&output.segment);
-        self.index.write().add_segment(segment);
+        self.index.write().add_segment(segment, output.len);
         Ok(())
     }
 
