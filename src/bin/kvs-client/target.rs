@@ -68,7 +68,7 @@ impl Target {
         let limit = self.limit.clone();
         future::loop_fn(self.addrs.clone(), move |mut addrs| {
             let addr = addrs.remove(0);
-            let awaited = format!("connection to {addr}");
+            let awaited = move || format!("connection to {addr}");
             limit
                 .wait(awaited, connect(addr))
                 .then(|connected| match connected {
@@ -111,30 +111,24 @@ impl Limit {
     where
         F: Future<Error: Into<Error>>,
     {
-        let limit = self.clone();
-        let reply = Timeout::new(future, self.time);
-        reply.map_err(move |error| {
-            let awaited = || format!("reply to {kind} from {}", limit.server);
-            error
-                .into_inner()
-                .map_or_else(|| limit.elapsed(awaited()), Into::into)
-        })
+        let server = Arc::clone(&self.server);
+        self.wait(move || format!("reply to {kind} from {server}"), future)
     }
 
-    fn wait<F>(
+    /// Limits the time of a future. `awaited` names in the error the thing that is late.
+    fn wait<F, A>(
         &self,
-        awaited: String,
+        awaited: A,
         future: F,
-    ) -> impl Future<Item = F::Item, Error = Error> + use<F>
+    ) -> impl Future<Item = F::Item, Error = Error> + use<F, A>
     where
         F: Future<Error: Into<Error>>,
+        A: FnOnce() -> String,
     {
         let limit = self.clone();
-        let done = Timeout::new(future, self.time);
-        done.map_err(move |error| {
-            error
-                .into_inner()
-                .map_or_else(|| limit.elapsed(awaited), Into::into)
+        Timeout::new(future, self.time).map_err(move |error| {
+            let elapsed = || limit.elapsed(awaited());
+            error.into_inner().map_or_else(elapsed, Into::into)
         })
     }
 
