@@ -197,5 +197,38 @@ fn stats_tell_how_the_server_is_doing() {
     let json = run("stats --json").success().get_output().stdout.clone();
     let stats: kvs::protocol::Stats = serde_json::from_slice(&json).unwrap();
     assert_eq!(stats.requests["Stats"], 2);
+    assert_eq!(stats.latencies["Set"].count, 1);
     assert_eq!(stats.engine.keys, Some(1));
+}
+
+#[test]
+fn stats_have_the_text_format_of_prometheus() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = ServerProcess::start(dir.path(), &[]);
+    let run = |command: &str| client(&format!("{command} --addr {}", server.addr));
+    run("set key value").success();
+    run("rm other").failure();
+    let stats = run("stats --prometheus")
+        .success()
+        .get_output()
+        .stdout
+        .clone();
+    let stats = String::from_utf8(stats).unwrap();
+    let is_sample = |line: &str| {
+        let (name, value) = line.rsplit_once(' ').unwrap();
+        name.starts_with("kvs_") && value.parse::<f64>().is_ok()
+    };
+    for line in stats.lines() {
+        assert!(line.starts_with("# ") || is_sample(line), "{line}");
+    }
+    for line in [
+        "# TYPE kvs_requests_total counter",
+        r#"kvs_requests_total{kind="Set"} 1"#,
+        r#"kvs_errors_total{code="key_not_found"} 1"#,
+        "kvs_connections 1",
+        "kvs_keys 1",
+    ] {
+        assert!(stats.lines().any(|it| it == line), "{line} {stats}");
+    }
+    assert!(stats.contains(r#"kvs_latency_seconds{kind="Set",quantile="0.99"} 0.0"#));
 }

@@ -7,6 +7,7 @@ mod load;
 mod opt;
 mod scan;
 mod session;
+mod stats;
 mod target;
 mod variants;
 
@@ -17,7 +18,7 @@ use std::process::ExitCode;
 
 use failure::{Error, ResultExt, format_err};
 use futures::Future;
-use kvs::protocol::{ErrorCode, MAX_FRAME_LEN, Request};
+use kvs::protocol::{ErrorCode, MAX_FRAME_LEN};
 use kvs::{ConnectionError, KvsError, TOKEN_VARIABLE};
 use structopt::StructOpt;
 use structopt::clap::Shell;
@@ -91,7 +92,9 @@ fn run(opt: Opt) -> Result<()> {
         Some(CommandOpt::Load { file, from_line }) => {
             load::load(&session()?, file.as_deref(), from_line.unwrap_or(1))
         }
-        Some(CommandOpt::Stats { json }) => print_stats(&session()?, json),
+        Some(CommandOpt::Stats { json, prometheus }) => {
+            stats::print(&session()?, &stats::Format::new(json, prometheus))
+        }
         Some(CommandOpt::Completions { shell }) => print_completions(shell),
     }
 }
@@ -143,15 +146,6 @@ fn read_value(input: impl Read, name: &str) -> Result<String> {
         ));
     }
     String::from_utf8(value).map_err(|_| format_err!("{name} is not UTF-8, as values have to be"))
-}
-
-fn print_stats(session: &Session, json: bool) -> Result<()> {
-    let stats = session.start(&Request::Stats {}).wait()?.into_stats()?;
-    if json {
-        cli::print(serde_json::to_string_pretty(&stats)?)
-    } else {
-        cli::print(stats)
-    }
 }
 
 fn print_completions(shell: Shell) -> Result<()> {

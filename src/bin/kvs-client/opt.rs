@@ -174,8 +174,11 @@ pub enum CommandOpt {
     /// Prints the statistics of the server
     Stats {
         /// Prints JSON
-        #[structopt(long)]
+        #[structopt(long, conflicts_with = "prometheus")]
         json: bool,
+        /// Prints the text format of Prometheus
+        #[structopt(long)]
+        prometheus: bool,
     },
     /// Prints a script with which a shell completes the arguments of this program
     #[structopt(template = examples!(
