@@ -17,7 +17,6 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use failure::{Error, ResultExt, format_err};
-use futures::Future;
 use kvs::protocol::{ErrorCode, MAX_FRAME_LEN};
 use kvs::{ConnectionError, KvsError, TOKEN_VARIABLE};
 use structopt::StructOpt;
@@ -67,11 +66,7 @@ fn run(opt: Opt) -> Result<()> {
             file,
             client,
         }) => {
-            let value = match (value, file) {
-                (_, Some(file)) => read_file(&file)?,
-                (Some(value), None) if value == "-" => read_value(io::stdin(), "stdin")?,
-                (value, None) => value.unwrap_or_default(),
-            };
+            let value = value_to_set(value, file.as_deref())?;
             let command = Command::Set { key, value };
             client.variant.unwrap_or_default().run(target()?, command)
         }
@@ -129,9 +124,16 @@ fn with_hint(error: Error) -> Error {
     format_err!("{error}; {hint}")
 }
 
-fn read_file(path: &Path) -> Result<String> {
-    let file = File::open(path).context(format!("cannot open {path:?}"))?;
-    read_value(file, &format!("{path:?}"))
+/// Returns the value of `set`, from its argument, from stdin or from a file.
+fn value_to_set(value: Option<String>, file: Option<&Path>) -> Result<String> {
+    match (value, file) {
+        (_, Some(path)) => {
+            let file = File::open(path).context(format!("cannot open {path:?}"))?;
+            read_value(file, &format!("{path:?}"))
+        }
+        (Some(value), None) if value == "-" => read_value(io::stdin(), "stdin"),
+        (value, None) => Ok(value.unwrap_or_default()),
+    }
 }
 
 /// Reads a value up to the end of `input`, which `name` names in errors.
