@@ -3,6 +3,7 @@
 //! - [`real`]: against the real server
 //! - [`scripted`]: against a server whose bytes the test writes
 //! - [`cancellation`]: futures that are dropped, or never polled at all
+//! - [`time_limits`]: futures with a time limit
 //! - [`poll`]: the contract of `poll`, with futures polled by hand
 //! - [`broken`]: clients that each have one mistake, to show that the tests find it
 //!
@@ -21,6 +22,7 @@ pub mod cancellation;
 pub mod poll;
 pub mod real;
 pub mod scripted;
+pub mod time_limits;
 
 use std::cell::Cell;
 use std::net::{SocketAddr, TcpListener};
@@ -102,6 +104,10 @@ macro_rules! many_at_once {
             a_future_outlives_its_handle_and_then_the_socket_closes,
             the_socket_closes_although_all_places_are_taken,
             the_queue_takes_no_more_than_its_bound,
+        } time_limits {
+            a_timed_out_request_may_still_take_effect,
+            after_a_time_limit_the_connection_is_in_step,
+            a_connect_has_a_time_limit_too,
         } poll {
             not_ready_always_leaves_a_wake_up_behind,
             a_wake_up_that_changes_nothing_is_harmless,
