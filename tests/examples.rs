@@ -1,4 +1,4 @@
-//! The programs in `examples/` about async and await print the expected output.
+//! The programs in `examples/` about async, await and time limits print the expected output.
 #![cfg(all(feature = "anon", feature = "awaited", feature = "pinned"))]
 
 mod common;
@@ -12,6 +12,9 @@ mod await_on_tokio1;
 #[allow(dead_code, reason = "the tests call what `main` calls")]
 #[path = "../examples/moving_over/main.rs"]
 mod moving_over;
+#[allow(dead_code, reason = "the tests call what `main` calls")]
+#[path = "../examples/time_limits.rs"]
+mod time_limits;
 
 use common::serve;
 use kvs::client::blocking::KvsClient;
@@ -47,4 +50,16 @@ fn every_step_of_the_move_does_the_same() {
             assert_eq!(client.get(key.to_owned()).unwrap().as_deref(), Some(value));
         }
     }
+}
+
+#[test]
+fn a_set_takes_effect_after_its_time_limit() {
+    let (_dir, server) = serve();
+    let expected = [
+        "tokio 0.1: set: no reply to the set within 50ms",
+        r#"tokio 0.1: get: "stored on tokio 0.1", so the set took effect after its limit"#,
+        "tokio 1: set: no reply to the set within 50ms",
+        r#"tokio 1: get: "stored on tokio 1", so the set took effect after its limit"#,
+    ];
+    assert_eq!(time_limits::run(server.addr).unwrap(), expected);
 }

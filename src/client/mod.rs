@@ -5,6 +5,13 @@
 //! in the type of the result. Each is a file in `variants/`, behind a feature of the same name.
 //! `pinned` and `awaited` return futures of the standard library, and the others futures of futures
 //! 0.1.
+//!
+//! # Time limits
+//!
+//! The futures have no time limit. Put one around them: `tokio::timer::Timeout` on tokio 0.1, and
+//! `tokio::time::timeout` around std futures on tokio 1. A request whose limit is over may still
+//! take effect. Its late reply is discarded, and the next request gets its own.
+//! `examples/time_limits.rs` shows both. The [`blocking`] client has limits of its own.
 
 mod background;
 pub mod blocking;

@@ -4,6 +4,7 @@
 //! - [`scripted`]: against a server whose bytes the test writes
 //! - [`cancellation`]: futures that are dropped, or never polled at all
 //! - [`scan`]: the laws of a stream, with scans
+//! - [`time_limits`]: futures with a time limit
 //! - [`poll`]: the contract of `poll`, with futures polled by hand
 //! - [`broken`]: clients that each have one mistake, to show that the tests find it
 //!
@@ -23,6 +24,7 @@ pub mod poll;
 pub mod real;
 pub mod scan;
 pub mod scripted;
+pub mod time_limits;
 
 use std::cell::Cell;
 use std::net::{SocketAddr, TcpListener};
@@ -135,6 +137,10 @@ macro_rules! many_at_once {
             a_scan_dropped_in_the_middle_leaves_the_connection_in_step,
             a_scan_that_is_not_ready_always_leaves_a_wake_up_behind,
             a_scan_may_move_between_threads_between_polls,
+        } time_limits {
+            a_timed_out_request_may_still_take_effect,
+            after_a_time_limit_the_connection_is_in_step,
+            a_connect_has_a_time_limit_too,
         } poll {
             not_ready_always_leaves_a_wake_up_behind,
             a_wake_up_that_changes_nothing_is_harmless,
