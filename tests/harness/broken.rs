@@ -144,8 +144,9 @@ impl Fault for Eager {
 
     fn scan(client: &Faulty<Eager>, prefix: String) -> BoxedScan {
         let mut pairs = executor::spawn(pairs(client.pages(prefix)));
-        let polled = pairs.poll_stream_notify(&NotifyHandle::from(Arc::new(NoWake)), 0);
-        assert!(matches!(polled, Ok(Async::NotReady)));
+        // This sends the request. A peer that did not expect it may have closed the connection, so
+        // the result can be an error.
+        let _ = pairs.poll_stream_notify(&NotifyHandle::from(Arc::new(NoWake)), 0);
         pairs.into_inner()
     }
 }
