@@ -47,19 +47,19 @@ use crate::error::KvsError;
 pub trait KvsEngine: Clone + Send + 'static {
     /// Stores `value` under `key`, and replaces an existing value.
     ///
-    /// Fails with [`KvsError::TooLarge`](crate::KvsError::TooLarge) if the engine cannot hold a key
+    /// Fails with [`KvsError::TooLarge`] if the engine cannot hold a key
     /// or a value of that length, and with the errors of the disk.
     fn set(&self, key: String, value: String) -> EngineFuture<()>;
 
     /// Returns the value of `key`, or `None` if the key does not exist.
     ///
-    /// Fails with [`KvsError::Damaged`](crate::KvsError::Damaged) if the value on the disk is not as
+    /// Fails with [`KvsError::Damaged`] if the value on the disk is not as
     /// it was written, and with the errors of the disk.
     fn get(&self, key: String) -> EngineFuture<Option<String>>;
 
     /// Removes `key` and its value.
     ///
-    /// Fails with [`KvsError::KeyNotFound`](crate::KvsError::KeyNotFound) if the key does not exist,
+    /// Fails with [`KvsError::KeyNotFound`] if the key does not exist,
     /// and with the errors of the disk.
     fn remove(&self, key: String) -> EngineFuture<()>;
 
@@ -79,8 +79,8 @@ pub trait KvsEngine: Clone + Send + 'static {
 
     /// Returns the next page of a scan of all pairs. [`Scan`] says which pairs a scan returns.
     ///
-    /// Fails with [`KvsError::BadCursor`](crate::KvsError::BadCursor) if the cursor is not one of
-    /// this store, with [`KvsError::CannotScan`](crate::KvsError::CannotScan) if the engine does not
+    /// Fails with [`KvsError::BadCursor`] if the cursor is not one of
+    /// this store, with [`KvsError::CannotScan`] if the engine does not
     /// implement scans, and with the errors of the disk.
     fn scan(&self, scan: Scan) -> EngineFuture<Page> {
         let _ = scan;
