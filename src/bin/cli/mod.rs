@@ -180,7 +180,7 @@ fn print_version(clap: &App<'_, '_>) -> Result<()> {
 ///
 /// # Errors
 ///
-/// Those of [`write`].
+/// Those of [`write`](write()).
 pub(crate) fn print(line: impl Display) -> Result<()> {
     write(format!("{line}\n").as_bytes())
 }
