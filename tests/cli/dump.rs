@@ -13,7 +13,8 @@ use predicates::str::contains;
 use super::scripted::{self, Pages};
 use super::{client, refused};
 use crate::common::ServerProcess;
-use kvs::protocol::{ErrorCode, Response};
+use kvs::client::blocking::KvsClient;
+use kvs::protocol::{ErrorCode, MAX_FRAME_LEN, Page, Request, Response, Scan};
 
 fn pair(key: &str, value: &str) -> (String, String) {
     (key.to_owned(), value.to_owned())
@@ -175,4 +176,51 @@ fn a_dump_of_one_engine_loads_into_another() {
         dump = dir.path().join(format!("dump{number}"));
         std::fs::write(&dump, dumped).unwrap();
     }
+}
+
+#[test]
+fn a_dump_has_a_pair_that_fits_into_a_frame_but_not_into_one_of_a_page() {
+    let dir = tempfile::tempdir().unwrap();
+    for engine in ["kvs", "sled"] {
+        let data = dir.path().join(engine);
+        let server = ServerProcess::start(&data, &["--engine", engine]);
+        let mut connection = KvsClient::connect(server.addr).unwrap();
+        let mut set = |key: &str, value| connection.set(key.to_owned(), value).unwrap();
+        set("a", "before".to_owned());
+        let rest = r#"{"Set":{"key":"b","value":""}}"#;
+        set("b", "x".repeat(MAX_FRAME_LEN - rest.len()));
+        set("c", "after".to_owned());
+        let dumped = client(&format!("dump --addr {}", server.addr)).success();
+        let dumped = std::str::from_utf8(&dumped.get_output().stdout).unwrap();
+        let pairs = dumped.lines().map(|line| {
+            let (key, value): (String, String) = serde_json::from_str(line).unwrap();
+            (key, value.len())
+        });
+        let long = MAX_FRAME_LEN - rest.len();
+        let expected = [("a", 6), ("b", long), ("c", 5)].map(|(key, len)| (key.to_owned(), len));
+        assert!(pairs.eq(expected), "{engine}");
+    }
+}
+
+#[test]
+fn a_dump_names_the_key_of_a_value_that_no_client_can_read() {
+    let addr = scripted::serve(|connection| {
+        while let Some(request) = connection.next() {
+            connection.reply(&match request {
+                Request::Scan(Scan {
+                    keys_only: true, ..
+                }) => Response::Scan(Page {
+                    pairs: vec![("long".to_owned(), None)],
+                    cursor: None,
+                }),
+                _ => Response::Err {
+                    code: ErrorCode::TooLarge,
+                    message: "the reply is too long".to_owned(),
+                },
+            });
+        }
+    });
+    refused(client(&format!("dump --addr {addr}")))
+        .code(1)
+        .stderr(contains("\"long\"").and(contains("the reply is too long")));
 }

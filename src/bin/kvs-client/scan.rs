@@ -1,7 +1,9 @@
 //! `keys` and `dump`.
 
+use failure::ResultExt;
 use futures::Future;
-use kvs::protocol::{Page, Request, Scan};
+use kvs::KvsError;
+use kvs::protocol::{ErrorCode, Page, Request, Scan};
 
 use crate::cli::{self, Result};
 use crate::session::Session;
@@ -47,7 +49,10 @@ fn for_each_page(
 ) -> Result<()> {
     let mut next = Some(session.start(&Request::Scan(scan.clone())));
     while let Some(reply) = next.take() {
-        let mut page = reply.wait()?.into_page()?;
+        let mut page = match reply.wait()?.into_page() {
+            Err(error) if is_too_large(&error) => read_long_pair(session, &scan)?,
+            page => page?,
+        };
         if let Some(cursor) = page.cursor.take() {
             scan.cursor = Some(cursor);
             next = Some(session.start(&Request::Scan(scan.clone())));
@@ -55,4 +60,33 @@ fn for_each_page(
         write(page)?;
     }
     Ok(())
+}
+
+fn is_too_large(error: &KvsError) -> bool {
+    matches!(error, KvsError::Server { code, .. } if *code == ErrorCode::TooLarge)
+}
+
+/// Returns the page of a pair that fits into the frames of `set` and `get`, but not into that of a
+/// page, which is a little longer.
+fn read_long_pair(session: &Session, scan: &Scan) -> Result<Page> {
+    let key_only = Scan {
+        limit: 1,
+        keys_only: true,
+        ..scan.clone()
+    };
+    let mut page = session
+        .start(&Request::Scan(key_only))
+        .wait()?
+        .into_page()?;
+    let mut pairs = Vec::new();
+    for (key, _) in page.pairs {
+        let get = Request::Get { key: key.clone() };
+        // A key that has been removed meanwhile is not in the dump.
+        let value = session.start(&get).wait()?.into_value();
+        if let Some(value) = value.with_context(|_| format!("cannot dump {key:?}"))? {
+            pairs.push((key, Some(value)));
+        }
+    }
+    page.pairs = pairs;
+    Ok(page)
 }
