@@ -127,10 +127,10 @@ pub enum KvsError {
         reason: String,
     },
 
-    /// A cursor is not one of this store: another store made it, or a repair has renumbered the
-    /// pairs.
+    /// A cursor is not one of this store: another store made it, a power cut has taken its write, or
+    /// a repair has renumbered the pairs.
     BadCursor {
-        /// The cursor.
+        /// The beginning of the cursor.
         cursor: String,
     },
 

@@ -47,20 +47,20 @@ use crate::error::KvsError;
 pub trait KvsEngine: Clone + Send + 'static {
     /// Stores `value` under `key`, and replaces an existing value.
     ///
-    /// Fails with [`KvsError::TooLarge`] if the engine cannot hold a key
-    /// or a value of that length, and with the errors of the disk.
+    /// Fails with [`KvsError::TooLarge`] if the engine cannot hold a key or a value of that length,
+    /// and with the errors of the disk.
     fn set(&self, key: String, value: String) -> EngineFuture<()>;
 
     /// Returns the value of `key`, or `None` if the key does not exist.
     ///
-    /// Fails with [`KvsError::Damaged`] if the value on the disk is not as
-    /// it was written, and with the errors of the disk.
+    /// Fails with [`KvsError::Damaged`] if the value on the disk is not as it was written, and with
+    /// the errors of the disk.
     fn get(&self, key: String) -> EngineFuture<Option<String>>;
 
     /// Removes `key` and its value.
     ///
-    /// Fails with [`KvsError::KeyNotFound`] if the key does not exist,
-    /// and with the errors of the disk.
+    /// Fails with [`KvsError::KeyNotFound`] if the key does not exist, and with the errors of the
+    /// disk.
     fn remove(&self, key: String) -> EngineFuture<()>;
 
     /// Returns whether requests take effect in the order of the calls, even if the caller does not
@@ -79,9 +79,9 @@ pub trait KvsEngine: Clone + Send + 'static {
 
     /// Returns the next page of a scan of all pairs. [`Scan`] says which pairs a scan returns.
     ///
-    /// Fails with [`KvsError::BadCursor`] if the cursor is not one of
-    /// this store, with [`KvsError::CannotScan`] if the engine does not
-    /// implement scans, and with the errors of the disk.
+    /// Fails with [`KvsError::BadCursor`] if the engine cannot continue from the cursor, with
+    /// [`KvsError::CannotScan`] if the engine does not implement scans, and with the errors of
+    /// [`get`](KvsEngine::get).
     fn scan(&self, scan: Scan) -> EngineFuture<Page> {
         let _ = scan;
         EngineFuture::done(Err(KvsError::CannotScan))
@@ -90,5 +90,15 @@ pub trait KvsEngine: Clone + Send + 'static {
     /// Returns the statistics that the engine has at hand.
     fn stats(&self) -> EngineStats {
         EngineStats::default()
+    }
+}
+
+/// Returns the error for a scan whose cursor is not one of the store.
+fn bad_cursor(scan: &Scan) -> KvsError {
+    // The cursor is a client's, and may be as long as a frame.
+    const SHOWN: usize = 100;
+    let cursor = scan.cursor.iter().flat_map(|cursor| cursor.chars());
+    KvsError::BadCursor {
+        cursor: cursor.take(SHOWN).collect(),
     }
 }

@@ -169,6 +169,18 @@ fn a_cursor_of_another_engine_is_refused() {
 }
 
 #[test]
+fn an_error_repeats_only_the_beginning_of_a_long_cursor() {
+    let dir = tempfile::tempdir().unwrap();
+    let scan = Scan {
+        cursor: Some("\"".repeat(MAX_FRAME_LEN / 2)),
+        ..Scan::prefix("")
+    };
+    let error = open_sled(&dir).scan(scan).wait().unwrap_err();
+    assert!(matches!(error, KvsError::BadCursor { .. }));
+    assert!(error.to_string().len() < 1000);
+}
+
+#[test]
 fn a_key_or_a_value_that_is_not_utf_8_is_an_error_of_its_page() {
     let db = sled::Config::new().temporary(true).open().unwrap();
     db.insert("a", "value").unwrap();

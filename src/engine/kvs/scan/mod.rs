@@ -18,8 +18,8 @@ use super::format::record::Record;
 use super::format::scanner::{Scanner, Step};
 use super::index::{Committed, Index};
 use super::pool::Pool;
-use crate::engine::{EngineFuture, MAX_PAGE_BYTES, Page, Scan};
-use crate::error::{KvsError, Result};
+use crate::engine::{EngineFuture, MAX_PAGE_BYTES, Page, Scan, bad_cursor};
+use crate::error::Result;
 use crate::sync::RwLock;
 use crate::thread_pool::ThreadPool;
 
@@ -172,12 +172,4 @@ fn select<'a>(scan: &Scan, record: &Record<'a>) -> Option<(&'a str, Option<&'a s
         .value
         .filter(|_| record.key.starts_with(&scan.prefix))?;
     Some((record.key, Some(value).filter(|_| !scan.keys_only)))
-}
-
-fn bad_cursor(scan: &Scan) -> KvsError {
-    const SHOWN: usize = 100;
-    let cursor = scan.cursor.iter().flat_map(|cursor| cursor.chars());
-    KvsError::BadCursor {
-        cursor: cursor.take(SHOWN).collect(),
-    }
 }
