@@ -13,6 +13,7 @@ use std::vec;
 use bytes::{Bytes, BytesMut};
 use tokio::codec::{Decoder, Encoder};
 
+use super::Pages;
 use crate::error::{ConnectionError, KvsError, Result};
 use crate::protocol::{self, FrameCodec, Kind, Page, Request, Response, Scan, Stats};
 use crate::tcp;
@@ -175,7 +176,8 @@ impl KvsClient {
     ///
     /// # Errors
     ///
-    /// Each item may be one of the errors of [`scan_page`](KvsClient::scan_page).
+    /// Each item may be one of the errors of [`scan_page`](KvsClient::scan_page), and
+    /// [`KvsError::Server`] if a page has a key without a value.
     ///
     /// # Examples
     ///
@@ -194,8 +196,8 @@ impl KvsClient {
     pub fn scan(&mut self, prefix: String) -> Pairs<'_> {
         Pairs {
             client: self,
-            page: Vec::new().into_iter(),
-            next: Some(Scan::prefix(prefix)),
+            pairs: Vec::new().into_iter(),
+            pages: Some(Pages::new(prefix)),
         }
     }
 
@@ -348,28 +350,9 @@ impl Deadline {
 pub struct Pairs<'a> {
     client: &'a mut KvsClient,
     /// The rest of a page.
-    page: vec::IntoIter<(String, Option<String>)>,
-    /// The request for the next page, or `None` after the last page and after an error.
-    next: Option<Scan>,
-}
-
-impl Pairs<'_> {
-    fn next_page(&mut self, scan: Scan) -> Result<()> {
-        let page = self.client.scan_page(scan.clone())?;
-        self.page = page.pairs.into_iter();
-        self.next = page.cursor.map(|cursor| Scan {
-            cursor: Some(cursor),
-            ..scan
-        });
-        Ok(())
-    }
-
-    fn end_without_value(&mut self) -> KvsError {
-        self.page = Vec::new().into_iter();
-        self.next = None;
-        let reason = "a page of pairs has a key without a value".to_owned();
-        self.client.fail(ConnectionError::BadFrame(reason))
-    }
+    pairs: vec::IntoIter<(String, String)>,
+    /// `None` after an error.
+    pages: Option<Pages>,
 }
 
 impl Iterator for Pairs<'_> {
@@ -377,15 +360,17 @@ impl Iterator for Pairs<'_> {
 
     fn next(&mut self) -> Option<Result<(String, String)>> {
         loop {
-            match self.page.next() {
-                Some((key, Some(value))) => return Some(Ok((key, value))),
-                Some((_, None)) => return Some(Err(self.end_without_value())),
-                None => {}
+            if let Some(pair) = self.pairs.next() {
+                return Some(Ok(pair));
             }
-            let scan = self.next.take()?;
-            if let Err(error) = self.next_page(scan) {
-                return Some(Err(error));
+            let mut pages = self.pages.take()?;
+            let request = pages.request()?;
+            let reply = self.client.call(&request).and_then(Response::into_page);
+            match reply.and_then(|page| pages.receive(page)) {
+                Ok(pairs) => self.pairs = pairs.into_iter(),
+                Err(error) => return Some(Err(error)),
             }
+            self.pages = Some(pages);
         }
     }
 }
