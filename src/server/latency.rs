@@ -15,6 +15,9 @@ use crate::stats::Latency;
 /// The significant digits of a latency.
 const DIGITS: u8 = 2;
 
+/// The number of runs for which a connection keeps memory between its turns.
+const KEPT: usize = 16;
+
 /// The latencies since the server was started, in microseconds.
 #[derive(Debug)]
 pub(super) struct Latencies([Mutex<Histogram<u64>>; Kind::ALL.len()]);
@@ -40,6 +43,8 @@ impl Latencies {
             let recorded = self.0[kind as usize].lock().record_n(micros, n);
             recorded.expect("a histogram without an upper bound grows");
         }
+        // The connection may be idle from now on.
+        answered.0.shrink_to(KEPT);
     }
 
     /// Returns the latencies of each kind that has any.
@@ -88,6 +93,17 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+
+    #[test]
+    fn after_a_turn_a_connection_keeps_memory_for_few_runs() {
+        let mut answered = Answered::default();
+        for _ in 0..1000 {
+            answered.add(Kind::Get, Instant::now());
+            answered.add(Kind::Set, Instant::now());
+        }
+        Latencies::default().record(&mut answered);
+        assert!(answered.0.capacity() <= KEPT);
+    }
 
     #[test]
     fn each_answered_request_is_counted_once_with_the_time_since_its_turn() {
