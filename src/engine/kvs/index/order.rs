@@ -31,7 +31,7 @@ impl Index {
     }
 
     /// Returns the segment that follows the segment `generation` in the log.
-    pub(crate) fn segment_behind(&self, generation: Generation) -> Option<Committed> {
+    pub(crate) fn next_segment(&self, generation: Generation) -> Option<Committed> {
         let mut newer = self.segments.range(generation + 1..);
         newer.next().map(|(_, it)| it.clone())
     }

@@ -139,7 +139,7 @@ impl Reading<'_> {
             return self.find_place();
         }
         let current = index.segment(generation).filter(|it| it.end > offset);
-        let next = index.segment_behind(generation);
+        let next = index.next_segment(generation);
         drop(index);
         self.place.scanner = match (current, next) {
             // A new scanner, because the buffer of this one may have bytes from beyond the old end,
