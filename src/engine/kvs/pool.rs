@@ -37,17 +37,25 @@ impl<P: ThreadPool> Pool<P> {
         &self,
         job: impl FnOnce() -> Result<T> + Send + 'static,
     ) -> EngineFuture<T> {
+        self.run_first(move || EngineFuture::done(job()))
+    }
+
+    /// Runs `job` as [`run`](Pool::run) does, and returns a future that continues as its result.
+    pub(crate) fn run_first<T: Send + 'static>(
+        &self,
+        job: impl FnOnce() -> EngineFuture<T> + Send + 'static,
+    ) -> EngineFuture<T> {
         let journal = self.journal.clone();
         if is_inside() {
-            let result = job();
+            let next = job();
             journal.write_out();
-            return EngineFuture::done(result);
+            return next;
         }
         let (sender, future) = EngineFuture::pending();
         self.spawn(move || {
-            let result = job();
+            let next = job();
             // If the future has been dropped, the result is not needed.
-            let _ = sender.send(EngineFuture::done(result));
+            let _ = sender.send(next);
             journal.write_out();
         });
         future

@@ -1,7 +1,7 @@
 //! Scans: the pairs of a store, in the order in which they were written last.
 //!
 //! A page is one job on the pool, which reads a part of the log in sequence. It returns a record if
-//! the index still points to it. Compaction keeps the sequence numbers and with them the order, so
+//! the index still points to it. A long value is left to a second job. Compaction keeps the sequence numbers and with them the order, so
 //! a scan that knows the last number continues in the copy.
 //!
 //! The index is locked for one key at a time, and never during a read from the disk, so a scan does
@@ -14,8 +14,9 @@ use std::sync::Arc;
 
 use self::cursor::Cursor;
 use self::seek::Place;
-use super::format::record::Record;
+use super::format::record::{Location, Record};
 use super::format::scanner::{Scanner, Step};
+use super::format::segment::Segment;
 use super::index::{Committed, Index};
 use super::pool::Pool;
 use crate::engine::{EngineFuture, MAX_PAGE_BYTES, Page, Scan, bad_cursor};
@@ -37,13 +38,43 @@ pub(super) fn page<P: ThreadPool>(
     let (index, pool) = (Arc::clone(index), Arc::clone(pool));
     // The first poll starts the job, so that a future that is dropped before costs nothing.
     let start = move || {
-        let page = pool.run(move || read_page(&index, &scan));
+        let page_pool = Arc::clone(&pool);
+        let page = page_pool.run_first(move || match read_page(&index, &scan) {
+            Ok((page, None)) => EngineFuture::done(Ok(page)),
+            Ok((page, Some(long))) => long.read_later(page, pool),
+            Err(error) => EngineFuture::done(Err(error)),
+        });
         page.with_size(MAX_PAGE_BYTES)
     };
     EngineFuture::lazy(start).with_size(MAX_PAGE_BYTES)
 }
 
-fn read_page(index: &RwLock<Index>, scan: &Scan) -> Result<Page> {
+/// The place of a value that is too long for a page of several pairs.
+struct Long {
+    segment: Arc<Segment>,
+    location: Location,
+}
+
+impl Long {
+    /// Reads the value into `page`, whose only pair lacks it, when the future is polled. So pages
+    /// that wait for a poll take little memory, and the caller learns their size before the value
+    /// is there.
+    fn read_later<P: ThreadPool>(self, mut page: Page, pool: Arc<Pool<P>>) -> EngineFuture<Page> {
+        let Long { segment, location } = self;
+        EngineFuture::lazy(move || {
+            let read = pool.run(move || {
+                for (key, value) in &mut page.pairs {
+                    *value = Some(segment.value(location, key)?);
+                }
+                Ok(page)
+            });
+            read.with_size(location.len as usize)
+        })
+    }
+}
+
+/// Returns the next page, and the place of its value if that is long.
+fn read_page(index: &RwLock<Index>, scan: &Scan) -> Result<(Page, Option<Long>)> {
     let salt = index.read().salt();
     let cursor = match &scan.cursor {
         None => Cursor::default(),
@@ -56,12 +87,14 @@ fn read_page(index: &RwLock<Index>, scan: &Scan) -> Result<Page> {
         cursor,
         pairs: Vec::new(),
         bytes: 0,
+        long: None,
     };
     let step = reading.read()?;
-    Ok(Page {
+    let page = Page {
         cursor: (step == Step::More).then(|| reading.cursor.encode(salt)),
         pairs: reading.pairs,
-    })
+    };
+    Ok((page, reading.long))
 }
 
 /// A page that is being read.
@@ -75,6 +108,8 @@ struct Reading<'a> {
     pairs: Vec<(String, Option<String>)>,
     /// Bytes of the keys and values.
     bytes: usize,
+    /// The value of the only pair, if it is not read yet.
+    long: Option<Long>,
 }
 
 impl Reading<'_> {
@@ -117,7 +152,14 @@ impl Reading<'_> {
                 };
                 if is_live {
                     self.bytes += len;
-                    self.pairs.push((key.to_owned(), value.map(str::to_owned)));
+                    let is_long = len > MAX_PAGE_BYTES;
+                    let value = value.filter(|_| !is_long).map(str::to_owned);
+                    self.pairs.push((key.to_owned(), value));
+                    if is_long {
+                        let location = scanned.location;
+                        let segment = Arc::clone(self.place.scanner.segment());
+                        self.long = Some(Long { segment, location });
+                    }
                 }
             }
             self.cursor = passed;
