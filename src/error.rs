@@ -130,7 +130,7 @@ pub enum KvsError {
     /// A cursor is not one of this store: another store made it, a power cut has taken its write, or
     /// a repair has renumbered the pairs.
     BadCursor {
-        /// The beginning of the cursor.
+        /// The cursor, which may be as long as a frame. The message has its beginning.
         cursor: String,
     },
 
@@ -216,10 +216,13 @@ impl fmt::Display for KvsError {
                 "refusing to listen on {addr} without a token: anyone could connect; listen \
                  on 127.0.0.1, or give a token"
             ),
-            KvsError::BadCursor { cursor } => write!(
-                f,
-                "{cursor:?} is not a cursor of this store: begin the scan again"
-            ),
+            KvsError::BadCursor { cursor } => {
+                let start: String = cursor.chars().take(100).collect();
+                write!(
+                    f,
+                    "{start:?} is not a cursor of this store: begin the scan again"
+                )
+            }
             KvsError::CannotScan => f.write_str("this engine cannot list its pairs"),
             KvsError::NoThreads => f.write_str("a thread pool needs at least one thread"),
             KvsError::EngineStopped { reason } => {

@@ -92,13 +92,3 @@ pub trait KvsEngine: Clone + Send + 'static {
         EngineStats::default()
     }
 }
-
-/// Returns the error for a scan whose cursor is not one of the store.
-fn bad_cursor(scan: &Scan) -> KvsError {
-    // The cursor is a client's, and may be as long as a frame.
-    const SHOWN: usize = 100;
-    let cursor = scan.cursor.iter().flat_map(|cursor| cursor.chars());
-    KvsError::BadCursor {
-        cursor: cursor.take(SHOWN).collect(),
-    }
-}

@@ -3,7 +3,6 @@
 use std::ops::Bound;
 
 use super::error::catch;
-use crate::engine::bad_cursor;
 use crate::error::{KvsError, Result};
 use crate::scan::{MAX_PAGE_BYTES, Page, Scan};
 
@@ -31,10 +30,7 @@ impl Range {
 
 /// Reads the next page of a scan. Returns it with the keys that it has an answer for.
 pub(super) fn read_page(db: &sled::Db, scan: Scan) -> Result<(Page, Range)> {
-    let after = match &scan.cursor {
-        None => None,
-        Some(text) => Some(text.strip_prefix(CURSOR).ok_or_else(|| bad_cursor(&scan))?),
-    };
+    let after = scan.cursor.as_deref().map(last_key).transpose()?;
     let page = catch(|| read_after(db, after, &scan))?;
     // A last page has an answer for all keys after its pairs, too: they do not exist.
     let last = page.cursor.as_ref().and(page.pairs.last());
@@ -44,6 +40,15 @@ pub(super) fn read_page(db: &sled::Db, scan: Scan) -> Result<(Page, Range)> {
         prefix: scan.prefix,
     };
     Ok((page, range))
+}
+
+/// Returns the key in a cursor.
+fn last_key(cursor: &str) -> Result<&str> {
+    cursor
+        .strip_prefix(CURSOR)
+        .ok_or_else(|| KvsError::BadCursor {
+            cursor: cursor.to_owned(),
+        })
 }
 
 fn read_after(db: &sled::Db, after: Option<&str>, scan: &Scan) -> Result<Page> {

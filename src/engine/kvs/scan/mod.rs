@@ -19,8 +19,8 @@ use super::format::scanner::{Scanner, Step};
 use super::format::segment::Segment;
 use super::index::{Committed, Index};
 use super::pool::Pool;
-use crate::engine::{EngineFuture, MAX_PAGE_BYTES, Page, Scan, bad_cursor};
-use crate::error::Result;
+use crate::engine::{EngineFuture, MAX_PAGE_BYTES, Page, Scan};
+use crate::error::{KvsError, Result};
 use crate::sync::RwLock;
 use crate::thread_pool::ThreadPool;
 
@@ -90,11 +90,15 @@ fn read_page(index: &RwLock<Index>, scan: &Scan) -> Result<(Page, Option<Long>)>
         long: None,
     };
     let step = reading.read()?;
+    let long = reading.long.map(|location| Long {
+        segment: Arc::clone(reading.place.scanner.segment()),
+        location,
+    });
     let page = Page {
         cursor: (step == Step::More).then(|| reading.cursor.encode(salt)),
         pairs: reading.pairs,
     };
-    Ok((page, reading.long))
+    Ok((page, long))
 }
 
 /// A page that is being read.
@@ -108,8 +112,8 @@ struct Reading<'a> {
     pairs: Vec<(String, Option<String>)>,
     /// Bytes of the keys and values.
     bytes: usize,
-    /// The value of the only pair, if it is not read yet.
-    long: Option<Long>,
+    /// The record of the only pair, if its value is left to a second job.
+    long: Option<Location>,
 }
 
 impl Reading<'_> {
@@ -151,15 +155,11 @@ impl Reading<'_> {
                     continue;
                 };
                 if is_live {
-                    self.bytes += len;
                     let is_long = len > MAX_PAGE_BYTES;
-                    let value = value.filter(|_| !is_long).map(str::to_owned);
-                    self.pairs.push((key.to_owned(), value));
-                    if is_long {
-                        let location = scanned.location;
-                        let segment = Arc::clone(self.place.scanner.segment());
-                        self.long = Some(Long { segment, location });
-                    }
+                    self.bytes += len;
+                    self.long = is_long.then_some(scanned.location);
+                    let value = value.filter(|_| !is_long);
+                    self.pairs.push((key.to_owned(), value.map(str::to_owned)));
                 }
             }
             self.cursor = passed;
@@ -214,4 +214,10 @@ fn select<'a>(scan: &Scan, record: &Record<'a>) -> Option<(&'a str, Option<&'a s
         .value
         .filter(|_| record.key.starts_with(&scan.prefix))?;
     Some((record.key, Some(value).filter(|_| !scan.keys_only)))
+}
+
+fn bad_cursor(scan: &Scan) -> KvsError {
+    KvsError::BadCursor {
+        cursor: scan.cursor.clone().unwrap_or_default(),
+    }
 }
