@@ -14,11 +14,10 @@
 //!
 //! # The two streams
 //!
-//! They are one loop. `try_unfold` calls the closure for each pair, with the place where the call
-//! before has left off: the client, the place of the scan, and the pairs of the page. The block
-//! returns the next pair and the next place. It asks for a page only when the page before has no
-//! more pairs. A block may not borrow from the closure that returns it. So the client is part of the
-//! place.
+//! They are one loop. `try_unfold` calls the closure for each pair. The block that the closure
+//! returns takes a state, and resolves to a pair and the next state: the client, the place of the
+//! scan, and the rest of the page. It asks for a page only when the page before has no more pairs.
+//! The block may not borrow from the closure, so the client is part of the state.
 
 use futures03::{Stream, stream};
 

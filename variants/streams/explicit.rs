@@ -3,8 +3,8 @@
 //! # The lesson
 //!
 //! The type of a stream of combinators can be written out too, and it is longer than that of a
-//! future: the future of a page is a part of it, and occurs in it twice. An alias gives the future a
-//! name, but hides nothing: the compiler prints the whole type.
+//! future: the future of a page is a part of it, and occurs in it twice. An alias is a shorter
+//! spelling of that future, but hides nothing: callers still depend on each part of it.
 //!
 //! `docs/streams.md` walks through this file.
 //!
