@@ -14,11 +14,11 @@
 //!
 //! # The two streams
 //!
-//! `unfold` makes a stream of pages: the function turns the place of the scan into the future of a
-//! page, which resolves to the pairs and the next place. `flatten` makes a stream of pairs from
-//! that. It asks for a page only when the page before has no more pairs. Neither closure may capture
-//! anything. So the client is part of the place, and `join3` takes the place through the future:
-//! `ok` makes a future of it that has already completed.
+//! `unfold` makes a stream of pages: the closure turns `Pages`, the place of the scan, into the
+//! future of a page, which resolves to the pairs and the next place. `flatten` makes a stream of
+//! pairs from that. It asks for a page only when the page before has no more pairs. No closure may
+//! capture anything here. So the client is part of the place, and `join3` takes the place through
+//! the future: `ok` makes a future of it that has already completed.
 
 #![allow(
     clippy::type_complexity,
@@ -55,8 +55,8 @@ impl KvsClient {
     /// may be returned or not.
     ///
     /// The stream asks the server for a page of pairs when it is polled and has none. So it holds
-    /// at most one page, and if you stop polling it, it sends nothing. If it is dropped while it
-    /// waits for a page, that page is discarded.
+    /// at most one page, and if you stop polling it, it asks for no other. If it is dropped while
+    /// it waits for a page, that page is discarded.
     ///
     /// # Errors
     ///
