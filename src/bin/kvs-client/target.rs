@@ -5,14 +5,14 @@ use std::fmt::Display;
 use std::net::SocketAddr;
 use std::sync::{Arc, mpsc};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use failure::{Error, ResultExt, format_err};
-use futures::Future;
 use futures::future::{self, Loop};
+use futures::{Async, Future};
 use kvs::Token;
 use kvs::protocol::Kind;
-use tokio::timer::Timeout;
+use tokio::timer::Delay;
 
 use crate::cli::{self, Failure, Host, Result};
 use crate::opt::ServerOpt;
@@ -68,9 +68,8 @@ impl Target {
         let limit = self.limit.clone();
         future::loop_fn(self.addrs.clone(), move |mut addrs| {
             let addr = addrs.remove(0);
-            let awaited = format!("connection to {addr}");
             limit
-                .wait(awaited, connect(addr))
+                .wait(connect(addr), move || format!("connection to {addr}"))
                 .then(|connected| match connected {
                     Ok(client) => Ok(Loop::Break(client)),
                     Err(error) if addrs.is_empty() => Err(error),
@@ -111,30 +110,34 @@ impl Limit {
     where
         F: Future<Error: Into<Error>>,
     {
-        let limit = self.clone();
-        let reply = Timeout::new(future, self.time);
-        reply.map_err(move |error| {
-            let awaited = || format!("reply to {kind} from {}", limit.server);
-            error
-                .into_inner()
-                .map_or_else(|| limit.elapsed(awaited()), Into::into)
-        })
+        let server = Arc::clone(&self.server);
+        self.wait(future, move || format!("reply to {kind} from {server}"))
     }
 
-    fn wait<F>(
+    /// Limits the time of a future that waits for `awaited`.
+    ///
+    /// `Timeout` of tokio makes a timer even if the future is ready, as most of those of `load` are.
+    /// This would be a quarter of the work of `load`.
+    fn wait<F, A>(
         &self,
-        awaited: String,
-        future: F,
-    ) -> impl Future<Item = F::Item, Error = Error> + use<F>
+        mut future: F,
+        awaited: A,
+    ) -> impl Future<Item = F::Item, Error = Error> + use<F, A>
     where
         F: Future<Error: Into<Error>>,
+        A: Fn() -> String,
     {
         let limit = self.clone();
-        let done = Timeout::new(future, self.time);
-        done.map_err(move |error| {
-            error
-                .into_inner()
-                .map_or_else(|| limit.elapsed(awaited), Into::into)
+        let mut timer = None;
+        future::poll_fn(move || {
+            if let Async::Ready(item) = future.poll().map_err(Into::into)? {
+                return Ok(Async::Ready(item));
+            }
+            let timer = timer.get_or_insert_with(|| Delay::new(Instant::now() + limit.time));
+            match timer.poll() {
+                Ok(Async::NotReady) => Ok(Async::NotReady),
+                _ => Err(limit.elapsed(awaited())),
+            }
         })
     }
 
