@@ -38,7 +38,7 @@ fn main() -> Result<(), Box<dyn error::Error>> {
     Ok(())
 }
 
-/// Sets a key through a peer that is late, and gets it again. Does so on either runtime.
+/// Sets a key through a peer that is late, and gets it again, on each of the two runtimes.
 pub(crate) fn run(server: SocketAddr) -> Result<Vec<String>, Error> {
     let mut lines = on_tokio_0_1(&Late::start(server)?)?;
     let runtime = tokio1::runtime::Runtime::new()?;
@@ -76,12 +76,12 @@ async fn on_tokio_1(late: &Late) -> Result<Vec<String>, Error> {
 /// Puts a time limit around a future of futures 0.1. A runtime of tokio 0.1 has to poll it.
 fn within<F: Future<Error = KvsError>>(
     limit: Duration,
-    awaited: &'static str,
+    expected: &'static str,
     future: F,
 ) -> impl Future<Item = F::Item, Error = Error> {
     Timeout::new(future, limit).map_err(move |error| {
         if error.is_elapsed() {
-            return Error::TimedOut { awaited, limit };
+            return Error::TimedOut { expected, limit };
         }
         match error.into_inner() {
             Some(error) => Error::Store(error),
@@ -93,12 +93,12 @@ fn within<F: Future<Error = KvsError>>(
 /// Puts a time limit around a std future. A runtime of tokio 1 has to poll it.
 async fn awaited_within<T>(
     limit: Duration,
-    awaited: &'static str,
+    expected: &'static str,
     future: impl std::future::Future<Output = kvs::Result<T>>,
 ) -> Result<T, Error> {
     match tokio1::time::timeout(limit, future).await {
         Ok(result) => result.map_err(Error::Store),
-        Err(_) => Err(Error::TimedOut { awaited, limit }),
+        Err(_) => Err(Error::TimedOut { expected, limit }),
     }
 }
 
@@ -106,10 +106,10 @@ async fn awaited_within<T>(
 pub(crate) enum Error {
     /// The client or the server failed.
     Store(KvsError),
-    /// The time limit was over.
+    /// The time limit was over before the future resolved.
     TimedOut {
         /// Completes "no … within 50ms".
-        awaited: &'static str,
+        expected: &'static str,
         limit: Duration,
     },
     /// No runtime of tokio 0.1 polled the future, or the runtime is shutting down.
@@ -120,7 +120,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::Store(error) => error.fmt(f),
-            Error::TimedOut { awaited, limit } => write!(f, "no {awaited} within {limit:?}"),
+            Error::TimedOut { expected, limit } => write!(f, "no {expected} within {limit:?}"),
             Error::NoTimer => f.write_str("no timer of tokio 0.1 runs here"),
         }
     }
@@ -134,7 +134,8 @@ impl From<io::Error> for Error {
     }
 }
 
-/// Reports both requests. The second one has got its own reply, not the late one of the first.
+/// Describes the results of both requests. The second one got its own reply, not the late one of the
+/// first.
 fn report(runtime: &str, set: Result<(), Error>, value: Option<String>) -> Vec<String> {
     let set = match set {
         Ok(()) => "done in time".to_owned(),
@@ -161,7 +162,7 @@ impl Late {
         let listener = TcpListener::bind(("127.0.0.1", 0))?;
         let addr = listener.local_addr()?;
         let (permits, permitted) = mpsc::channel();
-        // It ends with an error when the client closes the connection.
+        // The thread ends with an error when the client closes the connection.
         thread::spawn(move || forward(&listener, server, &permitted));
         Ok(Late { addr, permits })
     }

@@ -2,9 +2,7 @@
 //!
 //! # The lesson
 //!
-//! A future is a state machine: each `poll` continues from the state that the last one left. In
-//! addition, a future of the standard library is pinned: from its first poll on, it does not move,
-//! and neither do the futures inside it.
+//! A std future is pinned: from its first poll on, it does not move, nor do the futures inside it.
 //!
 //! `docs/pin.md` explains the diff of `manual.rs` and this file.
 //!
@@ -14,18 +12,9 @@
 //!
 //! # The two steps
 //!
-//! They are the states of `Exchange`. A `poll` may return `Pending` only if something will wake the
-//! task. Here, an inner future that has just returned `Pending` will: after each step, `poll`
-//! continues with the next one at once, until an inner future is pending. It polls the state in
-//! place, and replaces it after the step. After a reply or an error, the state is `Done`.
-//!
-//! # The projection
-//!
-//! A `Pin` of the whole becomes a `Pin` of each field that is marked `#[pin]`, and a plain
-//! reference to each other field. In the first state, `reply` is not marked: it has not been polled
-//! yet, so it may still move, and `project_replace` moves it out. In the second state it is polled,
-//! so it is marked. The futures of the connection are `Unpin` and could move at any time. This file
-//! does not rely on that, and would work with any other futures.
+//! They are the states of `Exchange`, as in `manual.rs`, but each is polled in place. A `Pin` of the
+//! state becomes a `Pin` of each field marked `#[pin]`, and a plain reference to each other field.
+//! Before `reply` is polled, it is not marked and may move: `project_replace` moves it out.
 
 #[path = "streams/pinned.rs"]
 mod scan;

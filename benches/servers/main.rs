@@ -9,15 +9,16 @@
 mod common;
 mod load;
 mod plots;
+mod redis;
 
-use std::io::{self, BufRead, BufReader};
-use std::net::{SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use common::{ServerProcess, memory, number};
 use load::{Load, Protocol, Running, Taken};
+use redis::Redis;
 use structopt::StructOpt;
 use tempfile::TempDir;
 
@@ -84,7 +85,7 @@ fn main() -> io::Result<()> {
     let opt = Opt::from_args();
     let wanted =
         |cell: &Cell| opt.cells.is_empty() || opt.cells.iter().any(|name| name == cell.name);
-    if !has_redis() {
+    if !redis::is_installed() {
         println!(
             "Measuring kvs alone, because there is no redis-server (Debian package: redis-server).\n"
         );
@@ -116,7 +117,7 @@ struct Compared {
 /// Starts both servers, and puts them under a load one after the other.
 fn compare(sync: &str, load: &Load) -> io::Result<Compared> {
     let mut kvs = Server::start(Protocol::Kvs, sync)?;
-    let mut redis = if has_redis() {
+    let mut redis = if redis::is_installed() {
         Some(Server::start(Protocol::Redis, sync)?)
     } else {
         None
@@ -173,7 +174,7 @@ fn compare_memory() -> io::Result<()> {
     };
     println!("\nserver   MiB at first  MiB with 500 connections  bytes a key");
     for (name, protocol) in [("kvs", Protocol::Kvs), ("redis", Protocol::Redis)] {
-        if protocol == Protocol::Redis && !has_redis() {
+        if protocol == Protocol::Redis && !redis::is_installed() {
             break;
         }
         let few = Load {
@@ -197,14 +198,6 @@ fn compare_memory() -> io::Result<()> {
     Ok(())
 }
 
-fn has_redis() -> bool {
-    let version = Command::new("redis-server")
-        .arg("--version")
-        .stdout(Stdio::null())
-        .status();
-    version.is_ok_and(|status| status.success())
-}
-
 /// A server on a free port and in a new directory. Dropping this kills it.
 struct Server {
     protocol: Protocol,
@@ -215,7 +208,7 @@ struct Server {
 
 enum Process {
     Kvs(ServerProcess),
-    Redis(Child),
+    Redis(Redis),
 }
 
 impl Server {
@@ -227,8 +220,8 @@ impl Server {
                 (server.addr, Process::Kvs(server))
             }
             Protocol::Redis => {
-                let (addr, server) = start_redis(dir.path(), sync)?;
-                (addr, Process::Redis(server))
+                let server = Redis::start(dir.path(), &["--appendfsync", sync])?;
+                (server.addr, Process::Redis(server))
             }
         };
         Ok(Server {
@@ -253,36 +246,5 @@ impl Server {
     fn run(&mut self, load: &Load) -> io::Result<Taken> {
         let time = Duration::from_secs(number("KVS_SECONDS", 1));
         Running::connect(self.protocol, self.addr, load)?.run(WARM_UP, time)
-    }
-}
-
-/// Starts redis-server with its append-only file and without snapshots.
-fn start_redis(dir: &Path, sync: &str) -> io::Result<(SocketAddr, Child)> {
-    // redis-server cannot pick a free port itself. Another program may take the one that was free
-    // here, so try again.
-    loop {
-        let addr = TcpListener::bind(common::ANY_PORT)?.local_addr()?;
-        let mut child = Command::new("redis-server")
-            .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "yes"])
-            .args(["--port", &addr.port().to_string(), "--appendfsync", sync])
-            .arg("--dir")
-            .arg(dir)
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let log = child.stdout.take().map(BufReader::new);
-        let mut lines = log.into_iter().flat_map(BufRead::lines);
-        if lines.any(|line| line.is_ok_and(|line| line.contains("Ready to accept connections"))) {
-            return Ok((addr, child));
-        }
-        child.wait()?;
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        if let Process::Redis(server) = &mut self.process {
-            let _ = server.kill();
-            let _ = server.wait();
-        }
     }
 }

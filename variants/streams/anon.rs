@@ -13,10 +13,10 @@
 //!
 //! # The two streams
 //!
-//! `unfold` makes a stream of pages: the closure turns the place of the scan into the future of a
-//! page, which resolves to the pairs and the next place. `flatten` makes a stream of pairs from
-//! that. It asks for a page only when the page before has no more pairs. The type of a closure has
-//! no name, and here it needs none.
+//! `unfold` makes a stream of pages: the closure turns `Pages`, the place of the scan, into the
+//! future of a page, which resolves to the pairs and the next place. `flatten` makes a stream of
+//! pairs from that. It asks for a page only when the page before has no more pairs. The type of a
+//! closure has no name, and here it needs none.
 
 use futures::{Future, Stream, stream};
 
@@ -33,8 +33,8 @@ impl KvsClient {
     /// may be returned or not.
     ///
     /// The stream asks the server for a page of pairs when it is polled and has none. So it holds
-    /// at most one page, and if you stop polling it, it sends nothing. If it is dropped while it
-    /// waits for a page, that page is discarded.
+    /// at most one page, and if you stop polling it, it asks for no other. If it is dropped while
+    /// it waits for a page, that page is discarded.
     ///
     /// # Errors
     ///

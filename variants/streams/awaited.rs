@@ -14,11 +14,10 @@
 //!
 //! # The two streams
 //!
-//! They are one loop. `try_unfold` calls the closure for each pair, with the place where the call
-//! before has left off: the client, the place of the scan, and the pairs of the page. The block
-//! returns the next pair and the next place. It asks for a page only when the page before has no
-//! more pairs. A block may not borrow from the closure that returns it. So the client is part of the
-//! place.
+//! They are one loop. `try_unfold` calls the closure for each pair. The block that the closure
+//! returns takes a state, and resolves to a pair and the next state: the client, the place of the
+//! scan, and the rest of the page. It asks for a page only when the page before has no more pairs.
+//! The block may not borrow from the closure, so the client is part of the state.
 
 use futures03::{Stream, stream};
 
@@ -35,8 +34,8 @@ impl KvsClient {
     /// may be returned or not.
     ///
     /// The stream asks the server for a page of pairs when it is polled and has none. So it holds
-    /// at most one page, and if you stop polling it, it sends nothing. If it is dropped while it
-    /// waits for a page, that page is discarded.
+    /// at most one page, and if you stop polling it, it asks for no other. If it is dropped while
+    /// it waits for a page, that page is discarded.
     ///
     /// # Errors
     ///

@@ -3,8 +3,8 @@
 //! # The lesson
 //!
 //! The type of a stream of combinators can be written out too, and it is longer than that of a
-//! future: the future of a page is a part of it, and occurs in it twice. An alias gives the future a
-//! name, but hides nothing: the compiler prints the whole type.
+//! future: the future of a page is a part of it, and occurs in it twice. An alias is a shorter
+//! spelling of that future, but hides nothing: callers still depend on each part of it.
 //!
 //! `docs/streams.md` walks through this file.
 //!
@@ -14,11 +14,11 @@
 //!
 //! # The two streams
 //!
-//! `unfold` makes a stream of pages: the function turns the place of the scan into the future of a
-//! page, which resolves to the pairs and the next place. `flatten` makes a stream of pairs from
-//! that. It asks for a page only when the page before has no more pairs. Neither closure may capture
-//! anything. So the client is part of the place, and `join3` takes the place through the future:
-//! `ok` makes a future of it that has already completed.
+//! `unfold` makes a stream of pages: the closure turns `Pages`, the place of the scan, into the
+//! future of a page, which resolves to the pairs and the next place. `flatten` makes a stream of
+//! pairs from that. It asks for a page only when the page before has no more pairs. No closure may
+//! capture anything here. So the client is part of the place, and `join3` takes the place through
+//! the future: `ok` makes a future of it that has already completed.
 
 #![allow(
     clippy::type_complexity,
@@ -55,8 +55,8 @@ impl KvsClient {
     /// may be returned or not.
     ///
     /// The stream asks the server for a page of pairs when it is polled and has none. So it holds
-    /// at most one page, and if you stop polling it, it sends nothing. If it is dropped while it
-    /// waits for a page, that page is discarded.
+    /// at most one page, and if you stop polling it, it asks for no other. If it is dropped while
+    /// it waits for a page, that page is discarded.
     ///
     /// # Errors
     ///

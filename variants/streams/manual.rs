@@ -35,8 +35,8 @@ impl KvsClient {
     /// may be returned or not.
     ///
     /// The stream asks the server for a page of pairs when it is polled and has none. So it holds
-    /// at most one page, and if you stop polling it, it sends nothing. If it is dropped while it
-    /// waits for a page, that page is discarded.
+    /// at most one page, and if you stop polling it, it asks for no other. If it is dropped while
+    /// it waits for a page, that page is discarded.
     ///
     /// # Errors
     ///

@@ -3,8 +3,8 @@
 //! # The lesson
 //!
 //! A stream is a state machine that goes round: after a page it is ready to ask for the next one.
-//! It contains the state machine of a future. A stream of std futures is pinned like a future,
-//! because the future inside it is.
+//! It contains the state machine of a future. That future must not move once it is polled, so the
+//! stream is pinned too.
 //!
 //! `docs/streams.md` walks through this file.
 //!
@@ -43,8 +43,8 @@ impl KvsClient {
     /// may be returned or not.
     ///
     /// The stream asks the server for a page of pairs when it is polled and has none. So it holds
-    /// at most one page, and if you stop polling it, it sends nothing. If it is dropped while it
-    /// waits for a page, that page is discarded.
+    /// at most one page, and if you stop polling it, it asks for no other. If it is dropped while
+    /// it waits for a page, that page is discarded.
     ///
     /// # Errors
     ///
@@ -117,10 +117,11 @@ impl Stream for ClientScanStream {
             }
             match this.state.as_mut().project() {
                 StateProjection::ReadyToAsk => {
-                    let request = this.pages.request();
-                    let page = request.map(|request| this.client.exchange(&request));
-                    this.state
-                        .set(page.map_or(State::Done, State::WaitingForPage));
+                    this.state.set(State::Done);
+                    if let Some(request) = this.pages.request() {
+                        let page = this.client.exchange(&request);
+                        this.state.set(State::WaitingForPage(page));
+                    }
                 }
                 StateProjection::WaitingForPage(page) => {
                     let reply = ready!(page.poll(cx));

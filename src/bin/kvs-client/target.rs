@@ -5,14 +5,14 @@ use std::fmt::Display;
 use std::net::SocketAddr;
 use std::sync::{Arc, mpsc};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use failure::{Error, ResultExt, format_err};
-use futures::Future;
 use futures::future::{self, Loop};
+use futures::{Async, Future};
 use kvs::Token;
 use kvs::protocol::Kind;
-use tokio::timer::Timeout;
+use tokio::timer::Delay;
 
 use crate::cli::{self, Failure, Host, Result};
 use crate::opt::ServerOpt;
@@ -68,9 +68,8 @@ impl Target {
         let limit = self.limit.clone();
         future::loop_fn(self.addrs.clone(), move |mut addrs| {
             let addr = addrs.remove(0);
-            let awaited = move || format!("connection to {addr}");
             limit
-                .wait(awaited, connect(addr))
+                .wait(connect(addr), move || format!("connection to {addr}"))
                 .then(|connected| match connected {
                     Ok(client) => Ok(Loop::Break(client)),
                     Err(error) if addrs.is_empty() => Err(error),
@@ -112,23 +111,33 @@ impl Limit {
         F: Future<Error: Into<Error>>,
     {
         let server = Arc::clone(&self.server);
-        self.wait(move || format!("reply to {kind} from {server}"), future)
+        self.wait(future, move || format!("reply to {kind} from {server}"))
     }
 
-    /// Limits the time of a future. `awaited` names in the error the thing that is late.
+    /// Limits the time of a future that waits for `awaited`.
+    ///
+    /// `Timeout` of tokio makes its timer before it polls the future. Most futures of `load` are ready
+    /// when they are first polled, and their timers would be a quarter of its work.
     fn wait<F, A>(
         &self,
+        mut future: F,
         awaited: A,
-        future: F,
     ) -> impl Future<Item = F::Item, Error = Error> + use<F, A>
     where
         F: Future<Error: Into<Error>>,
-        A: FnOnce() -> String,
+        A: Fn() -> String,
     {
         let limit = self.clone();
-        Timeout::new(future, self.time).map_err(move |error| {
-            let elapsed = || limit.elapsed(awaited());
-            error.into_inner().map_or_else(elapsed, Into::into)
+        let mut timer = None;
+        future::poll_fn(move || {
+            if let Async::Ready(item) = future.poll().map_err(Into::into)? {
+                return Ok(Async::Ready(item));
+            }
+            let timer = timer.get_or_insert_with(|| Delay::new(Instant::now() + limit.time));
+            match timer.poll() {
+                Ok(Async::NotReady) => Ok(Async::NotReady),
+                _ => Err(limit.elapsed(awaited())),
+            }
         })
     }
 
