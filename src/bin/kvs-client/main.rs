@@ -153,5 +153,7 @@ fn read_value(input: impl Read, name: &str) -> Result<String> {
 fn print_completions(shell: Shell) -> Result<()> {
     let mut script = Vec::new();
     Opt::clap().gen_completions_to("kvs-client", shell, &mut script);
-    cli::write(&script)
+    // clap 2 makes a script for bash that sets the one name and then compares it with the other.
+    let script = String::from_utf8_lossy(&script).replace("kvs__client__", "kvs-client__");
+    cli::write(script.as_bytes())
 }
