@@ -113,9 +113,14 @@ pub enum CommandOpt {
     ))]
     Set {
         /// The key
+        #[structopt(value_name = "KEY")]
         key: String,
         /// The value; `-` reads it from stdin, every byte of it
-        #[structopt(required_unless = "file", conflicts_with = "file")]
+        #[structopt(
+            value_name = "VALUE",
+            required_unless = "file",
+            conflicts_with = "file"
+        )]
         value: Option<String>,
         /// Reads the value from a file
         #[structopt(long, value_name = "FILE", parse(from_os_str))]
@@ -124,8 +129,14 @@ pub enum CommandOpt {
         client: ClientOpt,
     },
     /// Removes a key and its value; fails if the key does not exist
+    #[structopt(template = examples!(
+        "kvs-client rm",
+        "kvs-client rm greeting"
+        "kvs-client rm --exit-code greeting || test $? = 3"
+    ))]
     Rm {
         /// The key
+        #[structopt(value_name = "KEY")]
         key: String,
         #[structopt(flatten)]
         missing: MissingOpt,
@@ -172,6 +183,12 @@ pub enum CommandOpt {
         from_line: Option<u64>,
     },
     /// Prints the statistics of the server
+    #[structopt(template = examples!(
+        "kvs-client stats",
+        "kvs-client stats"
+        "kvs-client stats --json | jq .engine.keys"
+        "kvs-client stats --prometheus > kvs.prom"
+    ))]
     Stats {
         /// Prints JSON
         #[structopt(long, conflicts_with = "prometheus")]
