@@ -114,7 +114,7 @@ fn arguments_that_are_not_utf_8_are_refused_with_one_line() {
 }
 
 #[test]
-fn a_closed_stdout_is_an_error_and_no_panic() {
+fn a_full_stdout_is_an_error_and_no_panic() {
     let full = || fs::File::create("/dev/full").unwrap();
     for args in [&["--help"][..], &["-V"]] {
         let mut client = Command::new(cargo_bin!("kvs-client"));

@@ -47,7 +47,8 @@ fn refused(assert: Assert) -> Assert {
 
 /// Checks that arguments are refused, with one line on stderr and the exit code for that.
 fn misused(assert: Assert) -> Assert {
-    refused(assert).code(2)
+    let line = is_match(r"^error: .* \(--help shows the usage\)\n$").unwrap();
+    refused(assert).code(2).stderr(line)
 }
 
 fn path(dir: &Path) -> &str {

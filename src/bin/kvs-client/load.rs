@@ -220,10 +220,9 @@ fn receive(
 }
 
 fn at_line(number: u64, error: &Error) -> Error {
-    let contexts: Vec<_> = error.iter_chain().map(ToString::to_string).collect();
     format_err!(
         "line {number}: {}; the lines before it are stored, and --from-line {number} continues \
          there",
-        contexts.join(": ")
+        cli::with_contexts(error)
     )
 }

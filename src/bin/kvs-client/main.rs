@@ -38,10 +38,10 @@ fn run(opt: Opt) -> Result<()> {
     let session = || Session::open(target()?);
     match opt.command {
         None => Err(Failure::usage(format_args!(
-            "error: the command is missing; the commands are {COMMANDS} (--help shows the usage)"
+            "the command is missing; the commands are {COMMANDS}"
         ))),
         Some(CommandOpt::Unknown(args)) => Err(Failure::usage(format_args!(
-            "error: there is no command {:?}; the commands are {COMMANDS} (--help shows the usage)",
+            "there is no command {:?}; the commands are {COMMANDS}",
             args.first().map_or("", String::as_str)
         ))),
         Some(CommandOpt::Get {
@@ -52,9 +52,7 @@ fn run(opt: Opt) -> Result<()> {
             client,
         }) => {
             if raw && keys.len() > 1 {
-                return Err(Failure::usage(
-                    "error: --raw prints the value of one key only",
-                ));
+                return Err(Failure::usage("--raw prints the value of one key only"));
             }
             let answer = Answer::new(Format::new(raw, json), missing.exit_code || raw);
             let command = Command::Get { keys, answer };

@@ -88,9 +88,7 @@ fn run(opt: &Opt, signals: &Signals) -> Result<()> {
         return check::repair(dir, opt.print());
     }
     if opt.all || opt.json {
-        return Err(Failure::usage(
-            "error: --all and --json need --verify or --repair",
-        ));
+        return Err(Failure::usage("--all and --json need --verify or --repair"));
     }
     serve(opt, dir, signals)
 }
