@@ -1,7 +1,8 @@
 //! `keys` and `dump`.
 
 use futures::Future;
-use kvs::protocol::{Page, Request, Scan};
+use kvs::KvsError;
+use kvs::protocol::{ErrorCode, Page, Request, Scan};
 
 use crate::cli::{self, Result};
 use crate::session::Session;
@@ -47,7 +48,13 @@ fn for_each_page(
 ) -> Result<()> {
     let mut next = Some(session.start(&Request::Scan(scan.clone())));
     while let Some(reply) = next.take() {
-        let mut page = reply.wait()?.into_page()?;
+        let mut page = match reply.wait()?.into_page() {
+            Err(KvsError::Server {
+                code: ErrorCode::TooLarge,
+                ..
+            }) => read_long_page(session, &scan)?,
+            page => page?,
+        };
         if let Some(cursor) = page.cursor.take() {
             scan.cursor = Some(cursor);
             next = Some(session.start(&Request::Scan(scan.clone())));
@@ -55,4 +62,22 @@ fn for_each_page(
         write(page)?;
     }
     Ok(())
+}
+
+/// Returns the next page of a scan with one pair. A page is a little longer than the pair, so a
+/// value that a frame can just hold is read by itself.
+fn read_long_page(session: &Session, scan: &Scan) -> Result<Page> {
+    let scan = Scan {
+        limit: 1,
+        keys_only: true,
+        ..scan.clone()
+    };
+    let mut page = session.start(&Request::Scan(scan)).wait()?.into_page()?;
+    for (key, value) in &mut page.pairs {
+        let key = key.clone();
+        *value = session.start(&Request::Get { key }).wait()?.into_value()?;
+    }
+    // Meanwhile the key may have been removed.
+    page.pairs.retain(|(_, value)| value.is_some());
+    Ok(page)
 }
