@@ -179,12 +179,13 @@ fn stats_tell_how_the_server_is_doing() {
     let dir = tempfile::tempdir().unwrap();
     let server = ServerProcess::start(dir.path(), &["--sync", "always"]);
     let run = |command: &str| client(&format!("{command} --addr {}", server.addr));
+    run("stats").success().stdout(contains("errors: none\n"));
     run("set key value").success();
     run("rm other").failure();
     let text = run("stats").success();
     let expected = [
-        "connections: 1 now, 3 in all",
-        "requests: Auth 0, Get 0, Remove 1, Scan 0, Set 1, Stats 1",
+        "connections: 1 now, 4 in all",
+        "requests: Auth 0, Get 0, Remove 1, Scan 0, Set 1, Stats 2",
         "errors: key_not_found 1",
         "engine: kvs, sync always",
         "keys: 1",
@@ -196,7 +197,7 @@ fn stats_tell_how_the_server_is_doing() {
         .fold(text, |text, line| text.stdout(contains(line)));
     let json = run("stats --json").success().get_output().stdout.clone();
     let stats: kvs::protocol::Stats = serde_json::from_slice(&json).unwrap();
-    assert_eq!(stats.requests["Stats"], 2);
+    assert_eq!(stats.requests["Stats"], 3);
     assert_eq!(stats.latencies["Set"].count, 1);
     assert_eq!(stats.engine.keys, Some(1));
 }
