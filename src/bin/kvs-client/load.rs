@@ -53,7 +53,7 @@ type Sent = (u64, Result<Receiving>);
 
 /// Stores the pairs of `file`, or of stdin, and prints how many there were.
 pub fn load(session: &Session, file: Option<&Path>, from_line: u64) -> Result<()> {
-    let file = match file {
+    let file = match file.filter(|path| *path != Path::new("-")) {
         Some(path) => File::open(path).context(format!("cannot open {path:?}"))?,
         None => {
             let stdin = io::stdin().as_fd().try_clone_to_owned();

@@ -175,7 +175,7 @@ pub enum CommandOpt {
         "kvs-client dump | kvs-client load --addr db.example.com:4000"
     ))]
     Load {
-        /// The file with the dump [default: stdin]
+        /// The file with the dump; `-` means stdin [default: stdin]
         #[structopt(value_name = "FILE")]
         file: Option<PathBuf>,
         /// Skips the lines before this one
