@@ -98,6 +98,19 @@ fn an_unknown_command_is_refused_with_those_that_exist() {
     }
 }
 
+#[test]
+fn a_command_after_two_dashes_is_refused() {
+    for args in [
+        "-- get k",
+        "-- set k v",
+        "-- stats",
+        "--addr localhost:1 -- keys",
+    ] {
+        misused(client(args)).stderr(contains("before --"));
+    }
+    misused(client("-- unknown k")).stderr(lists_the_commands());
+}
+
 fn lists_the_commands() -> impl Predicate<str> {
     contains("get, set, rm, keys, dump, load, stats, completions")
 }

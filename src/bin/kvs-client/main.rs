@@ -40,10 +40,7 @@ fn run(opt: Opt) -> Result<()> {
         None => Err(Failure::usage(format_args!(
             "the command is missing; the commands are {COMMANDS}"
         ))),
-        Some(CommandOpt::Unknown(args)) => Err(Failure::usage(format_args!(
-            "there is no command {:?}; the commands are {COMMANDS}",
-            args.first().map_or("", String::as_str)
-        ))),
+        Some(CommandOpt::Unknown(args)) => Err(unknown(args.first().map_or("", String::as_str))),
         Some(CommandOpt::Get {
             keys,
             raw,
@@ -90,6 +87,16 @@ fn run(opt: Opt) -> Result<()> {
         }
         Some(CommandOpt::Completions { shell }) => print_completions(shell),
     }
+}
+
+/// Returns the error for a command that clap does not know.
+fn unknown(name: &str) -> Error {
+    if COMMANDS.split(", ").any(|command| command == name) {
+        return Failure::usage(format_args!("the command {name} has to stand before --"));
+    }
+    Failure::usage(format_args!(
+        "there is no command {name:?}; the commands are {COMMANDS}"
+    ))
 }
 
 /// Adds the arguments that help to an error of the library, which does not know them.

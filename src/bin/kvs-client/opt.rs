@@ -51,12 +51,20 @@ impl StructOpt for Args {
     }
 
     fn from_clap(matches: &ArgMatches<'_>) -> Args {
-        let mut opt = Opt::from_clap(matches);
-        // clap passes them on to the command, and not back.
-        if let (_, Some(of_command)) = matches.subcommand() {
-            opt.server = ServerOpt::from_clap(of_command);
-        }
-        Args(opt)
+        Args(match matches.subcommand() {
+            // clap does not know this command, or it stands after `--`. Then clap does not read its
+            // arguments, even if the command exists.
+            (name, Some(of_command)) if of_command.usage().is_empty() => Opt {
+                server: ServerOpt::from_clap(matches),
+                command: Some(CommandOpt::Unknown(vec![name.to_owned()])),
+            },
+            // clap passes the arguments of the server on to the command, and not back.
+            (_, Some(of_command)) => Opt {
+                server: ServerOpt::from_clap(of_command),
+                ..Opt::from_clap(matches)
+            },
+            (_, None) => Opt::from_clap(matches),
+        })
     }
 }
 
