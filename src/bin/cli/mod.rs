@@ -17,7 +17,7 @@ use kvs::stderr;
 use structopt::StructOpt;
 use structopt::clap::{self, App, AppSettings};
 
-pub(crate) use self::host::Host;
+pub(crate) use self::host::{Host, first_of};
 pub(crate) use self::time::parse_time;
 
 /// The result of a part of a program that can fail.
@@ -27,6 +27,17 @@ pub(crate) type Result<T> = std::result::Result<T, Error>;
 ///
 /// This is not a `default_value` of clap 2, which would then ignore a flag without its value.
 pub(crate) const DEFAULT_ADDR: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 4000);
+
+/// The clients, and whether each one is compiled in.
+pub(crate) const CLIENTS: [(&str, bool); 7] = [
+    ("anon", cfg!(feature = "anon")),
+    ("awaited", cfg!(feature = "awaited")),
+    ("boxed", cfg!(feature = "boxed")),
+    ("explicit", cfg!(feature = "explicit")),
+    ("manual", cfg!(feature = "manual")),
+    ("pinned", cfg!(feature = "pinned")),
+    ("blocking", true),
+];
 
 /// The flags whose values are paths. A path need not be UTF-8.
 const PATH_FLAGS: [&str; 3] = ["--data-dir", "--auth-token-file", "--file"];
@@ -65,15 +76,6 @@ impl std::error::Error for Failure {}
 /// Returns the version of the programs, and the parts that were compiled in.
 pub(crate) fn version() -> &'static str {
     static VERSION: LazyLock<String> = LazyLock::new(|| {
-        let clients = [
-            ("anon", cfg!(feature = "anon")),
-            ("awaited", cfg!(feature = "awaited")),
-            ("boxed", cfg!(feature = "boxed")),
-            ("explicit", cfg!(feature = "explicit")),
-            ("manual", cfg!(feature = "manual")),
-            ("pinned", cfg!(feature = "pinned")),
-            ("blocking", true),
-        ];
         let engines = [
             ("kvs", cfg!(feature = "server")),
             ("tokio-fs", cfg!(feature = "server")),
@@ -87,7 +89,7 @@ pub(crate) fn version() -> &'static str {
             }
             there.join(", ")
         };
-        let (clients, engines) = (names(&clients), names(&engines));
+        let (clients, engines) = (names(&CLIENTS), names(&engines));
         let version = env!("CARGO_PKG_VERSION");
         format!("{version}\nclients: {clients}\nengines: {engines}")
     });
