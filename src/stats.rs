@@ -50,7 +50,11 @@ impl fmt::Display for Stats {
                 .iter()
                 .map(|(name, n)| format!("{name} {n}"))
                 .collect();
-            writeln!(f, "{title}: {}", counts.join(", "))?;
+            let counts = match &counts[..] {
+                [] => "none".to_owned(),
+                counts => counts.join(", "),
+            };
+            writeln!(f, "{title}: {counts}")?;
         }
         for (kind, latency) in &self.latencies {
             let Latency {

@@ -98,6 +98,19 @@ fn an_unknown_command_is_refused_with_those_that_exist() {
     }
 }
 
+#[test]
+fn a_command_after_two_dashes_is_refused() {
+    for args in [
+        "-- get k",
+        "-- set k v",
+        "-- stats",
+        "--addr localhost:1 -- keys",
+    ] {
+        misused(client(args)).stderr(contains("before --"));
+    }
+    misused(client("-- unknown k")).stderr(lists_the_commands());
+}
+
 fn lists_the_commands() -> impl Predicate<str> {
     contains("get, set, rm, keys, dump, load, stats, completions")
 }
@@ -114,7 +127,7 @@ fn arguments_that_are_not_utf_8_are_refused_with_one_line() {
 }
 
 #[test]
-fn a_closed_stdout_is_an_error_and_no_panic() {
+fn a_full_stdout_is_an_error_and_no_panic() {
     let full = || fs::File::create("/dev/full").unwrap();
     for args in [&["--help"][..], &["-V"]] {
         let mut client = Command::new(cargo_bin!("kvs-client"));
@@ -179,12 +192,13 @@ fn stats_tell_how_the_server_is_doing() {
     let dir = tempfile::tempdir().unwrap();
     let server = ServerProcess::start(dir.path(), &["--sync", "always"]);
     let run = |command: &str| client(&format!("{command} --addr {}", server.addr));
+    run("stats").success().stdout(contains("errors: none\n"));
     run("set key value").success();
     run("rm other").failure();
     let text = run("stats").success();
     let expected = [
-        "connections: 1 now, 3 in all",
-        "requests: Auth 0, Get 0, Remove 1, Scan 0, Set 1, Stats 1",
+        "connections: 1 now, 4 in all",
+        "requests: Auth 0, Get 0, Remove 1, Scan 0, Set 1, Stats 2",
         "errors: key_not_found 1",
         "engine: kvs, sync always",
         "keys: 1",
@@ -196,7 +210,7 @@ fn stats_tell_how_the_server_is_doing() {
         .fold(text, |text, line| text.stdout(contains(line)));
     let json = run("stats --json").success().get_output().stdout.clone();
     let stats: kvs::protocol::Stats = serde_json::from_slice(&json).unwrap();
-    assert_eq!(stats.requests["Stats"], 2);
+    assert_eq!(stats.requests["Stats"], 3);
     assert_eq!(stats.latencies["Set"].count, 1);
     assert_eq!(stats.engine.keys, Some(1));
 }

@@ -51,6 +51,10 @@ fn pairs_come_from_a_file_or_from_stdin_and_the_last_line_of_a_key_wins() {
     assert!(redirected.output().unwrap().status.success());
     client(&format!("get key0 {to}")).success().stdout("4990\n");
     load(&to, "").success().stdout("pairs stored: 0\n");
+    load(&format!("- {to}"), r#"["key0","dash"]"#)
+        .success()
+        .stdout("pairs stored: 1\n");
+    client(&format!("get key0 {to}")).success().stdout("dash\n");
     refused(client(&format!("load nowhere {to}"))).stderr(contains("nowhere"));
 }
 

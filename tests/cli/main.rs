@@ -14,11 +14,13 @@ mod tokens;
 mod units;
 mod values;
 
+use std::io::ErrorKind;
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use assert_cmd::assert::Assert;
-use assert_cmd::cargo::cargo_bin_cmd;
+use assert_cmd::cargo::{cargo_bin, cargo_bin_cmd};
 use kvs::engine::SyncLevel;
 use kvs::server::Limits;
 use predicates::prelude::*;
@@ -45,7 +47,8 @@ fn refused(assert: Assert) -> Assert {
 
 /// Checks that arguments are refused, with one line on stderr and the exit code for that.
 fn misused(assert: Assert) -> Assert {
-    refused(assert).code(2)
+    let line = is_match(r"^error: .* \(--help shows the usage\)\n$").unwrap();
+    refused(assert).code(2).stderr(line)
 }
 
 fn path(dir: &Path) -> &str {
@@ -163,16 +166,48 @@ fn a_help_text_begins_with_examples() {
         "--help",
         "get --help",
         "set --help",
+        "rm --help",
         "keys --help",
         "dump --help",
         "load --help",
+        "stats --help",
+        "completions --help",
     ] {
-        let first = is_match("(?s)^kvs-client.*EXAMPLES.*USAGE.*OPTIONS").unwrap();
+        let first = is_match("(?s)^kvs-client( [a-z]+)? [0-9].*EXAMPLES.*USAGE.*OPTIONS").unwrap();
         client(args).success().stdout(first);
     }
     let first = is_match("(?s)^kvs-server.*EXAMPLES.*USAGE.*OPTIONS").unwrap();
     let mut server = cargo_bin_cmd!("kvs-server");
     server.arg("--help").assert().success().stdout(first);
+}
+
+#[test]
+fn bash_completes_commands_and_their_flags() {
+    let script = r#"source <("$0" completions bash)
+        COMP_WORDS=(kvs-client "${@}") COMP_CWORD=$#
+        _kvs-client
+        echo "${COMPREPLY[@]}""#;
+    for (words, expected) in [
+        (&["sta"][..], "stats\n"),
+        (&["get", "--ex"], "--exit-code\n"),
+        (&["load", "--fr"], "--from-line\n"),
+        (&["get", "key", "--va"], "--variant\n"),
+    ] {
+        let mut bash = Command::new("bash");
+        let bash = bash.args(["--norc", "-c", script]);
+        let output = match bash.arg(cargo_bin!("kvs-client")).args(words).output() {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                println!("not shown: there is no bash on this machine");
+                return;
+            }
+            output => output.unwrap(),
+        };
+        assert_eq!(
+            String::from_utf8_lossy(&output.stdout),
+            expected,
+            "{words:?}"
+        );
+    }
 }
 
 #[test]

@@ -70,7 +70,7 @@ fn exit_codes_are_the_same_if_stderr_accepts_nothing() {
     let server = ServerProcess::start(&dir.path().join("other"), &[]);
     for (mut command, _) in commands(server.addr, dir.path()) {
         let usual = command.output().unwrap().status.code();
-        assert!(usual == Some(0) || usual == Some(1), "{command:?}");
+        assert!(matches!(usual, Some(0..=2)), "{command:?}");
         let (_reader, unread) = full_pipe();
         for stderr in [full_disk(), closed_pipe(), unread.into()] {
             let child = command.stdout(Stdio::null()).stderr(stderr);

@@ -51,3 +51,14 @@ impl fmt::Display for Host {
         f.write_str(&self.0)
     }
 }
+
+/// Tries the addresses of a host one after the other. Returns the first success, or the error of the
+/// last address.
+pub(crate) fn first_of<T, E>(
+    addrs: &[SocketAddr],
+    attempt: impl Fn(SocketAddr) -> Result<T, E>,
+) -> Result<T, E> {
+    let (last, others) = addrs.split_last().expect("a host has an address");
+    let done = others.iter().find_map(|addr| attempt(*addr).ok());
+    done.map_or_else(|| attempt(*last), Ok)
+}

@@ -17,7 +17,7 @@ use kvs::stderr;
 use structopt::StructOpt;
 use structopt::clap::{self, App, AppSettings};
 
-pub(crate) use self::host::Host;
+pub(crate) use self::host::{Host, first_of};
 pub(crate) use self::time::parse_time;
 
 /// The result of a part of a program that can fail.
@@ -27,6 +27,17 @@ pub(crate) type Result<T> = std::result::Result<T, Error>;
 ///
 /// This is not a `default_value` of clap 2, which would then ignore a flag without its value.
 pub(crate) const DEFAULT_ADDR: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 4000);
+
+/// The clients, and whether each one is compiled in.
+pub(crate) const CLIENTS: [(&str, bool); 7] = [
+    ("anon", cfg!(feature = "anon")),
+    ("awaited", cfg!(feature = "awaited")),
+    ("boxed", cfg!(feature = "boxed")),
+    ("explicit", cfg!(feature = "explicit")),
+    ("manual", cfg!(feature = "manual")),
+    ("pinned", cfg!(feature = "pinned")),
+    ("blocking", true),
+];
 
 /// The flags whose values are paths. A path need not be UTF-8.
 const PATH_FLAGS: [&str; 3] = ["--data-dir", "--auth-token-file", "--file"];
@@ -46,11 +57,10 @@ pub(crate) struct Failure {
 
 impl Failure {
     /// Returns the error for arguments that do not fit together.
-    pub(crate) fn usage(message: impl Display) -> Error {
-        let message = message.to_string();
+    pub(crate) fn usage(mistake: impl Display) -> Error {
         Error::from(Failure {
             code: USAGE,
-            message,
+            message: format!("error: {mistake} (--help shows the usage)"),
         })
     }
 }
@@ -66,15 +76,6 @@ impl std::error::Error for Failure {}
 /// Returns the version of the programs, and the parts that were compiled in.
 pub(crate) fn version() -> &'static str {
     static VERSION: LazyLock<String> = LazyLock::new(|| {
-        let clients = [
-            ("anon", cfg!(feature = "anon")),
-            ("awaited", cfg!(feature = "awaited")),
-            ("boxed", cfg!(feature = "boxed")),
-            ("explicit", cfg!(feature = "explicit")),
-            ("manual", cfg!(feature = "manual")),
-            ("pinned", cfg!(feature = "pinned")),
-            ("blocking", true),
-        ];
         let engines = [
             ("kvs", cfg!(feature = "server")),
             ("tokio-fs", cfg!(feature = "server")),
@@ -88,7 +89,7 @@ pub(crate) fn version() -> &'static str {
             }
             there.join(", ")
         };
-        let (clients, engines) = (names(&clients), names(&engines));
+        let (clients, engines) = (names(&CLIENTS), names(&engines));
         let version = env!("CARGO_PKG_VERSION");
         format!("{version}\nclients: {clients}\nengines: {engines}")
     });
@@ -126,13 +127,9 @@ pub(crate) fn main<T: StructOpt>(run: impl FnOnce(T) -> Result<()>) -> ExitCode 
     let args: Vec<_> = env::args_os().collect();
     if let Some(argument) = find_bad_text(&args) {
         let paths = PATH_FLAGS.join(", ");
-        return fail(
-            USAGE,
-            format_args!(
-                "error: the argument {argument:?} is not UTF-8; only the paths of these need not \
-                 be: {paths}"
-            ),
-        );
+        return fail(Failure::usage(format_args!(
+            "the argument {argument:?} is not UTF-8; only the paths of these need not be: {paths}"
+        )));
     }
     let mut clap = T::clap().global_settings(&[
         // Without this setting, clap takes a negative number for a flag.
@@ -149,19 +146,14 @@ pub(crate) fn main<T: StructOpt>(run: impl FnOnce(T) -> Result<()>) -> ExitCode 
             clap::ErrorKind::VersionDisplayed => print(""),
             // clap could not print the version, and does not say why. Printing it again tells.
             clap::ErrorKind::Io => print_version(&clap),
-            _ => return fail(USAGE, one_line(&answer.message)),
+            _ => Err(Failure::usage(one_line(&answer.message))),
         },
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         // `print` failed, because its reader has gone, as in `kvs-client … | head`.
         Err(error) if is_broken_pipe(&error) => ExitCode::from(FAILED),
-        Err(error) => {
-            let failure: Option<&Failure> = error.downcast_ref();
-            let code = failure.map_or(FAILED, |failure| failure.code);
-            let contexts: Vec<_> = error.iter_chain().map(ToString::to_string).collect();
-            fail(code, contexts.join(": "))
-        }
+        Err(error) => fail(error),
     }
 }
 
@@ -189,7 +181,7 @@ pub(crate) fn print(line: impl Display) -> Result<()> {
 ///
 /// # Errors
 ///
-/// If stdout is closed or full, such as a pipe whose reader has gone.
+/// If stdout is full, or is a pipe whose reader has gone.
 pub(crate) fn write(bytes: &[u8]) -> Result<()> {
     let mut stdout = io::stdout().lock();
     stdout
@@ -199,14 +191,23 @@ pub(crate) fn write(bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
-fn fail(code: u8, error: impl Display) -> ExitCode {
-    stderr::print(error);
+/// Prints an error with its contexts, and returns its exit code.
+fn fail(error: Error) -> ExitCode {
+    let failure: Option<&Failure> = error.downcast_ref();
+    let code = failure.map_or(FAILED, |failure| failure.code);
+    stderr::print(with_contexts(&error));
     ExitCode::from(code)
 }
 
-/// Returns a message of clap as one line, without the usage that follows it.
+/// Returns an error and its contexts as one line.
+pub(crate) fn with_contexts(error: &Error) -> String {
+    let contexts: Vec<_> = error.iter_chain().map(ToString::to_string).collect();
+    contexts.join(": ")
+}
+
+/// Returns the mistake that a message of clap names, as one line.
 fn one_line(message: &str) -> String {
     let mistake = message.split("\n\nUSAGE").next().unwrap_or(message);
     let words: Vec<_> = mistake.split_whitespace().collect();
-    format!("{} (--help shows the usage)", words.join(" "))
+    words.join(" ").trim_start_matches("error: ").to_owned()
 }

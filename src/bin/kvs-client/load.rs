@@ -53,7 +53,7 @@ type Sent = (u64, Result<Receiving>);
 
 /// Stores the pairs of `file`, or of stdin, and prints how many there were.
 pub fn load(session: &Session, file: Option<&Path>, from_line: u64) -> Result<()> {
-    let file = match file {
+    let file = match file.filter(|path| *path != Path::new("-")) {
         Some(path) => File::open(path).context(format!("cannot open {path:?}"))?,
         None => {
             let stdin = io::stdin().as_fd().try_clone_to_owned();
@@ -220,10 +220,9 @@ fn receive(
 }
 
 fn at_line(number: u64, error: &Error) -> Error {
-    let contexts: Vec<_> = error.iter_chain().map(ToString::to_string).collect();
     format_err!(
         "line {number}: {}; the lines before it are stored, and --from-line {number} continues \
          there",
-        contexts.join(": ")
+        cli::with_contexts(error)
     )
 }

@@ -38,12 +38,9 @@ fn run(opt: Opt) -> Result<()> {
     let session = || Session::open(target()?);
     match opt.command {
         None => Err(Failure::usage(format_args!(
-            "error: the command is missing; the commands are {COMMANDS} (--help shows the usage)"
+            "the command is missing; the commands are {COMMANDS}"
         ))),
-        Some(CommandOpt::Unknown(args)) => Err(Failure::usage(format_args!(
-            "error: there is no command {:?}; the commands are {COMMANDS} (--help shows the usage)",
-            args.first().map_or("", String::as_str)
-        ))),
+        Some(CommandOpt::Unknown(args)) => Err(unknown(args.first().map_or("", String::as_str))),
         Some(CommandOpt::Get {
             keys,
             raw,
@@ -52,9 +49,7 @@ fn run(opt: Opt) -> Result<()> {
             client,
         }) => {
             if raw && keys.len() > 1 {
-                return Err(Failure::usage(
-                    "error: --raw prints the value of one key only",
-                ));
+                return Err(Failure::usage("--raw prints the value of one key only"));
             }
             let answer = Answer::new(Format::new(raw, json), missing.exit_code || raw);
             let command = Command::Get { keys, answer };
@@ -92,6 +87,16 @@ fn run(opt: Opt) -> Result<()> {
         }
         Some(CommandOpt::Completions { shell }) => print_completions(shell),
     }
+}
+
+/// Returns the error for a command that clap does not know.
+fn unknown(name: &str) -> Error {
+    if COMMANDS.split(", ").any(|command| command == name) {
+        return Failure::usage(format_args!("the command {name} has to stand before --"));
+    }
+    Failure::usage(format_args!(
+        "there is no command {name:?}; the commands are {COMMANDS}"
+    ))
 }
 
 /// Adds the arguments that help to an error of the library, which does not know them.
@@ -153,5 +158,7 @@ fn read_value(input: impl Read, name: &str) -> Result<String> {
 fn print_completions(shell: Shell) -> Result<()> {
     let mut script = Vec::new();
     Opt::clap().gen_completions_to("kvs-client", shell, &mut script);
-    cli::write(&script)
+    // clap 2 makes a script for bash that sets the one name and then compares it with the other.
+    let script = String::from_utf8_lossy(&script).replace("kvs__client__", "kvs-client__");
+    cli::write(script.as_bytes())
 }

@@ -51,12 +51,20 @@ impl StructOpt for Args {
     }
 
     fn from_clap(matches: &ArgMatches<'_>) -> Args {
-        let mut opt = Opt::from_clap(matches);
-        // clap passes them on to the command, and not back.
-        if let (_, Some(of_command)) = matches.subcommand() {
-            opt.server = ServerOpt::from_clap(of_command);
-        }
-        Args(opt)
+        Args(match matches.subcommand() {
+            // clap does not know this command, or it stands after `--`. Then clap does not read its
+            // arguments, even if the command exists.
+            (name, Some(of_command)) if of_command.usage().is_empty() => Opt {
+                server: ServerOpt::from_clap(matches),
+                command: Some(CommandOpt::Unknown(vec![name.to_owned()])),
+            },
+            // clap passes the arguments of the server on to the command, and not back.
+            (_, Some(of_command)) => Opt {
+                server: ServerOpt::from_clap(of_command),
+                ..Opt::from_clap(matches)
+            },
+            (_, None) => Opt::from_clap(matches),
+        })
     }
 }
 
@@ -113,9 +121,14 @@ pub enum CommandOpt {
     ))]
     Set {
         /// The key
+        #[structopt(value_name = "KEY")]
         key: String,
         /// The value; `-` reads it from stdin, every byte of it
-        #[structopt(required_unless = "file", conflicts_with = "file")]
+        #[structopt(
+            value_name = "VALUE",
+            required_unless = "file",
+            conflicts_with = "file"
+        )]
         value: Option<String>,
         /// Reads the value from a file
         #[structopt(long, value_name = "FILE", parse(from_os_str))]
@@ -124,8 +137,14 @@ pub enum CommandOpt {
         client: ClientOpt,
     },
     /// Removes a key and its value; fails if the key does not exist
+    #[structopt(template = examples!(
+        "kvs-client rm",
+        "kvs-client rm greeting"
+        "kvs-client rm --exit-code greeting || test $? = 3"
+    ))]
     Rm {
         /// The key
+        #[structopt(value_name = "KEY")]
         key: String,
         #[structopt(flatten)]
         missing: MissingOpt,
@@ -164,7 +183,7 @@ pub enum CommandOpt {
         "kvs-client dump | kvs-client load --addr db.example.com:4000"
     ))]
     Load {
-        /// The file with the dump [default: stdin]
+        /// The file with the dump; `-` means stdin [default: stdin]
         #[structopt(value_name = "FILE")]
         file: Option<PathBuf>,
         /// Skips the lines before this one
@@ -172,6 +191,12 @@ pub enum CommandOpt {
         from_line: Option<u64>,
     },
     /// Prints the statistics of the server
+    #[structopt(template = examples!(
+        "kvs-client stats",
+        "kvs-client stats"
+        "kvs-client stats --json | jq .engine.keys"
+        "kvs-client stats --prometheus > kvs.prom"
+    ))]
     Stats {
         /// Prints JSON
         #[structopt(long, conflicts_with = "prometheus")]

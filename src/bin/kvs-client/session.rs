@@ -32,7 +32,7 @@ impl Session {
         let opened = opened.and_then(move |connection| match token {
             Some(token) => {
                 let token = token.reveal();
-                let auth = request(&connection, &of_auth, &Request::Auth { token });
+                let auth = reply_to(&Request::Auth { token }, &connection, &of_auth);
                 let done = auth.and_then(|reply| Ok(reply.into_done()?));
                 Either::A(done.map(|()| connection))
             }
@@ -48,8 +48,8 @@ impl Session {
 
     /// Sends a request, and returns a future of the reply. The request is on its way even if the
     /// future is not polled.
-    pub fn start(&self, kind: &Request) -> SpawnHandle<Response, Error> {
-        self.spawn(|connection, limit| request(&connection, &limit, kind))
+    pub fn start(&self, request: &Request) -> SpawnHandle<Response, Error> {
+        self.spawn(|connection, limit| reply_to(request, &connection, &limit))
     }
 
     /// Spawns a future that uses the connection.
@@ -65,10 +65,10 @@ impl Session {
     }
 }
 
-fn request(
+fn reply_to(
+    request: &Request,
     connection: &Connection,
     limit: &Limit,
-    request: &Request,
 ) -> impl Future<Item = Response, Error = Error> + Send + use<> {
     let (sending, receiving) = connection.request(request);
     limit.reply(request.kind(), sending.and_then(|()| receiving))

@@ -5,8 +5,8 @@ use std::fmt::{self, Display, Write};
 use futures::Future;
 use kvs::protocol::{Request, Stats};
 
-use super::session::Session;
 use crate::cli::{self, Result};
+use crate::session::Session;
 
 pub enum Format {
     Text,

@@ -1,7 +1,6 @@
 //! The clients that are compiled in, and how each of them runs a command.
 
 use std::fmt;
-use std::net::SocketAddr;
 use std::str::FromStr;
 
 use failure::{Error, format_err};
@@ -13,7 +12,7 @@ use kvs::protocol::Kind;
 use tokio::runtime::current_thread::Runtime;
 
 use crate::answer::Answer;
-use crate::cli::Result;
+use crate::cli::{self, Result};
 use crate::target::Target;
 
 /// A command that every client can run.
@@ -55,6 +54,7 @@ impl Default for Variant {
         VARIANTS[0]
     }
 }
+
 impl FromStr for Variant {
     type Err = Error;
 
@@ -63,12 +63,13 @@ impl FromStr for Variant {
         found.copied().ok_or_else(|| {
             let there: Vec<_> = VARIANTS.iter().map(|variant| variant.0).collect();
             let there = there.join(", ");
-            match name {
-                "anon" | "awaited" | "boxed" | "explicit" | "manual" | "pinned" => format_err!(
+            if cli::CLIENTS.iter().any(|(client, _)| *client == name) {
+                format_err!(
                     "{name} is not compiled in, only {there}; build kvs-client with its feature, \
                      as in `cargo build --features {name}`"
-                ),
-                _ => format_err!("no client is called {name:?}; compiled in: {there}"),
+                )
+            } else {
+                format_err!("no client is called {name:?}; compiled in: {there}")
             }
         })
     }
@@ -141,10 +142,8 @@ fn run_blocking(target: Target, command: Command) -> Result<()> {
 /// Connects to the first of the addresses that can be reached.
 fn connect(target: &Target) -> Result<blocking::KvsClient> {
     let limit = target.limit.time;
-    let (last, others) = target.addrs.split_last().expect("a host has an address");
-    let connect = |addr: &SocketAddr| blocking::KvsClient::connect_timeout(*addr, limit);
-    let client = others.iter().find_map(|addr| connect(addr).ok());
-    let mut client = client.map_or_else(|| connect(last), Ok)?;
+    let connect = |addr| blocking::KvsClient::connect_timeout(addr, limit);
+    let mut client = cli::first_of(&target.addrs, connect)?;
     client.set_timeout(Some(limit));
     if let Some(token) = &target.token {
         client.auth(token)?;

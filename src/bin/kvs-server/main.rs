@@ -88,9 +88,7 @@ fn run(opt: &Opt, signals: &Signals) -> Result<()> {
         return check::repair(dir, opt.print());
     }
     if opt.all || opt.json {
-        return Err(Failure::usage(
-            "error: --all and --json need --verify or --repair",
-        ));
+        return Err(Failure::usage("--all and --json need --verify or --repair"));
     }
     serve(opt, dir, signals)
 }
@@ -108,7 +106,8 @@ fn serve(opt: &Opt, dir: &Path, signals: &Signals) -> Result<()> {
     let patience = Patience::default();
     let addrs = addrs(opt.addr.as_ref())?;
     // The port comes first: if another process has it, the data directory stays as it is.
-    let listener = patience.retry(|| listen(&addrs, token.as_ref()))?;
+    let listen = |addr| server::listen(addr, token.as_ref());
+    let listener = patience.retry(|| cli::first_of(&addrs, listen))?;
     let engine = match opt.engine {
         Some(engine) => engine,
         None => DataDir::engine_of(dir)?.unwrap_or(EngineKind::Kvs),
@@ -158,15 +157,6 @@ fn addrs(host: Option<&Host>) -> Result<Vec<SocketAddr>> {
     };
     let addrs = host.addrs();
     Ok(addrs.context(format!("cannot find the address of {host}"))?)
-}
-
-/// Listens on the first of the addresses that allows it.
-fn listen(addrs: &[SocketAddr], token: Option<&Token>) -> kvs::Result<TcpListener> {
-    let (last, others) = addrs.split_last().expect("a host has an address");
-    let listener = others
-        .iter()
-        .find_map(|addr| server::listen(*addr, token).ok());
-    listener.map_or_else(|| server::listen(*last, token), Ok)
 }
 
 /// A server without its store, which is still to be opened.
