@@ -145,29 +145,6 @@ fn an_error_of_the_server_ends_a_scan_with_that_error() {
 }
 
 #[test]
-fn a_dump_has_the_longest_values_that_can_be_set() {
-    let dir = tempfile::tempdir().unwrap();
-    for engine in ["kvs", "sled"] {
-        let server = ServerProcess::start(&dir.path().join(engine), &["--engine", engine]);
-        let to = format!("--addr {}", server.addr);
-        // The longest request: all of it but this is the value.
-        let request = r#"{"Set":{"key":"b","value":""}}"#;
-        let longest = "x".repeat((16 << 20) - request.len());
-        let file = dir.path().join("value");
-        std::fs::write(&file, &longest).unwrap();
-        client(&format!("set a 1 {to}")).success();
-        client(&format!("set b --file {} {to}", file.display())).success();
-        client(&format!("set c 3 {to}")).success();
-        let dumped = client(&format!("dump {to}")).success();
-        let expected = format!("[\"a\",\"1\"]\n[\"b\",\"{longest}\"]\n[\"c\",\"3\"]\n");
-        assert!(
-            dumped.get_output().stdout == expected.as_bytes(),
-            "{engine}"
-        );
-    }
-}
-
-#[test]
 fn a_dump_of_one_engine_loads_into_another() {
     let dir = tempfile::tempdir().unwrap();
     let mut pairs = String::new();

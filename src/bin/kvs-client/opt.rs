@@ -1,12 +1,12 @@
 //! The arguments of the program.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use structopt::StructOpt;
 use structopt::clap::{App, ArgMatches, Shell};
 
-use crate::cli::{self, Host};
+use crate::cli;
+use crate::target::ServerOpt;
 use crate::variants::Variant;
 
 /// The commands, for errors.
@@ -66,23 +66,6 @@ impl StructOpt for Args {
             (_, None) => Opt::from_clap(matches),
         })
     }
-}
-
-#[derive(Debug, StructOpt)]
-pub struct ServerOpt {
-    /// The address of the server [default: the environment variable `KVS_ADDR`, or 127.0.0.1:4000]
-    #[structopt(long, global = true, value_name = "HOST:PORT")]
-    pub addr: Option<Host>,
-
-    /// A file with the token that the server wants. Only its owner may read it (mode 0600 or 0400).
-    /// If root owns it and the client does not run as root, a group may read it too [default: the
-    /// token in the environment variable `KVS_AUTH_TOKEN`]
-    #[structopt(long, global = true, value_name = "FILE", parse(from_os_str))]
-    pub auth_token_file: Option<PathBuf>,
-
-    /// The time limit for the connection, and for each reply [default: 5s]
-    #[structopt(long, global = true, value_name = "TIME", parse(try_from_str = cli::parse_time))]
-    pub timeout: Option<Duration>,
 }
 
 // This is no doc comment, because structopt would replace the one of the program with it.

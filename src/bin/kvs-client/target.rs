@@ -3,6 +3,7 @@
 use std::env;
 use std::fmt::Display;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,10 +13,10 @@ use futures::future::{self, Loop};
 use futures::{Async, Future};
 use kvs::Token;
 use kvs::protocol::Kind;
+use structopt::StructOpt;
 use tokio::timer::Delay;
 
 use crate::cli::{self, Failure, Host, Result};
-use crate::opt::ServerOpt;
 
 /// The environment variable with the address of the server.
 const ADDR_VARIABLE: &str = "KVS_ADDR";
@@ -25,6 +26,24 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The hint for errors of a time limit.
 pub const MORE_TIME: &str = "--timeout allows more time";
+
+// This is no doc comment, because structopt would replace the one of the program with it.
+#[derive(Debug, StructOpt)]
+pub struct ServerOpt {
+    /// The address of the server [default: the environment variable `KVS_ADDR`, or 127.0.0.1:4000]
+    #[structopt(long, global = true, value_name = "HOST:PORT")]
+    pub addr: Option<Host>,
+
+    /// A file with the token that the server wants. Only its owner may read it (mode 0600 or 0400).
+    /// If root owns it and the client does not run as root, a group may read it too [default: the
+    /// token in the environment variable `KVS_AUTH_TOKEN`]
+    #[structopt(long, global = true, value_name = "FILE", parse(from_os_str))]
+    pub auth_token_file: Option<PathBuf>,
+
+    /// The time limit for the connection, and for each reply [default: 5s]
+    #[structopt(long, global = true, value_name = "TIME", parse(try_from_str = cli::parse_time))]
+    pub timeout: Option<Duration>,
+}
 
 /// A server, and the token to show it.
 pub struct Target {
