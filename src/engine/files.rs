@@ -3,8 +3,8 @@
 //! The two traits are a seam, and public for that reason. A test or a fuzzer implements them to put
 //! another file system below an engine: one that fails on demand, or that forgets the unsynced data
 //! at a simulated power cut. [`KvStoreOptions::open_in`](super::KvStoreOptions::open_in),
-//! [`verify`](super::verify) and [`repair`](super::repair()) take such a directory. New methods will
-//! have default implementations.
+//! [`verify`](super::verify) and [`repair`](super::repair()) take such a directory. New methods
+//! will have default implementations.
 //!
 //! [`DataDir`](super::DataDir) is the directory of the operating system, and
 //! [`ReadOnlyDir`](super::ReadOnlyDir) is the same for reading only.

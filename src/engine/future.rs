@@ -44,8 +44,8 @@ pub trait Deferred<T>: Send + Sync {
     /// Starts the batch, unless it has started.
     fn start(&self);
 
-    /// Returns the future that request `n` continues as, at most once. If it is not ready, registers
-    /// the current task to be woken.
+    /// Returns the future that request `n` continues as, at most once. If it is not ready,
+    /// registers the current task to be woken.
     ///
     /// # Errors
     ///

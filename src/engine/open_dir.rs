@@ -1,6 +1,6 @@
-//! A directory that stays open, so that names are resolved against it and not against a path. A path
-//! leads to another directory after a change of the working directory or a rename of one of its
-//! parts.
+//! A directory that stays open, so that names are resolved against it and not against a path. A
+//! path leads to another directory after a change of the working directory or a rename of one of
+//! its parts.
 
 use std::fs::{self, TryLockError};
 use std::io::{self, ErrorKind};

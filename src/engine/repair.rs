@@ -14,8 +14,9 @@ use crate::error::{KvsError, Result};
 /// # Errors
 ///
 /// [`KvsError::NoLog`] if no engine with the format of [`KvStore`](super::KvStore) wrote the
-/// directory, [`KvsError::Damaged`] if the file that names the engine is damaged. [`KvsError::Locked`]
-/// if a store uses the directory or has started meanwhile. Those of [`verify`].
+/// directory, [`KvsError::Damaged`] if the file that names the engine is damaged.
+/// [`KvsError::Locked`] if a store uses the directory or has started meanwhile. Those of
+/// [`verify`].
 pub fn verify_dir(path: &Path, progress: Progress<'_>) -> Result<Report> {
     let Some(EngineKind::Kvs) = DataDir::engine_of(path)? else {
         return Err(no_log(path));

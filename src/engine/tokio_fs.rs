@@ -1,4 +1,5 @@
-//! The engine of this crate on `tokio::fs`: the log of [`KvStore`], read and written in another way.
+//! The engine of this crate on `tokio::fs`: the log of [`KvStore`], read and written in another
+//! way.
 //!
 //! The code of the log is the same. Below it, the directory and its files are those of `tokio_fs`.
 //! Their futures block the thread that polls them, and announce that to tokio's pool
@@ -167,8 +168,9 @@ impl Directory for TokioDir {
 struct TokioFile {
     /// Locked for each call, because the file has only one cursor.
     file: Mutex<tokio_fs::File>,
-    /// The same file and the same cursor, for calls outside jobs: those that open or close the store,
-    /// and those of the thread that syncs every second. They use offsets and never the cursor.
+    /// The same file and the same cursor, for calls outside jobs: those that open or close the
+    /// store, and those of the thread that syncs every second. They use offsets and never the
+    /// cursor.
     same: fs::File,
 }
 
@@ -232,7 +234,8 @@ impl File for TokioFile {
     }
 }
 
-/// Returns the result of a future of `tokio_fs`. In a job, such a future is ready at its first poll.
+/// Returns the result of a future of `tokio_fs`. In a job, such a future is ready at its first
+/// poll.
 fn ready<T>(poll: Poll<T, io::Error>) -> io::Result<T> {
     match poll? {
         Async::Ready(item) => Ok(item),

@@ -58,8 +58,8 @@ pub(super) fn engine_in(dir: &OpenDir, marker: &fs::File) -> Result<Option<Engin
     }
 }
 
-/// Returns the engine whose files are in a directory. A directory without a marker must not count as
-/// new if it has such files, because another engine would not find the data.
+/// Returns the engine whose files are in a directory. A directory without a marker must not count
+/// as new if it has such files, because another engine would not find the data.
 pub(super) fn engine_of_files(dir: &OpenDir) -> Result<Option<EngineKind>> {
     let names = dir.list();
     let names = names.map_err(KvsError::io(format_args!("list {:?}", dir.path())))?;

@@ -60,16 +60,18 @@ impl<P: ThreadPool> Reader<P> {
             return found(value);
         }
         let (reader, place) = (Arc::clone(self), entry.place());
-        EngineFuture::lazy(move || reader.read(key, place))
+        EngineFuture::lazy(move || {
+            // The value may have come into memory since the lookup.
+            if let Some(value) = reader.index.read().value_at(&place) {
+                return found(value);
+            }
+            reader.read(key, place)
+        })
     }
 
     /// Reads the record of `key` at `place`.
     fn read(&self, key: String, place: Place) -> EngineFuture<Option<String>> {
         let len = place.location.len as usize;
-        // The value may have come into memory since the lookup.
-        if let Some(value) = self.index.read().value_at(&place) {
-            return found(value);
-        }
         let read = match place.segment.value_at_once(place.location, &key) {
             Some(Ok(value)) => {
                 self.index.write().cache_value(&place, &value);

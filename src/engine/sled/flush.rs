@@ -170,8 +170,8 @@ impl Shared {
         })
     }
 
-    /// Takes the database when no other thread works on it, and runs the jobs that are left. Returns
-    /// `None` if the engine is closed already.
+    /// Takes the database when no other thread works on it, and runs the jobs that are left.
+    /// Returns `None` if the engine is closed already.
     pub(super) fn close(&self) -> Option<(sled::Db, Vec<Done>)> {
         // This waits for the jobs that other threads run: they hold the lock for reading.
         let mut open = self.db.write();

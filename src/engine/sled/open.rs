@@ -47,14 +47,14 @@ pub(super) fn start_threads(db: &sled::Db) {
     let _ = pin!(db.flush_async()).poll(&mut context);
 }
 
-/// Converts an error of sled, which was told to open `path`, to one that names `dir` instead. `path`
-/// means nothing to the user: it may lead through a descriptor.
+/// Converts an error of sled, which was told to open `path`, to one that names `dir` instead.
+/// `path` means nothing to the user: it may lead through a descriptor.
 pub(super) fn cannot_open(error: sled::Error, path: &Path, dir: &Path) -> KvsError {
     let rename = |text: &str| text.replace(&*path.to_string_lossy(), &dir.to_string_lossy());
     KvsError::from(match error {
         sled::Error::Io(error) => {
             let text = error.to_string();
-            // sled has a lock of its own. Its error has no kind of its own, so this checks the text.
+            // sled has a lock of its own. Its error has no kind for that, so this checks the text.
             if text.contains("could not acquire lock") && text.contains("WouldBlock") {
                 return KvsError::Locked { dir: dir.into() };
             }

@@ -58,8 +58,8 @@ fn read_after(db: &sled::Db, after: Option<&str>, scan: &Scan) -> Result<Page> {
     let start = after.map_or(first, Bound::Excluded);
     let mut page = Page::default();
     let (mut shown, mut read) = (0, 0);
-    // An iterator does not stop writers. It reads one node of the tree after the other, so pairs that
-    // are written behind it are not in the page.
+    // An iterator does not stop writers. It reads one node of the tree after the other, so pairs
+    // that are written behind it are not in the page.
     for pair in db.range::<&str, _>((start, Bound::Unbounded)) {
         let (key, value) = pair?;
         if !key.starts_with(scan.prefix.as_bytes()) {

@@ -12,8 +12,8 @@ use crate::engine::kvs::format::segment::Origin;
 const HAS_SEGMENT: &str = "an open log has a segment";
 
 impl Index {
-    /// Returns the generation at which the log begins: that of the newest compacted segment, or 0. When
-    /// it changes, the records that are alive have moved.
+    /// Returns the generation at which the log begins: that of the newest compacted segment, or 0.
+    /// When it changes, the records that are alive have moved.
     pub(crate) fn base(&self) -> Generation {
         self.base
     }
@@ -47,8 +47,8 @@ impl Index {
         last.or_else(|| log.next()).expect(HAS_SEGMENT).clone()
     }
 
-    /// Returns whether the record of `key` at `location` is the newest one of the key. `location` is in
-    /// a log that begins at `base`. If the log begins elsewhere now, returns `None`.
+    /// Returns whether the record of `key` at `location` is the newest one of the key. `location`
+    /// is in a log that begins at `base`. If the log begins elsewhere now, returns `None`.
     pub(crate) fn is_newest(
         &self,
         key: &str,

@@ -61,8 +61,8 @@ impl Cursor {
         (cursor.encode(salt) == text).then_some(cursor)
     }
 
-    /// Returns whether a record with this number and this checksum of key and value is not in the log
-    /// that the cursor is of.
+    /// Returns whether a record with this number and this checksum of key and value is not in the
+    /// log that the cursor is of.
     pub(super) fn contradicts(&self, sequence: u64, checksum: u32) -> bool {
         self.sequence == sequence && self.checksum != checksum
     }

@@ -1,8 +1,9 @@
 //! Scans: the pairs of a store, in the order in which they were written last.
 //!
 //! A page is one job on the pool, which reads a part of the log in sequence. It returns a record if
-//! the index still points to it. A long value is left to a second job. Compaction keeps the sequence numbers and with them the order, so
-//! a scan that knows the last number continues in the copy.
+//! the index still points to it. A long value is left to a second job. Compaction keeps the
+//! sequence numbers and with them the order, so a scan that knows the last number continues in the
+//! copy.
 //!
 //! The index is locked for one key at a time, and never during a read from the disk, so a scan does
 //! not make writers wait.
@@ -167,8 +168,8 @@ impl Reading<'_> {
         Ok(Step::More)
     }
 
-    /// Continues after the end that the segment had when the scanner began. Returns [`Step::Done`] at
-    /// the end of the log.
+    /// Continues after the end that the segment had when the scanner began. Returns [`Step::Done`]
+    /// at the end of the log.
     ///
     /// At that moment, the scan has passed the newest record of every key. So it has returned every
     /// pair that the store has then, including those that were written meanwhile.
@@ -178,7 +179,8 @@ impl Reading<'_> {
         let index = self.index.read();
         if index.base() != self.place.base {
             drop(index);
-            return self.find_place();
+            self.find_place()?;
+            return Ok(Step::More);
         }
         let current = index.segment(generation).filter(|it| it.end > offset);
         let next = index.next_segment(generation);
@@ -201,10 +203,10 @@ impl Reading<'_> {
     }
 
     /// Continues after the cursor in a log that a compaction has changed.
-    fn find_place(&mut self) -> Result<Step> {
+    fn find_place(&mut self) -> Result<()> {
         let place = Place::of(&self.cursor, self.index);
         self.place = place.ok_or_else(|| bad_cursor(self.scan))?;
-        Ok(Step::More)
+        Ok(())
     }
 }
 

@@ -15,14 +15,14 @@ const NEAR: u64 = 256 * 1024;
 /// first has none. Longer records are not found, and then the search ends earlier in the log.
 const WINDOWS: [u64; 2] = [16 * 1024, 256 * 1024];
 
-/// The number of records that are passed without reading their values. It is worth it for those that
-/// a search does not find.
+/// The number of records that are passed without reading their values. It is worth it for those
+/// that a search does not find.
 const MAX_STEPS: usize = 256;
 
 /// A place in the log, between two records.
 pub(super) struct Place {
-    /// The generation at which the log began when the place was found. When it changes, the place is
-    /// not in the log any more.
+    /// The generation at which the log began when the place was found. When it changes, the place
+    /// is not in the log any more.
     pub(super) base: Generation,
     /// Reads the records after the place.
     pub(super) scanner: Scanner,
@@ -67,8 +67,8 @@ impl Place {
 }
 
 impl Passed {
-    /// Returns the record that begins at `offset`, which may be any number. Returns `None` if there is
-    /// none, or if it is after the write `sequence`.
+    /// Returns the record that begins at `offset`, which may be any number. Returns `None` if there
+    /// is none, or if it is after the write `sequence`.
     fn at(segment: &Committed, offset: u64, sequence: u64) -> Option<Passed> {
         let Committed { segment, end } = segment;
         let last = end.checked_sub(HEADER_LEN as u64)?;
