@@ -173,10 +173,10 @@ mod tests {
     fn a_plain_reply_reads_as_with_a_parser() {
         let values = strings().map(|value| Response::Get(Some(value)));
         let pages = strings().map(|key| {
-            Response::Scan(Page {
+            Response::Scan(Box::new(Page {
                 pairs: vec![(key, None)],
                 cursor: None,
-            })
+            }))
         });
         let others = [Response::Get(None), Response::Set, Response::Remove];
         for reply in values.chain(pages).chain(others) {

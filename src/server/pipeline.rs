@@ -289,7 +289,9 @@ impl Pending {
                     _ => Response::Set,
                 })
             }),
-            Pending::Scan(page) => poll_guarded(page).map(|page| page.map(Response::Scan)),
+            Pending::Scan(page) => {
+                poll_guarded(page).map(|page| page.map(|page| Response::Scan(Box::new(page))))
+            }
             Pending::Known(reply) => Ok(take(reply)),
             Pending::Later(delay, reply) => match delay.poll() {
                 Ok(Async::NotReady) => Ok(Async::NotReady),
