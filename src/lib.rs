@@ -72,8 +72,8 @@
 //!
 //! Small modules that several of these use: `token` (the secret, compared in constant time), `tcp`
 //! (options of sockets), `guarded` (a panic ends one task only), `stderr` (log lines never make a
-//! request wait), `names` and `stats` (all that a client sees of an engine), `sync` (the locks of the
-//! engine, which a test replaces).
+//! request wait), `names` and `stats` (all that a client sees of an engine), `scan` (the pages of a
+//! scan, as data), `sync` (the locks of the engine, which a test replaces).
 //!
 //! The files of the larger modules:
 //!
@@ -86,7 +86,8 @@
 //!                   stage, progress                the stages of its life; whether a step did anything
 //!                   shared, limits                 the budgets of all connections
 //!                   refusal                        the replies to bad, late or unauthorized requests
-//!                   counters, quiet_log            statistics; a limit on log lines about peers
+//!                   counters, latency              statistics; the latencies of requests
+//!                   quiet_log                      a limit on log lines about peers
 //!                   shutdown, signals              the shutdown, and the signals that start it
 //!
 //!  client           connection                     the handle that the variants share
