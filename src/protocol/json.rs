@@ -20,8 +20,8 @@ pub fn read_request(frame: &[u8]) -> Result<Request, ConnectionError> {
     }
 }
 
-/// Returns the reply in a frame without its length prefix, if it can be read fast: without a parser,
-/// or as the page of a scan. `None` says nothing about whether the frame holds a reply.
+/// Returns the reply in a frame without its length prefix, if it can be read fast: without a
+/// parser, or as the page of a scan. `None` says nothing about whether the frame holds a reply.
 #[must_use]
 pub fn read_plain_reply(frame: &[u8]) -> Option<Response> {
     let json = str::from_utf8(frame).ok()?;
