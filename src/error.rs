@@ -127,8 +127,8 @@ pub enum KvsError {
         reason: String,
     },
 
-    /// A cursor is not one of this store: another store made it, a power cut has taken its write, or
-    /// a repair has renumbered the pairs.
+    /// A cursor is not one of this store: another store made it, a power cut has taken its write,
+    /// or a repair has renumbered the pairs.
     BadCursor {
         /// The cursor, which may be as long as a frame. The message has its beginning.
         cursor: String,

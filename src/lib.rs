@@ -2,8 +2,8 @@
 //!
 //! # Examples
 //!
-//! A store in this process, with the feature `server`. Its futures are those of futures 0.1, and any
-//! thread can wait for them:
+//! A store in this process, with the feature `server`. Its futures are those of futures 0.1, and
+//! any thread can wait for them:
 //!
 #![cfg_attr(feature = "server", doc = "```")]
 #![cfg_attr(not(feature = "server"), doc = "```ignore")]
@@ -19,8 +19,8 @@
 //! # Ok::<(), kvs::KvsError>(())
 //! ```
 //!
-//! A client of the server at `addr`, with the feature `awaited`. Its futures are those of the standard
-//! library. [Other clients](client) have other futures, and the
+//! A client of the server at `addr`, with the feature `awaited`. Its futures are those of the
+//! standard library. [Other clients](client) have other futures, and the
 //! [blocking one](client::blocking::KvsClient) has none:
 //!
 #![cfg_attr(all(feature = "server", feature = "awaited"), doc = "```")]
@@ -72,21 +72,22 @@
 //!
 //! Small modules that several of these use: `token` (the secret, compared in constant time), `tcp`
 //! (options of sockets), `guarded` (a panic ends one task only), `stderr` (log lines never make a
-//! request wait), `names` and `stats` (all that a client sees of an engine), `sync` (the locks of the
-//! engine, which a test replaces).
+//! request wait), `names` and `stats` (all that a client sees of an engine), `scan` (the pages of a
+//! scan, as data), `sync` (the locks of the engine, which a test replaces).
 //!
 //! The files of the larger modules:
 //!
 //! ```text
-//!  server           accept, network                accept connections, and poll them on a few threads
+//!  server           accept, network                accept connections; poll them on a few threads
 //!                   connection                     one connection: its turn, whether its token is
 //!                                                  right, when it stops reading (back-pressure)
 //!                   pipeline                       its requests in flight, in order
 //!                   peer, input, output, clocks    its socket, its two buffers, its deadlines
-//!                   stage, progress                the stages of its life; whether a step did anything
+//!                   stage, progress                the stages of its life; the result of a step
 //!                   shared, limits                 the budgets of all connections
-//!                   refusal                        the replies to bad, late or unauthorized requests
-//!                   counters, quiet_log            statistics; a limit on log lines about peers
+//!                   refusal                        replies to bad, late or unauthorized requests
+//!                   counters, latency              statistics; the latencies of requests
+//!                   quiet_log                      a limit on log lines about peers
 //!                   shutdown, signals              the shutdown, and the signals that start it
 //!
 //!  client           connection                     the handle that the variants share
@@ -102,19 +103,19 @@
 //!
 //!  engine           future, sync_level             the future that every engine returns, and when
 //!                                                  the one of a write completes
-//!                   data_dir, open_dir, files      a directory, locked and held open, and its files
+//!                   data_dir, open_dir, files      a directory, locked and held open; its files
 //!                   inside                         marks the threads of a pool
 //!                   repair                         verifies or repairs a directory
 //!                   kvs, tokio_fs, sled            the engines
 //!
-//!  engine::kvs      format    record, segment      the bytes of the log, as docs/format.md has them
+//!  engine::kvs      format    record, segment      the bytes of the log, as in docs/format.md
 //!                             hints, watermark     the bytes of the files beside it
 //!                             sound, salvage       sound records, and finding them in damage
 //!                   index     mod                  the keydir: the place of each newest value
 //!                             cache                values in memory, and which to evict
 //!                             order                the segments in the order of the writes
 //!                             checkpoint           the keydir in a file
-//!                   log       mod, batch           commits a batch: append, sync, show in the index
+//!                   log       mod, batch           commits a batch: append, sync, put in the index
 //!                             syncer               syncs the log, for batches and every second
 //!                             segments             rolls to a new segment, replaces old ones
 //!                             background, job      which job runs next, and when to compact
@@ -133,8 +134,8 @@
 //!
 //! # A reading order
 //!
-//! In half an hour, the lesson: `variants/boxed.rs`, then its `diff` with `explicit.rs`, `anon.rs` and
-//! `manual.rs`, with `docs/introduction.md` beside them. Then the same for a stream, in
+//! In half an hour, the lesson: `variants/boxed.rs`, then its `diff` with `explicit.rs`, `anon.rs`
+//! and `manual.rs`, with `docs/introduction.md` beside them. Then the same for a stream, in
 //! `variants/streams`.
 //!
 //! In an afternoon, the way of one request through both programs, as below. On the client:
@@ -142,15 +143,15 @@
 //! between: `protocol::message` and `frame`. Then `engine::future`, and of the engine
 //! `kvs::writer` and `kvs::reader`.
 //!
-//! In a day, the rest of the engine, from the ground up: `docs/format.md` beside `kvs::format`, then
-//! `kvs::index`, `kvs::log` (`mod`, `syncer`, `background`, `recovery`) and `kvs::check`. Last
+//! In a day, the rest of the engine, from the ground up: `docs/format.md` beside `kvs::format`,
+//! then `kvs::index`, `kvs::log` (`mod`, `syncer`, `background`, `recovery`) and `kvs::check`. Last
 //! `docs/guarantees.md`, which names the test of each promise.
 //!
 //! # How a server starts
 //!
 //! ```text
-//!  main      -> Signals::block       before there is a second thread; a thread then waits for signals
-//!  arguments -> server::listen       takes the port, which other processes cannot have from here on
+//!  main      -> Signals::block       before there is a second thread; one then waits for signals
+//!  arguments -> server::listen       takes the port, which no other process can have from here on
 //!            -> DataDir::claim       one process a directory, one engine a directory
 //!            -> KvStore::open        finds each value, by checkpoint, hints or segments
 //!            -> KvsServer::listen    makes a server of the engine and the port
@@ -189,9 +190,10 @@
 //!  server::output     bytes -> socket
 //! ```
 //!
-//! A `Get` looks its key up in the index, which also has the values that were read or written lately.
-//! If the value is not there, `kvs::reader` reads the record at once, on the condition that the system
-//! need not wait for the disk. If it would have to wait, a job on the pool reads the record.
+//! A `Get` looks its key up in the index, which also has the values that were read or written
+//! lately. If the value is not there, `kvs::reader` reads the record at once, on the condition that
+//! the system need not wait for the disk. If it would have to wait, a job on the pool reads the
+//! record.
 
 // Nothing from outside may panic the process.
 #![warn(clippy::unwrap_used)]

@@ -6,15 +6,15 @@ use serde::{Deserialize, Serialize};
 /// The largest number of pairs in a page.
 pub const MAX_PAGE_PAIRS: usize = 10_000;
 
-/// The largest number of bytes of keys and values in a page of several pairs. A page of one pair may
-/// be longer.
+/// The largest number of bytes of keys and values in a page of several pairs. A page of one pair
+/// may be longer.
 pub const MAX_PAGE_BYTES: usize = 256 * 1024;
 
 /// A request for the next page of a scan.
 ///
-/// A pair that exists from the beginning to the end of a scan is returned at least once, and exactly
-/// once if nothing is written meanwhile. A pair that is written or removed meanwhile may be returned
-/// or not.
+/// A pair that exists from the beginning to the end of a scan is returned at least once, and
+/// exactly once if nothing is written meanwhile. A pair that is written or removed meanwhile may be
+/// returned or not.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Scan {
     /// The cursor of the previous page, or `None` for the first page.
@@ -33,10 +33,11 @@ pub struct Scan {
 /// A page of a scan.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Page {
-    /// The keys with their values, which are `None` in a scan of keys only. A page may have no pairs
-    /// although it is not the last one.
+    /// The keys with their values, which are `None` in a scan of keys only. A page may have no
+    /// pairs although it is not the last one.
     pub pairs: Vec<(String, Option<String>)>,
-    /// The cursor of the next page, or `None` after the last one. Its contents are up to the engine.
+    /// The cursor of the next page, or `None` after the last one. Its contents are up to the
+    /// engine.
     pub cursor: Option<String>,
 }
 

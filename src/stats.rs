@@ -89,8 +89,8 @@ impl fmt::Display for Stats {
     }
 }
 
-/// The latencies of requests, from the moment at which the server begins with a request to the moment
-/// at which it has the reply.
+/// The latencies of requests, from the moment at which the server begins with a request to the
+/// moment at which it has the reply.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Latency {

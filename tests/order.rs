@@ -49,7 +49,7 @@ fn conversation(client: u64, rng: &mut SmallRng) -> (Vec<u8>, Vec<Response>) {
                 keys_only: rng.random(),
                 ..Scan::prefix(format!("{client}/"))
             };
-            let all = Response::Scan(page(&map, &scan));
+            let all = Response::Scan(Box::new(page(&map, &scan)));
             (Request::Scan(scan), all)
         } else if !rng.random_bool(writes) {
             let value = map.get(&key).cloned();

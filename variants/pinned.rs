@@ -12,9 +12,9 @@
 //!
 //! # The two steps
 //!
-//! They are the states of `Exchange`, as in `manual.rs`, but each is polled in place. A `Pin` of the
-//! state becomes a `Pin` of each field marked `#[pin]`, and a plain reference to each other field.
-//! Before `reply` is polled, it is not marked and may move: `project_replace` moves it out.
+//! They are the states of `Exchange`, as in `manual.rs`, but each is polled in place. A `Pin` of
+//! the state becomes a `Pin` of each field marked `#[pin]`, and a plain reference to each other
+//! field. Before `reply` is polled, it is not marked and may move: `project_replace` moves it out.
 
 #[path = "streams/pinned.rs"]
 mod scan;

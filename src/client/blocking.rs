@@ -166,13 +166,13 @@ impl KvsClient {
         self.call(&Request::Auth { token })?.into_done()
     }
 
-    /// Returns all pairs whose keys begin with `prefix`, in an order that is up to the engine of the
-    /// server. The iterator is lazy: it asks for a page of pairs when it has returned all pairs of the
-    /// page before. It ends after an error.
+    /// Returns all pairs whose keys begin with `prefix`, in an order that is up to the engine of
+    /// the server. The iterator is lazy: it asks for a page of pairs when it has returned all pairs
+    /// of the page before. It ends after an error.
     ///
     /// A pair that exists from the beginning to the end of the scan is returned at least once, and
-    /// exactly once if nothing is written meanwhile. A pair that is written or removed meanwhile may
-    /// be returned or not.
+    /// exactly once if nothing is written meanwhile. A pair that is written or removed meanwhile
+    /// may be returned or not.
     ///
     /// # Errors
     ///

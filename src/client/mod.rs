@@ -200,8 +200,8 @@ impl Client for awaited::KvsClient {
     }
 }
 
-/// Converts a std future or stream to one of futures 0.1. The latter may be moved between two polls,
-/// so the former is in a box, which moves without its contents.
+/// Converts a std future or stream to one of futures 0.1. The latter may be moved between two
+/// polls, so the former is in a box, which moves without its contents.
 #[cfg(any(feature = "awaited", feature = "pinned"))]
 fn into_01<T>(future_or_stream: T) -> Compat<Pin<Box<T>>> {
     Compat::new(Box::pin(future_or_stream))

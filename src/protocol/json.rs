@@ -20,8 +20,8 @@ pub fn read_request(frame: &[u8]) -> Result<Request, ConnectionError> {
     }
 }
 
-/// Returns the reply in a frame without its length prefix, if it can be read fast: without a parser,
-/// or as the page of a scan. `None` says nothing about whether the frame holds a reply.
+/// Returns the reply in a frame without its length prefix, if it can be read fast: without a
+/// parser, or as the page of a scan. `None` says nothing about whether the frame holds a reply.
 #[must_use]
 pub fn read_plain_reply(frame: &[u8]) -> Option<Response> {
     let json = str::from_utf8(frame).ok()?;
@@ -173,10 +173,10 @@ mod tests {
     fn a_plain_reply_reads_as_with_a_parser() {
         let values = strings().map(|value| Response::Get(Some(value)));
         let pages = strings().map(|key| {
-            Response::Scan(Page {
+            Response::Scan(Box::new(Page {
                 pairs: vec![(key, None)],
                 cursor: None,
-            })
+            }))
         });
         let others = [Response::Get(None), Response::Set, Response::Remove];
         for reply in values.chain(pages).chain(others) {

@@ -44,6 +44,7 @@ pub enum Request {
 /// A reply, which a server sends for each request, in the order of the requests.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
+// Rare replies are in boxes, so that the others, which are moved often, are small.
 pub enum Response {
     /// Answers [`Request::Get`]: the value, or `None` if the key does not exist.
     Get(Option<String>),
@@ -56,7 +57,7 @@ pub enum Response {
     /// Answers [`Request::Stats`].
     Stats(Box<Stats>),
     /// Answers [`Request::Scan`].
-    Scan(Page),
+    Scan(Box<Page>),
     /// Answers any request that failed.
     Err {
         /// The reason, for programs.
@@ -128,7 +129,7 @@ impl Response {
     /// [`KvsError::Server`] if the reply is an error.
     pub fn into_page(self) -> crate::Result<Page> {
         match self {
-            Response::Scan(page) => Ok(page),
+            Response::Scan(page) => Ok(*page),
             other => other.into_done().map(|()| Page::default()),
         }
     }
@@ -186,6 +187,11 @@ mod tests {
     use super::*;
 
     #[test]
+    fn no_reply_takes_more_memory_than_an_error() {
+        assert_eq!(size_of::<Response>(), size_of::<(ErrorCode, String)>());
+    }
+
+    #[test]
     fn requests_and_replies_are_the_documented_json() {
         let json = |response: &Response| serde_json::to_string(response).unwrap();
         assert_eq!(json(&Response::Get(Some("v".into()))), r#"{"Get":"v"}"#);
@@ -231,7 +237,7 @@ mod tests {
         let pair = |key: &str, value: Option<&str>| (key.to_owned(), value.map(str::to_owned));
         let pairs = vec![pair("k", Some("v")), pair("l", None)];
         let cursor = None;
-        assert_eq!(reply, Response::Scan(Page { pairs, cursor }));
+        assert_eq!(reply, Response::Scan(Box::new(Page { pairs, cursor })));
         assert_eq!(serde_json::to_string(&reply).unwrap(), json);
     }
 }

@@ -66,8 +66,8 @@ impl Latencies {
     }
 }
 
-/// The requests that one connection has answered in this turn. Neighbours of one kind that started in
-/// one turn are a run, because a pipeline has many of them.
+/// The requests that one connection has answered in this turn. Neighbours of one kind that started
+/// in one turn are a run, because a pipeline has many of them.
 #[derive(Debug, Default)]
 pub(super) struct Answered(Vec<Run>);
 

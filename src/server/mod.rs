@@ -7,7 +7,8 @@
 //! The files, each of which builds only on those before it:
 //!
 //! ```text
-//!  limits, quiet_log, counters    the budgets that connections share, their log and statistics
+//!  limits, quiet_log              the budgets that connections share, and their log
+//!  counters, latency              the statistics
 //!  shared, refusal                the state with all of these; the reasons to refuse a request
 //!  shutdown, signals              the shutdown, and the signals that start it
 //!  progress, stage                the result of a step, and the stages of a connection

@@ -225,24 +225,19 @@ impl Pipeline {
 impl Pending {
     /// Starts a read in the engine.
     pub(super) fn get(start: impl FnOnce() -> EngineFuture<Option<String>>) -> Pending {
-        guarded(start).map_or_else(|error| Pending::known(error.into()), Pending::Get)
+        Pending::started(start, Pending::Get)
     }
 
     /// Starts a write in the engine.
     pub(super) fn write(kind: Kind, start: impl FnOnce() -> EngineFuture<()>) -> Pending {
-        let started = guarded(start);
-        started.map_or_else(
-            |error| Pending::known(error.into()),
-            |done| Pending::Write(kind, done),
-        )
+        Pending::started(start, |done| Pending::Write(kind, done))
     }
 
     /// Starts a scan in the engine. Until its page is there, the largest page counts.
     pub(super) fn scan(scan: Scan, start: impl FnOnce(Scan) -> EngineFuture<Page>) -> Pending {
         let size = scan.max_size();
-        let started = guarded(|| start(scan));
-        started.map_or_else(
-            |error| Pending::known(error.into()),
+        Pending::started(
+            || start(scan),
             |page| {
                 // The engine may say less because it reads the page only later.
                 let size = size.max(page.size());
@@ -253,9 +248,8 @@ impl Pending {
 
     /// Asks the engine for its statistics.
     pub(super) fn stats(shared: &Shared, ask: impl FnOnce() -> EngineStats) -> Pending {
-        Pending::known(match guarded(ask) {
-            Ok(engine) => Response::Stats(Box::new(shared.stats(engine))),
-            Err(error) => error.into(),
+        Pending::started(ask, |engine| {
+            Pending::known(Response::Stats(Box::new(shared.stats(engine))))
         })
     }
 
@@ -267,6 +261,11 @@ impl Pending {
     /// Holds a reply back for some time.
     pub(super) fn later(reply: Response, time: Duration) -> Pending {
         Pending::Later(Delay::new(Instant::now() + time), Some(reply))
+    }
+
+    /// Calls the engine, and makes a request of its answer, or of the error if the engine panics.
+    fn started<T>(call: impl FnOnce() -> T, pending: impl FnOnce(T) -> Pending) -> Pending {
+        guarded(call).map_or_else(|error| Pending::known(error.into()), pending)
     }
 
     /// Returns the memory that the reply takes, as far as it is known and matters.
@@ -289,7 +288,9 @@ impl Pending {
                     _ => Response::Set,
                 })
             }),
-            Pending::Scan(page) => poll_guarded(page).map(|page| page.map(Response::Scan)),
+            Pending::Scan(page) => {
+                poll_guarded(page).map(|page| page.map(|page| Response::Scan(Box::new(page))))
+            }
             Pending::Known(reply) => Ok(take(reply)),
             Pending::Later(delay, reply) => match delay.poll() {
                 Ok(Async::NotReady) => Ok(Async::NotReady),

@@ -13,9 +13,9 @@ use crate::error::{KvsError, Result};
 /// tokio's own pool, in which each job is a task that may block.
 ///
 /// A task normally must not wait for a disk, because the worker that runs it has other tasks in its
-/// queue. After [`tokio_threadpool::blocking()`] it may: the worker hands its queue to another thread
-/// and continues with this task alone. `tokio::fs` works in this way, and so it needs this pool.
-/// Inside such a job its futures are ready at the first poll.
+/// queue. After [`tokio_threadpool::blocking()`] it may: the worker hands its queue to another
+/// thread and continues with this task alone. `tokio::fs` works in this way, and so it needs this
+/// pool. Inside such a job its futures are ready at the first poll.
 #[derive(Clone)]
 pub struct BlockingThreadPool {
     pool: Arc<Pool>,
@@ -41,8 +41,8 @@ impl Drop for InJob {
     }
 }
 
-/// Returns whether the current thread runs a job of a [`BlockingThreadPool`]. A task of another pool
-/// of tokio does not count.
+/// Returns whether the current thread runs a job of a [`BlockingThreadPool`]. A task of another
+/// pool of tokio does not count.
 pub(crate) fn is_in_job() -> bool {
     IN_JOB.get()
 }
@@ -54,7 +54,8 @@ struct Pool {
 }
 
 impl Drop for Pool {
-    /// Does not wait for the threads: this may be one of them, since a job may drop the last handle.
+    /// Does not wait for the threads: this may be one of them, since a job may drop the last
+    /// handle.
     fn drop(&mut self) {
         if let Some(pool) = self.pool.take() {
             drop(pool.shutdown_on_idle());
@@ -109,8 +110,8 @@ impl ThreadPool for BlockingThreadPool {
 }
 
 impl BlockingThreadPool {
-    /// Makes tokio start all the threads. Spawns one job for each of them, and the jobs wait for each
-    /// other, so that each needs a thread of its own.
+    /// Makes tokio start all the threads. Spawns one job for each of them, and the jobs wait for
+    /// each other, so that each needs a thread of its own.
     fn start(&self, threads: usize) -> Result<()> {
         let (all_begun, wait) = crossbeam_channel::bounded::<()>(0);
         for _ in 0..threads {

@@ -21,8 +21,8 @@ use crate::error::{KvsError, Result};
 
 /// Threads that run jobs.
 ///
-/// When the last clone is dropped, the jobs already spawned still run, and then the threads end. The
-/// drop does not wait for them, so it may happen on a thread of the pool.
+/// When the last clone is dropped, the jobs already spawned still run, and then the threads end.
+/// The drop does not wait for them, so it may happen on a thread of the pool.
 pub trait ThreadPool: Clone + Send + 'static {
     /// Creates a pool of `threads` threads.
     ///
@@ -35,16 +35,16 @@ pub trait ThreadPool: Clone + Send + 'static {
     /// Runs `job` on a thread of the pool, some time after this call. If the system has no more
     /// threads, a pool that starts a thread for each job may run it on the calling thread.
     ///
-    /// A job that panics ends alone: the message goes to stderr, and the pool keeps its threads. All
-    /// other pools start their threads when they are created, so no job is lost when the system runs
-    /// out of threads.
+    /// A job that panics ends alone: the message goes to stderr, and the pool keeps its threads.
+    /// All other pools start their threads when they are created, so no job is lost when the system
+    /// runs out of threads.
     fn spawn<F>(&self, job: F)
     where
         F: FnOnce() + Send + 'static;
 }
 
-/// Threads that are being started. The drop joins them, so that an attempt that fails half-way leaves
-/// no thread behind. Before the drop, the caller drops everything that the threads wait for.
+/// Threads that are being started. The drop joins them, so that an attempt that fails half-way
+/// leaves no thread behind. Before the drop, the caller drops everything that the threads wait for.
 #[derive(Default)]
 struct Starting(Vec<JoinHandle<()>>);
 
@@ -73,7 +73,8 @@ fn start_error(error: io::Error) -> KvsError {
     KvsError::io("start the threads of the pool")(error)
 }
 
-/// Checks that the system has `threads` more threads, for code that panics if a thread cannot start.
+/// Checks that the system has `threads` more threads, for code that panics if a thread cannot
+/// start.
 pub(crate) fn check_threads(threads: usize) -> Result<()> {
     let mut starting = Starting::default();
     // The threads wait until this is dropped, which happens before `starting` is dropped.

@@ -209,10 +209,10 @@ fn a_dump_names_the_key_of_a_value_that_no_client_can_read() {
             connection.reply(&match request {
                 Request::Scan(Scan {
                     keys_only: true, ..
-                }) => Response::Scan(Page {
+                }) => Response::Scan(Box::new(Page {
                     pairs: vec![("long".to_owned(), None)],
                     cursor: None,
-                }),
+                })),
                 _ => Response::Err {
                     code: ErrorCode::TooLarge,
                     message: "the reply is too long".to_owned(),

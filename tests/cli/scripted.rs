@@ -56,7 +56,7 @@ impl Pages {
         let addr = serve(move |connection| {
             while let Some(request) = connection.next() {
                 count.fetch_add(1, Ordering::SeqCst);
-                connection.reply(&Response::Scan(page(&pages, &request)));
+                connection.reply(&Response::Scan(Box::new(page(&pages, &request))));
             }
         });
         Pages { addr, asked }

@@ -16,8 +16,8 @@
 //!
 //! They are the two parts of `poll`. It first hands out a pair of the page that it has. If there is
 //! none, it takes a step towards the next page, and then looks again, because a page may be empty.
-//! It polls the state in place, and replaces it after the step. After the last page or an error, the
-//! state is `Done`, and stays so.
+//! It polls the state in place, and replaces it after the step. After the last page or an error,
+//! the state is `Done`, and stays so.
 //!
 //! # The projection
 //!

@@ -52,8 +52,8 @@ impl fmt::Display for Host {
     }
 }
 
-/// Tries the addresses of a host one after the other. Returns the first success, or the error of the
-/// last address.
+/// Tries the addresses of a host one after the other. Returns the first success, or the error of
+/// the last address.
 pub(crate) fn first_of<T, E>(
     addrs: &[SocketAddr],
     attempt: impl Fn(SocketAddr) -> Result<T, E>,

@@ -24,7 +24,7 @@ use structopt::clap::Shell;
 
 use crate::answer::{Answer, Format};
 use crate::cli::{Failure, Result};
-use crate::opt::{Args, COMMANDS, CommandOpt, Opt};
+use crate::opt::{Args, COMMANDS, ClientOpt, CommandOpt, Opt};
 use crate::session::Session;
 use crate::target::{MORE_TIME, Target};
 use crate::variants::Command;
@@ -36,6 +36,10 @@ fn main() -> ExitCode {
 fn run(opt: Opt) -> Result<()> {
     let target = || Target::new(&opt.server);
     let session = || Session::open(target()?);
+    let execute = |client: ClientOpt, command| {
+        let variant = client.variant.unwrap_or_default();
+        variant.run(target()?, command)
+    };
     match opt.command {
         None => Err(Failure::usage(format_args!(
             "the command is missing; the commands are {COMMANDS}"
@@ -53,7 +57,7 @@ fn run(opt: Opt) -> Result<()> {
             }
             let answer = Answer::new(Format::new(raw, json), missing.exit_code || raw);
             let command = Command::Get { keys, answer };
-            client.variant.unwrap_or_default().run(target()?, command)
+            execute(client, command)
         }
         Some(CommandOpt::Set {
             key,
@@ -63,7 +67,7 @@ fn run(opt: Opt) -> Result<()> {
         }) => {
             let value = value_to_set(value, file.as_deref())?;
             let command = Command::Set { key, value };
-            client.variant.unwrap_or_default().run(target()?, command)
+            execute(client, command)
         }
         Some(CommandOpt::Rm {
             key,
@@ -71,8 +75,7 @@ fn run(opt: Opt) -> Result<()> {
             client,
         }) => {
             let command = Command::Rm { key: key.clone() };
-            let done = client.variant.unwrap_or_default().run(target()?, command);
-            done.map_err(|error| match error.downcast_ref() {
+            execute(client, command).map_err(|error| match error.downcast_ref() {
                 Some(KvsError::KeyNotFound) if missing.exit_code => answer::missing(&[key]),
                 _ => error,
             })

@@ -83,8 +83,8 @@ pub enum CommandOpt {
         /// The keys
         #[structopt(value_name = "KEY", required = true)]
         keys: Vec<String>,
-        /// Prints the value of one key and nothing else, not even the end of the line. Fails as with
-        /// --exit-code if the key does not exist
+        /// Prints the value of one key and nothing else, not even the end of the line. Fails as
+        /// with --exit-code if the key does not exist
         #[structopt(long, conflicts_with = "json")]
         raw: bool,
         /// Prints each value as a JSON string, or null if the key does not exist

@@ -14,38 +14,30 @@ pub fn keys(session: &Session, prefix: Option<String>, json: bool) -> Result<()>
         keys_only: true,
         ..Scan::prefix(prefix.unwrap_or_default())
     };
-    for_each_page(session, scan, |page| {
-        let mut lines = Vec::new();
-        for (key, _) in page.pairs {
-            if json {
-                serde_json::to_writer(&mut lines, &key)?;
-            } else {
-                lines.extend(key.into_bytes());
-            }
-            lines.push(b'\n');
+    print_each(session, scan, |line, (key, _)| {
+        if json {
+            serde_json::to_writer(line, &key)?;
+        } else {
+            line.extend(key.into_bytes());
         }
-        cli::write(&lines)
+        Ok(())
     })
 }
 
 /// Prints every pair whose key begins with `prefix`.
 pub fn dump(session: &Session, prefix: Option<String>) -> Result<()> {
     let scan = Scan::prefix(prefix.unwrap_or_default());
-    for_each_page(session, scan, |page| {
-        let mut lines = Vec::new();
-        for pair in page.pairs {
-            serde_json::to_writer(&mut lines, &pair)?;
-            lines.push(b'\n');
-        }
-        cli::write(&lines)
+    print_each(session, scan, |line, pair| {
+        Ok(serde_json::to_writer(line, &pair)?)
     })
 }
 
-/// Passes each page of a scan to `write`. Meanwhile the next page is on its way, and no other.
-fn for_each_page(
+/// Prints each pair of a scan as the line that `write` appends for it. While a page is printed, the
+/// next one is on its way, and no other.
+fn print_each(
     session: &Session,
     mut scan: Scan,
-    mut write: impl FnMut(Page) -> Result<()>,
+    write: impl Fn(&mut Vec<u8>, (String, Option<String>)) -> Result<()>,
 ) -> Result<()> {
     let mut next = Some(session.start(&Request::Scan(scan.clone())));
     while let Some(reply) = next.take() {
@@ -57,7 +49,12 @@ fn for_each_page(
             scan.cursor = Some(cursor);
             next = Some(session.start(&Request::Scan(scan.clone())));
         }
-        write(page)?;
+        let mut lines = Vec::new();
+        for pair in page.pairs {
+            write(&mut lines, pair)?;
+            lines.push(b'\n');
+        }
+        cli::write(&lines)?;
     }
     Ok(())
 }

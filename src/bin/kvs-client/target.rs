@@ -135,8 +135,8 @@ impl Limit {
 
     /// Limits the time of a future that waits for `awaited`.
     ///
-    /// `Timeout` of tokio makes its timer before it polls the future. Most futures of `load` are ready
-    /// when they are first polled, and their timers would be a quarter of its work.
+    /// `Timeout` of tokio makes its timer before it polls the future. Most futures of `load` are
+    /// ready when they are first polled, and their timers would be a quarter of its work.
     fn wait<F, A>(
         &self,
         mut future: F,

@@ -81,8 +81,8 @@ impl fmt::Debug for Variant {
     }
 }
 
-/// Executes a command with a client that has futures. For one request, this needs a lot of machinery.
-/// It pays off in a program that has other work while it waits.
+/// Executes a command with a client that has futures. For one request, this needs a lot of
+/// machinery. It pays off in a program that has other work while it waits.
 #[allow(
     dead_code,
     reason = "without a feature there is only the blocking client"
@@ -119,8 +119,8 @@ fn run_with<C: Client>(target: Target, command: Command) -> Result<()> {
     done
 }
 
-/// Executes a command with the client of Part 1 of the course. It runs on a runtime, but its code is
-/// not asynchronous yet.
+/// Executes a command with the client of Part 1 of the course. It runs on a runtime, but its code
+/// is not asynchronous yet.
 fn run_blocking(target: Target, command: Command) -> Result<()> {
     let done = future::lazy(|| {
         let mut client = connect(&target)?;

@@ -43,7 +43,8 @@ fn main() -> ExitCode {
     cli::main(|opt| run(&opt, &signals?).map_err(with_hint))
 }
 
-/// Returns whether the argument asks for a check or a repair. clap takes `--verify=x` for `--verify`.
+/// Returns whether the argument asks for a check or a repair. clap takes `--verify=x` for
+/// `--verify`.
 fn is_check(arg: &OsStr) -> bool {
     let arg = arg.as_bytes();
     arg.starts_with(b"--verify") || arg.starts_with(b"--repair")

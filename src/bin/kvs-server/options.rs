@@ -30,8 +30,8 @@ const SERVING: &[&str] = &[
 
 /// A persistent key/value server.
 ///
-/// Prints the address that it listens on, and serves until it is stopped. Log lines go to stderr. The
-/// environment variable `RUST_LOG` chooses them.
+/// Prints the address that it listens on, and serves until it is stopped. Log lines go to stderr.
+/// The environment variable `RUST_LOG` chooses them.
 #[derive(Debug, StructOpt)]
 #[structopt(
     name = "kvs-server",
@@ -50,8 +50,8 @@ pub(crate) struct Opt {
     #[structopt(long, value_name = "HOST:PORT")]
     pub(crate) addr: Option<Host>,
 
-    /// The engine that keeps the data; kvs and tokio-fs open each other's directories [default: sled
-    /// for a directory of sled, kvs for any other]
+    /// The engine that keeps the data; kvs and tokio-fs open each other's directories [default:
+    /// sled for a directory of sled, kvs for any other]
     #[structopt(long, value_name = "ENGINE", possible_values = &EngineKind::ALL.map(EngineKind::as_str))]
     pub(crate) engine: Option<EngineKind>,
 
@@ -59,8 +59,8 @@ pub(crate) struct Opt {
     #[structopt(long, value_name = "DIR", parse(from_os_str))]
     pub(crate) data_dir: Option<PathBuf>,
 
-    /// The moment at which a write is on the disk: before it is acknowledged (always), about a second
-    /// later (everysec), or when the system decides (never). A kill of the server loses no
+    /// The moment at which a write is on the disk: before it is acknowledged (always), about a
+    /// second later (everysec), or when the system decides (never). A kill of the server loses no
     /// acknowledged write [default: everysec]
     #[structopt(long, value_name = "LEVEL", possible_values = &SyncLevel::ALL.map(SyncLevel::as_str))]
     pub(crate) sync: Option<SyncLevel>,
@@ -72,8 +72,8 @@ pub(crate) struct Opt {
     pub(crate) dead_bytes: Option<u64>,
 
     /// A file with the token that every client has to show. Without a token, only this machine can
-    /// connect. Only the owner may read the file (mode 0600 or 0400). If root owns it and the server
-    /// does not run as root, a group may read it too
+    /// connect. Only the owner may read the file (mode 0600 or 0400). If root owns it and the
+    /// server does not run as root, a group may read it too
     #[structopt(long, value_name = "FILE", parse(from_os_str))]
     pub(crate) auth_token_file: Option<PathBuf>,
 
@@ -85,8 +85,8 @@ pub(crate) struct Opt {
     #[structopt(long, conflicts_with = "repair", conflicts_with_all = SERVING)]
     pub(crate) verify: bool,
 
-    /// Saves the sound records of damaged data and reports the losses, instead of serving. Keeps the
-    /// damaged files under other names
+    /// Saves the sound records of damaged data and reports the losses, instead of serving. Keeps
+    /// the damaged files under other names
     #[structopt(long, conflicts_with_all = SERVING)]
     pub(crate) repair: bool,
 
@@ -171,8 +171,8 @@ impl LimitOpts {
     }
 }
 
-/// Reads a number of bytes, which is not 0. K, M and G stand for powers of 1024, as KiB, MiB and GiB
-/// do.
+/// Reads a number of bytes, which is not 0. K, M and G stand for powers of 1024, as KiB, MiB and
+/// GiB do.
 fn parse_size(text: &str) -> Result<u64, String> {
     let sizes = parse_size::Config::new().with_binary();
     match sizes.parse_size(text) {
