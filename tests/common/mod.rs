@@ -297,6 +297,21 @@ impl Wire {
         Ok(String::from_utf8(body).unwrap())
     }
 
+    /// Sends the bytes of a request, and compares those of its reply.
+    pub fn exchange(&mut self, request: &[u8], reply: &[u8]) {
+        self.0.write_all(request).unwrap();
+        let mut got = vec![0; reply.len()];
+        self.0.read_exact(&mut got).unwrap();
+        assert_eq!(String::from_utf8(got), String::from_utf8(reply.to_vec()));
+    }
+
+    /// Checks that the next frame is an error with this code.
+    pub fn expect_error(&mut self, code: &str) {
+        let reply = self.receive();
+        let expected = format!(r#"{{"Err":{{"code":"{code}","message":""#);
+        assert!(reply.starts_with(&expected), "{reply}");
+    }
+
     /// Checks that the peer closes the connection without sending more.
     pub fn expect_end(&mut self) {
         let mut rest = Vec::new();
