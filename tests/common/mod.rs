@@ -279,6 +279,17 @@ impl Wire {
         Wire(socket)
     }
 
+    /// Connects a peer that does not read its replies, so that a shutdown waits for it.
+    pub fn deaf(addr: SocketAddr) -> Wire {
+        let mut deaf = Wire::connect(addr);
+        let value = "x".repeat(8 * 1024 * 1024);
+        deaf.send(&format!(r#"{{"Set":{{"key":"k","value":"{value}"}}}}"#));
+        assert_eq!(deaf.receive(), r#""Set""#);
+        deaf.send(r#"{"Get":{"key":"k"}}"#);
+        deaf.0.read_exact(&mut [0; 4]).unwrap();
+        deaf
+    }
+
     pub fn send(&mut self, json: &str) {
         self.0.write_all(&frame(json)).unwrap();
     }
