@@ -9,6 +9,7 @@ pub mod linear;
 use std::env;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
+use std::iter;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -18,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use assert_cmd::cargo::cargo_bin;
 use kvs::client::blocking::KvsClient;
-use kvs::protocol::Stats;
+use kvs::protocol::{Page, Scan, Stats};
 use kvs::server::{Limits, ShutdownHandle};
 use kvs::thread_pool::SharedQueueThreadPool;
 use kvs::{KvStore, KvsEngine, KvsServer, Result};
@@ -57,6 +58,18 @@ pub fn wait_for_stats(client: &mut KvsClient, is_so: impl Fn(&Stats) -> bool) ->
         }
         assert!(Instant::now() < deadline, "{stats}");
     }
+}
+
+/// Returns the pages of a scan, from that of `scan` to the last one.
+pub fn pages(scan: Scan, mut next: impl FnMut(Scan) -> Result<Page>) -> impl Iterator<Item = Page> {
+    let mut rest = Some(scan);
+    iter::from_fn(move || {
+        let mut scan = rest.take()?;
+        let page = next(scan.clone()).unwrap();
+        scan.cursor.clone_from(&page.cursor);
+        rest = page.cursor.is_some().then_some(scan);
+        Some(page)
+    })
 }
 
 /// Returns the number in an environment variable, or `default` if it is not set. It says how much a

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use ::kvs::engine::{EngineFuture, KvsEngine, Scan, SyncLevel};
 use ::kvs::thread_pool::ThreadPool;
 use ::kvs::{KvsError, Result};
-use common::{later, number};
+use common::{later, number, pages};
 use futures::executor::{self, Notify};
 use futures::{Async, Future};
 use shuttle::scheduler::{PctScheduler, RandomScheduler};
@@ -336,20 +336,13 @@ fn check_scan(store: &Store, limit: usize, still: &[Arc<Key>], changing: &Key) {
 
 /// Returns the pairs of a whole scan.
 fn scan(store: &Store, limit: usize) -> Vec<(String, String)> {
-    let mut scan = Scan {
+    let scan = Scan {
         limit,
         ..Scan::default()
     };
-    let mut found = Vec::new();
-    loop {
-        let page = wait(store.scan(scan.clone())).unwrap();
-        let pairs = page.pairs.into_iter();
-        found.extend(pairs.map(|(key, value)| (key, value.unwrap())));
-        scan.cursor = page.cursor;
-        if scan.cursor.is_none() {
-            return found;
-        }
-    }
+    let pages = pages(scan, |scan| wait(store.scan(scan)));
+    let pairs = pages.flat_map(|page| page.pairs);
+    pairs.map(|(key, value)| (key, value.unwrap())).collect()
 }
 
 #[test]
