@@ -207,6 +207,7 @@ fn copy_with_redis(input: &Input, pairs: u64) -> io::Result<[Taken; 2]> {
             info.contains("aof_rewrite_scheduled:0") && info.contains("aof_rewrite_in_progress:0")
         };
         while !is_over(ask(&mut connection, "INFO persistence")?) {
+            // Redis has no command that waits for the end of a rewrite.
             thread::sleep(Duration::from_millis(2));
         }
         Ok(())

@@ -187,6 +187,7 @@ fn pairs_of_a_slow_input_are_stored_as_they_come() {
         let (key, value) = (key.to_owned(), "v".to_owned());
         let arrived = arrivals.recv_timeout(Duration::from_secs(20)).unwrap();
         assert_eq!(arrived, Request::Set { key, value });
+        // The input is silent for longer than the timeout.
         thread::sleep(Duration::from_millis(500));
     }
     drop(stdin);
@@ -200,7 +201,7 @@ fn a_load_holds_only_some_of_the_input() {
     let addr = serve(move |connection| {
         while connection.next().is_some() {
             arrived.send(()).unwrap();
-            // The client reads ahead meanwhile.
+            // The client reads ahead meanwhile. No event tells how far it would read.
             thread::sleep(Duration::from_millis(5));
             connection.reply(&Response::Set);
         }
