@@ -1,9 +1,9 @@
 //! All pairs out of a server and into one, beside redis: `cargo bench --bench copy`.
 //!
 //! A file has a million pairs. `kvs-client load` puts them into an empty kvs-server, and `redis-cli
-//! --pipe` puts the same pairs into an empty redis-server. Then `kvs-client dump` writes the pairs to
-//! a file, and redis-server rewrites its append-only file. Each step is measured by its time, and by
-//! the time of the processors that the server takes, and the program beside it (Linux only).
+//! --pipe` puts the same pairs into an empty redis-server. Then `kvs-client dump` writes the pairs
+//! to a file, and redis-server rewrites its append-only file. Each step is measured by its time,
+//! and by the time of the processors that the server takes, and the program beside it (Linux only).
 //!
 //! `KVS_PAIRS` and `KVS_ROUNDS` set other numbers, and `--test` a tenth of the pairs and one round.
 //! Without redis, the benchmark measures kvs alone.
