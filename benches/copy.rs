@@ -22,7 +22,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use assert_cmd::cargo::cargo_bin;
-use common::{ServerProcess, number};
+use common::{ServerProcess, median, number};
 use rand::SeedableRng;
 use rand::distr::{Alphanumeric, SampleString};
 use rand::rngs::SmallRng;
@@ -53,9 +53,7 @@ fn main() -> io::Result<()> {
     let rounds = number("KVS_ROUNDS", rounds);
     let has_redis = redis::is_installed();
     if !has_redis {
-        println!(
-            "Measuring kvs alone, because there is no redis-server (Debian package: redis-server).\n"
-        );
+        println!("{}\n", redis::NOT_INSTALLED);
     }
     let dir = tempfile::tempdir()?;
     let input = Input::write(dir.path(), pairs)?;
@@ -247,11 +245,4 @@ fn row(step: &[Taken], base: &[Taken], pairs: f64) -> String {
         ratio(|it| it.server),
         micros(all(|it| it.client)),
     )
-}
-
-/// Returns the median, or NaN if there are no figures.
-fn median(figures: impl Iterator<Item = f64>) -> f64 {
-    let mut figures: Vec<_> = figures.collect();
-    figures.sort_by(f64::total_cmp);
-    figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)
 }

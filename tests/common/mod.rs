@@ -81,6 +81,13 @@ pub fn number(variable: &str, default: u64) -> u64 {
     }
 }
 
+/// Returns the median, or NaN if there are no figures.
+pub fn median(figures: impl IntoIterator<Item = f64>) -> f64 {
+    let mut figures: Vec<_> = figures.into_iter().collect();
+    figures.sort_by(f64::total_cmp);
+    figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
 /// Returns the bytes in the line `name` of `/proc/<process>/status` (Linux only).
 pub fn memory(process: u32, name: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
