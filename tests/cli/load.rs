@@ -15,7 +15,7 @@ use predicates::str::contains;
 
 use super::scripted::serve;
 use super::{client, path, refused};
-use crate::common::{self, ServerProcess};
+use crate::common::{PATIENCE, ServerProcess, memory};
 
 fn load(args: &str, pairs: impl Into<Vec<u8>>) -> Assert {
     let mut command = cargo_bin_cmd!("kvs-client");
@@ -185,7 +185,7 @@ fn pairs_of_a_slow_input_are_stored_as_they_come() {
     for key in ["first", "second"] {
         writeln!(stdin, "[\"{key}\",\"v\"]").unwrap();
         let (key, value) = (key.to_owned(), "v".to_owned());
-        let arrived = arrivals.recv_timeout(Duration::from_secs(20)).unwrap();
+        let arrived = arrivals.recv_timeout(PATIENCE).unwrap();
         assert_eq!(arrived, Request::Set { key, value });
         // The input is silent for longer than the timeout.
         thread::sleep(Duration::from_millis(500));
@@ -217,9 +217,9 @@ fn a_load_holds_only_some_of_the_input() {
         stdin.write_all(line.as_bytes()).unwrap();
     }
     for _ in 0..lines {
-        arrivals.recv_timeout(Duration::from_secs(20)).unwrap();
+        arrivals.recv_timeout(PATIENCE).unwrap();
     }
-    let most = common::memory(load.id(), "VmHWM");
+    let most = memory(load.id(), "VmHWM");
     assert!(most < 64 << 20, "{most} bytes");
     drop(stdin);
     let mut stdout = String::new();
