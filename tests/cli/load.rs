@@ -8,19 +8,17 @@ use std::thread;
 use std::time::Duration;
 
 use assert_cmd::assert::Assert;
-use assert_cmd::cargo::{cargo_bin, cargo_bin_cmd};
+use assert_cmd::cargo::cargo_bin;
 use kvs::protocol::{ErrorCode, Request, Response};
 use predicates::prelude::*;
 use predicates::str::contains;
 
 use super::scripted::serve;
-use super::{client, path, refused};
+use super::{client, client_reading, path, refused};
 use crate::common::{PATIENCE, ServerProcess, memory};
 
 fn load(args: &str, pairs: impl Into<Vec<u8>>) -> Assert {
-    let mut command = cargo_bin_cmd!("kvs-client");
-    command.write_stdin(pairs);
-    command.arg("load").args(args.split_whitespace()).assert()
+    client_reading(&format!("load {args}"), pairs)
 }
 
 #[test]
