@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Instant;
 
-use common::{ServerProcess, Wire, frame};
+use common::{ServerProcess, Wire, frame, median};
 use futures::sync::oneshot;
 use futures::{Future, Poll, Stream, future, stream};
 use kvs::KvsError;
@@ -204,11 +204,6 @@ impl<F: Future> Future for Counted<F> {
         self.polls.set(self.polls.get() + 1);
         self.future.poll()
     }
-}
-
-fn median(mut times: Vec<f64>) -> f64 {
-    times.sort_by(f64::total_cmp);
-    times[times.len() / 2]
 }
 
 fn main() {

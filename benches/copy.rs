@@ -1,9 +1,9 @@
 //! All pairs out of a server and into one, beside redis: `cargo bench --bench copy`.
 //!
 //! A file has a million pairs. `kvs-client load` puts them into an empty kvs-server, and `redis-cli
-//! --pipe` puts the same pairs into an empty redis-server. Then `kvs-client dump` writes the pairs to
-//! a file, and redis-server rewrites its append-only file. Each step is measured by its time, and by
-//! the time of the processors that the server takes, and the program beside it (Linux only).
+//! --pipe` puts the same pairs into an empty redis-server. Then `kvs-client dump` writes the pairs
+//! to a file, and redis-server rewrites its append-only file. Each step is measured by its time,
+//! and by the time of the processors that the server takes, and the program beside it (Linux only).
 //!
 //! `KVS_PAIRS` and `KVS_ROUNDS` set other numbers, and `--test` a tenth of the pairs and one round.
 //! Without redis, the benchmark measures kvs alone.
@@ -22,7 +22,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use assert_cmd::cargo::cargo_bin;
-use common::{ServerProcess, number};
+use common::{ServerProcess, median, number};
 use rand::SeedableRng;
 use rand::distr::{Alphanumeric, SampleString};
 use rand::rngs::SmallRng;
@@ -53,9 +53,7 @@ fn main() -> io::Result<()> {
     let rounds = number("KVS_ROUNDS", rounds);
     let has_redis = redis::is_installed();
     if !has_redis {
-        println!(
-            "Measuring kvs alone, because there is no redis-server (Debian package: redis-server).\n"
-        );
+        println!("{}\n", redis::NOT_INSTALLED);
     }
     let dir = tempfile::tempdir()?;
     let input = Input::write(dir.path(), pairs)?;
@@ -207,6 +205,7 @@ fn copy_with_redis(input: &Input, pairs: u64) -> io::Result<[Taken; 2]> {
             info.contains("aof_rewrite_scheduled:0") && info.contains("aof_rewrite_in_progress:0")
         };
         while !is_over(ask(&mut connection, "INFO persistence")?) {
+            // Redis has no command that waits for the end of a rewrite.
             thread::sleep(Duration::from_millis(2));
         }
         Ok(())
@@ -246,11 +245,4 @@ fn row(step: &[Taken], base: &[Taken], pairs: f64) -> String {
         ratio(|it| it.server),
         micros(all(|it| it.client)),
     )
-}
-
-/// Returns the median, or NaN if there are no figures.
-fn median(figures: impl Iterator<Item = f64>) -> f64 {
-    let mut figures: Vec<_> = figures.collect();
-    figures.sort_by(f64::total_cmp);
-    figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)
 }

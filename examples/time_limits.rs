@@ -2,9 +2,9 @@
 //!
 //! `cargo run --features anon,awaited --example time_limits` starts a server of its own.
 //!
-//! The futures of the clients have no limit, because a limit needs a timer, and the timer belongs to
-//! the runtime. `Timeout` of tokio 0.1 and `timeout` of tokio 1 put a limit around any future. When
-//! the time is over, they drop the future. That does not take back a request that was sent.
+//! The futures of the clients have no limit, because a limit needs a timer, and the timer belongs
+//! to the runtime. `Timeout` of tokio 0.1 and `timeout` of tokio 1 put a limit around any future.
+//! When the time is over, they drop the future. That does not take back a request that was sent.
 
 use std::error;
 use std::fmt;
@@ -134,8 +134,8 @@ impl From<io::Error> for Error {
     }
 }
 
-/// Describes the results of both requests. The second one got its own reply, not the late one of the
-/// first.
+/// Describes the results of both requests. The second one got its own reply, not the late one of
+/// the first.
 fn report(runtime: &str, set: Result<(), Error>, value: Option<String>) -> Vec<String> {
     let set = match set {
         Ok(()) => "done in time".to_owned(),

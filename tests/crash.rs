@@ -12,7 +12,7 @@ use std::thread;
 
 use common::disk::{Disk, Faults};
 use common::later::{Later, done, get, run_job, run_jobs, set};
-use common::number;
+use common::{number, pages};
 use kvs::engine::files::Directory;
 use kvs::engine::{KvStoreOptions, Scan, SyncLevel, verify};
 use kvs::{KvStore, KvsEngine, KvsError, Result};
@@ -175,20 +175,13 @@ impl Run {
     /// Scans all pairs, in pages of two.
     fn scan(&self) -> Vec<(String, String)> {
         let store = self.store.as_ref().unwrap();
-        let mut scan = Scan {
+        let scan = Scan {
             limit: 2,
             ..Scan::default()
         };
-        let mut found = Vec::new();
-        loop {
-            let page = done(store.scan(scan.clone())).unwrap();
-            let pairs = page.pairs.into_iter();
-            found.extend(pairs.map(|(key, value)| (key, value.unwrap())));
-            scan.cursor = page.cursor;
-            if scan.cursor.is_none() {
-                return found;
-            }
-        }
+        let pages = pages(scan, |scan| done(store.scan(scan)));
+        let pairs = pages.flat_map(|page| page.pairs);
+        pairs.map(|(key, value)| (key, value.unwrap())).collect()
     }
 
     /// Opens the store after a crash, perhaps with more crashes in between. Checks that its

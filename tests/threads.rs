@@ -71,8 +71,8 @@ fn as_ordinary_user(name: &str, test: fn()) {
     // The other user may not be able to reach the program where it is.
     let dir = tempfile::tempdir().unwrap();
     let program = dir.path().join("test");
-    // Not with `fs::copy`: a process that another test starts meanwhile would inherit the open file,
-    // and the system runs no program that is open for writing.
+    // Not with `fs::copy`: a process that another test starts meanwhile would inherit the open
+    // file, and the system runs no program that is open for writing.
     let copied = Command::new("cp")
         .arg(env::current_exe().unwrap())
         .arg(&program)

@@ -16,7 +16,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use common::{ServerProcess, memory, number};
+use common::{ServerProcess, median, memory, number};
 use load::{Load, Protocol, Running, Taken};
 use redis::Redis;
 use structopt::StructOpt;
@@ -86,9 +86,7 @@ fn main() -> io::Result<()> {
     let wanted =
         |cell: &Cell| opt.cells.is_empty() || opt.cells.iter().any(|name| name == cell.name);
     if !redis::is_installed() {
-        println!(
-            "Measuring kvs alone, because there is no redis-server (Debian package: redis-server).\n"
-        );
+        println!("{}\n", redis::NOT_INSTALLED);
     }
     if let Some(dir) = &opt.plots {
         return plots::draw(dir);
@@ -153,13 +151,6 @@ impl Compared {
 
 fn throughput(taken: &[Taken]) -> f64 {
     median(taken.iter().map(|taken| taken.per_second))
-}
-
-/// Returns the median, or NaN if there are no figures.
-fn median(figures: impl Iterator<Item = f64>) -> f64 {
-    let mut figures: Vec<_> = figures.collect();
-    figures.sort_by(f64::total_cmp);
-    figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 /// Prints the memory that the servers use.

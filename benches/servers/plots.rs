@@ -7,7 +7,8 @@ use std::path::Path;
 use plotters::prelude::*;
 
 use super::load::{Load, Taken};
-use super::{Compared, compare, median, throughput};
+use super::{Compared, compare, throughput};
+use crate::common::median;
 
 const KVS: RGBColor = RGBColor(31, 119, 180);
 const REDIS: RGBColor = RGBColor(214, 39, 40);

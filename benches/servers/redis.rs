@@ -7,6 +7,10 @@ use std::process::{Child, Command, Stdio};
 
 use super::common;
 
+/// The message of a benchmark without a redis-server.
+pub const NOT_INSTALLED: &str =
+    "Measuring kvs alone, because there is no redis-server (Debian package: redis-server).";
+
 /// Returns whether this machine has a redis-server.
 pub fn is_installed() -> bool {
     let version = Command::new("redis-server")

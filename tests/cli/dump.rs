@@ -83,7 +83,8 @@ fn a_dump_asks_for_no_page_before_it_writes_the_last_one() {
     let pair = |(n, i)| (format!("{n}-{i}"), value.clone());
     let pages = Pages::start((0..50).map(|n| page(n).map(pair).collect()).collect());
     let mut dump = start_dump(&pages);
-    // The pipe has room for less than a page.
+    // The pipe has room for less than a page. A dump that asks too early would do so in this time.
+    // No event tells that it asks for no more.
     thread::sleep(Duration::from_millis(500));
     assert!(pages.asked() <= 2, "{}", pages.asked());
     let lines = BufReader::new(dump.stdout.take().unwrap()).lines();

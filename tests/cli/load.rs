@@ -8,19 +8,17 @@ use std::thread;
 use std::time::Duration;
 
 use assert_cmd::assert::Assert;
-use assert_cmd::cargo::{cargo_bin, cargo_bin_cmd};
+use assert_cmd::cargo::cargo_bin;
 use kvs::protocol::{ErrorCode, Request, Response};
 use predicates::prelude::*;
 use predicates::str::contains;
 
 use super::scripted::serve;
-use super::{client, path, refused};
-use crate::common::{self, ServerProcess};
+use super::{client, client_reading, path, refused};
+use crate::common::{PATIENCE, ServerProcess, memory};
 
 fn load(args: &str, pairs: impl Into<Vec<u8>>) -> Assert {
-    let mut command = cargo_bin_cmd!("kvs-client");
-    command.write_stdin(pairs);
-    command.arg("load").args(args.split_whitespace()).assert()
+    client_reading(&format!("load {args}"), pairs)
 }
 
 #[test]
@@ -185,8 +183,9 @@ fn pairs_of_a_slow_input_are_stored_as_they_come() {
     for key in ["first", "second"] {
         writeln!(stdin, "[\"{key}\",\"v\"]").unwrap();
         let (key, value) = (key.to_owned(), "v".to_owned());
-        let arrived = arrivals.recv_timeout(Duration::from_secs(20)).unwrap();
+        let arrived = arrivals.recv_timeout(PATIENCE).unwrap();
         assert_eq!(arrived, Request::Set { key, value });
+        // The input is silent for longer than the timeout.
         thread::sleep(Duration::from_millis(500));
     }
     drop(stdin);
@@ -200,7 +199,7 @@ fn a_load_holds_only_some_of_the_input() {
     let addr = serve(move |connection| {
         while connection.next().is_some() {
             arrived.send(()).unwrap();
-            // The client reads ahead meanwhile.
+            // The client reads ahead meanwhile. No event tells how far it would read.
             thread::sleep(Duration::from_millis(5));
             connection.reply(&Response::Set);
         }
@@ -216,9 +215,9 @@ fn a_load_holds_only_some_of_the_input() {
         stdin.write_all(line.as_bytes()).unwrap();
     }
     for _ in 0..lines {
-        arrivals.recv_timeout(Duration::from_secs(20)).unwrap();
+        arrivals.recv_timeout(PATIENCE).unwrap();
     }
-    let most = common::memory(load.id(), "VmHWM");
+    let most = memory(load.id(), "VmHWM");
     assert!(most < 64 << 20, "{most} bytes");
     drop(stdin);
     let mut stdout = String::new();

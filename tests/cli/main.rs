@@ -32,6 +32,13 @@ fn client(args: &str) -> Assert {
     command.args(args.split_whitespace()).assert()
 }
 
+/// Runs `kvs-client` with a text on stdin.
+fn client_reading(args: &str, stdin: impl Into<Vec<u8>>) -> Assert {
+    let mut command = cargo_bin_cmd!("kvs-client");
+    command.write_stdin(stdin);
+    command.args(args.split_whitespace()).assert()
+}
+
 /// Runs `kvs-server` with arguments that it should refuse.
 fn server(args: &str) -> Assert {
     let mut command = cargo_bin_cmd!("kvs-server");

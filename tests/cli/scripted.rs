@@ -4,11 +4,10 @@ use std::net::{Shutdown, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::Duration;
 
 use kvs::protocol::{Page, Request, Response};
 
-use crate::common::Wire;
+use crate::common::{PATIENCE, Wire};
 
 /// Serves connections, one after the other, with a function of its own for each.
 pub fn serve(mut on_connection: impl FnMut(&mut Connection) + Send + 'static) -> SocketAddr {
@@ -16,7 +15,7 @@ pub fn serve(mut on_connection: impl FnMut(&mut Connection) + Send + 'static) ->
     let addr = listener.local_addr().unwrap();
     thread::spawn(move || {
         for socket in listener.incoming() {
-            let wire = Wire::new(socket.unwrap(), Duration::from_secs(20));
+            let wire = Wire::new(socket.unwrap(), PATIENCE);
             on_connection(&mut Connection(wire));
         }
     });

@@ -2,20 +2,11 @@
 
 use std::fs;
 
-use assert_cmd::assert::Assert;
-use assert_cmd::cargo::cargo_bin_cmd;
 use predicates::prelude::*;
 use predicates::str::contains;
 
-use super::{VARIANTS, client, misused, path, refused};
+use super::{VARIANTS, client, client_reading, misused, path, refused};
 use crate::common::ServerProcess;
-
-/// Runs `kvs-client` with a text on stdin.
-fn client_reading(args: &str, stdin: impl Into<Vec<u8>>) -> Assert {
-    let mut command = cargo_bin_cmd!("kvs-client");
-    command.write_stdin(stdin);
-    command.args(args.split_whitespace()).assert()
-}
 
 #[test]
 fn a_value_is_read_from_stdin_or_from_a_file_byte_by_byte() {

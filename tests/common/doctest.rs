@@ -1,5 +1,5 @@
-// The hidden beginning of the examples of the clients, which include this expression: the address of
-// a server with an empty store, and a value that stops the server when it is dropped.
+// The hidden beginning of the examples of the clients, which include this expression: the address
+// of a server with an empty store, and a value that stops the server when it is dropped.
 {
     use kvs::thread_pool::SharedQueueThreadPool;
     use kvs::{KvStore, KvsServer, server::ShutdownHandle};

@@ -72,7 +72,8 @@ pub fn linearize(operations: &[Operation]) -> Result<(), String> {
             return Ok(());
         }
         for mut point in history.after(&point) {
-            // Skip it if the search has reached it before with the same `used`, or with a part of it.
+            // Skip it if the search has reached it before with the same `used`, or with a part of
+            // it.
             let used = mem::take(&mut point.used);
             let before = seen.entry(point.clone()).or_default();
             let is_in_used = |part: &Vec<_>| part.iter().all(|n| used.contains(n));

@@ -9,6 +9,7 @@ pub mod linear;
 use std::env;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
+use std::iter;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -18,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use assert_cmd::cargo::cargo_bin;
 use kvs::client::blocking::KvsClient;
-use kvs::protocol::Stats;
+use kvs::protocol::{Page, Scan, Stats};
 use kvs::server::{Limits, ShutdownHandle};
 use kvs::thread_pool::SharedQueueThreadPool;
 use kvs::{KvStore, KvsEngine, KvsServer, Result};
@@ -59,6 +60,18 @@ pub fn wait_for_stats(client: &mut KvsClient, is_so: impl Fn(&Stats) -> bool) ->
     }
 }
 
+/// Returns the pages of a scan, from that of `scan` to the last one.
+pub fn pages(scan: Scan, mut next: impl FnMut(Scan) -> Result<Page>) -> impl Iterator<Item = Page> {
+    let mut rest = Some(scan);
+    iter::from_fn(move || {
+        let mut scan = rest.take()?;
+        let page = next(scan.clone()).unwrap();
+        scan.cursor.clone_from(&page.cursor);
+        rest = page.cursor.is_some().then_some(scan);
+        Some(page)
+    })
+}
+
 /// Returns the number in an environment variable, or `default` if it is not set. It says how much a
 /// test does.
 pub fn number(variable: &str, default: u64) -> u64 {
@@ -66,6 +79,13 @@ pub fn number(variable: &str, default: u64) -> u64 {
         Ok(number) => number.parse().unwrap(),
         Err(_) => default,
     }
+}
+
+/// Returns the median, or NaN if there are no figures.
+pub fn median(figures: impl IntoIterator<Item = f64>) -> f64 {
+    let mut figures: Vec<_> = figures.into_iter().collect();
+    figures.sort_by(f64::total_cmp);
+    figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 /// Returns the bytes in the line `name` of `/proc/<process>/status` (Linux only).
@@ -279,6 +299,17 @@ impl Wire {
         Wire(socket)
     }
 
+    /// Connects a peer that does not read its replies, so that a shutdown waits for it.
+    pub fn deaf(addr: SocketAddr) -> Wire {
+        let mut deaf = Wire::connect(addr);
+        let value = "x".repeat(8 * 1024 * 1024);
+        deaf.send(&format!(r#"{{"Set":{{"key":"k","value":"{value}"}}}}"#));
+        assert_eq!(deaf.receive(), r#""Set""#);
+        deaf.send(r#"{"Get":{"key":"k"}}"#);
+        deaf.0.read_exact(&mut [0; 4]).unwrap();
+        deaf
+    }
+
     pub fn send(&mut self, json: &str) {
         self.0.write_all(&frame(json)).unwrap();
     }
@@ -295,6 +326,21 @@ impl Wire {
         let mut body = vec![0; u32::from_be_bytes(prefix) as usize];
         self.0.read_exact(&mut body)?;
         Ok(String::from_utf8(body).unwrap())
+    }
+
+    /// Sends the bytes of a request, and compares those of its reply.
+    pub fn exchange(&mut self, request: &[u8], reply: &[u8]) {
+        self.0.write_all(request).unwrap();
+        let mut got = vec![0; reply.len()];
+        self.0.read_exact(&mut got).unwrap();
+        assert_eq!(String::from_utf8(got), String::from_utf8(reply.to_vec()));
+    }
+
+    /// Checks that the next frame is an error with this code.
+    pub fn expect_error(&mut self, code: &str) {
+        let reply = self.receive();
+        let expected = format!(r#"{{"Err":{{"code":"{code}","message":""#);
+        assert!(reply.starts_with(&expected), "{reply}");
     }
 
     /// Checks that the peer closes the connection without sending more.

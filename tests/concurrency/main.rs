@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use ::kvs::engine::{EngineFuture, KvsEngine, Scan, SyncLevel};
 use ::kvs::thread_pool::ThreadPool;
 use ::kvs::{KvsError, Result};
-use common::{later, number};
+use common::{later, number, pages};
 use futures::executor::{self, Notify};
 use futures::{Async, Future};
 use shuttle::scheduler::{PctScheduler, RandomScheduler};
@@ -268,10 +268,7 @@ fn reads_find_values_that_compaction_moves() {
     check(|| {
         let machine = Machine::default();
         let store = machine.open(SyncLevel::Never);
-        let still: Vec<_> = ["s", "t", "u"].map(Key::new).into();
-        for key in &still {
-            wait(key.write(&store)).unwrap();
-        }
+        let still = still(&store);
         let threads = still.iter().map(|key| {
             let (key, store) = (Arc::clone(key), store.clone());
             thread::spawn(move || {
@@ -296,10 +293,7 @@ fn scans_find_what_compaction_moves_under_them() {
     check(|| {
         let machine = Machine::default();
         let store = machine.open(SyncLevel::Never);
-        let still: Vec<_> = ["s", "t", "u"].map(Key::new).into();
-        for key in &still {
-            wait(key.write(&store)).unwrap();
-        }
+        let still = still(&store);
         let changing = Key::new("k");
         let scanner = {
             let (store, changing) = (store.clone(), Arc::clone(&changing));
@@ -315,6 +309,15 @@ fn scans_find_what_compaction_moves_under_them() {
         }
         scanner.join().unwrap();
     });
+}
+
+/// Returns keys that have been written once and are not written again.
+fn still(store: &Store) -> Vec<Arc<Key>> {
+    let keys = ["s", "t", "u"].map(Key::new);
+    for key in &keys {
+        wait(key.write(store)).unwrap();
+    }
+    keys.into()
 }
 
 /// Checks that a scan returns each key that is `still` once, and a `changing` key in the order of
@@ -336,20 +339,13 @@ fn check_scan(store: &Store, limit: usize, still: &[Arc<Key>], changing: &Key) {
 
 /// Returns the pairs of a whole scan.
 fn scan(store: &Store, limit: usize) -> Vec<(String, String)> {
-    let mut scan = Scan {
+    let scan = Scan {
         limit,
         ..Scan::default()
     };
-    let mut found = Vec::new();
-    loop {
-        let page = wait(store.scan(scan.clone())).unwrap();
-        let pairs = page.pairs.into_iter();
-        found.extend(pairs.map(|(key, value)| (key, value.unwrap())));
-        scan.cursor = page.cursor;
-        if scan.cursor.is_none() {
-            return found;
-        }
-    }
+    let pages = pages(scan, |scan| wait(store.scan(scan)));
+    let pairs = pages.flat_map(|page| page.pairs);
+    pairs.map(|(key, value)| (key, value.unwrap())).collect()
 }
 
 #[test]

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use futures::future::Future;
 use kvs::engine::SyncLevel;
-use kvs::thread_pool::{RayonThreadPool, SharedQueueThreadPool, ThreadPool};
-use kvs::{KvStore, KvsEngine, KvsError, Result, SledKvsEngine};
+use kvs::thread_pool::{RayonThreadPool, SharedQueueThreadPool};
+use kvs::{KvStore, KvsEngine, KvsError, SledKvsEngine};
 
 use super::{get, open, owned, set};
 
@@ -22,27 +22,6 @@ fn a_panic_beside_a_write_does_not_stop_the_store() {
     assert_eq!(get(&store, "key1").as_deref(), Some("value1"));
     set(&store, "key2", "value2");
     assert_eq!(get(&store, "key2").as_deref(), Some("value2"));
-}
-
-/// A pool that drops its jobs does not leave a future pending, and the store can still be closed.
-#[test]
-fn a_job_that_never_runs_is_an_error_of_its_future() {
-    #[derive(Clone)]
-    struct Dropping;
-    impl ThreadPool for Dropping {
-        fn new(_: u32) -> Result<Dropping> {
-            Ok(Dropping)
-        }
-        fn spawn<F: FnOnce() + Send + 'static>(&self, job: F) {
-            drop(job);
-        }
-    }
-    let dir = tempfile::tempdir().unwrap();
-    let store = KvStore::<Dropping>::options().sync(SyncLevel::Always);
-    let store: KvStore<Dropping> = store.open(dir.path(), 1).unwrap();
-    let [key, value] = owned(["key", "value"]);
-    let result = store.set(key, value).wait();
-    assert!(matches!(result, Err(KvsError::EngineStopped { .. })));
 }
 
 #[test]

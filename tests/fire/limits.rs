@@ -9,7 +9,7 @@ use kvs::client::blocking::KvsClient;
 use kvs::server::Limits;
 use kvs::{KvsEngine, KvsServer};
 
-use super::{GET_K, expect_error, serve, wait_for_connections};
+use super::{GET_K, serve, wait_for_connections};
 use crate::common::{ServerProcess, Store, TestServer, Wire, frame};
 
 #[test]
@@ -49,7 +49,7 @@ fn a_connection_too_many_is_refused_until_another_one_ends() {
     assert_eq!(first.get("k".to_owned()).unwrap(), None);
     assert_eq!(second.get("k".to_owned()).unwrap(), None);
     let mut third = Wire::connect(server.addr);
-    expect_error(&mut third, "too_many_connections");
+    third.expect_error("too_many_connections");
     third.expect_end();
     drop(first);
     // The server notices the drop some time later.
@@ -107,7 +107,7 @@ fn memory_for_all_connections_together_has_a_limit() {
     let mut writer = greedy.0.try_clone().unwrap();
     // The server may close the connection before it has read everything.
     let writer = thread::spawn(move || drop(writer.write_all(&long)));
-    expect_error(&mut greedy, "overloaded");
+    greedy.expect_error("overloaded");
     drop(greedy);
     writer.join().unwrap();
     good.set("k".to_owned(), "v".to_owned()).unwrap();
@@ -127,7 +127,7 @@ fn a_peer_that_is_refused_for_want_of_memory_is_disconnected_soon() {
     let mut late = Wire::connect(server.addr);
     // The server may close the connection before it has read everything.
     let _ = late.0.write_all(&long[..900_000]);
-    expect_error(&mut late, "overloaded");
+    late.expect_error("overloaded");
     wait_for_connections(&mut good, 2);
 }
 
@@ -142,6 +142,6 @@ fn a_value_that_there_is_no_memory_for_is_not_sent() {
     let server = TestServer::serve(KvsServer::new(store).limits(limits));
     let mut client = Wire::connect(server.addr);
     client.send(r#"{"Get":{"key":"long"}}"#);
-    expect_error(&mut client, "overloaded");
+    client.expect_error("overloaded");
     client.expect_end();
 }

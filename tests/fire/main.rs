@@ -10,7 +10,7 @@ mod slow_peers;
 mod stopped;
 mod tokens;
 
-use common::{Store, TestServer, Wire, wait_for_stats};
+use common::{Store, TestServer, wait_for_stats};
 use kvs::client::blocking::KvsClient;
 use kvs::server::Limits;
 use kvs::{KvsError, KvsServer};
@@ -22,12 +22,6 @@ fn serve(limits: Limits) -> (TempDir, TestServer) {
     let dir = tempfile::tempdir().unwrap();
     let server = KvsServer::new(Store::open(dir.path(), 2).unwrap()).limits(limits);
     (dir, TestServer::serve(server))
-}
-
-fn expect_error(peer: &mut Wire, code: &str) {
-    let reply = peer.receive();
-    let expected = format!(r#"{{"Err":{{"code":"{code}","#);
-    assert!(reply.starts_with(&expected), "{reply}");
 }
 
 fn has_code(result: kvs::Result<()>, expected: &str) -> bool {

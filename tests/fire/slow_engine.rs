@@ -10,7 +10,7 @@ use kvs::client::blocking::KvsClient;
 use kvs::engine::EngineFuture;
 use kvs::{KvsEngine, KvsServer};
 
-use super::{GET_K, expect_error, wait_for_connections};
+use super::{GET_K, wait_for_connections};
 use crate::common::{TestServer, Wire, frame};
 
 /// An engine whose writes are pending until the test finishes them.
@@ -131,7 +131,7 @@ fn a_panic_of_the_engine_costs_that_request_an_error_and_nothing_else() {
     let mut client = Wire::connect(server.addr);
     for _ in 0..10 {
         client.send(GET_K);
-        expect_error(&mut client, "engine");
+        client.expect_error("engine");
         client.send(r#"{"Remove":{"key":"k"}}"#);
         assert_eq!(client.receive(), r#""Remove""#);
     }

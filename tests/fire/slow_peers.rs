@@ -10,7 +10,7 @@ use kvs::client::blocking::KvsClient;
 use kvs::protocol::MAX_FRAME_LEN;
 use kvs::server::Limits;
 
-use super::{GET_K, expect_error, serve, wait_for_connections};
+use super::{GET_K, serve, wait_for_connections};
 use crate::common::{Wire, frame, is_kept_alive, wait_until};
 
 #[test]
@@ -23,7 +23,7 @@ fn a_frame_that_takes_too_long_is_an_error_and_the_end() {
     slow.send(GET_K);
     assert_eq!(slow.receive(), r#"{"Get":null}"#);
     slow.0.write_all(&frame(GET_K)[..7]).unwrap();
-    expect_error(&mut slow, "too_slow");
+    slow.expect_error("too_slow");
     slow.expect_end();
     // A peer that has not begun a frame has no time limit.
     assert_eq!(good.get("k".to_owned()).unwrap(), None);
@@ -44,7 +44,7 @@ fn a_frame_byte_by_byte_has_no_more_time_than_any_other() {
             .chain(iter::repeat_n(b'x', MAX_FRAME_LEN));
         bytes.any(|byte| writer.write_all(&[byte]).is_err())
     });
-    expect_error(&mut slow, "too_slow");
+    slow.expect_error("too_slow");
     drop(slow);
     let was_closed = writer.join().unwrap();
     assert!(was_closed);
@@ -80,7 +80,7 @@ fn a_peer_that_floods_the_server_after_its_end_is_disconnected() {
     let mut good = KvsClient::connect(server.addr).unwrap();
     let mut bad = Wire::connect(server.addr);
     bad.0.write_all(&[0xff; 4]).unwrap();
-    expect_error(&mut bad, "frame_too_long");
+    bad.expect_error("frame_too_long");
     // The server can always read more from this peer.
     let flood = || {
         let mut socket = bad.0.try_clone().unwrap();

@@ -10,7 +10,7 @@ use kvs::client::blocking::KvsClient;
 use kvs::server::Limits;
 use kvs::{KvsError, KvsServer, Token};
 
-use super::{GET_K, expect_error, has_code};
+use super::{GET_K, has_code};
 use crate::common::{ANY_PORT, Store, TestServer, Wire, token_file};
 
 #[test]
@@ -22,12 +22,12 @@ fn without_the_token_nothing_is_answered() {
 
     let mut stranger = Wire::connect(server.addr);
     stranger.send(GET_K);
-    expect_error(&mut stranger, "unauthorized");
+    stranger.expect_error("unauthorized");
     stranger.expect_end();
     // Invalid JSON is not a token either.
     let mut babbler = Wire::connect(server.addr);
     babbler.send("x");
-    expect_error(&mut babbler, "unauthorized");
+    babbler.expect_error("unauthorized");
     babbler.expect_end();
     let mut liar = KvsClient::connect(server.addr).unwrap();
     let wrong = liar.auth(&Token::new("guess").unwrap());
@@ -36,7 +36,7 @@ fn without_the_token_nothing_is_answered() {
     // A peer without the token may not send long frames.
     let mut long = Wire::connect(server.addr);
     long.0.write_all(&100_000_u32.to_be_bytes()).unwrap();
-    expect_error(&mut long, "frame_too_long");
+    long.expect_error("frame_too_long");
 
     let mut friend = KvsClient::connect(server.addr).unwrap();
     friend.auth(&token).unwrap();
@@ -53,7 +53,7 @@ fn without_the_token_no_time_can_be_won() {
     let server = TestServer::serve(server.token(Token::new("secret").unwrap()));
 
     let mut silent = Wire::connect(server.addr);
-    expect_error(&mut silent, "too_slow");
+    silent.expect_error("too_slow");
     silent.expect_end();
 }
 

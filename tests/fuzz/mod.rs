@@ -1,5 +1,5 @@
-//! The functions that `cargo fuzz` calls with its inputs. `tests/fuzz_corpus.rs` calls them with the
-//! inputs in `fuzz/corpus`.
+//! The functions that `cargo fuzz` calls with its inputs. `tests/fuzz_corpus.rs` calls them with
+//! the inputs in `fuzz/corpus`.
 //!
 //! To find more inputs, with a nightly compiler:
 //!

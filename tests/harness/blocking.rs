@@ -45,8 +45,8 @@ impl Client for Blocking {
         future::lazy(move || client.lock().unwrap().auth(&token))
     }
 
-    /// The scan of the blocking client is an iterator, which borrows the client. So it is not one of
-    /// these, and has tests of its own.
+    /// The scan of the blocking client is an iterator, which borrows the client. So it is not one
+    /// of these, and has tests of its own.
     fn scan(
         &mut self,
         _: String,

@@ -121,7 +121,8 @@ pub fn a_connect_has_a_time_limit_too<C: Client>() {
         listener.bind(&ANY_PORT.into()).unwrap();
         listener.listen(1).unwrap();
         let addr = listener.local_addr().unwrap().as_socket().unwrap();
-        // Linux accepts one connection more than the listener has room for, and then answers no more.
+        // Linux accepts one connection more than the listener has room for, and then answers no
+        // more.
         let connected = [(); 2].map(|()| TcpStream::connect(addr).unwrap());
         wait_until("the listener has room", || waiting_at(addr) == 2);
         timer.run_out(C::connect(addr));

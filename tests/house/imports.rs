@@ -1,11 +1,11 @@
 //! The imports from one file of the library into another, resolved to the file that has the item.
 //!
-//! A path counts wherever it stands, in a `use` or in the code. `pub use self::child::Item` is a face
-//! and does not count: a path through it leads to the file behind it. Tests do not count either.
-//! Programs are above everything, so their imports cannot be wrong.
+//! A path counts wherever it stands, in a `use` or in the code. `pub use self::child::Item` is a
+//! face and does not count: a path through it leads to the file behind it. Tests do not count
+//! either. Programs are above everything, so their imports cannot be wrong.
 //!
-//! The source is read line by line, in the form that `cargo fmt` gives it: a `use` begins a line, and
-//! the module `tests` ends a file.
+//! The source is read line by line, in the form that `cargo fmt` gives it: a `use` begins a line,
+//! and the module `tests` ends a file.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,5 +1,5 @@
-//! The rules of the house: which file may import which, how long a file may be, and how its comments
-//! read.
+//! The rules of the house: which file may import which, how long a file may be, and how its
+//! comments read.
 //!
 //! A rule that fails names the file and the place to look. `cargo test --test house -- --nocapture`
 //! also prints the counts.

@@ -20,7 +20,7 @@ pub fn read(folders: &[&str]) -> Tree {
         .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
         .map(|path| {
             let name = path.strip_prefix(root).unwrap().to_str().unwrap();
-            (name.replace('\\', "/"), fs::read_to_string(&path).unwrap())
+            (name.to_owned(), fs::read_to_string(&path).unwrap())
         })
         .collect()
 }

@@ -28,8 +28,8 @@ const AVOIDED: [&str; 7] = [
     "sees to it",
 ];
 
-/// Returns the places of avoided words in comments, and how many of 1,000 words these are. Blocks of
-/// code do not count.
+/// Returns the places of avoided words in comments, and how many of 1,000 words these are. Blocks
+/// of code do not count.
 pub fn avoided(tree: &Tree) -> (f64, Vec<String>) {
     let mut places = Vec::new();
     let mut words = 0;

@@ -223,11 +223,14 @@ fn check(seed: u64, histories: &[Vec<Operation>]) {
     }
 }
 
-/// Opens a store that compacts its log all the time.
+/// Returns the options of a store that compacts its log all the time.
+fn options() -> KvStoreOptions {
+    let options = KvStoreOptions::default();
+    options.segment_bytes(4096).dead_bytes(4096)
+}
+
 fn open_kvs<P: ThreadPool + Sync>(path: &Path, level: SyncLevel) -> KvStore<P> {
-    let options = KvStore::<P>::options().sync(level);
-    let options = options.segment_bytes(4096).dead_bytes(4096);
-    options.open(path, 4).unwrap()
+    options().sync(level).open(path, 4).unwrap()
 }
 
 #[test]
@@ -252,11 +255,7 @@ fn kvs_is_linearizable_with_sync_always() {
 
 #[test]
 fn kvs_is_linearizable_on_tokio_fs() {
-    is_linearizable(|path| {
-        let options = KvStoreOptions::default();
-        let options = options.segment_bytes(4096).dead_bytes(4096);
-        TokioFsEngine::open_with(&options, path, 4).unwrap()
-    });
+    is_linearizable(|path| TokioFsEngine::open_with(&options(), path, 4).unwrap());
 }
 
 #[test]

@@ -5,8 +5,8 @@ use kvs::protocol::{ErrorCode, Scan};
 use kvs::{KvsEngine, KvsError};
 
 use super::scripted::Script;
-use super::{Kvs, open_sled, pages, pairs, set};
-use crate::common::TestServer;
+use super::{Kvs, open_sled, pairs, set};
+use crate::common::{TestServer, pages};
 
 const FIRST: &str = r#"{"Scan":{"cursor":null,"limit":1000,"prefix":"p","keys_only":false}}"#;
 const SECOND: &str = r#"{"Scan":{"cursor":"c","limit":1000,"prefix":"p","keys_only":false}}"#;
@@ -143,7 +143,7 @@ fn a_store_is_scanned_over_the_network(store: impl KvsEngine + Sync) {
         keys_only: true,
         ..Scan::prefix("key1")
     };
-    let pages = pages(|scan| client.scan_page(scan), scan);
+    let pages: Vec<_> = pages(scan, |scan| client.scan_page(scan)).collect();
     assert!(pages.iter().all(|page| page.pairs.len() <= 7));
     let keys = pairs(pages);
     // 1, 10 to 19, and 100 to 199.

@@ -2,12 +2,13 @@
 
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use futures::sync::oneshot;
 use kvs::KvsEngine;
 use kvs::engine::{EngineFuture, Page, Scan};
 use kvs::protocol::Kind;
+
+use crate::common::PATIENCE;
 
 #[derive(Clone)]
 pub struct Gated {
@@ -60,7 +61,7 @@ impl Gated {
 impl Begun {
     /// Waits until a request begins.
     pub fn next(begun: &Receiver<Begun>) -> Begun {
-        begun.recv_timeout(Duration::from_secs(20)).unwrap()
+        begun.recv_timeout(PATIENCE).unwrap()
     }
 
     /// Answers the request. A scan gets `page`.

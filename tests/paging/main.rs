@@ -14,9 +14,9 @@ mod wire;
 use std::collections::BTreeMap;
 
 use futures::Future;
-use kvs::engine::{Page, Scan, SyncLevel};
+use kvs::engine::{Page, SyncLevel};
 use kvs::thread_pool::SharedQueueThreadPool;
-use kvs::{KvStore, KvsEngine, Result, SledKvsEngine};
+use kvs::{KvStore, KvsEngine, SledKvsEngine};
 use tempfile::TempDir;
 
 type Sled = SledKvsEngine<SharedQueueThreadPool>;
@@ -31,23 +31,8 @@ fn set(engine: &impl KvsEngine, key: &str, value: &str) {
     set.wait().unwrap();
 }
 
-/// Returns the pages of a scan.
-fn pages(mut next: impl FnMut(Scan) -> Result<Page>, scan: Scan) -> Vec<Page> {
-    let mut pages = Vec::new();
-    let mut cursor = scan.cursor.clone();
-    loop {
-        let scan = scan.clone();
-        let page = next(Scan { cursor, ..scan }).unwrap();
-        cursor = page.cursor.clone();
-        pages.push(page);
-        if cursor.is_none() {
-            return pages;
-        }
-    }
-}
-
 /// Returns the pairs of all pages, which have each key once.
-fn pairs(pages: Vec<Page>) -> BTreeMap<String, Option<String>> {
+fn pairs(pages: impl IntoIterator<Item = Page>) -> BTreeMap<String, Option<String>> {
     let mut pairs = BTreeMap::new();
     for (key, value) in pages.into_iter().flat_map(|page| page.pairs) {
         assert!(!pairs.contains_key(&key), "{key:?} is there twice");

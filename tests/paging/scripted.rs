@@ -2,9 +2,8 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
-use crate::common::{ANY_PORT, Wire};
+use crate::common::{ANY_PORT, PATIENCE, Wire};
 
 pub struct Script {
     pub addr: SocketAddr,
@@ -18,7 +17,7 @@ impl Script {
         let addr = listener.local_addr().unwrap();
         let thread = thread::spawn(move || {
             let (socket, _) = listener.accept().unwrap();
-            script(Wire::new(socket, Duration::from_secs(20)));
+            script(Wire::new(socket, PATIENCE));
         });
         Script { addr, thread }
     }

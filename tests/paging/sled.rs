@@ -11,14 +11,14 @@ use kvs::{KvsEngine, KvsError, Result, SledKvsEngine};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 
-use super::{Sled, open_sled, pages, pairs, set};
-use crate::common::number;
+use super::{Sled, open_sled, pairs, set};
+use crate::common::{number, pages};
 
 /// Pieces of keys, among them the smallest and the largest characters.
 const PIECES: [&str; 7] = ["", "\0", "a", "b", "ab", "ü", "\u{10ffff}"];
 
 fn pages_of(engine: &Sled, scan: Scan) -> Vec<Page> {
-    pages(|scan| engine.scan(scan).wait(), scan)
+    pages(scan, |scan| engine.scan(scan).wait()).collect()
 }
 
 fn random_key(rng: &mut SmallRng) -> String {

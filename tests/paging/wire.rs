@@ -1,7 +1,5 @@
 //! The bytes of a scan.
 
-use std::io::{Read, Write};
-
 use kvs::engine::EngineFuture;
 use kvs::protocol::{MAX_FRAME_LEN, MAX_PAGE_BYTES};
 use kvs::{KvsEngine, client::blocking::KvsClient};
@@ -28,27 +26,20 @@ fn converse(client: &mut Wire, requests: &[(&str, &str)]) {
 }
 
 fn expect_error(client: &mut Wire, request: &str, code: &str) {
+    println!("{request}");
     client.send(request);
-    let reply = client.receive();
-    let expected = format!(r#"{{"Err":{{"code":"{code}","message":""#);
-    assert!(reply.starts_with(&expected), "{request}: {reply}");
+    client.expect_error(code);
 }
 
 #[test]
 fn the_bytes_of_a_scan_are_as_documented() {
     let (_dir, server) = serve(&[("user:1", "Ada"), ("user:2", "Bob")]);
-    let mut socket = Wire::connect(server.addr).0;
-    let mut exchange = |request: &[u8], reply: &[u8]| {
-        socket.write_all(request).unwrap();
-        let mut got = vec![0; reply.len()];
-        socket.read_exact(&mut got).unwrap();
-        assert_eq!(String::from_utf8(got), String::from_utf8(reply.to_vec()));
-    };
-    exchange(
+    let mut client = Wire::connect(server.addr);
+    client.exchange(
         b"\0\0\0\x25{\"Scan\":{\"limit\":1,\"prefix\":\"user:\"}}",
         b"\0\0\0\x3c{\"Scan\":{\"pairs\":[[\"user:1\",\"Ada\"]],\"cursor\":\"sled:user:1\"}}",
     );
-    exchange(
+    client.exchange(
         b"\0\0\0\x3c{\"Scan\":{\"cursor\":\"sled:user:1\",\"limit\":1,\"prefix\":\"user:\"}}",
         b"\0\0\0\x33{\"Scan\":{\"pairs\":[[\"user:2\",\"Bob\"]],\"cursor\":null}}",
     );

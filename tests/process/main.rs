@@ -10,7 +10,7 @@ mod systemd;
 
 use std::env;
 use std::fs::OpenOptions;
-use std::io::{self, BufRead, BufReader, ErrorKind, PipeReader, PipeWriter, Read, Write};
+use std::io::{self, BufRead, BufReader, ErrorKind, PipeReader, PipeWriter, Write};
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
@@ -21,7 +21,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use assert_cmd::cargo::cargo_bin;
-use common::Wire;
 use nix::libc::O_NONBLOCK;
 use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
@@ -137,17 +136,6 @@ const STOP: [Signal; 4] = [
     Signal::SIGHUP,
     Signal::SIGXCPU,
 ];
-
-/// Connects a peer that does not read its replies, so that a shutdown waits for it.
-fn deaf_peer(addr: SocketAddr) -> Wire {
-    let mut deaf = Wire::connect(addr);
-    let value = "x".repeat(8 * 1024 * 1024);
-    deaf.send(&format!(r#"{{"Set":{{"key":"k","value":"{value}"}}}}"#));
-    assert_eq!(deaf.receive(), r#""Set""#);
-    deaf.send(r#"{"Get":{"key":"k"}}"#);
-    deaf.0.read_exact(&mut [0; 4]).unwrap();
-    deaf
-}
 
 /// Returns both ends of a pipe that is full until it is read.
 fn full_pipe() -> (PipeReader, PipeWriter) {

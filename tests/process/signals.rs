@@ -6,7 +6,8 @@ use std::process::Command;
 use kvs::client::blocking::KvsClient;
 use nix::sys::signal::Signal;
 
-use super::{Program, STOP, deaf_peer, server};
+use super::{Program, STOP, server};
+use crate::common::Wire;
 
 #[test]
 fn a_stopped_server_says_so_in_its_last_line() {
@@ -29,7 +30,7 @@ fn a_stopped_server_says_so_in_its_last_line() {
 fn a_server_logs_that_it_has_disconnected_peers_that_do_not_read_their_replies() {
     let dir = tempfile::tempdir().unwrap();
     let mut server = Program::spawn(server(dir.path()).args(["--shutdown-time", "1"]));
-    let _deaf = deaf_peer(server.addr());
+    let _deaf = Wire::deaf(server.addr());
     server.signal(Signal::SIGTERM);
     assert_eq!(server.wait().code(), Some(0));
     let log = server.log();
@@ -45,7 +46,7 @@ fn a_server_logs_that_it_has_disconnected_peers_that_do_not_read_their_replies()
 fn signals_within_a_second_count_as_one() {
     let dir = tempfile::tempdir().unwrap();
     let mut server = Program::spawn(server(dir.path()).args(["--shutdown-time", "1000"]));
-    let mut deaf = deaf_peer(server.addr());
+    let mut deaf = Wire::deaf(server.addr());
     for signal in [Signal::SIGTERM, Signal::SIGHUP, Signal::SIGINT] {
         server.signal(signal);
     }

@@ -14,7 +14,7 @@ use kvs::client::blocking::KvsClient;
 use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
 
-use super::{PATIENCE, deaf_peer, full_pipe, lines, server, wait};
+use super::{PATIENCE, full_pipe, lines, server, wait};
 use crate::common::{NOBODY, ServerProcess, Wire};
 
 fn full_disk() -> Stdio {
@@ -203,7 +203,7 @@ fn a_server_with_an_unread_log_can_be_stopped_in_both_ways() {
     drop(command);
     let line = lines(out).recv_timeout(PATIENCE).unwrap();
     let addr: SocketAddr = line.strip_prefix("listening on ").unwrap().parse().unwrap();
-    let _deaf = deaf_peer(addr);
+    let _deaf = Wire::deaf(addr);
     let deadline = Instant::now() + PATIENCE;
     let code = loop {
         signal::kill(Pid::from_raw(child.id() as i32), Signal::SIGTERM).unwrap();

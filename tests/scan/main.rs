@@ -76,15 +76,8 @@ fn page(store: &impl KvsEngine, scan: &Scan) -> Result<Page> {
 
 /// Returns the pages from that of `scan` to the last one.
 fn pages(store: &impl KvsEngine, scan: &Scan) -> impl Iterator<Item = Page> {
-    let mut next = Some(scan.clone());
-    std::iter::from_fn(move || {
-        let mut scan = next.take()?;
-        let page = page(store, &scan).unwrap();
-        assert!(page.pairs.len() <= scan.limit);
-        scan.cursor.clone_from(&page.cursor);
-        next = page.cursor.is_some().then_some(scan);
-        Some(page)
-    })
+    let pages = common::pages(scan.clone(), |scan| page(store, &scan));
+    pages.inspect(|page| assert!(page.pairs.len() <= scan.limit))
 }
 
 /// Returns the pairs of all pages, in their order.

@@ -6,6 +6,7 @@ use kvs::{KvStore, KvsEngine};
 
 use super::first;
 use crate::common::later::{Later, done, run_jobs};
+use crate::common::pages;
 
 #[test]
 fn a_scan_of_many_keys_holds_a_page_at_a_time() {
@@ -22,15 +23,8 @@ fn a_scan_of_many_keys_holds_a_page_at_a_time() {
     run_jobs();
     let mut found = 0;
     let allocated = allocation_counter::measure(|| {
-        let mut scan = first(1000);
-        loop {
-            let page = done(store.scan(scan.clone())).unwrap();
-            found += page.pairs.len();
-            scan.cursor = page.cursor;
-            if scan.cursor.is_none() {
-                break;
-            }
-        }
+        let pages = pages(first(1000), |scan| done(store.scan(scan)));
+        found = pages.map(|page| page.pairs.len()).sum();
     });
     assert_eq!(found, KEYS);
     let max = allocated.bytes_max;

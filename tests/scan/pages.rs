@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use futures::executor::{self, Notify};
 use kvs::engine::{KvStoreOptions, MAX_PAGE_BYTES, MAX_PAGE_PAIRS, Page, Scan};
@@ -14,6 +13,7 @@ use super::{
     Open, compact, contents, first, for_both_engines, options, page, pages, pairs, remove, set,
     set_all,
 };
+use crate::common::PATIENCE;
 
 for_both_engines!(
     every_pair_is_returned_once_whatever_the_sizes,
@@ -191,7 +191,7 @@ fn a_scan_does_not_wait_for_the_thread_that_it_is_called_on() {
         if task.poll_future_notify(&notify, 0).unwrap().is_ready() {
             continue;
         }
-        break pages.recv_timeout(Duration::from_secs(20)).unwrap();
+        break pages.recv_timeout(PATIENCE).unwrap();
     };
     assert_eq!(page.pairs.len(), 1);
 }

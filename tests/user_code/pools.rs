@@ -98,6 +98,14 @@ fn a_pool_that_drops_its_jobs_or_panics_leaves_no_future_pending() {
 }
 
 #[test]
+fn a_job_that_never_runs_is_an_error_of_its_future() {
+    let dir = tempfile::tempdir().unwrap();
+    let store: KvStore<Dropping> = open(dir.path());
+    let result = set(&store, "key", "value").wait();
+    assert!(matches!(result, Err(KvsError::EngineStopped { .. })));
+}
+
+#[test]
 fn a_pool_that_panics_is_an_error_of_the_future_in_every_engine() {
     in_time("a panic", || {
         let job = || -> Result<()> { unreachable!("the pool runs no job") };
