@@ -2,7 +2,7 @@
 //!
 //! A path counts wherever it stands, in a `use` or in the code. `pub use self::child::Item` is a
 //! face and does not count: a path through it leads to the file behind it. Tests do not count
-//! either. Programs are above everything, so their imports cannot be wrong.
+//! either. Programs are above everything, so only a circle of their own files can be wrong.
 //!
 //! The source is read line by line, in the form that `cargo fmt` gives it: a `use` begins a line,
 //! and the module `tests` ends a file.

@@ -33,6 +33,21 @@ fn imports_lead_downwards() {
 }
 
 #[test]
+fn the_files_of_a_program_import_each_other_in_no_circle() {
+    for name in ["kvs-client", "kvs-server"] {
+        let imports = imports::imports(&tree::program(name));
+        println!("{} imports between the files of {name}", imports.len());
+        assert!(!imports.is_empty(), "{name} has several files");
+        let circles = layers::circles(&imports).join("\n");
+        assert!(
+            circles.is_empty(),
+            "in {name}, as src/:\n{circles}\n\n{}",
+            layers::WHERE_TO_LOOK
+        );
+    }
+}
+
+#[test]
 fn files_are_short() {
     let (source, all) = (read(&["src"]), read(&ALL));
     let (median, _) = sizes(&source)[source.len() / 2];

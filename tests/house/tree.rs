@@ -25,6 +25,18 @@ pub fn read(folders: &[&str]) -> Tree {
         .collect()
 }
 
+/// Returns the files of a program, and those that the programs share, under the paths that they would
+/// have in a crate of their own.
+pub fn program(name: &str) -> Tree {
+    let files = read(&["src/bin"]).into_iter().filter_map(|(file, source)| {
+        let file = file.strip_prefix("src/bin/")?;
+        let own = file.strip_prefix(name).map(|file| &file[1..]);
+        let file = own.or_else(|| file.starts_with("cli/").then_some(file))?;
+        Some((format!("src/{}", file.replace("main.rs", "lib.rs")), source))
+    });
+    files.collect()
+}
+
 /// Splits a line into its code and its comment. Either may be empty.
 pub fn split_comment(line: &str) -> (&str, &str) {
     let is_comment = line.trim_start().starts_with("//");
