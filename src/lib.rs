@@ -249,6 +249,8 @@ mod pages {
     mod introduction {}
     #[doc = include_str!("../docs/background.md")]
     mod background {}
+    #[doc = include_str!("../docs/types.md")]
+    mod types {}
     #[doc = include_str!("../docs/part-1-tokio.md")]
     mod part_1 {}
     #[doc = include_str!("../docs/part-2-boxed.md")]
@@ -257,12 +259,22 @@ mod pages {
     mod part_3 {}
     #[doc = include_str!("../docs/part-4-anonymous.md")]
     mod part_4 {}
+    #[doc = include_str!("../docs/from-nothing.md")]
+    mod from_nothing {}
     #[doc = include_str!("../docs/by-hand.md")]
     mod by_hand {}
     #[doc = include_str!("../docs/side-by-side.md")]
     mod side_by_side {}
+    #[doc = include_str!("../docs/patterns.md")]
+    mod patterns {}
     #[doc = include_str!("../docs/streams.md")]
     mod streams {}
+    #[doc = include_str!("../docs/sinks.md")]
+    mod sinks {}
+    #[doc = include_str!("../docs/cancellation.md")]
+    mod cancellation {}
+    #[doc = include_str!("../docs/testing-futures.md")]
+    mod testing_futures {}
     #[doc = include_str!("../docs/part-5-pools.md")]
     mod part_5 {}
     #[doc = include_str!("../docs/part-6-engine.md")]
@@ -273,6 +285,10 @@ mod pages {
     mod extension_1 {}
     #[doc = include_str!("../docs/pin.md")]
     mod pin {}
+    #[doc = include_str!("../docs/six.md")]
+    mod six {}
     #[doc = include_str!("../docs/leaving-futures-0.1.md")]
     mod leaving_0_1 {}
+    #[doc = include_str!("../docs/client-api.md")]
+    mod client_api {}
 }
