@@ -1,9 +1,68 @@
 //! The promises that every engine keeps on every thread pool.
 
-use futures::future::{self, Future};
-use kvs::KvsError;
+use std::path::Path;
 
-use super::{Open, get, open, owned, set};
+use futures::future::{self, Future};
+use kvs::{KvsEngine, KvsError, Result};
+use tempfile::TempDir;
+
+/// An engine that a generic test can open.
+pub trait Open: KvsEngine {
+    fn open(dir: &Path, concurrency: u32) -> Result<Self>;
+}
+
+/// Instantiates the tests for an engine, with one thread and with eight.
+macro_rules! engine_keeps_its_promises {
+    ($engine:ty) => {
+        $crate::every_engine::tests!(
+            $engine,
+            a_value_that_was_set_is_there,
+            a_missing_key_has_no_value,
+            a_value_can_be_overwritten,
+            a_removed_key_does_not_exist,
+            removing_a_missing_key_is_key_not_found,
+            any_string_is_a_key_and_a_value,
+            values_are_there_after_opening_again,
+            a_store_can_be_opened_again_right_after_its_drop,
+            many_tasks_can_set_and_get_at_once,
+            many_futures_can_be_under_way_together,
+            futures_are_send_and_outlive_their_engine,
+            an_engine_of_no_threads_is_an_error,
+        );
+    };
+}
+pub(crate) use engine_keeps_its_promises;
+
+macro_rules! tests {
+    ($engine:ty, $($test:ident),* $(,)?) => {
+        $(#[test]
+        fn $test() {
+            for concurrency in [1, 8] {
+                $crate::every_engine::$test::<$engine>(concurrency);
+            }
+        })*
+    };
+}
+pub(crate) use tests;
+
+pub fn owned<const N: usize>(strings: [&str; N]) -> [String; N] {
+    strings.map(str::to_owned)
+}
+
+pub fn set(engine: &impl KvsEngine, key: &str, value: &str) {
+    let [key, value] = owned([key, value]);
+    engine.set(key, value).wait().unwrap();
+}
+
+pub fn get(engine: &impl KvsEngine, key: &str) -> Option<String> {
+    engine.get(key.to_owned()).wait().unwrap()
+}
+
+pub fn open<E: Open>(concurrency: u32) -> (TempDir, E) {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = E::open(dir.path(), concurrency).unwrap();
+    (dir, engine)
+}
 
 pub fn a_value_that_was_set_is_there<E: Open>(concurrency: u32) {
     let (_dir, engine) = open::<E>(concurrency);
