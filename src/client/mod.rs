@@ -94,23 +94,25 @@ pub trait Client: Clone + Send + 'static {
     ) -> impl Stream<Item = (String, String), Error = KvsError> + Send + 'static + use<Self>;
 }
 
-/// Implements [`Client`] for a variant. `$into_01` converts its futures to futures 0.1, if they are
-/// not.
-#[allow(unused_macros, reason = "without a feature there is no variant")]
+/// Implements [`Client`] for a type that has methods of the same names. The function `$into_01`
+/// converts their futures to futures 0.1; if they are that already, it is `identity`. Readers who
+/// write a client use it for theirs, see `examples/start`.
+#[doc(hidden)]
+#[macro_export]
 macro_rules! impl_client {
-    ($variant:ident) => {
-        impl_client!($variant, std::convert::identity);
-    };
-    ($variant:ident, $into_01:path) => {
-        impl Client for $variant::KvsClient {
-            fn connect(addr: SocketAddr) -> impl Future<Item = Self, Error = KvsError> + Send {
-                $into_01($variant::KvsClient::connect(addr))
+    ($client:ty, $into_01:path) => {
+        impl $crate::client::Client for $client {
+            fn connect(
+                addr: std::net::SocketAddr,
+            ) -> impl futures::Future<Item = Self, Error = $crate::KvsError> + Send {
+                $into_01(<$client>::connect(addr))
             }
 
             fn get(
                 &mut self,
                 key: String,
-            ) -> impl Future<Item = Option<String>, Error = KvsError> + Send + use<> {
+            ) -> impl futures::Future<Item = Option<String>, Error = $crate::KvsError> + Send + use<>
+            {
                 $into_01(self.get(key))
             }
 
@@ -118,28 +120,29 @@ macro_rules! impl_client {
                 &mut self,
                 key: String,
                 value: String,
-            ) -> impl Future<Item = (), Error = KvsError> + Send + use<> {
+            ) -> impl futures::Future<Item = (), Error = $crate::KvsError> + Send + use<> {
                 $into_01(self.set(key, value))
             }
 
             fn remove(
                 &mut self,
                 key: String,
-            ) -> impl Future<Item = (), Error = KvsError> + Send + use<> {
+            ) -> impl futures::Future<Item = (), Error = $crate::KvsError> + Send + use<> {
                 $into_01(self.remove(key))
             }
 
             fn auth(
                 &mut self,
-                token: &Token,
-            ) -> impl Future<Item = (), Error = KvsError> + Send + use<> {
+                token: &$crate::Token,
+            ) -> impl futures::Future<Item = (), Error = $crate::KvsError> + Send + use<> {
                 $into_01(self.auth(token))
             }
 
             fn scan(
                 &mut self,
                 prefix: String,
-            ) -> impl Stream<Item = (String, String), Error = KvsError> + Send + use<> {
+            ) -> impl futures::Stream<Item = (String, String), Error = $crate::KvsError> + Send + use<>
+            {
                 $into_01(self.scan(prefix))
             }
         }
@@ -147,15 +150,15 @@ macro_rules! impl_client {
 }
 
 #[cfg(feature = "anon")]
-impl_client!(anon);
+impl_client!(anon::KvsClient, std::convert::identity);
 #[cfg(feature = "boxed")]
-impl_client!(boxed);
+impl_client!(boxed::KvsClient, std::convert::identity);
 #[cfg(feature = "explicit")]
-impl_client!(explicit);
+impl_client!(explicit::KvsClient, std::convert::identity);
 #[cfg(feature = "manual")]
-impl_client!(manual);
+impl_client!(manual::KvsClient, std::convert::identity);
 #[cfg(feature = "pinned")]
-impl_client!(pinned, into_01);
+impl_client!(pinned::KvsClient, into_01);
 
 /// The methods that return futures borrow the handle, and the futures of the trait borrow nothing.
 /// So each future owns a clone of the handle.
