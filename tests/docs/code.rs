@@ -189,6 +189,13 @@ fn the_counts_of_lines_side_by_side_are_those_of_the_files() {
 }
 
 #[test]
+fn the_counts_of_lines_of_all_six_are_those_of_the_files() {
+    let pairs = [["manual", "pinned"], ["anon", "awaited"]];
+    let names = ["boxed", "explicit", "anon", "manual", "pinned", "awaited"];
+    check_counts_of_lines("docs/six.md", &pairs, &names);
+}
+
+#[test]
 fn rust_in_a_page_is_compiled_or_shown_from_a_file() {
     let library = fs::read_to_string("src/lib.rs").unwrap();
     for page in pages() {
