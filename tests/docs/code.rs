@@ -138,28 +138,61 @@ fn lines_that_differ_are_counted_on_either_side() {
     assert_eq!(differing_lines("", "a\na\n"), 2);
 }
 
+/// Checks the rows of a page that count lines of the clients: those that differ between the two of
+/// each pair, and those of each file.
+fn check_counts_of_lines(page: &str, pairs: &[[&str; 2]], names: &[&str]) {
+    let page = Page::read(Path::new(page));
+    let has_row = |row: String| {
+        let has_row = page.text.contains(&format!("\n{row}\n"));
+        assert!(has_row, "{} has to have the row\n{row}", page.path);
+    };
+    for [a, b] in pairs {
+        let [client, stream] = ["", "streams/"].map(|folder| {
+            differing_lines(
+                &variant(&format!("{folder}{a}")),
+                &variant(&format!("{folder}{b}")),
+            )
+        });
+        has_row(format!("| `{a}` and `{b}` | {client} | {stream} |"));
+    }
+    let lines: Vec<_> = names.iter().map(|name| lines_of(name)).collect();
+    has_row(format!("| lines of the file | - | {} |", lines.join(" | ")));
+}
+
+fn variant(name: &str) -> String {
+    fs::read_to_string(format!("variants/{name}.rs")).unwrap()
+}
+
+fn lines_of(client: &str) -> String {
+    variant(client).lines().count().to_string()
+}
+
+const FOUR: [&str; 4] = ["boxed", "explicit", "anon", "manual"];
+
 #[test]
 fn the_counts_of_lines_side_by_side_are_those_of_the_files() {
-    let read = |folder: &str, name: &str| {
-        fs::read_to_string(format!("variants/{folder}{name}.rs")).unwrap()
-    };
-    let page = Page::read(Path::new("docs/side-by-side.md")).text;
-    let has_row = |row: String| assert!(page.contains(&row), "the row has to be\n{row}");
-    for [a, b] in [
+    let pairs = [
         ["boxed", "anon"],
         ["boxed", "explicit"],
         ["boxed", "manual"],
-        ["manual", "pinned"],
-        ["anon", "awaited"],
-    ] {
-        let [client, stream] =
-            ["", "streams/"].map(|folder| differing_lines(&read(folder, a), &read(folder, b)));
-        has_row(format!("| `{a}` and `{b}` | {client} | {stream} |"));
+    ];
+    check_counts_of_lines("docs/side-by-side.md", &pairs, &FOUR);
+
+    // A bar is as wide as its number, and then scaled.
+    let picture = fs::read_to_string("docs/pictures/side-by-side.svg").unwrap();
+    let (_, bars) = picture.split_once(">Lines of the file<").unwrap();
+    for lines in FOUR.map(lines_of) {
+        let bar = format!("<rect width=\"{lines}\"");
+        let number = format!(">{lines}</text>");
+        assert!(bars.contains(&bar) && bars.contains(&number), "no {number}");
     }
+}
+
+#[test]
+fn the_counts_of_lines_of_all_six_are_those_of_the_files() {
+    let pairs = [["manual", "pinned"], ["anon", "awaited"]];
     let names = ["boxed", "explicit", "anon", "manual", "pinned", "awaited"];
-    let lines = names.map(|name| read("", name).lines().count().to_string());
-    let lines = lines.join(" | ");
-    has_row(format!("| lines of the file | - | {lines} |"));
+    check_counts_of_lines("docs/six.md", &pairs, &names);
 }
 
 #[test]
