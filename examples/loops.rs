@@ -39,7 +39,7 @@ fn main() -> std::result::Result<(), Box<dyn error::Error>> {
         Some(keys) => {
             let keys = keys.parse()?;
             for (name, way) in [("loop_fn", LOOP_FN), ("recursion", RECURSION)] {
-                println!("{keys} keys with {name} ...");
+                println!("{keys} pairs with {name} ...");
                 measure(addr, way, keys, USUAL_STACK)?;
                 println!("... are stored");
             }
@@ -90,11 +90,25 @@ pub(crate) struct Cost {
     pub(crate) stack: usize,
 }
 
-/// Pairs with keys of one length, and a note how deep in the stack they are asked for.
+/// Pairs with keys of one length, and a note how deep in the stack `next` was called.
 pub(crate) struct Pairs {
     left: usize,
     /// The lowest address of a local variable of `next`. A stack grows towards lower addresses.
     deepest: Arc<AtomicUsize>,
+}
+
+impl Pairs {
+    pub(crate) fn new(pairs: usize) -> Pairs {
+        Pairs {
+            left: pairs,
+            deepest: Arc::new(AtomicUsize::new(usize::MAX)),
+        }
+    }
+
+    /// Returns the address that the pairs note.
+    pub(crate) fn deepest(&self) -> Arc<AtomicUsize> {
+        Arc::clone(&self.deepest)
+    }
 }
 
 impl Iterator for Pairs {
@@ -108,8 +122,9 @@ impl Iterator for Pairs {
     }
 }
 
+/// Returns the address of a local variable.
 #[inline(never)]
-fn address_in_stack() -> usize {
+pub(crate) fn address_in_stack() -> usize {
     let local = 0_u8;
     (&raw const local).addr()
 }
@@ -120,17 +135,10 @@ pub(crate) fn measure(addr: SocketAddr, way: Way, keys: usize, stack: usize) -> 
         let mut runtime = Runtime::new()?;
         let client = runtime.block_on(KvsClient::connect(addr))?;
         // The first requests make the buffers of the connection grow.
-        let few = Pairs {
-            left: 10,
-            deepest: Arc::default(),
-        };
-        runtime.block_on(LOOP_FN(client.clone(), few))?;
+        runtime.block_on(LOOP_FN(client.clone(), Pairs::new(10)))?;
 
-        let deepest = Arc::new(AtomicUsize::new(usize::MAX));
-        let pairs = Pairs {
-            left: keys,
-            deepest: Arc::clone(&deepest),
-        };
+        let pairs = Pairs::new(keys);
+        let deepest = pairs.deepest();
         let mut result = Ok(());
         let start = address_in_stack();
         let heap = allocation_counter::measure(|| {
@@ -151,7 +159,7 @@ pub(crate) fn measure(addr: SocketAddr, way: Way, keys: usize, stack: usize) -> 
 /// Returns the cost of lists of three lengths.
 fn table(addr: SocketAddr) -> Result<String> {
     let mut table = String::from("                recursion             loop_fn\n");
-    table += "  keys      heap     stack      heap     stack\n";
+    table += " pairs      heap     stack      heap     stack\n";
     for keys in [10, 100, 1000] {
         let recursion = measure(addr, RECURSION, keys, LARGE_STACK)?;
         let loop_fn = measure(addr, LOOP_FN, keys, LARGE_STACK)?;
