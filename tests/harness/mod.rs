@@ -9,6 +9,8 @@
 //! - [`broken`]: clients that each have one mistake, to show that the tests find it
 //!
 //! Every wait ends after [`patience`], so that a test fails instead of hanging.
+//!
+//! The exercises use the harness, too, in a crate of their own: `exercises/support`.
 
 #![allow(
     dead_code,
@@ -41,6 +43,7 @@ pub use kvs::client::Client;
 use crate::common::{ANY_PORT, Wire};
 
 /// Instantiates the tests for any client. They have one request pending at a time.
+#[macro_export]
 macro_rules! one_at_a_time {
     ($client:ty) => {
         $crate::harness::tests!($client, real {
@@ -79,9 +82,10 @@ macro_rules! one_at_a_time {
         });
     };
 }
-pub(crate) use one_at_a_time;
+pub use one_at_a_time;
 
 /// Instantiates the tests for a client that can scan. They poll one scan or future at a time.
+#[macro_export]
 macro_rules! scans {
     ($client:ty) => {
         $crate::harness::tests!(
@@ -104,9 +108,10 @@ macro_rules! scans {
         );
     };
 }
-pub(crate) use scans;
+pub use scans;
 
 /// Instantiates the tests for a client that can have many requests pending.
+#[macro_export]
 macro_rules! many_at_once {
     ($client:ty) => {
         $crate::harness::tests!($client, real {
@@ -154,8 +159,10 @@ macro_rules! many_at_once {
         });
     };
 }
-pub(crate) use many_at_once;
+pub use many_at_once;
 
+/// Instantiates generic tests, each of them in a file of the harness.
+#[macro_export]
 macro_rules! tests {
     ($client:ty, $($file:ident { $($test:ident),* $(,)? })*) => {
         $($(#[test]
@@ -164,7 +171,7 @@ macro_rules! tests {
         })*)*
     };
 }
-pub(crate) use tests;
+pub use tests;
 
 thread_local! {
     static PATIENCE: Cell<Duration> = const { Cell::new(Duration::from_secs(30)) };

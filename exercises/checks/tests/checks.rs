@@ -1,0 +1,116 @@
+//! Starters fail as they should, solutions pass, and wrong solutions fail with a message that helps.
+//!
+//! `ONLY=lazy,timeout cargo test -p checks` checks these exercises only.
+
+use std::collections::HashMap;
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use checks::{Built, Exercise, ROOT, build, exercises};
+
+/// The exercises that this run checks.
+fn chosen() -> Vec<Exercise> {
+    let mut chosen = exercises();
+    if let Ok(only) = env::var("ONLY") {
+        chosen.retain(|exercise| only.split(',').any(|name| name == exercise.name));
+    }
+    assert!(!chosen.is_empty());
+    chosen
+}
+
+fn starters_and_solutions() -> &'static HashMap<String, Built> {
+    static BUILT: OnceLock<HashMap<String, Built>> = OnceLock::new();
+    BUILT.get_or_init(|| build(Path::new(ROOT)))
+}
+
+/// Runs `check` for each exercise, and fails with all that is wrong.
+fn for_each(check: impl Fn(&Exercise) -> Vec<String>) {
+    let wrong: Vec<_> = chosen().iter().flat_map(check).collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+fn named(name: &str, result: Result<(), String>) -> Option<String> {
+    result.err().map(|error| format!("{name}: {error}"))
+}
+
+#[test]
+fn each_starter_fails_as_it_should() {
+    for_each(|exercise| {
+        let built = &starters_and_solutions()[&exercise.name];
+        let result = built.fails_with(&exercise.failure());
+        named(&exercise.name, result).into_iter().collect()
+    });
+}
+
+#[test]
+fn each_solution_passes_in_time() {
+    for_each(|exercise| {
+        let name = format!("{}_sol", exercise.name);
+        let result = starters_and_solutions()[&name].succeeds();
+        named(&name, result).into_iter().collect()
+    });
+}
+
+#[test]
+fn a_solution_has_the_tests_of_its_starter_and_each_test_a_time_limit() {
+    for_each(|exercise| {
+        let (_, tests) = exercise.parts("exercises");
+        assert_eq!(exercise.parts("solutions").1, tests, "{}", exercise.name);
+        let limits = tests.matches("within_time(").count();
+        let count = tests.matches("#[test]").count();
+        // The tests of the harness have time limits of their own.
+        let is_limited = limits >= count || tests.contains("support::one_at_a_time!");
+        assert!(is_limited, "{}: a test without a time limit", exercise.name);
+        Vec::new()
+    });
+}
+
+#[test]
+fn each_wrong_solution_fails_with_a_message_that_helps() {
+    let package = Path::new(ROOT).join("target/wrong");
+    write_package(&package);
+    let built = build(&package);
+    for_each(|exercise| {
+        let wrong = exercise.wrong();
+        assert!(!wrong.is_empty(), "{} has no wrong solution", exercise.name);
+        let failures = wrong.iter().filter_map(|wrong| {
+            let name = format!("{}__{}", exercise.name, wrong.name);
+            let result = built[&name].fails_with(&wrong.failure);
+            named(&name, result)
+        });
+        failures.collect()
+    });
+}
+
+/// Writes a package whose programs are the wrong solutions, each with the tests of its exercise.
+fn write_package(dir: &Path) {
+    let programs = dir.join("src/bin");
+    let _ = fs::remove_dir_all(dir);
+    fs::create_dir_all(&programs).unwrap();
+    for exercise in chosen() {
+        let (_, tests) = exercise.parts("exercises");
+        for wrong in exercise.wrong() {
+            let file = format!("{}__{}.rs", exercise.name, wrong.name);
+            fs::write(programs.join(file), wrong.code + "\n" + &tests).unwrap();
+        }
+    }
+    let manifest = fs::read_to_string(Path::new(ROOT).join("Cargo.toml")).unwrap();
+    // The same dependencies and the same profile, so that nothing is compiled twice.
+    let (_, rest) = manifest.split_once("[package]").unwrap();
+    let root = fs::canonicalize(ROOT).unwrap();
+    let absolute = |path: PathBuf| path.to_str().unwrap().to_owned();
+    let rest = rest
+        .replace("members = [\"checks\", \"support\"]", "")
+        .replace(
+            "path = \"..\"",
+            &format!("path = {:?}", absolute(root.join(".."))),
+        )
+        .replace(
+            "path = \"support\"",
+            &format!("path = {:?}", absolute(root.join("support"))),
+        );
+    fs::write(dir.join("Cargo.toml"), format!("[package]{rest}")).unwrap();
+    fs::copy(root.join("Cargo.lock"), dir.join("Cargo.lock")).unwrap();
+}
