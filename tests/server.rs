@@ -9,7 +9,7 @@ use std::net::Shutdown;
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 
-use common::{ServerProcess, Store, TestServer, Wire, frame, serve, wait_until};
+use common::{ServerProcess, Store, TestServer, Wire, frame, serve, wait_for_stats, wait_until};
 use futures::Future;
 use futures::sync::oneshot;
 use kvs::client::blocking::KvsClient;
@@ -190,6 +190,21 @@ fn a_client_that_disconnects_half_way_harms_no_other_client() {
         drop(bad);
         assert_eq!(good.get("k".to_owned()).unwrap(), None);
     }
+}
+
+#[test]
+fn a_write_takes_effect_if_all_of_it_arrived_although_its_peer_is_gone() {
+    let (_dir, server) = serve();
+    for (key, missing) in [("whole", 0), ("cut", 1)] {
+        let set = frame(format!(r#"{{"Set":{{"key":"{key}","value":"v"}}}}"#));
+        let mut gone = Wire::connect(server.addr);
+        gone.0.write_all(&set[..set.len() - missing]).unwrap();
+    }
+    let mut client = KvsClient::connect(server.addr).unwrap();
+    wait_for_stats(&mut client, |stats| stats.connections == 1);
+    let whole = client.get("whole".to_owned()).unwrap();
+    assert_eq!(whole.as_deref(), Some("v"));
+    assert_eq!(client.get("cut".to_owned()).unwrap(), None);
 }
 
 #[test]

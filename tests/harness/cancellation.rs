@@ -98,6 +98,54 @@ pub fn a_future_dropped_in_flight_leaves_the_connection_in_step<C: Client>() {
     script.finish();
 }
 
+pub fn a_future_dropped_half_written_leaves_its_frame_whole<C: Client>() {
+    // More than the buffers of both sockets hold.
+    const LEN: usize = 12 * 1024 * 1024;
+    let (begin, has_begun) = mpsc::channel::<()>();
+    let (give_up, given_up) = mpsc::channel::<()>();
+    let script = Script::start(move |mut peer| {
+        peer.0.peek(&mut [0]).unwrap();
+        begin.send(()).unwrap();
+        given_up.recv().unwrap();
+        assert!(peer.receive().len() > LEN);
+        peer.send(r#""Set""#);
+        assert_eq!(peer.receive(), GET_K);
+        peer.send(r#"{"Get":"v"}"#);
+    });
+    let mut client = connect::<C>(script.addr);
+    let mut dropped = Task::new(client.set("k".to_owned(), "v".repeat(LEN)));
+    dropped.expect_not_ready();
+    has_begun.recv().unwrap();
+    drop(dropped);
+    give_up.send(()).unwrap();
+    assert_eq!(wait(get_k(&mut client)).unwrap().as_deref(), Some("v"));
+    script.finish();
+}
+
+pub fn a_future_dropped_with_its_reply_leaves_the_connection_in_step<C: Client>() {
+    let (poll, polled) = mpsc::channel::<()>();
+    let script = Script::start(move |mut peer| {
+        for n in 0..20 {
+            assert_eq!(peer.receive(), r#"{"Get":{"key":"dropped"}}"#);
+            polled.recv().unwrap();
+            peer.send(r#"{"Get":"dropped"}"#);
+            assert_eq!(peer.receive(), GET_K);
+            peer.send(&format!(r#"{{"Get":"{n}"}}"#));
+        }
+    });
+    let mut client = connect::<C>(script.addr);
+    for n in 0..20 {
+        let mut dropped = Task::new(client.get("dropped".to_owned()));
+        dropped.expect_not_ready();
+        poll.send(()).unwrap();
+        // The reply wakes the task. The future is dropped before a poll takes the reply.
+        dropped.wait_for_wake();
+        drop(dropped);
+        assert_eq!(wait(get_k(&mut client)).unwrap(), Some(n.to_string()));
+    }
+    script.finish();
+}
+
 pub fn futures_dropped_while_they_wait_for_room_give_up_their_place<C: Client>() {
     let (full, is_full) = mpsc::channel::<()>();
     let script = Script::start(move |mut peer| {

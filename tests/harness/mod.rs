@@ -127,6 +127,8 @@ macro_rules! many_at_once {
         } cancellation {
             a_future_dropped_before_its_first_poll_sends_nothing,
             a_future_dropped_in_flight_leaves_the_connection_in_step,
+            a_future_dropped_half_written_leaves_its_frame_whole,
+            a_future_dropped_with_its_reply_leaves_the_connection_in_step,
             futures_dropped_while_they_wait_for_room_give_up_their_place,
             a_future_outlives_its_handle_and_then_the_socket_closes,
             the_socket_closes_although_all_places_are_taken,
