@@ -6,7 +6,7 @@
 //! the code after it needs. `diff variants/anon.rs variants/awaited.rs` shows a chain and the
 //! straight code that it becomes.
 //!
-//! `docs/pin.md` explains that diff.
+//! `docs/six.md` explains that diff.
 //!
 //! # The signature
 //!

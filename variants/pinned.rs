@@ -2,7 +2,7 @@
 //!
 //! # The lesson
 //!
-//! A std future is pinned: from its first poll on, it does not move, nor do the futures inside it.
+//! A std future is polled through a pin. Once it is pinned, neither it nor the futures in it move.
 //!
 //! `docs/pin.md` explains the diff of `manual.rs` and this file.
 //!

@@ -152,7 +152,7 @@ pub fn a_future_may_move_between_threads_between_polls<C: Client>() {
 }
 
 /// A completed future may do anything when it is polled again, except return `NotReady` or resolve
-/// a second time. All of ours panic, as the combinators do.
+/// a second time. All of ours panic, as most combinators do.
 pub fn a_future_that_is_done_does_not_go_on<C: Client>() {
     fn panics_when_polled_again<F: Future>(future: F)
     where

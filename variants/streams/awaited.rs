@@ -5,7 +5,7 @@
 //! There is no `async fn` for streams. But `try_unfold` makes a stream from a function that returns
 //! a future, and the compiler writes the state machine of that future from an `async` block.
 //!
-//! `docs/streams.md` walks through this file.
+//! `docs/six.md` walks through this file.
 //!
 //! # The signature
 //!

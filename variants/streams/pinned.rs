@@ -3,10 +3,10 @@
 //! # The lesson
 //!
 //! A stream is a state machine that goes round: after a page it is ready to ask for the next one.
-//! It contains the state machine of a future. That future must not move once it is polled, so the
+//! It contains the state machine of a future. That future must not move once it is pinned, so the
 //! stream is pinned too.
 //!
-//! `docs/streams.md` walks through this file.
+//! `docs/six.md` walks through this file.
 //!
 //! # The signature
 //!
