@@ -1,5 +1,5 @@
 // A future of kvs's clients does nothing until it is polled. This function makes the future of a
-// `set`, and nobody polls it, so nothing is stored.
+// `set` and drops it, so nothing is stored.
 //
 // Return a future that stores the value first, and then resolves to the value that the server has.
 // `docs/background.md`, "Lazy: not polled, not done".

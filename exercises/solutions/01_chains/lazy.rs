@@ -1,5 +1,5 @@
-// The `and_then` owns the future of `set`, and polls it first. The future of `get` can be made before
-// that, because it is lazy, too: the client sends its request when the chain polls it.
+// The `and_then` owns the future of `set`, and polls it first. The future of `get` can be made
+// before that, because it is lazy, too: the client sends its request when the chain polls it.
 
 use futures::Future;
 use kvs::KvsError;
