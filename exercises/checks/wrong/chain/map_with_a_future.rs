@@ -1,0 +1,23 @@
+//! Fails: E0271
+
+use futures::Future;
+use kvs::KvsError;
+use kvs::client::anon::KvsClient;
+
+fn main() {}
+
+/// Stores the value of the key `from` under the key `to`, too. If the key `from` does not exist,
+/// stores an empty value. Resolves to the length of the value.
+fn copy(
+    mut client: KvsClient,
+    from: String,
+    to: String,
+) -> impl Future<Item = usize, Error = KvsError> {
+    client
+        .get(from)
+        .map(Option::unwrap_or_default)
+        .map(move |value| {
+            let length = value.len();
+            client.set(to, value).map(move |()| length)
+        })
+}

@@ -1,0 +1,79 @@
+// `map` is for a step that computes: its closure returns a value. `and_then` is for a step that
+// waits: its closure returns a future, which becomes a part of the chain and is polled with it. If
+// `map` returned the future of `set`, that future would be the item, and nothing would poll it.
+
+use futures::Future;
+use kvs::KvsError;
+use kvs::client::anon::KvsClient;
+
+fn main() {}
+
+/// Stores the value of the key `from` under the key `to`, too. If the key `from` does not exist,
+/// stores an empty value. Resolves to the length of the value.
+fn copy(
+    mut client: KvsClient,
+    from: String,
+    to: String,
+) -> impl Future<Item = usize, Error = KvsError> {
+    client
+        .get(from)
+        .map(Option::unwrap_or_default)
+        .and_then(move |value| {
+            // The length is taken here, because `set` takes the value away.
+            let length = value.len();
+            client.set(to, value).map(move |()| length)
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use support::{serve, within_time};
+
+    #[test]
+    fn the_value_is_copied() {
+        within_time(|| {
+            let (_dir, server) = serve();
+            let mut client = KvsClient::connect(server.addr).wait().unwrap();
+            let set = client.set("a".to_owned(), "value".to_owned());
+            set.wait().unwrap();
+            let copied = copy(client.clone(), "a".to_owned(), "b".to_owned());
+            let length = copied.wait().unwrap();
+            assert_eq!(length, 5, "the length of the value");
+            let copy = client.get("b".to_owned()).wait().unwrap();
+            assert_eq!(
+                copy.as_deref(),
+                Some("value"),
+                "the copy on the server: is the future of `set` a step of your chain?"
+            );
+        });
+    }
+
+    #[test]
+    fn a_missing_value_is_copied_as_an_empty_one() {
+        within_time(|| {
+            let (_dir, server) = serve();
+            let mut client = KvsClient::connect(server.addr).wait().unwrap();
+            let copied = copy(client.clone(), "a".to_owned(), "b".to_owned());
+            assert_eq!(copied.wait().unwrap(), 0, "the length of the value");
+            let copy = client.get("b".to_owned()).wait().unwrap();
+            assert_eq!(copy.as_deref(), Some(""), "the copy on the server");
+        });
+    }
+
+    #[test]
+    fn nothing_is_copied_before_the_first_poll() {
+        within_time(|| {
+            let (_dir, server) = serve();
+            let mut client = KvsClient::connect(server.addr).wait().unwrap();
+            let set = client.set("a".to_owned(), "value".to_owned());
+            set.wait().unwrap();
+            drop(copy(client.clone(), "a".to_owned(), "b".to_owned()));
+            let copy = client.get("b".to_owned()).wait().unwrap();
+            assert_eq!(
+                copy, None,
+                "the copy on the server: the chain was dropped before its first poll"
+            );
+        });
+    }
+}
