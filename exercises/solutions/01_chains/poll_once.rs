@@ -1,0 +1,82 @@
+// `take` moves the result out of the future, although `poll` has only a `&mut self`, and leaves
+// `None` behind. `NotReady` would be wrong in both polls: a future that returns it has arranged a
+// wake-up, and there is nothing here that could wake the task. A second poll is a mistake of the
+// caller, so it panics and does not return a value that it would have to make up.
+
+use futures::{Async, Future, Poll};
+
+fn main() {}
+
+/// A future that resolves at its first poll. The result is `None` from then on.
+struct Immediately<T, E>(Option<Result<T, E>>);
+
+impl<T, E> Future for Immediately<T, E> {
+    type Item = T;
+    type Error = E;
+
+    fn poll(&mut self) -> Poll<T, E> {
+        let result = self.0.take().expect("polled after it has resolved");
+        result.map(Async::Ready)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::panic::{self, AssertUnwindSafe};
+    use support::{Task, within_time};
+
+    #[test]
+    fn the_first_poll_returns_the_item() {
+        within_time(|| {
+            let mut task = Task::new(Immediately(Some(Ok::<_, ()>("item"))));
+            assert_eq!(
+                task.poll(),
+                Ok(Async::Ready("item")),
+                "the result is there already, so the first poll returns it"
+            );
+        });
+    }
+
+    #[test]
+    fn the_first_poll_returns_the_error() {
+        within_time(|| {
+            let mut task = Task::new(Immediately(Some(Err::<(), _>("error"))));
+            assert_eq!(
+                task.poll(),
+                Err("error"),
+                "the result is there already, so the first poll returns it"
+            );
+        });
+    }
+
+    #[test]
+    fn it_has_all_combinators() {
+        within_time(|| {
+            let first = Immediately(Some(Ok::<_, String>(20)));
+            let second = |n| Immediately(Some(Err(n + 1)));
+            let chain = first.and_then(move |n| second(n).or_else(|n| Ok(2 * n)));
+            // Polled once, and not with `wait`, which would sleep for ever after a `NotReady`.
+            assert_eq!(
+                Task::new(chain).poll(),
+                Ok(Async::Ready(42)),
+                "all steps are ready, so the first poll of the chain returns its value"
+            );
+        });
+    }
+
+    #[test]
+    fn a_second_poll_panics() {
+        within_time(|| {
+            let mut task = Task::new(Immediately(Some(Ok::<_, ()>(()))));
+            assert_eq!(task.poll(), Ok(Async::Ready(())), "the first poll");
+            let second = panic::catch_unwind(AssertUnwindSafe(|| task.poll()));
+            assert!(
+                second.is_err(),
+                "the result is gone, so there is no right answer to a second poll, and \
+                 {:?} is none: panic",
+                second.unwrap()
+            );
+        });
+    }
+}
