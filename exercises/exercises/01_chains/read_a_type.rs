@@ -1,5 +1,5 @@
-// A struct is going to hold this chain, and a field of a struct has a type with a name. The steps of
-// this chain are functions and not closures, so its type has a name.
+// A struct is going to hold this chain, and a field of a struct has a type with a name. The steps
+// of this chain are functions and not closures, so its type has a name.
 //
 // Write the type of the chain in place of `()`: with `AndThen`, `MapErr` and so on, without `Box`,
 // and without `_`. Change nothing else. You need not find it out alone: ask the compiler.
