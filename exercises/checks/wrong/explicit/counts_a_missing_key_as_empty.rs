@@ -1,0 +1,24 @@
+//! Fails: a_struct_can_have_it_as_a_field: the length of the value of missing
+
+use futures::Future;
+use futures::future::{AndThen, Join, Map};
+use kvs::KvsError;
+use kvs::client::connection::{Receiving, Sending};
+use kvs::client::explicit::KvsClient;
+use kvs::protocol::Response;
+
+fn main() {}
+
+/// The future of `KvsClient::get`.
+type Get = AndThen<
+    Join<Sending, Receiving>,
+    Result<Option<String>, KvsError>,
+    fn(((), Response)) -> Result<Option<String>, KvsError>,
+>;
+
+/// Resolves to the length of the value of `key` in bytes, or to `None` if there is no such key.
+fn length(client: &mut KvsClient, key: String) -> Map<Get, fn(Option<String>) -> Option<usize>> {
+    client
+        .get(key)
+        .map(|value| Some(value.unwrap_or_default().len()))
+}

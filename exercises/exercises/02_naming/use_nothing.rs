@@ -1,0 +1,75 @@
+// The callers in the tests want two of these futures at once, and they want to spawn them. They may
+// do neither: in the 2024 edition, an `impl Future` may keep all references that the function was
+// given, and the compiler checks callers against the signature alone.
+//
+// Promise that the future keeps no reference. The compiler then checks the body, and finds one that
+// it does keep. Mend that, too. The tests call the function with an `&Arc<AtomicU64>`.
+// `docs/part-4-anonymous.md`, "What an opaque type captures".
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use futures::Future;
+use kvs::KvsError;
+use kvs::client::anon::KvsClient;
+
+fn main() {}
+
+/// Resolves to the value of `key`, and counts the reply in `answered`.
+fn get_and_count(
+    client: &mut KvsClient,
+    key: &str,
+    answered: &AtomicU64,
+) -> impl Future<Item = Option<String>, Error = KvsError> + Send {
+    // TODO: a future that keeps none of the three references.
+    let get = client.get(key.to_owned());
+    get.inspect(move |_| {
+        answered.fetch_add(1, Ordering::Relaxed);
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use support::{serve, within_time};
+    use tokio::runtime::Runtime;
+
+    #[test]
+    fn two_futures_can_wait_at_once() {
+        within_time(|| {
+            let (_dir, server) = serve();
+            let answered = Arc::new(AtomicU64::new(0));
+            let mut client = KvsClient::connect(server.addr).wait().unwrap();
+            client.set("a".to_owned(), "1".to_owned()).wait().unwrap();
+            let a = get_and_count(&mut client, "a", &answered);
+            let b = get_and_count(&mut client, "b", &answered);
+            drop(client);
+            let values = a.join(b).wait().unwrap();
+            assert_eq!(
+                values,
+                (Some("1".to_owned()), None),
+                "the values of both keys"
+            );
+            let answered = answered.load(Ordering::Relaxed);
+            assert_eq!(answered, 2, "the number of replies that were counted");
+        });
+    }
+
+    #[test]
+    fn it_can_be_spawned() {
+        within_time(|| {
+            let (_dir, server) = serve();
+            let answered = Arc::new(AtomicU64::new(0));
+            let mut runtime = Runtime::new().unwrap();
+            let mut client = runtime.block_on(KvsClient::connect(server.addr)).unwrap();
+            let key = "key".to_owned();
+            let get = get_and_count(&mut client, &key, &answered);
+            drop((client, key));
+            runtime.spawn(get.map(drop).map_err(drop));
+            runtime.shutdown_on_idle().wait().unwrap();
+            let answered = answered.load(Ordering::Relaxed);
+            assert_eq!(answered, 1, "the number of replies that were counted");
+        });
+    }
+}
