@@ -3,6 +3,7 @@
 //! - [`within_time`] gives a test a time limit.
 //! - [`serve`] starts a server of kvs, with an empty store, in the process of the test.
 //! - [`Task`] polls a future by hand, and counts the wake-ups of its task.
+//! - [`busy_time`] tells a thread that sleeps from one that spins.
 //! - [`harness`] has the tests that every client of kvs has to pass.
 
 pub mod common;
@@ -14,6 +15,8 @@ use std::panic::{self, AssertUnwindSafe};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
 
 pub use self::common::{TestServer, serve};
 pub use self::harness::{Task, Wakes};
@@ -40,4 +43,11 @@ pub fn within_time(test: impl FnOnce() + Send + 'static) {
     if let Err(panic) = thread.join() {
         panic::resume_unwind(panic);
     }
+}
+
+/// Returns for how long this thread has kept a processor busy. The time does not pass while the
+/// thread sleeps, whatever else the machine does.
+pub fn busy_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::try_from(time).expect("the time is not negative")
 }

@@ -1,0 +1,46 @@
+//! Fails: nothing_is_watched_before_the_first_poll: it is not lazy
+#![allow(unused, reason = "as in the starter")]
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use futures::sync::oneshot::{self, Canceled};
+use futures::{Future, future};
+
+fn main() {}
+
+type Callback = Box<dyn FnMut(&str) + Send>;
+
+/// The library. It knows nothing about futures.
+#[derive(Clone, Default)]
+struct Watcher {
+    callbacks: Arc<Mutex<HashMap<String, Vec<Callback>>>>,
+}
+
+impl Watcher {
+    /// Calls `callback` with each new value of `key`.
+    fn on_change(&self, key: &str, callback: impl FnMut(&str) + Send + 'static) {
+        let mut callbacks = self.callbacks.lock().unwrap();
+        let of_key = callbacks.entry(key.to_owned()).or_default();
+        of_key.push(Box::new(callback));
+    }
+}
+
+/// Resolves to the next value of `key`. Fails if the library stops before there is one.
+fn next_change(
+    watcher: &Watcher,
+    key: &str,
+) -> impl Future<Item = String, Error = Canceled> + use<> {
+    let (watcher, key) = (watcher.clone(), key.to_owned());
+    {
+        let (sender, changed) = oneshot::channel();
+        let mut sender = Some(sender);
+        watcher.on_change(&key, move |value| {
+            if let Some(sender) = sender.take() {
+                // This fails if the future has been dropped: then nothing waits for the value.
+                let _ = sender.send(value.to_owned());
+            }
+        });
+        changed
+    }
+}

@@ -1,0 +1,66 @@
+//! Fails: nothing_wakes_the_task_before_there_is_a_value: that is a busy loop
+#![allow(unused, reason = "as in the starter")]
+
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex};
+
+use futures::task::{self, Task};
+use futures::{Async, Future, Poll};
+
+fn main() {}
+
+/// Makes a slot, and the only value that can fill it.
+fn slot() -> (Filler, Slot) {
+    let shared = Arc::<Mutex<Shared>>::default();
+    let filler = Filler {
+        shared: Arc::clone(&shared),
+    };
+    (filler, Slot { shared })
+}
+
+/// Fills the slot, from any thread.
+struct Filler {
+    shared: Arc<Mutex<Shared>>,
+}
+
+/// Resolves to the value in the slot.
+struct Slot {
+    shared: Arc<Mutex<Shared>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    value: Option<String>,
+    /// The task that waits for the value.
+    waiting: Option<Task>,
+}
+
+impl Filler {
+    /// Puts `value` into the slot.
+    fn fill(self, value: String) {
+        let mut shared = self.shared.lock().unwrap();
+        shared.value = Some(value);
+        let waiting = shared.waiting.take();
+        // An executor may poll inside `notify`, and the poll takes the lock.
+        drop(shared);
+        if let Some(task) = waiting {
+            task.notify();
+        }
+    }
+}
+
+impl Future for Slot {
+    type Item = String;
+    type Error = Infallible;
+
+    fn poll(&mut self) -> Poll<String, Infallible> {
+        // Look and store under one lock: a `fill` between the two would find no task to wake.
+        let mut shared = self.shared.lock().unwrap();
+        Ok(if let Some(value) = shared.value.take() {
+            Async::Ready(value)
+        } else {
+            task::current().notify();
+            Async::NotReady
+        })
+    }
+}

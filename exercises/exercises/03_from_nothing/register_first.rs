@@ -1,0 +1,144 @@
+// A flag that another thread raises, and a future that waits for it. Nearly always it works. Once in
+// a million runs, the other thread comes at a bad moment, and the task sleeps forever.
+//
+// You cannot wait for a million runs. So the future reaches its flag through a trait, and the tests
+// have a flag whose other thread comes exactly where they want it. Find the bad moment in `poll`,
+// and remove it.
+// `docs/from-nothing.md`, "The task of the last poll".
+
+use std::convert::Infallible;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures::task::AtomicTask;
+use futures::{Async, Future, Poll};
+
+fn main() {}
+
+/// What the future needs of a flag: two steps. Between them, the other thread may come.
+trait Flag {
+    /// Returns whether the flag is up.
+    fn is_up(&self) -> bool;
+
+    /// Keeps the current task, which the other thread wakes after it has raised the flag.
+    fn register(&self);
+}
+
+/// The flag of the program. The tests have another one.
+#[derive(Default)]
+struct Shared {
+    is_up: AtomicBool,
+    waiting: AtomicTask,
+}
+
+impl Shared {
+    /// Raises the flag, from any thread.
+    fn raise(&self) {
+        self.is_up.store(true, Ordering::SeqCst);
+        self.waiting.notify();
+    }
+}
+
+impl Flag for Shared {
+    fn is_up(&self) -> bool {
+        self.is_up.load(Ordering::SeqCst)
+    }
+
+    fn register(&self) {
+        self.waiting.register();
+    }
+}
+
+/// Resolves when the flag is up.
+struct Raised<F>(F);
+
+impl<F: Flag> Future for Raised<F> {
+    type Item = ();
+    type Error = Infallible;
+
+    fn poll(&mut self) -> Poll<(), Infallible> {
+        // TODO: what if the other thread raises the flag between these two steps?
+        if self.0.is_up() {
+            return Ok(Async::Ready(()));
+        }
+        self.0.register();
+        Ok(Async::NotReady)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+    use std::rc::Rc;
+    use support::{Task, within_time};
+
+    /// A flag that goes up right before step `up_before` of the future.
+    #[derive(Default)]
+    struct Scripted {
+        shared: Shared,
+        steps: Cell<usize>,
+        up_before: Option<usize>,
+    }
+
+    impl Scripted {
+        fn step(&self) {
+            let step = self.steps.get();
+            self.steps.set(step + 1);
+            if self.up_before == Some(step) {
+                self.shared.raise();
+            }
+        }
+    }
+
+    impl Flag for Rc<Scripted> {
+        fn is_up(&self) -> bool {
+            self.step();
+            self.shared.is_up()
+        }
+
+        fn register(&self) {
+            self.step();
+            self.shared.register();
+        }
+    }
+
+    #[test]
+    fn no_moment_loses_the_wake_up() {
+        within_time(|| {
+            for up_before in 0..4 {
+                let flag = Rc::new(Scripted {
+                    up_before: Some(up_before),
+                    ..Scripted::default()
+                });
+                let mut task = Task::new(Raised(Rc::clone(&flag)));
+                let is_ready = task.poll().unwrap().is_ready();
+                while flag.steps.get() <= up_before {
+                    flag.step(); // the poll has fewer steps, so the other thread comes after it
+                }
+                assert!(
+                    is_ready || task.wakes() == 1,
+                    "lost: the flag went up before step {up_before} of the poll (counted from 0), \
+                     the poll returned `NotReady`, and the task was not woken"
+                );
+                if !is_ready {
+                    assert_eq!(task.poll(), Ok(Async::Ready(())), "the flag is up");
+                }
+            }
+        });
+    }
+
+    #[test]
+    fn nothing_wakes_the_task_while_the_flag_is_down() {
+        within_time(|| {
+            let mut task = Task::new(Raised(Rc::<Scripted>::default()));
+            for _ in 0..3 {
+                task.expect_not_ready();
+            }
+            assert_eq!(
+                task.wakes(),
+                0,
+                "woken although nothing happened: that is a busy loop"
+            );
+        });
+    }
+}
