@@ -198,7 +198,12 @@ pub fn catches(reason: &str, test: impl FnOnce()) {
 
 /// Runs a test with a short [`patience`], because it may wait for an event that never happens.
 pub fn impatiently(test: impl FnOnce()) {
-    let before = PATIENCE.replace(Duration::from_secs(1));
+    with_patience(Duration::from_secs(1), test);
+}
+
+/// Runs a test with this [`patience`].
+pub fn with_patience(patience: Duration, test: impl FnOnce()) {
+    let before = PATIENCE.replace(patience);
     let result = panic::catch_unwind(AssertUnwindSafe(test));
     PATIENCE.set(before);
     if let Err(panic) = result {

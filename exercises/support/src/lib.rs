@@ -21,7 +21,8 @@ use rustix::time::{ClockId, clock_gettime};
 pub use self::common::{TestServer, serve};
 pub use self::harness::{Task, Wakes};
 
-/// Runs a test on a thread of its own, and fails if it takes longer than ten seconds.
+/// Runs a test on a thread of its own, and fails if it takes longer than ten seconds. A [`Task`] in
+/// it waits for a wake-up for at most three seconds.
 ///
 /// # Panics
 ///
@@ -29,6 +30,7 @@ pub use self::harness::{Task, Wakes};
 pub fn within_time(test: impl FnOnce() + Send + 'static) {
     let (sender, done) = mpsc::channel();
     let thread = thread::spawn(move || {
+        let test = || harness::with_patience(Duration::from_secs(3), test);
         let result = panic::catch_unwind(AssertUnwindSafe(test));
         let _ = sender.send(());
         if let Err(panic) = result {
