@@ -56,9 +56,9 @@ impl KvsClient {
         todo!()
     }
 
-    /// Returns the future of a request and its reply. [`Connection::request`] returns two futures:
-    /// one resolves when the request has left for the driver, and the other one to the reply. The
-    /// first has to resolve before the second is polled.
+    /// Returns the future of a request and its reply. [`Connection::request`] returns two futures.
+    /// The first resolves when the queue has taken the request, and the second resolves to the
+    /// reply. Poll the second after the first has resolved.
     fn exchange(&self, request: &Request) -> Exchange {
         todo!()
     }
