@@ -7,6 +7,7 @@ mod common;
 #[path = "../examples/loops.rs"]
 mod loops;
 
+use std::cell::RefCell;
 use std::env;
 use std::process::Command;
 use std::sync::Arc;
@@ -100,6 +101,42 @@ fn ready_futures_nest_within_one_poll_and_in_the_drop() {
     let (polled, dropped) = grown(short, middle);
     assert!(polled > 0 && dropped > 0, "{polled} {dropped}");
     assert_eq!(grown(middle, long), (polled, dropped));
+}
+
+#[test]
+fn loop_fn_calls_its_closure_at_the_call_and_then_replaces_the_future() {
+    let log = RefCell::new(Vec::new());
+    let mut all = future::loop_fn(1, |n| {
+        let log = Log(&log);
+        log.note("call");
+        future::poll_fn(move || {
+            log.note("poll");
+            let next = if n < 2 {
+                Loop::Continue(n + 1)
+            } else {
+                Loop::Break(())
+            };
+            Ok::<_, ()>(Async::Ready(next))
+        })
+    });
+    assert_eq!(log.take(), ["call"]);
+    assert_eq!(all.poll(), Ok(Async::Ready(())));
+    assert_eq!(log.take(), ["poll", "call", "drop", "poll"]);
+}
+
+/// Notes events, its own drop among them.
+struct Log<'a>(&'a RefCell<Vec<&'static str>>);
+
+impl Log<'_> {
+    fn note(&self, event: &'static str) {
+        self.0.borrow_mut().push(event);
+    }
+}
+
+impl Drop for Log<'_> {
+    fn drop(&mut self) {
+        self.note("drop");
+    }
 }
 
 /// Runs this test again in a process of its own, which stores the list on the usual stack.

@@ -29,7 +29,8 @@ pub trait ThreadPool: Clone + Send + 'static {
     /// # Errors
     ///
     /// [`KvsError::NoThreads`] if `threads` is 0, and [`KvsError::Io`] if the system has no more
-    /// threads. In that case the threads that had started have ended, and a later call may succeed.
+    /// threads. In that case the threads that had started end, and a later call may succeed. Only
+    /// [`BlockingThreadPool`] may return before they have ended.
     fn new(threads: u32) -> Result<Self>;
 
     /// Runs `job` on a thread of the pool, some time after this call. If the system has no more

@@ -285,7 +285,8 @@ pub fn a_thread_that_went_without_a_runtime_can_have_one_later<C: Client>() {
 pub fn a_runtime_that_shuts_down_fails_pending_requests<C: Client>() {
     let (_dir, server) = serve();
     let mut runtime = tokio::runtime::Runtime::new().unwrap();
-    let mut client: C = runtime.block_on(C::connect(server.addr)).unwrap();
+    let connect = Timeout::new(C::connect(server.addr), patience());
+    let mut client: C = runtime.block_on(connect).unwrap();
     // This thread sends requests all the time, so some are pending when the runtime shuts down.
     let patience = patience();
     let asking = {
@@ -319,7 +320,8 @@ pub fn the_cause_of_a_broken_connection_outlives_its_runtime<C: Client>() {
         peer.expect_end();
     });
     let mut runtime = tokio::runtime::Runtime::new().unwrap();
-    let mut client: C = runtime.block_on(C::connect(script.addr)).unwrap();
+    let connect = Timeout::new(C::connect(script.addr), patience());
+    let mut client: C = runtime.block_on(connect).unwrap();
     let mut is_bad_frame = || {
         let cause = cause(wait(client.get("key".to_owned())));
         assert!(matches!(cause, ConnectionError::BadFrame(_)), "{cause:?}");

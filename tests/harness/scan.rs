@@ -8,9 +8,10 @@ use futures::{Async, Future, Stream, future};
 use kvs::client::PAGE;
 use kvs::protocol::MAX_PAGE_BYTES;
 use kvs::{ConnectionError, KvsError};
+use tokio::timer::Timeout;
 
 use super::scripted::cause;
-use super::{Client, Script, Task, connect, wait};
+use super::{Client, Script, Task, connect, patience, wait};
 use crate::common::Wire;
 use crate::common::serve;
 
@@ -151,6 +152,7 @@ pub fn scan_works_on_a_runtime_of_many_threads<C: Client>() {
         let scans = (0..4).map(|_| client.scan(String::new()).collect());
         future::join_all(scans.collect::<Vec<_>>())
     });
+    let scans = Timeout::new(scans, patience());
     for scanned in runtime.block_on(scans).unwrap() {
         assert_eq!(scanned.into_iter().collect::<BTreeMap<_, _>>(), pairs);
     }

@@ -9,8 +9,9 @@ use futures::{Future, future};
 use kvs::client::{IN_FLIGHT, QUEUE};
 use kvs::protocol::{ErrorCode, Kind, MAX_FRAME_LEN};
 use kvs::{ConnectionError, KvsError};
+use tokio::timer::Timeout;
 
-use super::{Client, GET_K, Script, Task, connect, get_k, wait};
+use super::{Client, GET_K, Script, Task, connect, get_k, patience, wait};
 use crate::common::{NOBODY, Wire, frame, is_kept_alive};
 
 /// Returns the cause of a broken connection, from the result of a request.
@@ -59,7 +60,7 @@ pub fn requests_that_wait_together_are_sent_together<C: Client>() {
         let gets = (0..20).map(|_| get_k(&mut client));
         future::join_all(gets.collect::<Vec<_>>())
     });
-    runtime.block_on(gets).unwrap();
+    runtime.block_on(Timeout::new(gets, patience())).unwrap();
     script.finish();
 }
 

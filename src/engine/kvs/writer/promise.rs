@@ -26,7 +26,8 @@ pub(super) trait Commit: Send + Sync {
 }
 
 /// The outcome of a batch, once there is one. The futures of all its requests share it, so that a
-/// batch costs one allocation and wakes each task once.
+/// batch needs one of it. A task that waits for several of the requests is registered once for each
+/// of them, and woken as often.
 pub(super) struct Promise {
     // This is not one of the locks of `crate::sync`: no thread waits while it holds this, so there
     // is no order of threads to test.
