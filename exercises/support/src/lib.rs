@@ -4,12 +4,14 @@
 //! - [`serve`] starts a server of kvs, with an empty store, in the process of the test.
 //! - [`Task`] polls a future by hand, and counts the wake-ups of its task.
 //! - [`busy_time`] tells a thread that sleeps from one that spins.
+//! - [`Requests`] is a server in the test, which answers when the test says so.
 //! - [`harness`] has the tests that every client of kvs has to pass.
 
 pub mod common;
 /// The tests of the clients. The files are those that test the clients of kvs.
 #[path = "../../../tests/harness/mod.rs"]
 pub mod harness;
+mod requests;
 
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -20,6 +22,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 pub use self::common::{TestServer, serve};
 pub use self::harness::{Task, Wakes};
+pub use self::requests::{Request, Requests, refused};
 
 /// Runs a test on a thread of its own, and fails if it takes longer than ten seconds. A [`Task`] in
 /// it waits for a wake-up for at most three seconds.

@@ -1,0 +1,27 @@
+//! Fails: the_first_item_wins: request 1 is ready, and no wake-up came
+
+use futures::{Async, Future, Poll, try_ready};
+use kvs::client::anon::KvsClient;
+
+fn main() {}
+
+struct FirstOk<F>(Vec<F>);
+
+impl<F: Future> Future for FirstOk<F> {
+    type Item = F::Item;
+    type Error = F::Error;
+
+    fn poll(&mut self) -> Poll<F::Item, F::Error> {
+        let mut last = None;
+        while !self.0.is_empty() {
+            match self.0[0].poll() {
+                Err(error) => {
+                    self.0.remove(0);
+                    last = Some(error);
+                }
+                result => return Ok(Async::Ready(try_ready!(result))),
+            }
+        }
+        Err(last.unwrap())
+    }
+}
