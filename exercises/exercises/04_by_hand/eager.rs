@@ -25,7 +25,7 @@ fn on_worker<T: Send + 'static>(
     job: impl FnOnce() -> T + Send + 'static,
 ) -> OnWorker<T> {
     let (sender, result) = oneshot::channel();
-    let job = Box::new(move || drop(sender.send(job())));
+    let job: Job = Box::new(move || drop(sender.send(job())));
     // TODO: this is too early. If it fails, `sender` is dropped, and `result` reports it.
     let _ = worker.send(job);
     OnWorker { result }
@@ -98,7 +98,11 @@ mod tests {
             let (worker, jobs) = mpsc::channel();
             drop(jobs);
             let mut task = Task::new(on_worker(&worker, || ()));
-            assert_eq!(task.poll(), Err(Canceled));
+            assert_eq!(
+                task.poll(),
+                Err(Canceled),
+                "the worker is gone, and the first poll finds out"
+            );
         });
     }
 }

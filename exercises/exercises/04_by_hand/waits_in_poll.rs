@@ -69,7 +69,11 @@ mod tests {
                 "the first of two futures in a task keeps the second from running, which would \
                  send the value: poll must return when the value is not there",
             );
-            assert_eq!(items, Ok((5, ())));
+            assert_eq!(
+                items,
+                Ok((5, ())),
+                "the neighbour sends the value, and the future has to wait for it"
+            );
         });
     }
 
@@ -77,17 +81,17 @@ mod tests {
     fn it_is_woken_when_the_value_comes() {
         within_time(|| {
             let (sender, value) = oneshot::channel();
-            let first_polls = || {
+            let first_poll = || {
                 let mut task = Task::new(value_length(value));
-                task.expect_not_ready();
                 task.expect_not_ready();
                 task
             };
-            let mut task = returns(first_polls).expect("two polls have to return, ready or not");
+            let mut task = returns(first_poll).expect("a poll has to return, ready or not");
             assert!(
                 !sender.is_canceled(),
                 "the future that it waits for is dropped: put the state back"
             );
+            task.expect_not_ready();
             sender.send("value".to_owned()).unwrap();
             assert_eq!(task.wakes(), 1, "the value wakes the task");
             assert_eq!(task.poll(), Ok(Async::Ready(5)));

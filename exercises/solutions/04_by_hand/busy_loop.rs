@@ -65,7 +65,7 @@ mod tests {
                 assert_eq!(
                     task.wakes(),
                     before,
-                    "the task was woken although nothing has happened: who has called `notify`?"
+                    "the task was woken although nothing has happened: which line calls `notify`?"
                 );
                 sender.send("value".to_owned()).unwrap();
                 assert_eq!(task.wakes(), before + 1, "the reply wakes the task");

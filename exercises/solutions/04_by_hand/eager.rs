@@ -26,7 +26,7 @@ fn on_worker<T: Send + 'static>(
     job: impl FnOnce() -> T + Send + 'static,
 ) -> OnWorker<T> {
     let (sender, result) = oneshot::channel();
-    let job = Box::new(move || drop(sender.send(job())));
+    let job: Job = Box::new(move || drop(sender.send(job())));
     OnWorker {
         start: Some((worker.clone(), job)),
         result,
@@ -104,7 +104,11 @@ mod tests {
             let (worker, jobs) = mpsc::channel();
             drop(jobs);
             let mut task = Task::new(on_worker(&worker, || ()));
-            assert_eq!(task.poll(), Err(Canceled));
+            assert_eq!(
+                task.poll(),
+                Err(Canceled),
+                "the worker is gone, and the first poll finds out"
+            );
         });
     }
 }

@@ -55,8 +55,8 @@ mod tests {
             let (senders, replies): (Vec<_>, Vec<_>) = (0..3).map(|_| oneshot::channel()).unzip();
             let mut task = Task::new(in_turn(replies));
             for (n, sender) in senders.into_iter().enumerate() {
-                task.expect_not_ready();
                 let before = task.wakes();
+                task.expect_not_ready();
                 sender.send(n).unwrap();
                 assert!(
                     task.wakes() > before,

@@ -24,7 +24,7 @@ fn on_worker<T: Send + 'static>(
     job: impl FnOnce() -> T + Send + 'static,
 ) -> OnWorker<T> {
     let (sender, result) = oneshot::channel();
-    let job = Box::new(move || drop(sender.send(job())));
+    let job: Job = Box::new(move || drop(sender.send(job())));
     OnWorker {
         start: Some(job),
         result,

@@ -1,4 +1,4 @@
-//! Fails: it_is_woken_when_the_value_comes: polled after completion
+//! Fails: it_is_woken_when_the_value_comes: put the state back
 
 use std::mem;
 
