@@ -1,10 +1,10 @@
-// This exchange works, until it is polled after its end. It stays in its last state, and polls a future
-// there that is done. That future may answer anything: a oneshot says that its sender is gone, although
-// all went well.
+// This exchange works, until it is polled after its end. It stays in its last state, and polls a
+// future there that is done. That future may answer anything: a oneshot says that its sender is
+// gone, although all went well.
 //
-// Let the exchange end. After a result, each further poll either panics, or returns NotReady and touches
-// nothing. You may change the fields, and the body of `new`. `docs/by-hand.md`, "4. Do not poll after
-// the end", and "Polling a finished future".
+// Let the exchange end. After a result, each further poll either panics, or returns NotReady and
+// touches nothing. You may change the fields, and the body of `new`. `docs/by-hand.md`, "4. Do not
+// poll after the end", and "Polling a finished future".
 
 use futures::{Async, Future, Poll, try_ready};
 

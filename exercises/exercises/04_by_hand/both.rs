@@ -1,9 +1,11 @@
-// `a.join(b)` resolves to the items of both futures, which run concurrently. Write it: `Both` has a slot
-// for each of them. A slot is pending, or it keeps an item until both are there, or the item is gone.
+// `a.join(b)` resolves to the items of both futures, which run concurrently. Write it: `Both` has a
+// slot for each of them. A slot is pending, or it keeps an item until both are there, or the item
+// is gone.
 //
 // Poll all that you wait for in each call, keep the item that comes first, and do not poll a future
-// again that is done. An error of either one is the error of both, at once. Add methods to `Slot` if you
-// like. `docs/by-hand.md`, "1. NotReady is a promise", and "The same machine in a combinator".
+// again that is done. An error of either one is the error of both, at once. Add methods to `Slot`
+// if you like. `docs/by-hand.md`, "1. NotReady is a promise", and "The same machine in a
+// combinator".
 
 #![allow(dead_code, reason = "`poll` is to be written")]
 

@@ -1,8 +1,9 @@
 // `TotalLength` waits for the replies of many `get`s, and adds up the lengths of the values. If
-// thousands of them are there, it would keep its thread for long, so after `BATCH` replies it yields.
+// thousands of them are there, it would keep its thread for long, so after `BATCH` replies it
+// yields.
 //
-// All its results are right, but while it waits for a slow server, a core of the machine is busy. Find
-// the bug, and mend it in one place. `docs/by-hand.md`, "Waking oneself, to be safe", and
+// All its results are right, but while it waits for a slow server, a core of the machine is busy.
+// Find the bug, and mend it in one place. `docs/by-hand.md`, "Waking oneself, to be safe", and
 // `docs/from-nothing.md`, "A task that does not stop".
 
 use std::collections::VecDeque;

@@ -1,6 +1,6 @@
-// `on_worker` gives a job to a thread, and returns a future of its result. It works, but the job begins
-// at the call. A caller who only makes the future, and drops it before the first poll, has started the
-// job all the same. All other futures of the program are lazy.
+// `on_worker` gives a job to a thread, and returns a future of its result. It works, but the job
+// begins at the call. A caller who only makes the future, and drops it before the first poll, has
+// started the job all the same. All other futures of the program are lazy.
 //
 // Make this one lazy: the first poll gives the job to the worker. You may change the fields.
 // `docs/by-hand.md`, "A convention: nothing happens before the first poll".

@@ -1,6 +1,6 @@
-// A user stores a value that is too long for a frame. The client does not even send it, and its message
-// should say so. Instead it says that the connection broke, and the user looks for the mistake in the
-// network.
+// A user stores a value that is too long for a frame. The client does not even send it, and its
+// message should say so. Instead it says that the connection broke, and the user looks for the
+// mistake in the network.
 //
 // Find the place that loses the error, and mend it. `docs/by-hand.md`, "Losing an error".
 

@@ -1,13 +1,14 @@
-// A program uses kvs as a letter box: it reads a value and removes it, in one call. Write the future of
-// that call. It has a name and no box, so you write `poll` yourself:
+// A program uses kvs as a letter box: it reads a value and removes it, in one call. Write the
+// future of that call. It has a name and no box, so you write `poll` yourself:
 //
 // - It gets the value. If there is none, it resolves to `None`, and sends nothing else.
 // - It removes the key, and then resolves to the value.
-// - Another program may be faster: then `remove` fails with `KeyNotFound`, and the letter is not ours.
-//   The future resolves to `None`. All other errors are its own errors.
+// - Another program may be faster: then `remove` fails with `KeyNotFound`, and the letter is not
+//   ours. The future resolves to `None`. All other errors are its own errors.
 // - It sends nothing before its first poll, and panics if it is polled after its end.
 //
-// `docs/by-hand.md`, all of it: the states, when to return NotReady, and the bugs that one writes first.
+// `docs/by-hand.md`, all of it: the states, when to return NotReady, and the bugs that one writes
+// first.
 
 #![allow(unused, reason = "the states and `poll` are to be written")]
 

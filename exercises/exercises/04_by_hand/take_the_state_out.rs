@@ -1,6 +1,6 @@
-// Here is our own `and_then`: a future, and a function that makes the next one of its item. The states
-// are right, but the program does not compile. The function is a `FnOnce`, so to call it means to move
-// it, and a value behind a reference must stay whole.
+// Here is our own `and_then`: a future, and a function that makes the next one of its item. The
+// states are right, but the program does not compile. The function is a `FnOnce`, so to call it
+// means to move it, and a value behind a reference must stay whole.
 //
 // Take the state out of `self`, by value, and put back what is still needed. You may add a state.
 // `docs/by-hand.md`, "The one that works: take the state out".

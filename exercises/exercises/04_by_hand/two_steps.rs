@@ -1,9 +1,9 @@
-// `TwoSteps` runs two futures, one after the other, such as a `set` and then a `get`. It works if both
-// are ready at once. If the second one has to wait, the next poll panics: each `poll` begins at its
-// first line, so it polls the first future again, which is done.
+// `TwoSteps` runs two futures, one after the other, such as a `set` and then a `get`. It works if
+// both are ready at once. If the second one has to wait, the next poll panics: each `poll` begins
+// at its first line, so it polls the first future again, which is done.
 //
-// Make it a state machine: store how far the future has come. You may change the fields of the struct,
-// and the body of `new`. `docs/by-hand.md`, "The first attempt: one after the other".
+// Make it a state machine: store how far the future has come. You may change the fields of the
+// struct, and the body of `new`. `docs/by-hand.md`, "The first attempt: one after the other".
 
 use futures::{Future, Poll, try_ready};
 

@@ -1,8 +1,9 @@
-// `ValueLength` waits for the value of a `get`, and resolves to its length. With `wait`, and on a thread
-// of its own, it works. Next to another future in the same task, or on a runtime of one thread, the
-// program hangs: `poll` waits for the reply, and what the reply needs never runs.
+// `ValueLength` waits for the value of a `get`, and resolves to its length. With `wait`, and on a
+// thread of its own, it works. Next to another future in the same task, or on a runtime of one
+// thread, the program hangs: `poll` waits for the reply, and what the reply needs never runs.
 //
-// Let `poll` return. `docs/by-hand.md`, "Waiting in poll", and "The one that works: take the state out".
+// Let `poll` return. `docs/by-hand.md`, "Waiting in poll", and "The one that works: take the state
+// out".
 
 use std::mem;
 

@@ -1,6 +1,6 @@
-// We take the state out, and put it back only to wait. So the end needs no code: after a reply, and after
-// an error of either half, the state is `Done`. A poll that comes then is a mistake of the caller, who
-// notices a panic.
+// We take the state out, and put it back only to wait. So the end needs no code: after a reply, and
+// after an error of either half, the state is `Done`. A poll that comes then is a mistake of the
+// caller, who notices a panic.
 //
 // `fuse()` is the other way: around each half, or around the exchange. Then the later polls return
 // NotReady, forever. That is right if the caller is a select that polls everything each time.

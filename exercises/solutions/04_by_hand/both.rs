@@ -1,6 +1,6 @@
-// Each poll polls both slots, before it decides anything: a future that is not polled has no `Task` to
-// wake. A slot whose future is done keeps the item, and is not polled again. So `NotReady` is returned
-// only after each pending future has returned it in this call.
+// Each poll polls both slots, before it decides anything: a future that is not polled has no `Task`
+// to wake. A slot whose future is done keeps the item, and is not polled again. So `NotReady` is
+// returned only after each pending future has returned it in this call.
 
 use std::mem;
 
@@ -61,8 +61,8 @@ where
     type Error = A::Error;
 
     fn poll(&mut self) -> Poll<(A::Item, B::Item), A::Error> {
-        // Two lines, and not `self.a.poll()? && self.b.poll()?`: `&&` would skip the second slot while
-        // the first is pending.
+        // Two lines, and not `self.a.poll()? && self.b.poll()?`: `&&` would skip the second slot
+        // while the first is pending.
         let a_is_here = self.a.poll()?;
         let b_is_here = self.b.poll()?;
         if a_is_here && b_is_here {

@@ -1,6 +1,6 @@
-// There are two reasons to return NotReady here. After a batch the future could do more, so it wakes
-// its own task: it yields. While it waits for a reply, it has nothing to do, and that reply wakes the
-// task. The `break` led from the second case to the line of the first.
+// There are two reasons to return NotReady here. After a batch the future could do more, so it
+// wakes its own task: it yields. While it waits for a reply, it has nothing to do, and that reply
+// wakes the task. The `break` led from the second case to the line of the first.
 
 use std::collections::VecDeque;
 
@@ -37,8 +37,8 @@ impl<F: Future<Item = String>> Future for TotalLength<F> {
             }
             self.replies.pop_front();
         }
-        // Enough for one poll. The other tasks come first, and then this one continues. No reply has
-        // promised a wake-up, so this is needed.
+        // Enough for one poll. The other tasks come first, and then this one continues. No reply
+        // has promised a wake-up, so this is needed.
         task::current().notify();
         Ok(Async::NotReady)
     }

@@ -1,6 +1,7 @@
-// The job and the sender for it wait in the future, and the first poll takes them out: the `Option` is
-// the state "not started". So a drop before the first poll drops the job, too. After the start, `poll`
-// continues with the result in the same call: it would not be woken for a result that it has not polled.
+// The job and the sender for it wait in the future, and the first poll takes them out: the `Option`
+// is the state "not started". So a drop before the first poll drops the job, too. After the start,
+// `poll` continues with the result in the same call: it would not be woken for a result that it has
+// not polled.
 
 use std::sync::mpsc;
 

@@ -1,6 +1,6 @@
-// `poll` has three answers, and the `if let` knew one of them: an error went the way of `Ready`. The
-// second half then reports an error of its own, since its sender was dropped with the request. The `?`
-// leaves with the first error, which is the cause. The state is `Done` by then.
+// `poll` has three answers, and the `if let` knew one of them: an error went the way of `Ready`.
+// The second half then reports an error of its own, since its sender was dropped with the request.
+// The `?` leaves with the first error, which is the cause. The state is `Done` by then.
 
 use std::mem;
 

@@ -1,10 +1,10 @@
 // The `if let` stored the next future, and returned NotReady without polling it. A future that was
-// never polled has no `Task`, so nothing woke the task when its reply came. The `while let` continues
-// with the next future in the same call. Now `try_ready!` is the only way to NotReady, and it returns
-// the NotReady of the future that we wait for.
+// never polled has no `Task`, so nothing woke the task when its reply came. The `while let`
+// continues with the next future in the same call. Now `try_ready!` is the only way to NotReady,
+// and it returns the NotReady of the future that we wait for.
 //
-// `task::current().notify()` before the NotReady would keep the contract as well, but it costs one poll
-// more for each future.
+// `task::current().notify()` before the NotReady would keep the contract as well, but it costs one
+// poll more for each future.
 
 use std::{mem, vec};
 

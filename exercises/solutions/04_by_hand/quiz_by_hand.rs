@@ -1,9 +1,10 @@
-// The states hold what the rest of the work needs, and nothing else: the first one has the client and
-// the key for the second request, and the second one has the value that came. The enum is private inside
-// the struct, so that it may change.
+// The states hold what the rest of the work needs, and nothing else: the first one has the client
+// and the key for the second request, and the second one has the value that came. The enum is
+// private inside the struct, so that it may change.
 //
-// `Removing` is reached and polled in one call: its future is new, and nothing would wake the task for
-// it. Both futures are polled by value, after `mem::replace`, so an error ends the machine without code.
+// `Removing` is reached and polled in one call: its future is new, and nothing would wake the task
+// for it. Both futures are polled by value, after `mem::replace`, so an error ends the machine
+// without code.
 
 use std::mem;
 

@@ -1,6 +1,6 @@
-// `mem::replace` moves the state out from behind the reference, because it leaves another value in its
-// place. From there on the chain is `Done`, so each `NotReady` has to put the state back. An error
-// needs no code: `?` leaves the function, and what we took out is dropped.
+// `mem::replace` moves the state out from behind the reference, because it leaves another value in
+// its place. From there on the chain is `Done`, so each `NotReady` has to put the state back. An
+// error needs no code: `?` leaves the function, and what we took out is dropped.
 //
 // `try_ready!` would be wrong here: it returns before the state is back in its place.
 

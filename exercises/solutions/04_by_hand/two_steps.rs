@@ -1,7 +1,7 @@
-// `poll` returns while the future waits, and the next call begins at the first line. So the place in
-// the code has to be in the struct: `first` is there as long as the first step is not done. When it is
-// done, there is no `return`: the second future is polled in the same call, and either it is ready, or
-// it has arranged a wake-up.
+// `poll` returns while the future waits, and the next call begins at the first line. So the place
+// in the code has to be in the struct: `first` is there as long as the first step is not done. When
+// it is done, there is no `return`: the second future is polled in the same call, and either it is
+// ready, or it has arranged a wake-up.
 
 use futures::{Future, Poll, try_ready};
 

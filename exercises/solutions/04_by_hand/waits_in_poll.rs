@@ -1,6 +1,6 @@
-// `poll` asks once, and returns. It puts the state back first, because `mem::replace` has left `Done`
-// there. The inner future has returned NotReady, so it has arranged the wake-up, and until then the
-// thread runs the neighbours.
+// `poll` asks once, and returns. It puts the state back first, because `mem::replace` has left
+// `Done` there. The inner future has returned NotReady, so it has arranged the wake-up, and until
+// then the thread runs the neighbours.
 
 use std::mem;
 
