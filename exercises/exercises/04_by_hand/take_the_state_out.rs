@@ -1,0 +1,127 @@
+// Here is our own `and_then`: a future, and a function that makes the next one of its item. The
+// states are right, but the program does not compile. The function is a `FnOnce`, so to call it
+// means to move it, and a value behind a reference must stay whole.
+//
+// Take the state out of `self`, by value, and put back what is still needed. You may add a state.
+// `docs/by-hand.md`, "The one that works: take the state out".
+
+use futures::{Future, Poll, try_ready};
+
+fn main() {}
+
+/// A future, and then the future that a function makes of its item.
+enum Chain<A, F, B> {
+    First { first: A, next: F },
+    Second { second: B },
+}
+
+fn chain<A, F, B>(first: A, next: F) -> Chain<A, F, B>
+where
+    A: Future,
+    F: FnOnce(A::Item) -> B,
+{
+    Chain::First { first, next }
+}
+
+impl<A, F, B> Future for Chain<A, F, B>
+where
+    A: Future,
+    F: FnOnce(A::Item) -> B,
+    B: Future<Error = A::Error>,
+{
+    type Item = B::Item;
+    type Error = B::Error;
+
+    fn poll(&mut self) -> Poll<B::Item, B::Error> {
+        loop {
+            // TODO: this borrows the state. Take it out.
+            match self {
+                Chain::First { first, next } => {
+                    let item = try_ready!(first.poll());
+                    *self = Chain::Second { second: next(item) };
+                }
+                Chain::Second { second } => return second.poll(),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::thread;
+
+    use futures::future::FutureResult;
+    use futures::sync::oneshot::{self, Canceled};
+    use futures::{Async, future};
+    use kvs::client::manual::KvsClient;
+    use support::{Task, serve, within_time};
+
+    /// Polls until the future is ready, woken or not. The other tests count the wake-ups.
+    fn finish<F: Future>(future: F) -> Result<F::Item, F::Error> {
+        let mut task = Task::new(future);
+        loop {
+            if let Async::Ready(item) = task.poll()? {
+                return Ok(item);
+            }
+            thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn the_second_future_is_made_of_the_item_of_the_first() {
+        within_time(|| {
+            let chain = chain(future::ok::<_, ()>(20), |n| future::ok(n + 1));
+            assert_eq!(Task::new(chain).poll(), Ok(Async::Ready(21)));
+        });
+    }
+
+    #[test]
+    fn a_future_that_is_not_ready_keeps_its_state() {
+        within_time(|| {
+            let (first_sender, first) = oneshot::channel();
+            let (second_sender, second) = oneshot::channel();
+            let mut task = Task::new(chain(first, |()| second));
+            task.expect_not_ready();
+            assert!(
+                !first_sender.is_canceled(),
+                "`poll` returned NotReady and dropped the first future: put the state back"
+            );
+            task.expect_not_ready();
+            first_sender.send(()).unwrap();
+            task.expect_not_ready();
+            assert!(
+                !second_sender.is_canceled(),
+                "`poll` returned NotReady and dropped the second future: put the state back"
+            );
+            let before = task.wakes();
+            second_sender.send("value").unwrap();
+            assert!(
+                task.wakes() > before,
+                "no wake-up came: nothing has polled the second future yet"
+            );
+            assert_eq!(task.poll(), Ok(Async::Ready("value")));
+        });
+    }
+
+    #[test]
+    fn after_an_error_there_is_no_second_future() {
+        within_time(|| {
+            let never = |()| -> FutureResult<(), Canceled> {
+                panic!("the first future has failed, so there is no item for the function")
+            };
+            let mut task = Task::new(chain(future::err(Canceled), never));
+            assert_eq!(task.poll(), Err(Canceled));
+        });
+    }
+
+    #[test]
+    fn a_connection_and_then_a_request() {
+        within_time(|| {
+            let (_dir, server) = serve();
+            let get = |mut client: KvsClient| client.get("key".to_owned());
+            let value = finish(chain(KvsClient::connect(server.addr), get));
+            assert_eq!(value.unwrap(), None, "the value on the server");
+        });
+    }
+}
