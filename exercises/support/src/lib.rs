@@ -3,12 +3,14 @@
 //! - [`within_time`] gives a test a time limit.
 //! - [`serve`] starts a server of kvs, with an empty store, in the process of the test.
 //! - [`Task`] polls a future by hand, and counts the wake-ups of its task.
+//! - [`StdTask`] polls std futures by hand, and counts the wake-ups of its task, too.
 //! - [`harness`] has the tests that every client of kvs has to pass.
 
 pub mod common;
 /// The tests of the clients. The files are those that test the clients of kvs.
 #[path = "../../../tests/harness/mod.rs"]
 pub mod harness;
+mod std_task;
 
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -17,6 +19,7 @@ use std::time::Duration;
 
 pub use self::common::{TestServer, serve};
 pub use self::harness::{Task, Wakes};
+pub use self::std_task::StdTask;
 
 /// Runs a test on a thread of its own, and fails if it takes longer than ten seconds.
 ///
