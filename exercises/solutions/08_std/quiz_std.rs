@@ -52,7 +52,7 @@ fn ask_both(
     let (old, key_of_new) = (old.get(key.to_owned()).compat(), key.to_owned());
     let work = async move { try_join(new.get(key_of_new), old).await };
     let limited = Limited { work, limit };
-    async move { limited.await.transpose() }.boxed().compat()
+    limited.map(Option::transpose).boxed().compat()
 }
 
 #[cfg(test)]

@@ -60,9 +60,7 @@ impl Future for Opened {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use futures03::executor::block_on;
     use std::pin::pin;
-    use std::thread;
     use support::{StdTask, within_time};
 
     #[test]
@@ -110,16 +108,6 @@ mod tests {
                 "the second task polled last, and was not woken: does the state keep an old waker?"
             );
             assert_eq!(first.wakes(), 0, "only the last task waits");
-        });
-    }
-
-    #[test]
-    fn an_executor_waits_for_a_thread() {
-        within_time(|| {
-            let door = Door::default();
-            let opened = door.opened();
-            thread::spawn(move || door.open());
-            block_on(opened);
         });
     }
 }

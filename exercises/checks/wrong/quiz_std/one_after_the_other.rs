@@ -47,5 +47,5 @@ fn ask_both(
     let (old, key) = (old.get(key.to_owned()).compat(), key.to_owned());
     let work = async move { Ok((new.get(key).await?, old.await?)) };
     let limited = Limited { work, limit };
-    async move { limited.await.transpose() }.boxed().compat()
+    limited.map(Option::transpose).boxed().compat()
 }
