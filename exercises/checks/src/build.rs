@@ -87,6 +87,10 @@ impl Built {
         match failure {
             Failure::Compiler(code) if self.codes.contains(code) => Ok(()),
             Failure::Compiler(code) => Err(format!("no error {code}:\n{}", self.errors)),
+            Failure::NoCode(message) if self.errors.contains(&format!("error: {message}")) => {
+                Ok(())
+            }
+            Failure::NoCode(message) => Err(format!("no error {message:?}:\n{}", self.errors)),
             Failure::Test(test, message) => {
                 let (_, output) = self.run()?;
                 let has_failed = output.contains(&format!("{test} ... FAILED"));

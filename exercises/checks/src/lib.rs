@@ -37,18 +37,22 @@ pub struct Exercise {
 pub enum Failure {
     /// Its code, such as `E0308`.
     Compiler(String),
+    /// A part of its message, since some errors have no code.
+    NoCode(String),
     /// The name of the test, and a part of its message.
     Test(String, String),
 }
 
 impl Failure {
-    /// Parses `E0308` or `name_of_the_test: a part of its message`.
+    /// Parses `E0308`, `error: a part of a message without a code`, or
+    /// `name_of_the_test: a part of its message`.
     ///
     /// # Panics
     ///
     /// Panics if the text is neither.
     pub fn parse(text: &str) -> Failure {
         match text.split_once(": ") {
+            Some(("error", message)) => Failure::NoCode(message.to_owned()),
             Some((test, message)) => Failure::Test(test.to_owned(), message.to_owned()),
             None if text.len() == 5 && text.starts_with('E') => Failure::Compiler(text.to_owned()),
             None => panic!("neither a code of the compiler nor `test: message`: {text}"),

@@ -5,6 +5,7 @@
 //! - [`Task`] polls a future by hand, and counts the wake-ups of its task.
 //! - [`busy_time`] tells a thread that sleeps from one that spins.
 //! - [`Requests`] is a server in the test, which answers when the test says so.
+//! - [`StdTask`] polls std futures by hand, and counts the wake-ups of its task, too.
 //! - [`harness`] has the tests that every client of kvs has to pass.
 
 pub mod common;
@@ -12,6 +13,7 @@ pub mod common;
 #[path = "../../../tests/harness/mod.rs"]
 pub mod harness;
 mod requests;
+mod std_task;
 
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -23,6 +25,7 @@ use rustix::time::{ClockId, clock_gettime};
 pub use self::common::{TestServer, serve};
 pub use self::harness::{Task, Wakes};
 pub use self::requests::{Request, Requests, refused};
+pub use self::std_task::StdTask;
 
 /// Runs a test on a thread of its own, and fails if it takes longer than ten seconds. A [`Task`] in
 /// it waits for a wake-up for at most three seconds.

@@ -1,0 +1,51 @@
+//! Fails: E0599
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures03::compat::Future01CompatExt as _;
+use futures03::future::try_join;
+use futures03::{FutureExt as _, TryFutureExt as _};
+use kvs::KvsError;
+use kvs::client::{anon, awaited};
+use pin_project::pin_project;
+
+fn main() {}
+
+/// Waits for `work`, but no longer than until `limit` is ready. The output is `None` if the time is
+/// over first.
+#[pin_project]
+struct Limited<F, L> {
+    work: F,
+    #[pin]
+    limit: L,
+}
+
+impl<F: Future, L: Future<Output = ()>> Future for Limited<F, L> {
+    type Output = Option<F::Output>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<F::Output>> {
+        let this = self.project();
+        if let Poll::Ready(output) = this.work.poll(cx) {
+            return Poll::Ready(Some(output));
+        }
+        this.limit.poll(cx).map(|()| None)
+    }
+}
+
+type Value = Option<String>;
+
+/// Asks both clients for `key` at the same time. The future is one of 0.1, for a runtime of 0.1. Its
+/// item is `None` if `limit` is ready first.
+fn ask_both(
+    new: &awaited::KvsClient,
+    old: &mut anon::KvsClient,
+    key: &str,
+    limit: impl Future<Output = ()> + Send + 'static,
+) -> impl futures::Future<Item = Option<(Value, Value)>, Error = KvsError> + Send + 'static {
+    let mut new = new.clone();
+    let (old, key_of_new) = (old.get(key.to_owned()).compat(), key.to_owned());
+    let work = async move { try_join(new.get(key_of_new), old).await };
+    let limited = Limited { work, limit };
+    limited.map(Option::transpose).boxed().compat()
+}

@@ -1,0 +1,31 @@
+//! Fails: a_beat_in_the_middle_of_a_word_loses_nothing: wait for beats and bytes at the same time
+
+use futures03::StreamExt as _;
+use futures03::channel::mpsc::UnboundedReceiver;
+
+fn main() {}
+
+/// Reads the bytes of the next word, up to the space after it.
+async fn word(bytes: &mut UnboundedReceiver<u8>) -> String {
+    let mut word = String::new();
+    while let Some(byte) = bytes.next().await {
+        if byte == b' ' {
+            break;
+        }
+        word.push(byte.into());
+    }
+    word
+}
+
+/// Reads the next word, and counts the beats that arrive before it is complete.
+async fn word_and_beats(
+    bytes: &mut UnboundedReceiver<u8>,
+    beats: &mut UnboundedReceiver<()>,
+) -> (String, usize) {
+    let word = word(bytes).await;
+    let mut count = 0;
+    while let Ok(()) = beats.try_recv() {
+        count += 1;
+    }
+    (word, count)
+}
