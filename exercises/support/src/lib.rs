@@ -45,7 +45,8 @@ pub fn within_time(test: impl FnOnce() + Send + 'static) {
     });
     if done.recv_timeout(Duration::from_secs(10)) == Err(RecvTimeoutError::Timeout) {
         panic!(
-            "this takes too long: does a future wait without a wake-up, or does a loop not end?"
+            "this takes too long: does a future wait without a wake-up, does a `wait` block the thread \
+             that reads the replies, or does a loop not end?"
         );
     }
     if let Err(panic) = thread.join() {
