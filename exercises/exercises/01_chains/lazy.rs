@@ -2,6 +2,8 @@
 // `set` and drops it, so nothing is stored.
 //
 // Return a future that stores the value first, and then resolves to the value that the server has.
+// It cannot keep the borrow of the client (`use<>` promises that), and it need not: `set` and `get`
+// use the client during the call only, and their futures do nothing yet.
 // `docs/background.md`, "Lazy: not polled, not done".
 
 use futures::Future;

@@ -4,7 +4,8 @@
 //
 // Send the result of the `remove` through the oneshot: `Ok` if it succeeds, and `Err` if it fails.
 // Some programs drop the receiver. Their key has to be removed all the same.
-// `docs/part-1-tokio.md`, "The signature first, then the body".
+// `docs/part-1-tokio.md`, "The signature first, then the body", has the oneshot, and
+// `docs/background.md`, "Past every `and_then`", the combinators.
 
 #![allow(unused_imports, reason = "you will need them")]
 
