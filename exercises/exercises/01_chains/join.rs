@@ -56,7 +56,12 @@ mod tests {
             let set = client.set("a".to_owned(), "1".to_owned());
             set.wait().unwrap();
             let values = get_both(client, "a".to_owned(), "b".to_owned());
-            assert_eq!(values.wait().unwrap(), (Some("1".to_owned()), None));
+            let expected = (Some("1".to_owned()), None);
+            assert_eq!(
+                values.wait().unwrap(),
+                expected,
+                "the values, in the order of the keys"
+            );
         });
     }
 

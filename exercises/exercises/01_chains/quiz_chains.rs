@@ -86,6 +86,7 @@ mod tests {
     use support::common::{TestServer, Wire};
     use support::harness::Script;
     use support::{serve, within_time};
+    use tokio::runtime::current_thread::Runtime;
 
     /// Connects a client, and stores these balances.
     fn bank(server: &TestServer, accounts: &[(&str, &str)]) -> KvsClient {
@@ -228,8 +229,10 @@ mod tests {
     fn requests_that_do_not_need_each_other_are_sent_together() {
         within_time(|| {
             let script = Script::start(replies_to_pairs);
-            let client = KvsClient::connect(script.addr).wait().unwrap();
-            let moved = transfer(client, "ann", "bob", 10).wait();
+            // Its one thread reads the replies, too. A `wait` in a step would block it for ever.
+            let mut runtime = Runtime::new().unwrap();
+            let client = runtime.block_on(KvsClient::connect(script.addr)).unwrap();
+            let moved = runtime.block_on(transfer(client, "ann", "bob", 10));
             script.finish();
             assert_eq!(moved.unwrap(), (20, 15), "the new balances");
         });

@@ -36,6 +36,7 @@ fn set(
 mod tests {
     use super::*;
     use std::any::type_name_of_val;
+    use support::harness::Script;
     use support::{serve, within_time};
 
     /// Returns a server, to be kept, and a connection to it.
@@ -68,6 +69,23 @@ mod tests {
             assert!(
                 matches!(error, Err(KvsError::TooLarge { .. })),
                 "the request was too long to be sent, but the future reports: {error:?}"
+            );
+        });
+    }
+
+    #[test]
+    fn an_error_of_the_server_is_reported() {
+        within_time(|| {
+            let script = Script::start(|mut peer| {
+                peer.receive();
+                peer.send(r#"{"Err":{"code":"storage_full","message":"the disk is full"}}"#);
+            });
+            let connection = Connection::open(script.addr).wait().unwrap();
+            let stored = set(&connection, "key".to_owned(), "value".to_owned()).wait();
+            script.finish();
+            assert!(
+                matches!(stored, Err(KvsError::Server { .. })),
+                "the reply is an error, but the future reports: {stored:?}"
             );
         });
     }

@@ -45,6 +45,8 @@ mod tests {
             let a = get_and_count(&mut client, "a", &answered);
             let b = get_and_count(&mut client, "b", &answered);
             drop(client);
+            let early = answered.load(Ordering::Relaxed);
+            assert_eq!(early, 0, "the number of replies before the first poll");
             let values = a.join(b).wait().unwrap();
             assert_eq!(
                 values,

@@ -29,18 +29,21 @@ fn copy(
 mod tests {
     use super::*;
     use support::{serve, within_time};
+    use tokio::runtime::current_thread::Runtime;
 
     #[test]
     fn the_value_is_copied() {
         within_time(|| {
             let (_dir, server) = serve();
-            let mut client = KvsClient::connect(server.addr).wait().unwrap();
+            // Its one thread reads the replies, too. A `wait` in `copy` would block it for ever.
+            let mut runtime = Runtime::new().unwrap();
+            let mut client = runtime.block_on(KvsClient::connect(server.addr)).unwrap();
             let set = client.set("a".to_owned(), "value".to_owned());
-            set.wait().unwrap();
+            runtime.block_on(set).unwrap();
             let copied = copy(client.clone(), "a".to_owned(), "b".to_owned());
-            let length = copied.wait().unwrap();
+            let length = runtime.block_on(copied).unwrap();
             assert_eq!(length, 5, "the length of the value");
-            let copy = client.get("b".to_owned()).wait().unwrap();
+            let copy = runtime.block_on(client.get("b".to_owned())).unwrap();
             assert_eq!(
                 copy.as_deref(),
                 Some("value"),

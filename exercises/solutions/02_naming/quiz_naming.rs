@@ -66,7 +66,11 @@ fn spawn_move(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures::Async;
+    use futures::executor::{self, Notify};
     use std::net::TcpListener;
+    use std::sync::{Arc, Mutex};
+    use std::thread::{self, Thread};
     use std::time::Duration;
     use support::common::Wire;
     use support::{Task, TestServer, serve, within_time};
@@ -90,6 +94,43 @@ mod tests {
 
     fn owned(keys: &[&str]) -> Vec<String> {
         keys.iter().map(|key| (*key).to_owned()).collect()
+    }
+
+    /// Notes where in the stack a future asks for its task, and wakes this thread.
+    struct Depth(Thread, Mutex<Vec<usize>>);
+
+    impl Notify for Depth {
+        fn notify(&self, _id: usize) {
+            self.0.unpark();
+        }
+
+        fn clone_id(&self, id: usize) -> usize {
+            if thread::current().id() == self.0.id() {
+                let local = 0_u8;
+                self.1.lock().unwrap().push((&raw const local).addr());
+            }
+            id
+        }
+    }
+
+    #[test]
+    fn a_long_list_needs_no_more_of_the_stack() {
+        within_time(|| {
+            let ((_dir, a), (_dir2, b)) = (serve(), serve());
+            let keys = (0..200).map(|n| n.to_string()).collect();
+            let mut moving = executor::spawn(move_all(connect(&a), connect(&b), keys));
+            let depth = Arc::new(Depth(thread::current(), Mutex::default()));
+            while let Async::NotReady = moving.poll_future_notify(&depth, 0).unwrap() {
+                thread::park();
+            }
+            let stack = depth.1.lock().unwrap();
+            let depth = stack.iter().max().unwrap() - stack.iter().min().unwrap();
+            assert!(
+                depth < 16 * 1024,
+                "the last key needs {depth} bytes more of the stack than the first: the future of \
+                 a key must not contain those of the next keys"
+            );
+        });
     }
 
     #[test]
