@@ -247,6 +247,7 @@ impl<F: Future> Task<F> {
     }
 
     /// Polls the future and checks that it is not ready.
+    #[track_caller]
     pub fn expect_not_ready(&mut self)
     where
         F::Error: std::fmt::Debug,
@@ -264,6 +265,7 @@ impl<F: Future> Task<F> {
     }
 
     /// Waits for a wake-up since the last call.
+    #[track_caller]
     pub fn wait_for_wake(&mut self) {
         let count = self.wakes.count.lock().unwrap();
         let (count, timeout) = self
@@ -279,6 +281,7 @@ impl<F: Future> Task<F> {
     }
 
     /// Polls the future whenever its task is woken, until it completes.
+    #[track_caller]
     pub fn finish(mut self) -> Result<F::Item, F::Error> {
         let deadline = Instant::now() + patience();
         loop {

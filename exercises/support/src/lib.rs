@@ -33,6 +33,7 @@ pub use self::std_task::StdTask;
 /// # Panics
 ///
 /// Panics if the test panics, with the same message, or if it takes too long.
+#[track_caller]
 pub fn within_time(test: impl FnOnce() + Send + 'static) {
     let (sender, done) = mpsc::channel();
     let thread = thread::spawn(move || {

@@ -66,10 +66,14 @@ impl<T, E> Requests<T, E> {
     /// # Panics
     ///
     /// Panics if there is no such request, or if it was dropped.
+    #[track_caller]
     pub fn answer(&self, name: &str, result: Result<T, E>) {
         let mut state = self.0.lock().unwrap();
         let at = state.pending.iter().position(|(its, _)| its == name);
-        let at = at.unwrap_or_else(|| panic!("no request for `{name}` is pending"));
+        let Some(at) = at else {
+            drop(state);
+            panic!("no request for `{name}` is pending");
+        };
         let (_, sender) = state.pending.remove(at);
         drop(state);
         let is_sent = sender.send(result).is_ok();
