@@ -2,7 +2,8 @@
 // open. It was written to wait for one connection, and there it works. If it waits for two, its task
 // may sleep forever. So it may if the future moves to another task after its first poll.
 //
-// The bug is in `poll`, at one place. Find it, and mend it.
+// The bug is in `poll`, at one place. Find it, and mend it. The order of the two steps, to register
+// and then to look, is right: the next exercise is about it.
 // `docs/from-nothing.md`, "The task of the last poll".
 
 use std::convert::Infallible;
