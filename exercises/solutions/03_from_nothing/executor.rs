@@ -81,6 +81,7 @@ mod tests {
     use support::{busy_time, within_time};
 
     /// Runs `f` on a thread, and fails with `hangs` if it does not return.
+    #[track_caller]
     fn run<T: Send + 'static>(hangs: &str, f: impl FnOnce() -> T + Send + 'static) -> T {
         let (sender, returned) = mpsc::channel();
         let thread = thread::spawn(move || sender.send(f()));
@@ -137,7 +138,8 @@ mod tests {
     #[test]
     fn it_runs_until_all_tasks_have_completed() {
         within_time(|| {
-            let hangs = "all tasks have completed, and `run` does not return";
+            let hangs = "`run` does not return: it must poll each task that was spawned, and remove \
+                         those that have ended. With no task left, it returns";
             let log = run(hangs, || {
                 let log = Log::default();
                 let mut executor = Executor::new();
@@ -156,7 +158,8 @@ mod tests {
     #[test]
     fn tasks_wait_for_each_other() {
         within_time(|| {
-            let hangs = "the first task waits for the second, and that one is not polled";
+            let hangs =
+                "`run` does not return: the first task waits for the second one. Are both polled?";
             let log = run(hangs, || {
                 let log = Log::default();
                 let mut executor = Executor::new();
@@ -174,7 +177,8 @@ mod tests {
     #[test]
     fn only_the_task_that_was_woken_is_polled() {
         within_time(|| {
-            let hangs = "each task was woken, and one of them is not polled again";
+            let hangs =
+                "`run` does not return: is each task that was woken polled again, until its end?";
             let (quiet, busy) = run(hangs, || {
                 let [quiet, busy] = [(); 2].map(|()| Rc::new(Cell::new(0)));
                 let mut executor = Executor::new();
@@ -201,12 +205,13 @@ mod tests {
                 let Ok(sender) = polls.recv() else { return 0 };
                 // Nothing wakes the task in this time.
                 let again = || polls.recv_timeout(Duration::from_millis(300)).ok();
-                let again = std::iter::from_fn(again).take(100).count();
+                let again = std::iter::from_fn(again).take(5).count();
                 let sender: Option<oneshot::Sender<()>> = sender;
                 let _ = sender.unwrap().send(());
                 again
             });
-            let hangs = "a thread woke the task, and the executor still sleeps";
+            let hangs = "`run` does not return: a thread has woken the task. Is its number in the \
+                         run queue?";
             let busy = run(hangs, move || {
                 let (sender, mut receiver) = oneshot::channel();
                 let mut sender = Some(sender);
@@ -228,7 +233,7 @@ mod tests {
             });
             let again = peer.join().unwrap();
             assert!(
-                again < 10,
+                again < 5,
                 "a task is polled again and again although nothing woke it"
             );
             assert!(
@@ -242,7 +247,8 @@ mod tests {
     #[test]
     fn a_wake_up_after_the_end_is_harmless() {
         within_time(|| {
-            let hangs = "all tasks have completed, and `run` does not return";
+            let hangs = "`run` does not return: it must remove a task that has ended, and skip its \
+                         number if that comes once more. With no task left, it returns";
             run(hangs, || {
                 let kept = Rc::new(RefCell::new(None));
                 let mut executor = Executor::new();

@@ -85,7 +85,7 @@ mod tests {
                 assert_eq!(
                     task.wakes(),
                     wakes,
-                    "wake-ups after {wakes} polls: with work left and nothing to wait for, \
+                    "wake-ups after poll {wakes}: with work left and nothing to wait for, \
                      the future wakes its own task"
                 );
             };

@@ -68,6 +68,8 @@ impl Future for Slot {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures::executor::{self, Notify};
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
     use support::{Task, within_time};
 
     #[test]
@@ -129,6 +131,86 @@ mod tests {
                 second.wakes(),
                 1,
                 "the slot has moved, and the task that has it now was not woken"
+            );
+        });
+    }
+
+    /// Looks into the slot when it is woken, unless `fill` still has the lock.
+    struct Look {
+        shared: Arc<Mutex<Shared>>,
+        is_too_early: AtomicBool,
+    }
+
+    impl Notify for Look {
+        fn notify(&self, _id: usize) {
+            let is_empty = self.shared.try_lock().is_ok_and(|it| it.value.is_none());
+            self.is_too_early.fetch_or(is_empty, Ordering::SeqCst);
+        }
+    }
+
+    #[test]
+    fn the_value_is_there_before_the_wake_up() {
+        within_time(|| {
+            let (filler, slot) = slot();
+            let look = Arc::new(Look {
+                shared: Arc::clone(&slot.shared),
+                is_too_early: AtomicBool::new(false),
+            });
+            let first = executor::spawn(slot).poll_future_notify(&look, 0);
+            assert_eq!(first, Ok(Async::NotReady), "there is no value yet");
+            filler.fill("value".to_owned());
+            assert!(
+                !look.is_too_early.load(Ordering::SeqCst),
+                "woken while the slot is still empty: a poll may come right now, so store the \
+                 value first"
+            );
+        });
+    }
+
+    /// Another thread, which comes when the poll calls `task::current()`: this calls `clone_id`. It
+    /// fills the slot, unless the poll has the lock.
+    struct OtherThread {
+        filler: Mutex<Option<Filler>>,
+        wakes: AtomicUsize,
+    }
+
+    impl Notify for OtherThread {
+        fn notify(&self, _id: usize) {
+            self.wakes.fetch_add(1, Ordering::SeqCst);
+        }
+
+        fn clone_id(&self, id: usize) -> usize {
+            let filler = self.filler.lock().unwrap().take();
+            if let Some(filler) = filler {
+                let is_locked = filler.shared.try_lock().is_err();
+                if is_locked {
+                    *self.filler.lock().unwrap() = Some(filler);
+                } else {
+                    filler.fill("value".to_owned());
+                }
+            }
+            id
+        }
+    }
+
+    #[test]
+    fn a_value_that_comes_during_the_poll_is_not_lost() {
+        within_time(|| {
+            let (filler, slot) = slot();
+            let other = Arc::new(OtherThread {
+                filler: Mutex::new(Some(filler)),
+                wakes: AtomicUsize::new(0),
+            });
+            let mut task = executor::spawn(slot);
+            let is_ready = task.poll_future_notify(&other, 0).unwrap().is_ready();
+            let filler = other.filler.lock().unwrap().take();
+            if let Some(filler) = filler {
+                filler.fill("value".to_owned()); // the poll had the lock, so it comes after it
+            }
+            assert!(
+                is_ready || other.wakes.load(Ordering::SeqCst) > 0,
+                "lost: the value came after `poll` had looked, and before it kept its task. Do both \
+                 under one lock"
             );
         });
     }

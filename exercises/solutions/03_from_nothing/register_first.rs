@@ -111,7 +111,7 @@ mod tests {
                     flag.step(); // the poll has fewer steps, so the other thread comes after it
                 }
                 assert!(
-                    is_ready || task.wakes() == 1,
+                    is_ready || task.wakes() > 0,
                     "lost: the flag went up before step {up_before} of the poll (counted from 0), \
                      the poll returned `NotReady`, and the task was not woken"
                 );

@@ -66,6 +66,7 @@ impl Future for Timer {
 mod tests {
     use super::*;
     use futures::executor::{self, Notify};
+    use std::sync::atomic::AtomicUsize;
     use std::sync::{Mutex, mpsc};
     use std::time::Instant;
     use support::{Task, within_time};
@@ -145,6 +146,51 @@ mod tests {
             assert!(
                 is_woken(&second),
                 "the timer has moved, and the task that has it now was not woken"
+            );
+        });
+    }
+
+    /// Another thread, which ends the sleep when the poll takes its task: `register` calls
+    /// `clone_id`.
+    struct OtherThread {
+        end: Mutex<Option<mpsc::Sender<()>>>,
+        shared: Arc<Shared>,
+        wakes: AtomicUsize,
+    }
+
+    impl Notify for OtherThread {
+        fn notify(&self, _id: usize) {
+            self.wakes.fetch_add(1, Ordering::SeqCst);
+        }
+
+        fn clone_id(&self, id: usize) -> usize {
+            let end = self.end.lock().unwrap().take();
+            if end.is_some() {
+                drop(end);
+                while !self.shared.is_over.load(Ordering::SeqCst) {
+                    thread::yield_now();
+                }
+                thread::sleep(Duration::from_millis(50)); // now the timer's thread notifies
+            }
+            id
+        }
+    }
+
+    #[test]
+    fn an_end_during_the_poll_is_not_lost() {
+        within_time(|| {
+            let (end, mut timer) = timer();
+            Task::new(&mut timer).expect_not_ready(); // starts the thread
+            let other = Arc::new(OtherThread {
+                end: Mutex::new(Some(end)),
+                shared: Arc::clone(&timer.shared),
+                wakes: AtomicUsize::new(0),
+            });
+            let mut task = executor::spawn(timer);
+            let is_ready = task.poll_future_notify(&other, 0).unwrap().is_ready();
+            assert!(
+                is_ready || other.wakes.load(Ordering::SeqCst) > 0,
+                "lost: the sleep was over after `poll` had looked, and before it registered"
             );
         });
     }

@@ -78,7 +78,11 @@ mod tests {
         within_time(|| {
             let requests = Requests::new();
             let agrees = answered(&requests, "near");
-            assert_eq!(requests.running(), 1, "requests that were kept");
+            assert_eq!(
+                requests.running(),
+                1,
+                "requests that still run: return the other future, do not drop it"
+            );
             let mut agrees = Task::new(agrees);
             assert!(
                 matches!(agrees.poll(), Ok(Async::NotReady)),

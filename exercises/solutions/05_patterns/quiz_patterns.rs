@@ -258,11 +258,16 @@ mod tests {
             task.expect_not_ready();
             world.value("a");
             task.expect_not_ready();
+            assert_eq!(
+                world.clock.running(),
+                1,
+                "clocks that run: poll the clock together with the copy"
+            );
             let wakes = task.wakes();
             world.clock.answer("clock", Ok(()));
             assert!(
                 task.wakes() > wakes,
-                "the time is over, and no wake-up came: poll the clock together with the copy"
+                "the time is over, and no wake-up came"
             );
             let result = task.poll();
             assert!(

@@ -49,7 +49,7 @@ impl<S: FnMut() -> F, F: Future<Error = KvsError>> Future for Retry<S, F> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use futures::Async;
+    use futures::{Async, future};
     use support::common::NOBODY;
     use support::{Request, Requests, Task, refused, serve, within_time};
 
@@ -104,6 +104,20 @@ mod tests {
     }
 
     #[test]
+    fn attempts_that_fail_at_once_are_repeated_too() {
+        within_time(|| {
+            let mut results = [Err(refused()), Err(refused()), Ok(7)].into_iter();
+            let start = || future::result(results.next().expect("three attempts are enough"));
+            let result = Task::new(retry(3, start)).poll();
+            assert!(
+                matches!(result, Ok(Async::Ready(7))),
+                "the first two of three attempts fail in their first poll, and the result is \
+                 {result:?}: the new attempt may fail, too"
+            );
+        });
+    }
+
+    #[test]
     fn it_stops_after_the_last_attempt() {
         within_time(|| {
             for attempts in 1..4 {
@@ -114,7 +128,11 @@ mod tests {
                     server.answer("get", Err(refused()));
                 }
                 task.expect_not_ready();
-                assert_eq!(server.sent().len(), attempts as usize, "attempts");
+                assert_eq!(
+                    server.sent().len(),
+                    attempts as usize,
+                    "attempts that were polled"
+                );
                 server.answer("get", Err(refused()));
                 let result = task.poll();
                 assert!(

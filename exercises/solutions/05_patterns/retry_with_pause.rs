@@ -117,7 +117,7 @@ mod tests {
             let mut task = world.get(6);
             task.expect_not_ready();
             for n in 1..6 {
-                assert_eq!(world.fail(&mut task), n, "pauses after {n} failures");
+                assert_eq!(world.fail(&mut task), n, "pauses after failure {n}");
                 world.clock.answer("pause", Ok(()));
                 task.expect_not_ready();
             }

@@ -24,7 +24,7 @@ fn main() {
 }
 
 struct Limited<F, C> {
-    /// `None` after the end.
+    /// `None` after the caller has it back.
     request: Option<F>,
     clock: C,
 }
@@ -97,7 +97,10 @@ mod tests {
                 "the request has its answer, and no wake-up came: only the clock was polled"
             );
             let result = task.poll();
-            assert!(matches!(result, Ok(Async::Ready(7))), "{result:?}");
+            assert!(
+                matches!(result, Ok(Async::Ready(7))),
+                "the request has its answer, but the result is {result:?}"
+            );
         });
     }
 
@@ -114,7 +117,7 @@ mod tests {
             let result = task.poll();
             assert!(
                 matches!(result, Err(LimitError::Elapsed(_))),
-                "the time is over"
+                "the time is over, but the result is {result:?}"
             );
         });
     }
@@ -184,14 +187,14 @@ mod tests {
             server.answer("get", Err("busy"));
             assert!(
                 matches!(task.poll(), Err(LimitError::Inner("busy"))),
-                "the request failed"
+                "the request failed: pass its error on"
             );
             let World { time, mut task, .. } = limited();
             time.answer("clock", Err(timer::Error::shutdown()));
             let result = task.poll();
             assert!(
                 matches!(result, Err(LimitError::Timer(error)) if error.is_shutdown()),
-                "the clock failed"
+                "the clock failed: pass its error on"
             );
         });
     }
