@@ -1,4 +1,4 @@
-//! Fails: the_other_future_is_kept: requests that were kept
+//! Fails: the_other_future_is_kept: requests that still run
 
 use futures::{Future, future};
 use kvs::KvsError;
