@@ -11,6 +11,7 @@ mod avoided;
 mod code;
 #[path = "../common/mod.rs"]
 mod common;
+mod exercises;
 mod links;
 mod old_and_new;
 mod promises;
