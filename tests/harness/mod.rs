@@ -268,16 +268,18 @@ impl<F: Future> Task<F> {
     #[track_caller]
     pub fn wait_for_wake(&mut self) {
         let count = self.wakes.count.lock().unwrap();
-        let (count, timeout) = self
+        let is_seen = |count: &mut usize| *count == self.seen;
+        let woken = self
             .wakes
             .woken
-            .wait_timeout_while(count, patience(), |count| *count == self.seen)
-            .unwrap();
+            .wait_timeout_while(count, patience(), is_seen);
+        // No lock is held below: a panic would poison it, and a later wake-up would panic, too.
+        let (count, timeout) = woken.map(|(count, timeout)| (*count, timeout)).unwrap();
         assert!(
             !timeout.timed_out(),
             "no wake-up came for a future that is not ready"
         );
-        self.seen = *count;
+        self.seen = count;
     }
 
     /// Polls the future whenever its task is woken, until it completes.
