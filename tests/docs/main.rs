@@ -1,11 +1,13 @@
-//! Checks the pages: the code that they show, their links, the output of the client, and the names
-//! of packages and tests.
+//! Checks the pages: the code that they show, their links and words, the output of the client, and
+//! the names of packages and tests.
 //!
 //! Rust in the pages is either compiled, as a doctest (see the end of `src/lib.rs`), or copied from
 //! a file. Then a comment before the block names the file: `<!-- from variants/boxed.rs -->`. In
 //! such a block, a line `// ...` stands for omitted lines. The table of old and new shows code of
 //! pairs of tests.
 
+#[path = "../house/avoided.rs"]
+mod avoided;
 mod code;
 #[path = "../common/mod.rs"]
 mod common;
@@ -14,6 +16,7 @@ mod old_and_new;
 mod promises;
 mod security;
 mod transcripts;
+mod words;
 
 use std::collections::BTreeSet;
 use std::fs;

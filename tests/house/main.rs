@@ -4,6 +4,7 @@
 //! A rule that fails names the file and the place to look. `cargo test --test house -- --nocapture`
 //! also prints the counts.
 
+mod avoided;
 mod imports;
 mod layers;
 mod made_up;
@@ -71,7 +72,7 @@ fn comments_are_plain() {
     println!("{counts}");
     assert!(
         rate <= words::MOST_AVOIDED,
-        "{counts}\n\nName the actor and the thing. The words are in tests/house/words.rs."
+        "{counts}\n\nName the actor and the thing. The words are in tests/house/avoided.rs."
     );
 }
 

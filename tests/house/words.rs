@@ -1,5 +1,6 @@
 //! The words of comments, and how many comments there are.
 
+use crate::avoided;
 use crate::tree::{Tree, split_comment};
 
 /// How many of 1,000 words in comments may be avoided ones.
@@ -17,17 +18,6 @@ pub const HARD: [&str; 5] = [
     "src/server/output.rs",
 ];
 
-/// The words that hide the actor or the thing. There is always a name for it.
-const AVOIDED: [&str; 7] = [
-    "what",
-    "whoever",
-    "nobody",
-    "somebody",
-    "goes on",
-    "comes out",
-    "sees to it",
-];
-
 /// Returns the places of avoided words in comments, and how many of 1,000 words these are. Blocks
 /// of code do not count.
 pub fn avoided(tree: &Tree) -> (f64, Vec<String>) {
@@ -41,14 +31,9 @@ pub fn avoided(tree: &Tree) -> (f64, Vec<String>) {
             if is_in_block {
                 continue;
             }
-            let comment = comment.to_lowercase();
-            let found = comment.split(|c: char| !c.is_alphanumeric());
-            let found: Vec<_> = found.filter(|word| !word.is_empty()).collect();
-            words += found.len();
-            for phrase in AVOIDED.map(|phrase| phrase.split(' ').collect::<Vec<_>>()) {
-                let here = found.windows(phrase.len()).filter(|words| *words == phrase);
-                places.extend(here.map(|words| format!("{file}:{line} {}", words.join(" "))));
-            }
+            let (found, len) = avoided::avoided(comment);
+            words += len;
+            places.extend(found.iter().map(|word| format!("{file}:{line} {word}")));
         }
     }
     (1000.0 * places.len() as f64 / words.max(1) as f64, places)
