@@ -67,8 +67,8 @@ impl KvsClient {
     /// Sends a request and waits for its reply, which `take` converts. The methods above differ in
     /// the request and in `take`, such as [`Response::into_value`] or [`Response::into_done`].
     ///
-    /// [`Connection::request`] returns two futures. The first resolves when the request is in the
-    /// queue, and the second one to the reply.
+    /// [`Connection::request`] returns two futures. The first resolves when the queue has taken the
+    /// request, and the second resolves to the reply. Poll the second after the first has resolved.
     fn exchange<T: Send + 'static>(
         &self,
         request: &Request,

@@ -30,7 +30,7 @@ impl<P: ThreadPool> MyEngine<P> {
     }
 }
 
-/// [`EngineFuture::spawn`] makes the future of a job. Write its like first, with a oneshot.
+/// [`EngineFuture::spawn`] runs a job, and returns the future of its result.
 impl<P: ThreadPool> KvsEngine for MyEngine<P> {
     fn set(&self, key: String, value: String) -> EngineFuture<()> {
         todo!()

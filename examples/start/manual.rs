@@ -57,7 +57,8 @@ impl KvsClient {
     }
 
     /// Returns the future of a request and its reply. [`Connection::request`] returns two futures.
-    /// The first resolves when the request is in the queue, and the second one to the reply.
+    /// The first resolves when the queue has taken the request, and the second resolves to the
+    /// reply. Poll the second after the first has resolved.
     fn exchange(&self, request: &Request) -> Exchange {
         todo!()
     }
