@@ -61,7 +61,8 @@ fn a_solution_has_the_tests_of_its_starter_and_each_test_a_time_limit() {
         let limits = tests.matches("within_time(").count();
         let count = tests.matches("#[test]").count();
         // The tests of the harness have time limits of their own.
-        let is_limited = limits >= count || tests.contains("support::one_at_a_time!");
+        let harness = ["support::one_at_a_time!", "support::scans!"];
+        let is_limited = limits >= count || harness.iter().any(|calls| tests.contains(calls));
         assert!(is_limited, "{}: a test without a time limit", exercise.name);
         Vec::new()
     });
@@ -82,6 +83,19 @@ fn each_wrong_solution_fails_with_a_message_that_helps() {
         });
         failures.collect()
     });
+}
+
+#[test]
+fn the_starters_of_the_clients_are_the_skeletons_of_the_course() {
+    for name in ["boxed", "explicit", "anon", "manual"] {
+        let root = Path::new(ROOT);
+        let skeleton = root.join(format!("../examples/start/{name}.rs"));
+        let skeleton = fs::read_to_string(skeleton).unwrap();
+        let (_, code) = skeleton.split_once("#![allow(").unwrap();
+        let starter = root.join(format!("exercises/09_clients/client_{name}.rs"));
+        let starter = fs::read_to_string(starter).unwrap();
+        assert!(starter.contains(code), "{name}");
+    }
 }
 
 /// Writes a package whose programs are the wrong solutions, each with the tests of its exercise.

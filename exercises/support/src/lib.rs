@@ -41,3 +41,43 @@ pub fn within_time(test: impl FnOnce() + Send + 'static) {
         panic::resume_unwind(panic);
     }
 }
+
+/// Runs the tests of the harness that are about requests and not about scans, one after the other,
+/// in place of `tests!`: `support::many_at_once!(KvsClient, requests_in_order)`.
+///
+/// It stops at the first failure. So a client that is not finished fails soon, and shows one thing
+/// to mend at a time.
+#[macro_export]
+macro_rules! requests_in_order {
+    ($client:ty, $($file:ident $tests:tt)*) => {
+        $($crate::requests_in_order!(@ $client, $file $tests);)*
+    };
+    (@ $client:ty, scan $tests:tt) => {};
+    (@ $client:ty, $file:ident { $($test:ident),* $(,)? }) => {
+        $($crate::run(stringify!($test), $crate::harness::$file::$test::<$client>);)*
+    };
+}
+
+/// Runs the tests of the harness that are about scans, as [`requests_in_order`] does.
+#[macro_export]
+macro_rules! scans_in_order {
+    ($client:ty, $($file:ident $tests:tt)*) => {
+        $($crate::scans_in_order!(@ $client, $file $tests);)*
+    };
+    (@ $client:ty, scan { $($test:ident),* $(,)? }) => {
+        $($crate::run(stringify!($test), $crate::harness::scan::$test::<$client>);)*
+    };
+    (@ $client:ty, $file:ident $tests:tt) => {};
+}
+
+/// Runs one test of the harness within ten seconds.
+///
+/// # Panics
+///
+/// Panics if the test panics, with the same message, or if it takes too long.
+pub fn run(name: &str, test: fn()) {
+    println!("{name} ...");
+    // Less than the time limit, so that a wait says which event it has missed.
+    let patience = Duration::from_secs(6);
+    within_time(move || harness::with_patience(patience, test));
+}
