@@ -86,15 +86,20 @@ fn each_wrong_solution_fails_with_a_message_that_helps() {
 }
 
 #[test]
-fn the_starters_of_the_clients_are_the_skeletons_of_the_course() {
-    for name in ["boxed", "explicit", "anon", "manual"] {
-        let root = Path::new(ROOT);
-        let skeleton = root.join(format!("../examples/start/{name}.rs"));
+fn the_starters_of_clients_and_pool_are_the_skeletons_of_the_course() {
+    let root = Path::new(ROOT);
+    for (skeleton, starter) in [
+        ("boxed", "09_clients/client_boxed"),
+        ("explicit", "09_clients/client_explicit"),
+        ("anon", "09_clients/client_anon"),
+        ("manual", "09_clients/client_manual"),
+        ("pool", "07_cancel/pool"),
+    ] {
+        let skeleton = root.join(format!("../examples/start/{skeleton}.rs"));
         let skeleton = fs::read_to_string(skeleton).unwrap();
         let (_, code) = skeleton.split_once("#![allow(").unwrap();
-        let starter = root.join(format!("exercises/09_clients/client_{name}.rs"));
-        let starter = fs::read_to_string(starter).unwrap();
-        assert!(starter.contains(code), "{name}");
+        let text = fs::read_to_string(root.join(format!("exercises/{starter}.rs"))).unwrap();
+        assert!(text.contains(code), "{starter}");
     }
 }
 
