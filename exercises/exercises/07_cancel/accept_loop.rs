@@ -4,6 +4,8 @@
 // Serve all of them at once. If a connection breaks, that may end this connection only.
 // `docs/part-7-server.md`, "The accept loop".
 
+#![allow(unused, reason = "only the tests use it")]
+
 use futures::{Future, Stream};
 use tokio::io::{self, AsyncRead};
 use tokio::net::{TcpListener, TcpStream};

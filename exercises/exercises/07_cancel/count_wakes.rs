@@ -5,7 +5,7 @@
 // Write the `Notify`, and poll by hand: once, and not again. `docs/testing-futures.md`, "Poll by
 // hand".
 
-#![allow(unused, reason = "you will need them")]
+#![allow(unused, reason = "only the tests use it")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

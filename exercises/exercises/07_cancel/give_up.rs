@@ -5,7 +5,7 @@
 // Resolve to the first of the two: the value, or `Stopped`. An error of the request stays an error.
 // `docs/cancellation.md`, "Give up after a second, or when the user says so".
 
-#![allow(unused, reason = "you will need them")]
+#![allow(unused, reason = "only the tests use it")]
 
 use futures::Future;
 use futures::future::Either;

@@ -4,7 +4,7 @@
 // Give the steps to another owner, so that they run to their end. The caller owns a oneshot of their
 // result, and nothing else. `docs/cancellation.md`, "Who owns the future" and "Several steps".
 
-#![allow(unused, reason = "you will need them")]
+#![allow(unused, reason = "only the tests use it")]
 
 use futures::Future;
 use futures::sync::oneshot::{self, Canceled};
@@ -23,13 +23,13 @@ fn rename(
     new: &str,
 ) -> impl Future<Item = Result<(), KvsError>, Error = Canceled> + use<> {
     let (old, new) = (old.to_owned(), new.to_owned());
-    let steps = client.get(old.clone()).and_then(move |value| {
-        let value = value.ok_or(KvsError::KeyNotFound)?;
-        Ok(client
-            .set(new, value)
-            .and_then(move |()| client.remove(old)))
-    });
-    let steps = steps.flatten();
+    let value = client.get(old.clone());
+    let steps = value
+        .and_then(|value| value.ok_or(KvsError::KeyNotFound))
+        .and_then(move |value| {
+            let set = client.set(new, value);
+            set.and_then(move |()| client.remove(old))
+        });
     // TODO: the caller owns the steps.
     steps.then(Ok)
 }

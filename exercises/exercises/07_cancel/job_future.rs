@@ -5,7 +5,7 @@
 // or it panics, which drops the sender. Make one error of the two.
 // `docs/part-6-engine.md`, "A job and a oneshot".
 
-#![allow(unused, reason = "you will need them")]
+#![allow(unused, reason = "only the tests use it")]
 
 use std::io;
 

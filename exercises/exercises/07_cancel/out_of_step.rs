@@ -4,6 +4,8 @@
 //
 // Find the bug, and mend it in one place. `docs/cancellation.md`, "How far has it come".
 
+#![allow(unused, reason = "only the tests use it")]
+
 use std::collections::VecDeque;
 
 use futures::sync::oneshot;

@@ -6,7 +6,7 @@
 // `docs/cancellation.md`: "Give up after a second, or when the user says so", "Who owns the future",
 // "Stop the work early" and "Several steps". `docs/part-2-boxed.md`, "A loop of futures".
 
-#![allow(unused, reason = "you will need them")]
+#![allow(unused, reason = "only the tests use it")]
 
 use futures::Future;
 use futures::future::{self, Either, Loop};

@@ -5,6 +5,8 @@
 // has to be woken when the receiver is dropped, while it waits for something else.
 // `docs/cancellation.md`, "Stop the work early".
 
+#![allow(unused, reason = "only the tests use it")]
+
 use futures::sync::oneshot;
 use futures::{Async, Future, future, try_ready};
 

@@ -3,10 +3,11 @@
 // broken: one is never woken, and one never sleeps.
 //
 // Write a check that the good future passes and the broken ones do not: it panics. `support::Task` is
-// the `Task` of the page: `new`, `poll`, `expect_not_ready`, and `wakes`, the number of wake-ups so
-// far. `docs/testing-futures.md`, "Poll by hand", and "A checklist for your own futures".
+// the `Task` of the page, with `new`, `poll`, `expect_not_ready`, `wait_for_wake` and `finish`. It also
+// has `wakes`, the number of wake-ups so far.
+// `docs/testing-futures.md`, "Poll by hand", and "A checklist for your own futures".
 
-#![allow(unused, reason = "you will need them")]
+#![allow(unused, reason = "only the tests use it")]
 
 use futures::Future;
 use futures::sync::oneshot::{self, Canceled, Receiver};
@@ -34,6 +35,7 @@ mod tests {
     use futures::{Async, future, task};
     use std::panic;
     use std::sync::Arc;
+    use support::harness::impatiently;
     use support::within_time;
 
     /// Sleeps until the number is there.
@@ -85,7 +87,8 @@ mod tests {
     where
         F: Future<Item = u32, Error = Canceled> + 'static,
     {
-        panic::catch_unwind(|| check(make)).is_err()
+        // If the check waits for a wake-up, it gives up after a second.
+        panic::catch_unwind(|| impatiently(|| check(make))).is_err()
     }
 
     #[test]

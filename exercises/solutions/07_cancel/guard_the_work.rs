@@ -19,13 +19,13 @@ fn rename(
     new: &str,
 ) -> impl Future<Item = Result<(), KvsError>, Error = Canceled> + use<> {
     let (old, new) = (old.to_owned(), new.to_owned());
-    let steps = client.get(old.clone()).and_then(move |value| {
-        let value = value.ok_or(KvsError::KeyNotFound)?;
-        Ok(client
-            .set(new, value)
-            .and_then(move |()| client.remove(old)))
-    });
-    let steps = steps.flatten();
+    let value = client.get(old.clone());
+    let steps = value
+        .and_then(|value| value.ok_or(KvsError::KeyNotFound))
+        .and_then(move |value| {
+            let set = client.set(new, value);
+            set.and_then(move |()| client.remove(old))
+        });
     let (sender, result) = oneshot::channel();
     runtime.spawn(steps.then(|result| sender.send(result).map_err(drop)));
     result

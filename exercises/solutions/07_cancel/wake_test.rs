@@ -34,6 +34,7 @@ mod tests {
     use futures::{Async, future, task};
     use std::panic;
     use std::sync::Arc;
+    use support::harness::impatiently;
     use support::within_time;
 
     /// Sleeps until the number is there.
@@ -85,7 +86,8 @@ mod tests {
     where
         F: Future<Item = u32, Error = Canceled> + 'static,
     {
-        panic::catch_unwind(|| check(make)).is_err()
+        // If the check waits for a wake-up, it gives up after a second.
+        panic::catch_unwind(|| impatiently(|| check(make))).is_err()
     }
 
     #[test]
