@@ -1,7 +1,7 @@
 // An echo server in one line: it compiles, and it answers the first client. The second client is
 // connected, and gets no answer before the first one leaves.
 //
-// Serve all of them at once. If a connection breaks, that may end this connection only.
+// Serve all of them at once. If a connection breaks, the others and the accept loop continue.
 // `docs/part-7-server.md`, "The accept loop".
 
 #![allow(unused, reason = "only the tests use it")]

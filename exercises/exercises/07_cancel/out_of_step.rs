@@ -2,7 +2,7 @@
 // server to the next sender. Most of the time it works. But after the future of a request was
 // dropped, the requests behind it get replies that are not theirs.
 //
-// Find the bug, and mend it in one place. `docs/cancellation.md`, "How far has it come".
+// TODO: find the bug, and mend it in one place. `docs/cancellation.md`, "How far has it come".
 
 #![allow(unused, reason = "only the tests use it")]
 
@@ -15,7 +15,7 @@ fn main() {}
 /// The client's end of a connection. The server replies in the order of the requests.
 #[derive(Default)]
 struct Connection {
-    /// What was sent to the server.
+    /// The requests that were sent to the server.
     sent: Vec<String>,
     /// A sender for each reply that is due, in the order of the requests.
     due: VecDeque<oneshot::Sender<String>>,
@@ -35,7 +35,6 @@ impl Connection {
         // A request whose future was dropped needs no reply, and should not use memory.
         self.due.retain(|sender| !sender.is_canceled());
         let sender = self.due.pop_front();
-        // TODO: nothing, unless the bug is here. It may be above.
         let _ = sender.expect("a request for each reply").send(reply);
     }
 }

@@ -36,7 +36,7 @@ fn archive_all(
     client: KvsClient,
     keys: Vec<String>,
 ) -> Receiver<Result<usize, KvsError>> {
-    // TODO: a loop over the keys, spawned on `runtime`. Ask before each key whether to go on.
+    // TODO: a loop over the keys, spawned on `runtime`. Ask before each key whether the result is still wanted.
     todo!()
 }
 

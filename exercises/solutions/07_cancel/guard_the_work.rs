@@ -11,7 +11,7 @@ use tokio::runtime::current_thread::Runtime;
 fn main() {}
 
 /// Moves the value of `old` to `new`. Resolves to the result of the steps, and fails if the runtime
-/// ends before that. If it is dropped, the steps go on.
+/// ends before that. If it is dropped, the steps continue.
 fn rename(
     runtime: &mut Runtime,
     mut client: KvsClient,

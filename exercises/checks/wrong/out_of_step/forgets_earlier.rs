@@ -9,7 +9,7 @@ fn main() {}
 /// The client's end of a connection. The server replies in the order of the requests.
 #[derive(Default)]
 struct Connection {
-    /// What was sent to the server.
+    /// The requests that were sent to the server.
     sent: Vec<String>,
     /// A sender for each reply that is due, in the order of the requests.
     due: VecDeque<oneshot::Sender<String>>,
