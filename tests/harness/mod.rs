@@ -43,10 +43,15 @@ pub use kvs::client::Client;
 use crate::common::{ANY_PORT, Wire};
 
 /// Instantiates the tests for any client. They have one request pending at a time.
+///
+/// The macro [`tests!`] makes one test of each. The exercises name another macro.
 #[macro_export]
 macro_rules! one_at_a_time {
     ($client:ty) => {
-        $crate::harness::tests!($client, real {
+        $crate::one_at_a_time!($client, tests);
+    };
+    ($client:ty, $run:ident) => {
+        $crate::$run!($client, real {
             a_value_that_was_set_is_there,
             a_missing_key_has_no_value,
             a_value_can_be_overwritten,
@@ -88,7 +93,10 @@ pub use one_at_a_time;
 #[macro_export]
 macro_rules! scans {
     ($client:ty) => {
-        $crate::harness::tests!(
+        $crate::scans!($client, tests);
+    };
+    ($client:ty, $run:ident) => {
+        $crate::$run!(
             $client,
             scan {
                 scan_returns_every_pair_once,
@@ -114,7 +122,10 @@ pub use scans;
 #[macro_export]
 macro_rules! many_at_once {
     ($client:ty) => {
-        $crate::harness::tests!($client, real {
+        $crate::many_at_once!($client, tests);
+    };
+    ($client:ty, $run:ident) => {
+        $crate::$run!($client, real {
             a_thousand_futures_can_be_under_way_at_once,
             requests_take_effect_in_the_order_in_which_they_were_sent,
             it_works_on_a_runtime_of_many_threads,

@@ -73,7 +73,8 @@ fn a_solution_has_the_tests_of_its_starter_and_each_test_a_time_limit() {
         let limits = tests.matches("within_time(").count();
         let count = tests.matches("#[test]").count();
         // The tests of the harness have time limits of their own.
-        let is_limited = limits >= count || tests.contains("support::one_at_a_time!");
+        let harness = ["support::one_at_a_time!", "support::scans!"];
+        let is_limited = limits >= count || harness.iter().any(|calls| tests.contains(calls));
         assert!(is_limited, "{}: a test without a time limit", exercise.name);
         Vec::new()
     });
@@ -94,6 +95,24 @@ fn each_wrong_solution_fails_with_a_message_that_helps() {
         });
         failures.collect()
     });
+}
+
+#[test]
+fn the_starters_of_clients_and_pool_are_the_skeletons_of_the_course() {
+    let root = Path::new(ROOT);
+    for (skeleton, starter) in [
+        ("boxed", "09_clients/client_boxed"),
+        ("explicit", "09_clients/client_explicit"),
+        ("anon", "09_clients/client_anon"),
+        ("manual", "09_clients/client_manual"),
+        ("pool", "07_cancel/pool"),
+    ] {
+        let skeleton = root.join(format!("../examples/start/{skeleton}.rs"));
+        let skeleton = fs::read_to_string(skeleton).unwrap();
+        let (_, code) = skeleton.split_once("#![allow(").unwrap();
+        let text = fs::read_to_string(root.join(format!("exercises/{starter}.rs"))).unwrap();
+        assert!(text.contains(code), "{starter}");
+    }
 }
 
 /// Writes a package whose programs are the wrong solutions, each with the tests of its exercise.

@@ -61,3 +61,41 @@ pub fn busy_time() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     Duration::try_from(time).expect("the time is not negative")
 }
+
+/// Runs the tests of the harness that are about requests and not about scans, one after the other,
+/// in place of `tests!`: `support::many_at_once!(KvsClient, requests_in_order)`.
+///
+/// It stops at the first failure. So a client that is not finished fails soon, and shows one thing
+/// to mend at a time.
+#[macro_export]
+macro_rules! requests_in_order {
+    ($client:ty, $($file:ident $tests:tt)*) => {
+        $($crate::requests_in_order!(@ $client, $file $tests);)*
+    };
+    (@ $client:ty, scan $tests:tt) => {};
+    (@ $client:ty, $file:ident { $($test:ident),* $(,)? }) => {
+        $($crate::run(stringify!($test), $crate::harness::$file::$test::<$client>);)*
+    };
+}
+
+/// Runs the tests of the harness that are about scans, as [`requests_in_order`] does.
+#[macro_export]
+macro_rules! scans_in_order {
+    ($client:ty, $($file:ident $tests:tt)*) => {
+        $($crate::scans_in_order!(@ $client, $file $tests);)*
+    };
+    (@ $client:ty, scan { $($test:ident),* $(,)? }) => {
+        $($crate::run(stringify!($test), $crate::harness::scan::$test::<$client>);)*
+    };
+    (@ $client:ty, $file:ident $tests:tt) => {};
+}
+
+/// Runs one test of the harness within ten seconds.
+///
+/// # Panics
+///
+/// Panics if the test panics, with the same message, or if it takes too long.
+pub fn run(name: &str, test: fn()) {
+    println!("{name} ...");
+    within_time(test);
+}

@@ -1,0 +1,74 @@
+//! Fails: the_client_keeps_its_promises: no wake-up came
+
+use std::net::SocketAddr;
+
+use futures::{Future, Stream};
+use kvs::client::connection::Connection;
+use kvs::protocol::{Request, Response};
+use kvs::{KvsError, Result, Token};
+
+/// A handle to a connection. Its clones share the connection.
+#[derive(Debug, Clone)]
+pub struct KvsClient {
+    connection: Connection,
+}
+
+impl KvsClient {
+    /// Connects to the server at `addr`. [`Connection::open`] returns a future.
+    pub fn connect(addr: SocketAddr) -> Box<dyn Future<Item = Self, Error = KvsError> + Send> {
+        let connected = Connection::open(addr);
+        Box::new(connected.map(|connection| KvsClient { connection }))
+    }
+
+    /// Returns the value of `key`, or `None` if the key does not exist.
+    pub fn get(
+        &mut self,
+        key: String,
+    ) -> Box<dyn Future<Item = Option<String>, Error = KvsError> + Send> {
+        self.exchange(&Request::Get { key }, Response::into_value)
+    }
+
+    /// Stores `value` under `key`, and replaces the previous value.
+    pub fn set(
+        &mut self,
+        key: String,
+        value: String,
+    ) -> Box<dyn Future<Item = (), Error = KvsError> + Send> {
+        self.exchange(&Request::Set { key, value }, Response::into_done)
+    }
+
+    /// Removes `key` and its value.
+    pub fn remove(&mut self, key: String) -> Box<dyn Future<Item = (), Error = KvsError> + Send> {
+        self.exchange(&Request::Remove { key }, Response::into_done)
+    }
+
+    /// Authenticates with a token. [`Token::reveal`] returns its text.
+    pub fn auth(&mut self, token: &Token) -> Box<dyn Future<Item = (), Error = KvsError> + Send> {
+        let token = token.reveal();
+        self.exchange(&Request::Auth { token }, Response::into_done)
+    }
+
+    /// Returns all pairs whose keys begin with `prefix`: the exercise `stream_boxed`.
+    pub fn scan(
+        &mut self,
+        _prefix: String,
+    ) -> Box<dyn Stream<Item = (String, String), Error = KvsError> + Send> {
+        unimplemented!()
+    }
+
+    /// Waits for room in the queue, then for the reply, and converts the reply with `take`.
+    fn exchange<T: Send + 'static>(
+        &self,
+        request: &Request,
+        take: fn(Response) -> Result<T>,
+    ) -> Box<dyn Future<Item = T, Error = KvsError> + Send> {
+        let (sent, reply) = self.connection.request(request);
+        Box::new(
+            reply
+                .and_then(|response| sent.map(|()| response))
+                .and_then(take),
+        )
+    }
+}
+
+fn main() {}

@@ -1,0 +1,73 @@
+//! Fails: a_job_may_drop_the_last_clone: the job that drops the last clone
+
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
+
+use kvs::thread_pool::ThreadPool;
+use kvs::{KvsError, Result};
+
+/// A job on its way to a thread of the pool.
+type Job = Box<dyn FnOnce() + Send>;
+
+/// A handle to threads that run jobs. Its clones share the threads.
+#[derive(Clone)]
+pub struct MyThreadPool {
+    threads: Arc<Threads>,
+}
+
+struct Threads {
+    jobs: Option<mpsc::Sender<Job>>,
+    handles: Vec<thread::JoinHandle<()>>,
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        self.jobs = None;
+        for handle in self.handles.drain(..) {
+            let _ = handle.join();
+        }
+    }
+}
+
+impl ThreadPool for MyThreadPool {
+    fn new(threads: u32) -> Result<MyThreadPool> {
+        if threads == 0 {
+            return Err(KvsError::NoThreads);
+        }
+        let (sender, jobs) = mpsc::channel();
+        let jobs = Arc::new(Mutex::new(jobs));
+        let mut handles = Vec::new();
+        for _ in 0..threads {
+            let jobs = Arc::clone(&jobs);
+            let started = thread::Builder::new().spawn(move || work(&jobs));
+            handles.push(started.map_err(KvsError::io("start a thread of the pool"))?);
+        }
+        let jobs = Some(sender);
+        Ok(MyThreadPool {
+            threads: Arc::new(Threads { jobs, handles }),
+        })
+    }
+
+    fn spawn<F>(&self, job: F)
+    where
+        F: FnOnce() + Send + 'static,
+    {
+        // The threads end only after the last sender is gone, so a receiver exists.
+        let _ = self.threads.jobs.as_ref().unwrap().send(Box::new(job));
+    }
+}
+
+/// Runs jobs until the last clone of the pool is gone and the queue is empty.
+fn work(jobs: &Mutex<mpsc::Receiver<Job>>) {
+    loop {
+        // A statement of its own: the lock opens at its end, before the job runs.
+        let job = jobs.lock().unwrap().recv();
+        let Ok(job) = job else {
+            return;
+        };
+        let _ = panic::catch_unwind(AssertUnwindSafe(job));
+    }
+}
+
+fn main() {}

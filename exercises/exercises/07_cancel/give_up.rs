@@ -1,0 +1,153 @@
+// A program waits for the value of a key, and the user may press a stop button meanwhile. The button
+// has the sender of a oneshot. `stop` is its receiver: it resolves when the button is pressed, and
+// fails if the button is gone. Then the program should stop, too.
+//
+// Resolve to the first of the two: the value, or `Stopped`. An error of the request stays an error.
+// `docs/cancellation.md`, "Give up after a second, or when the user says so".
+
+#![allow(unused, reason = "only the tests use it")]
+
+use futures::Future;
+use futures::future::Either;
+use futures::sync::oneshot;
+use kvs::KvsError;
+use kvs::client::anon::KvsClient;
+
+fn main() {}
+
+/// How a request has ended.
+#[derive(Debug, PartialEq)]
+enum Ended {
+    Value(Option<String>),
+    Stopped,
+}
+
+/// Resolves to the value of `key`, or to `Stopped` if `stop` completes first.
+fn get_unless_stopped(
+    client: &mut KvsClient,
+    key: &str,
+    stop: oneshot::Receiver<()>,
+) -> impl Future<Item = Ended, Error = KvsError> + use<> {
+    // TODO: this does not look at `stop`.
+    client.get(key.to_owned()).map(Ended::Value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::Async;
+    use std::sync::mpsc;
+    use support::harness::Script;
+    use support::{Task, serve, within_time};
+
+    /// Returns a server that answers when it is told to, and the sender that tells it.
+    fn answers_when_told(replies: &'static [&'static str]) -> (mpsc::Sender<()>, Script) {
+        let (tell, told) = mpsc::channel::<()>();
+        let script = Script::start(move |mut peer| {
+            for reply in replies {
+                peer.receive();
+                if told.recv().is_err() {
+                    return;
+                }
+                peer.send(reply);
+            }
+        });
+        (tell, script)
+    }
+
+    #[test]
+    fn a_value_arrives() {
+        within_time(|| {
+            let (_dir, server) = serve();
+            let mut client = KvsClient::connect(server.addr).wait().unwrap();
+            let set = client.set("key".to_owned(), "value".to_owned());
+            set.wait().unwrap();
+            let (_button, stop) = oneshot::channel();
+            let ended = get_unless_stopped(&mut client, "key", stop).wait();
+            let value = Some("value".to_owned());
+            assert_eq!(ended.unwrap(), Ended::Value(value), "nobody pressed stop");
+        });
+    }
+
+    #[test]
+    fn an_error_stays_an_error() {
+        within_time(|| {
+            let (tell, script) = answers_when_told(&[r#""Set""#]);
+            tell.send(()).unwrap();
+            let mut client = KvsClient::connect(script.addr).wait().unwrap();
+            let (_button, stop) = oneshot::channel();
+            let ended = get_unless_stopped(&mut client, "key", stop).wait();
+            assert!(ended.is_err(), "a wrong reply is an error, but: {ended:?}");
+        });
+    }
+
+    #[test]
+    fn the_user_can_stop() {
+        within_time(|| {
+            let (_tell, script) = answers_when_told(&[r#"{"Get":"late"}"#]);
+            let mut client = KvsClient::connect(script.addr).wait().unwrap();
+            let (button, stop) = oneshot::channel();
+            let mut task = Task::new(get_unless_stopped(&mut client, "key", stop));
+            task.expect_not_ready();
+            let _ = button.send(());
+            assert_ne!(
+                task.wakes(),
+                0,
+                "stop was pressed, but the task was not woken"
+            );
+            let ended = task.poll().unwrap();
+            assert_eq!(
+                ended,
+                Async::Ready(Ended::Stopped),
+                "after stop was pressed"
+            );
+        });
+    }
+
+    #[test]
+    fn a_button_that_is_gone_stops_too() {
+        within_time(|| {
+            let (_tell, script) = answers_when_told(&[r#"{"Get":"late"}"#]);
+            let mut client = KvsClient::connect(script.addr).wait().unwrap();
+            let (button, stop) = oneshot::channel();
+            let mut task = Task::new(get_unless_stopped(&mut client, "key", stop));
+            task.expect_not_ready();
+            drop(button);
+            let ended = task.poll().unwrap();
+            assert_eq!(
+                ended,
+                Async::Ready(Ended::Stopped),
+                "after the button has gone"
+            );
+        });
+    }
+
+    #[test]
+    fn the_next_request_gets_its_own_reply() {
+        within_time(|| {
+            let (tell, script) = answers_when_told(&[r#"{"Get":"late"}"#, r#"{"Get":"own"}"#]);
+            let mut client = KvsClient::connect(script.addr).wait().unwrap();
+            let (button, stop) = oneshot::channel();
+            let mut task = Task::new(get_unless_stopped(&mut client, "a", stop));
+            task.expect_not_ready();
+            let _ = button.send(());
+            let ended = task.poll().unwrap();
+            assert_eq!(
+                ended,
+                Async::Ready(Ended::Stopped),
+                "after stop was pressed"
+            );
+            drop(task);
+
+            let next = client.get("b".to_owned());
+            tell.send(()).unwrap();
+            tell.send(()).unwrap();
+            let next = Task::new(next).finish().unwrap();
+            assert_eq!(
+                next.as_deref(),
+                Some("own"),
+                "the reply to the next request"
+            );
+        });
+    }
+}

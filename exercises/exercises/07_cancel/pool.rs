@@ -1,0 +1,173 @@
+// A thread pool that many threads can use at once: the skeleton that
+// `cargo run --example start -- pool` hands out. A clone of the pool stands for the same threads.
+//
+// TODO: give `MyThreadPool` a field, and write its two methods. A channel is the queue of the jobs, and
+// all threads share its receiver behind a lock. `docs/part-5-pools.md`, "Write a pool".
+
+#![allow(unused, clippy::todo, reason = "the bodies are empty")]
+
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
+
+use kvs::thread_pool::ThreadPool;
+use kvs::{KvsError, Result};
+
+/// A job on its way to a thread of the pool.
+type Job = Box<dyn FnOnce() + Send>;
+
+/// A handle to threads that run jobs. Its clones share the threads.
+#[derive(Clone)]
+pub struct MyThreadPool;
+
+impl ThreadPool for MyThreadPool {
+    /// Fails with [`KvsError::NoThreads`] if `threads` is 0.
+    fn new(threads: u32) -> Result<MyThreadPool> {
+        todo!()
+    }
+
+    /// Runs `job` on one of the threads. A job that panics costs the pool no thread. After the last
+    /// clone is dropped, the jobs already spawned still run, and then the threads end.
+    fn spawn<F>(&self, job: F)
+    where
+        F: FnOnce() + Send + 'static,
+    {
+        todo!()
+    }
+}
+
+fn main() {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Barrier;
+    use std::time::Duration;
+    use support::within_time;
+
+    #[test]
+    fn every_job_runs() {
+        within_time(|| {
+            let pool = MyThreadPool::new(4).unwrap();
+            let (sender, ran) = mpsc::channel();
+            for n in 0..100 {
+                let sender = sender.clone();
+                pool.spawn(move || sender.send(n).unwrap());
+            }
+            drop(sender);
+            assert_eq!(ran.into_iter().count(), 100, "jobs that have run");
+        });
+    }
+
+    #[test]
+    fn clones_can_spawn_from_many_threads() {
+        within_time(|| {
+            let pool = MyThreadPool::new(2).unwrap();
+            let (sender, results) = mpsc::channel();
+            for n in 0..20 {
+                let (pool, sender) = (pool.clone(), sender.clone());
+                thread::spawn(move || pool.spawn(move || sender.send(n).unwrap()));
+            }
+            drop(sender);
+            let mut results: Vec<i32> = results.into_iter().collect();
+            results.sort_unstable();
+            assert_eq!(
+                results,
+                (0..20).collect::<Vec<_>>(),
+                "one job from each thread"
+            );
+        });
+    }
+
+    #[test]
+    fn a_pool_of_no_threads_is_an_error() {
+        within_time(|| {
+            let pool = MyThreadPool::new(0);
+            assert!(
+                matches!(pool, Err(KvsError::NoThreads)),
+                "a pool of no threads"
+            );
+        });
+    }
+
+    #[test]
+    fn two_threads_run_two_jobs_at_once() {
+        within_time(|| {
+            let pool = MyThreadPool::new(2).unwrap();
+            let both = Arc::new(Barrier::new(2));
+            let (sender, met) = mpsc::channel();
+            for _ in 0..2 {
+                let (both, sender) = (Arc::clone(&both), sender.clone());
+                pool.spawn(move || {
+                    both.wait();
+                    sender.send(()).unwrap();
+                });
+            }
+            let met = met.recv_timeout(Duration::from_secs(5));
+            assert_eq!(
+                met,
+                Ok(()),
+                "the second job did not run while the first one waited for it"
+            );
+        });
+    }
+
+    #[test]
+    fn panicking_jobs_do_not_stop_the_ones_after_them() {
+        within_time(|| {
+            let pool = MyThreadPool::new(2).unwrap();
+            for _ in 0..10 {
+                pool.spawn(|| panic!("a job that panics, as the test wants it"));
+            }
+            let (sender, result) = mpsc::channel();
+            pool.spawn(move || sender.send("alive").unwrap());
+            let result = result.recv_timeout(Duration::from_secs(5));
+            assert_eq!(result, Ok("alive"), "the job after ten that panic");
+        });
+    }
+
+    #[test]
+    fn jobs_already_spawned_run_after_the_last_clone_is_dropped() {
+        within_time(|| {
+            let pool = MyThreadPool::new(1).unwrap();
+            let gate = Arc::new(Barrier::new(2));
+            let (sender, results) = mpsc::channel();
+            {
+                let gate = Arc::clone(&gate);
+                pool.spawn(move || {
+                    gate.wait();
+                });
+            }
+            for job in 0..10 {
+                let sender = sender.clone();
+                pool.spawn(move || sender.send(job).unwrap());
+            }
+            drop((pool, sender));
+            gate.wait();
+            assert_eq!(
+                results.into_iter().count(),
+                10,
+                "jobs that have run after the drop"
+            );
+        });
+    }
+
+    #[test]
+    fn a_job_may_drop_the_last_clone() {
+        within_time(|| {
+            let (sender, result) = mpsc::channel();
+            let (go_on, told) = mpsc::channel::<()>();
+            {
+                let pool = MyThreadPool::new(1).unwrap();
+                let last = pool.clone();
+                pool.spawn(move || {
+                    told.recv().unwrap();
+                    drop((told, last));
+                    sender.send("done").unwrap();
+                });
+            }
+            go_on.send(()).unwrap();
+            let result = result.recv_timeout(Duration::from_secs(5));
+            assert_eq!(result, Ok("done"), "the job that drops the last clone");
+        });
+    }
+}
