@@ -3,7 +3,9 @@
 // where 0.1 has a task.
 //
 // Complete the struct, the constructor, `wake` and `poll`. `Waker::from` makes a waker of an
-// `Arc<Notifies>`, since `Notifies` implements the trait `Wake`.
+// `Arc<Notifies>`, since `Notifies` implements the trait `Wake`. Mind the names: in this file, `Poll`
+// is that of 0.1, and `task` is the module of std. So write `task::Poll` for the other `Poll`, and
+// `futures::task::current()` for the task of 0.1.
 //
 // docs/leaving-futures-0.1.md, "The bridge" (read it in the other direction), and "Trap: Unpin, Send
 // and 'static".

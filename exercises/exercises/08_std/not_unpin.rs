@@ -4,7 +4,7 @@
 //
 // Mend the function. Its signature stays as it is, so that callers need no box.
 //
-// docs/pin.md, "Unpin: the promise is empty".
+// docs/pin.md, "Unpin: the promise is empty", and "Pin is a promise" for the two ways of pinning.
 
 use futures03::future::{Either, select};
 

@@ -44,7 +44,7 @@ impl<F: Future, L: Future<Output = ()>> Future for Limited<F, L> {
 type Value = Option<String>;
 
 /// Asks both clients for `key` at the same time. The future is one of 0.1, for a runtime of 0.1. Its
-/// item is `None` if `limit` is ready first.
+/// item is `None` if `limit` is ready first. It fails as soon as one of the clients fails.
 fn ask_both(
     new: &awaited::KvsClient,
     old: &mut anon::KvsClient,

@@ -2,8 +2,9 @@
 // write the std future that waits.
 //
 // If the door is open, the future is ready. If not, it keeps the waker of this poll, so that `open`
-// can wake the task. The next poll may come from another task: the newest waker is the one to wake.
-// You need no clone if the waker that is kept already wakes the task of this poll: `will_wake` tells.
+// can wake the task. Do both under one lock: between two of them, the door may open. The next poll may
+// come from another task: the newest waker is the one to wake. You need no clone if the waker that is
+// kept already wakes the task of this poll: `will_wake` tells.
 //
 // docs/pin.md, "The contract, with the waker as an argument".
 
@@ -15,7 +16,7 @@ use std::task::{Context, Poll, Waker};
 
 fn main() {}
 
-/// A door that one part of a program opens, and that other parts wait for. Clones are the same door.
+/// A door that one part of a program opens, and another part waits for. Clones are the same door.
 #[derive(Clone, Default)]
 struct Door(Arc<Mutex<State>>);
 
