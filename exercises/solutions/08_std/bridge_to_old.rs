@@ -50,6 +50,7 @@ mod tests {
     use futures03::channel::oneshot;
     use futures03::executor::block_on;
     use kvs::client::awaited::KvsClient;
+    use std::ptr;
     use support::{Task, serve, within_time};
 
     #[test]
@@ -88,7 +89,18 @@ mod tests {
     fn it_may_move_to_another_task_between_two_polls() {
         within_time(|| {
             let (sender, receiver) = oneshot::channel();
-            let mut received = old(async { Ok::<u32, ()>(receiver.await.unwrap()) });
+            let mut received = old(async {
+                let local = 0;
+                let place = ptr::from_ref(&local).addr();
+                let value = receiver.await.unwrap();
+                assert_eq!(
+                    ptr::from_ref(&local).addr(),
+                    place,
+                    "the block was moved between two polls: the bridge may move, and the block must \
+                     stay"
+                );
+                Ok::<u32, ()>(value)
+            });
             let mut first = Task::new(futures::future::poll_fn(|| received.poll()));
             first.expect_not_ready();
             let first_wakes = first.wakes();
@@ -101,6 +113,11 @@ mod tests {
                 second.wakes(),
                 1,
                 "the second task polled last, and was not woken: does the bridge keep an old task?"
+            );
+            assert_eq!(
+                second.poll(),
+                Ok(Async::Ready(7)),
+                "the value that was sent"
             );
         });
     }

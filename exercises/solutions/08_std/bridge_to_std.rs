@@ -98,6 +98,7 @@ mod tests {
             for task in [&first, &second] {
                 let output = task.poll(Pin::new(&mut receiver));
                 assert_eq!(output, Poll::Pending, "nothing was sent");
+                assert_eq!(task.wakes(), 0, "woken although nothing has happened");
             }
             sender.send(7).unwrap();
             assert_eq!(

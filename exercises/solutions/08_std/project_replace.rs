@@ -94,6 +94,12 @@ mod tests {
             one.send(Ok(())).unwrap();
             assert_eq!(task.wakes(), 1, "`first` is ready, and no wake-up came");
             assert_eq!(task.poll(then.as_mut()), Poll::Pending, "`second` waits");
+            assert_eq!(
+                task.wakes(),
+                1,
+                "woken although nothing has happened: the poll that ends the first state can poll \
+                 `second` at once"
+            );
             two.send(Ok(7)).unwrap();
             assert_eq!(
                 task.wakes(),
@@ -129,6 +135,21 @@ mod tests {
                 Arc::strong_count(&resource),
                 1,
                 "after a failure nothing needs `second`, and it is still kept: which line comes first?"
+            );
+            assert_done(&task, then);
+        });
+    }
+
+    #[test]
+    fn a_failure_of_the_second_ends_it_too() {
+        within_time(|| {
+            let (first, second) = (async { Ok(()) }, async { Err::<u32, _>("no") });
+            let task = StdTask::new();
+            let mut then = pin!(Then::WaitingForFirst { first, second });
+            assert_eq!(
+                task.poll(then.as_mut()),
+                Poll::Ready(Err("no")),
+                "the error of `second`"
             );
             assert_done(&task, then);
         });

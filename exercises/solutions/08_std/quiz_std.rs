@@ -138,17 +138,42 @@ mod tests {
             let mut task = Task::new(ask_both(&new, &mut old, "k", limit));
             task.expect_not_ready();
             for _ in 0..2 {
-                let request = asked.recv_timeout(std::time::Duration::from_secs(5)).expect(
+                let request = asked.recv_timeout(std::time::Duration::from_secs(2)).expect(
                     "only one request was sent, and no answer is there: the second must not wait for \
                      the first answer",
                 );
                 assert_eq!(request, r#"{"Get":{"key":"k"}}"#, "the request");
             }
-            over.send(()).unwrap();
+            over.send(())
+                .expect("the limit was dropped: `ask_both` waits in a `Limited` with this limit");
             let values = task.finish().unwrap();
             assert_eq!(values, None, "the time is over");
             drop((new, old));
             scripts.into_iter().for_each(Script::finish);
+        });
+    }
+
+    #[test]
+    fn an_error_of_either_client_ends_the_wait() {
+        within_time(|| {
+            for failing in 0..2 {
+                let scripts = [0, 1].map(|n| {
+                    Script::start(move |mut peer| {
+                        // One peer disconnects instead of an answer. The other one never answers.
+                        let _ = peer.try_receive();
+                        while n != failing && peer.try_receive().is_ok() {}
+                    })
+                });
+                let new = block_on(awaited::KvsClient::connect(scripts[0].addr)).unwrap();
+                let mut old = anon::KvsClient::connect(scripts[1].addr).wait().unwrap();
+                let result = Task::new(ask_both(&new, &mut old, "k", pending())).finish();
+                assert!(
+                    matches!(result, Err(KvsError::Connection { .. })),
+                    "one connection was closed, so the future has to fail: {result:?}"
+                );
+                drop((new, old));
+                scripts.into_iter().for_each(Script::finish);
+            }
         });
     }
 }

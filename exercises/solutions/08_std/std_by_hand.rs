@@ -100,6 +100,7 @@ mod tests {
             for task in [&first, &first, &second] {
                 let poll = task.poll(opened.as_mut());
                 assert_eq!(poll, Poll::Pending, "the door is still closed");
+                assert_eq!(task.wakes(), 0, "woken although nothing has happened");
             }
             door.open();
             assert_eq!(
