@@ -3,8 +3,8 @@
 // gone, although all went well.
 //
 // Let the exchange end. After a result, each further poll either panics, or returns NotReady and
-// touches nothing. You may change the fields, and the body of `new`. `docs/by-hand.md`, "4. Do not
-// poll after the end", and "Polling a finished future".
+// touches nothing. You may change the type with its bounds, and the body of `new`.
+// `docs/by-hand.md`, "4. Do not poll after the end", and "Polling a finished future".
 
 use futures::{Async, Future, Poll, try_ready};
 
@@ -117,6 +117,11 @@ mod tests {
             let mut task = Task::new(Exchange::new(sent, reply));
             task.expect_not_ready();
             task.expect_not_ready();
+            assert_eq!(
+                task.wakes(),
+                0,
+                "nothing has happened, and the task is woken"
+            );
             room.send(()).unwrap();
             task.expect_not_ready();
             let before = task.wakes();

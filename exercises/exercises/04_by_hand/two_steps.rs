@@ -2,8 +2,8 @@
 // both are ready at once. If the second one has to wait, the next poll panics: each `poll` begins
 // at its first line, so it polls the first future again, which is done.
 //
-// Make it a state machine: store how far the future has come. You may change the fields of the
-// struct, and the body of `new`. `docs/by-hand.md`, "The first attempt: one after the other".
+// Make it a state machine: store how far the future has come. You may change the type, and the body
+// of `new`. `docs/by-hand.md`, "The first attempt: one after the other".
 
 use futures::{Future, Poll, try_ready};
 
@@ -81,7 +81,11 @@ mod tests {
             task.expect_not_ready();
             task.expect_not_ready();
             sender.send("value").unwrap();
-            assert_eq!(task.poll(), Ok(Async::Ready("value")));
+            assert_eq!(
+                task.poll(),
+                Ok(Async::Ready("value")),
+                "both steps are done: is the second one polled?"
+            );
         });
     }
 
@@ -92,7 +96,13 @@ mod tests {
             let (get, second) = oneshot::channel();
             let mut task = Task::new(TwoSteps::new(first, second));
             task.expect_not_ready();
-            set.send(()).unwrap();
+            assert_eq!(
+                task.wakes(),
+                0,
+                "nothing has happened, and the task is woken"
+            );
+            set.send(())
+                .expect("`poll` returned NotReady and dropped the first step: it is not done yet");
             task.expect_not_ready();
             let before = task.wakes();
             get.send("value").unwrap();
