@@ -129,6 +129,11 @@ mod tests {
             let mut task = Task::new(Exchange::new(sent, reply));
             task.expect_not_ready();
             task.expect_not_ready();
+            assert_eq!(
+                task.wakes(),
+                0,
+                "nothing has happened, and the task is woken"
+            );
             room.send(()).unwrap();
             task.expect_not_ready();
             let before = task.wakes();

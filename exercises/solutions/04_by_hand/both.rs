@@ -136,6 +136,11 @@ mod tests {
             let mut task = Task::new(both(once(1), b));
             task.expect_not_ready();
             task.expect_not_ready();
+            assert_eq!(
+                task.wakes(),
+                0,
+                "nothing has happened, and the task is woken"
+            );
             sender.send("two").unwrap();
             assert_eq!(task.poll(), Ok(Async::Ready((1, "two"))));
         });
@@ -148,6 +153,11 @@ mod tests {
             let mut task = Task::new(both(a, once("two")));
             task.expect_not_ready();
             task.expect_not_ready();
+            assert_eq!(
+                task.wakes(),
+                0,
+                "nothing has happened, and the task is woken"
+            );
             sender.send(1).unwrap();
             assert_eq!(task.poll(), Ok(Async::Ready((1, "two"))));
         });

@@ -85,7 +85,11 @@ mod tests {
     fn the_second_future_is_made_of_the_item_of_the_first() {
         within_time(|| {
             let chain = chain(future::ok::<_, ()>(20), |n| future::ok(n + 1));
-            assert_eq!(Task::new(chain).poll(), Ok(Async::Ready(21)));
+            assert_eq!(
+                Task::new(chain).poll(),
+                Ok(Async::Ready(21)),
+                "both futures are ready, so one poll is enough"
+            );
         });
     }
 
@@ -101,6 +105,11 @@ mod tests {
                 "`poll` returned NotReady and dropped the first future: put the state back"
             );
             task.expect_not_ready();
+            assert_eq!(
+                task.wakes(),
+                0,
+                "nothing has happened, and the task is woken"
+            );
             first_sender.send(()).unwrap();
             task.expect_not_ready();
             assert!(

@@ -85,7 +85,11 @@ mod tests {
             task.expect_not_ready();
             task.expect_not_ready();
             sender.send("value").unwrap();
-            assert_eq!(task.poll(), Ok(Async::Ready("value")));
+            assert_eq!(
+                task.poll(),
+                Ok(Async::Ready("value")),
+                "both steps are done: is the second one polled?"
+            );
         });
     }
 
@@ -96,7 +100,13 @@ mod tests {
             let (get, second) = oneshot::channel();
             let mut task = Task::new(TwoSteps::new(first, second));
             task.expect_not_ready();
-            set.send(()).unwrap();
+            assert_eq!(
+                task.wakes(),
+                0,
+                "nothing has happened, and the task is woken"
+            );
+            set.send(())
+                .expect("`poll` returned NotReady and dropped the first step: it is not done yet");
             task.expect_not_ready();
             let before = task.wakes();
             get.send("value").unwrap();

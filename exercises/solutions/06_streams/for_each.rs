@@ -23,6 +23,7 @@ fn store_all(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::cell::Cell;
     use std::sync::mpsc;
 
     use futures::stream;
@@ -70,10 +71,17 @@ mod tests {
                 }
             });
             let client = KvsClient::connect(script.addr).wait().unwrap();
+            let taken = Cell::new(0);
             let three = pairs(&[("a", "1"), ("b", "2"), ("c", "3")]);
+            let three = three.inspect(|_pair| taken.set(taken.get() + 1));
             let mut stored = Task::new(store_all(client, three));
             let is_waiting = stored.poll().unwrap().is_not_ready();
             assert!(is_waiting, "the server has not replied yet: wait for it");
+            assert_eq!(
+                taken.get(),
+                1,
+                "the server has not replied to the first pair: do not take another one yet"
+            );
             reply.send(()).unwrap();
             let result = stored.finish();
             script.finish();

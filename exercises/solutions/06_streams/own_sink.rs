@@ -183,6 +183,25 @@ mod tests {
     }
 
     #[test]
+    fn the_last_task_is_woken() {
+        within_time(|| {
+            let outbox = Outbox::default();
+            assert_eq!(offer(&outbox, "ten bytes!").poll(), TAKEN, "it is empty");
+            let mut first = offer(&outbox, "a");
+            assert_eq!(first.poll(), NOT_READY, "there is no room");
+            drop(first); // and another task takes over
+            let mut second = offer(&outbox, "b");
+            assert_eq!(second.poll(), NOT_READY, "there is no room");
+            outbox.take();
+            assert_eq!(
+                second.wakes(),
+                1,
+                "two tasks were refused: the last one is the one to wake"
+            );
+        });
+    }
+
+    #[test]
     fn a_message_that_never_fits_is_an_error() {
         within_time(|| {
             let outbox = Outbox::default();

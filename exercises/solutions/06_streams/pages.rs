@@ -134,8 +134,8 @@ mod tests {
 
             server.answer(None, page(&["a", "b"], Some("c")));
             assert_eq!(next.wakes(), 1, "the page has arrived");
-            assert_eq!(next.poll(), key("a"));
-            assert_eq!(next.poll(), key("b"));
+            assert_eq!(next.poll(), key("a"), "the first page has arrived");
+            assert_eq!(next.poll(), key("b"), "the page has another pair");
             assert_eq!(server.asked(), 1, "ask only when the pairs are handed out");
 
             assert_eq!(
@@ -175,7 +175,7 @@ mod tests {
                  before you return `NotReady`"
             );
             server.answer(Some("b"), page(&["b"], Some("c")));
-            assert_eq!(next.poll(), key("b"));
+            assert_eq!(next.poll(), key("b"), "the page at `b` has arrived");
             assert_eq!(
                 next.poll(),
                 Ok(Async::NotReady),

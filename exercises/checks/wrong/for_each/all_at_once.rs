@@ -1,4 +1,4 @@
-//! Fails: nothing_is_sent_after_an_error: one request after the other
+//! Fails: nothing_is_sent_after_an_error: do not take another one yet
 
 use futures::{Future, Stream};
 use kvs::KvsError;
