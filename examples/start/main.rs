@@ -71,11 +71,13 @@ const PARTS: [Part; 6] = [
 const CLIENT_TESTS: &str = include_str!("client_tests.rs");
 
 fn main() -> ExitCode {
-    let Some(name) = env::args().nth(1) else {
-        print!("{}", list());
-        return ExitCode::SUCCESS;
+    let names: Vec<_> = env::args().skip(1).collect();
+    let written = match &names[..] {
+        [] => Ok(list()),
+        [name] => write(name, Path::new(env!("CARGO_MANIFEST_DIR"))),
+        _ => Err(format!("name one part at a time\n\n{}", list())),
     };
-    match write(&name, Path::new(env!("CARGO_MANIFEST_DIR"))) {
+    match written {
         Ok(next) => {
             print!("{next}");
             ExitCode::SUCCESS
@@ -96,7 +98,7 @@ pub fn list() -> String {
     {
         list += &format!("{name:9} {about}: {page}\n");
     }
-    list + "\ncargo run --example start -- boxed\n"
+    list + "\nTo start with the first:\n\ncargo run --example start -- boxed\n"
 }
 
 /// Writes the files of a part below `root`, and returns the commands to go on with.
@@ -120,7 +122,7 @@ pub fn write(name: &str, root: &Path) -> Result<String, String> {
     create(dir.join(file), &text.replace("NAME", &target))?;
     create(dir.join("main.rs"), &part.tests.replace("NAME", &target))?;
     Ok(format!(
-        "Read  {}\nwrite tests/{target}/{file}\nrun   cargo test --test {target}\n",
+        "read  {}\nwrite tests/{target}/{file}\nrun   cargo test --test {target}\n",
         part.page
     ))
 }
