@@ -4,8 +4,9 @@
 //
 // Write a check that the good future passes and the broken ones do not: it panics. `support::Task` is
 // the `Task` of the page, with `new`, `poll`, `expect_not_ready`, `wait_for_wake` and `finish`. It also
-// has `wakes`, the number of wake-ups so far.
-// `docs/testing-futures.md`, "Poll by hand", and "A checklist for your own futures".
+// has `wakes`, the number of wake-ups so far. `finish` polls at once, and waits for a wake-up only if
+// the future is not ready.
+// `docs/testing-futures.md`, "Wait for a wake-up", and "A checklist for your own futures".
 
 #![allow(unused, reason = "only the tests use it")]
 
@@ -100,7 +101,11 @@ mod tests {
     fn a_lost_wake_up_is_caught() {
         within_time(|| {
             let is_caught = catches(deaf);
-            assert!(is_caught, "your check passes a future that is never woken");
+            assert!(
+                is_caught,
+                "your check passes a future that is never woken: what has to come between the event \
+                 and the next poll?"
+            );
         });
     }
 

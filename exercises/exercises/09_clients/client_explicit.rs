@@ -2,8 +2,9 @@
 // `cargo run --example start -- explicit` hands out. The return types below are too simple.
 //
 // TODO: write the body of each method but `scan`, and replace each `FutureResult` by the type of the
-// chain in the body. The compiler prints that type. Begin with `connect`, `exchange` and `get`, and
-// copy the type of `get` to the others at the end.
+// chain in the body. The compiler prints that type. Begin with `connect`, `exchange`, `get` and
+// `set`, and copy the type of `set` to the others at the end. In this file, `Result<T>` is
+// `kvs::Result`: it stands for the `Result<T, KvsError>` that the page and the compiler write.
 // The tests stop at the first failure, and the last name in their output is a name in the tables of
 // `docs/client-api.md`.
 //
