@@ -1,6 +1,7 @@
 //! The contract of `poll`: a future that returns `NotReady` has arranged that its task is woken. A
 //! task may also poll it at any other time, on any thread.
 
+use std::any::type_name;
 use std::cell::RefCell;
 use std::panic::{self, AssertUnwindSafe};
 use std::rc::Rc;
@@ -163,7 +164,11 @@ pub fn a_future_that_is_done_does_not_go_on<C: Client>() {
             task.wait_for_wake();
         }
         let again = panic::catch_unwind(AssertUnwindSafe(|| task.poll().map(|_| ())));
-        assert!(again.is_err(), "a completed future returned {again:?}");
+        let name = type_name::<F>();
+        assert!(
+            again.is_err(),
+            "a completed future returned {again:?}: {name}"
+        );
     }
 
     let script = Script::start(|mut peer| {

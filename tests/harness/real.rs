@@ -60,7 +60,10 @@ pub fn removing_a_missing_key_is_key_not_found<C: Client>() {
     let (_dir, server) = serve();
     let mut client = connect::<C>(server.addr);
     let removed = wait(client.remove("key".to_owned()));
-    assert!(matches!(removed, Err(KvsError::KeyNotFound)));
+    assert!(
+        matches!(removed, Err(KvsError::KeyNotFound)),
+        "the removal of a missing key returned {removed:?}"
+    );
     assert_eq!(get(&mut client, "key"), None);
 }
 
@@ -198,13 +201,16 @@ pub fn a_request_longer_than_a_frame_is_refused_and_the_connection_continues<C: 
     let (_dir, server) = serve();
     let mut client = connect::<C>(server.addr);
     let refused = wait(client.set("key".to_owned(), "v".repeat(MAX_FRAME_LEN)));
-    assert!(matches!(
-        refused,
-        Err(KvsError::TooLarge {
-            what: "request",
-            ..
-        })
-    ));
+    assert!(
+        matches!(
+            refused,
+            Err(KvsError::TooLarge {
+                what: "request",
+                ..
+            })
+        ),
+        "a request that is too long returned {refused:?}"
+    );
     assert_eq!(get(&mut client, "key"), None);
 }
 
