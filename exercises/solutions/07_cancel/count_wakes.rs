@@ -55,7 +55,12 @@ mod tests {
     fn a_future_that_sleeps() {
         within_time(|| {
             let (sender, receiver) = oneshot::channel();
-            let wakes = wakes_around(receiver, || sender.send(()).unwrap());
+            let event = || {
+                sender
+                    .send(())
+                    .expect("the future is gone before the event")
+            };
+            let wakes = wakes_around(receiver, event);
             assert_eq!(wakes, (0, 1), "a receiver sleeps, and is woken once");
         });
     }
@@ -64,7 +69,12 @@ mod tests {
     fn a_future_that_does_not_sleep() {
         within_time(|| {
             let (sender, receiver) = oneshot::channel();
-            let wakes = wakes_around(busy(receiver, 2), || sender.send(()).unwrap());
+            let event = || {
+                sender
+                    .send(())
+                    .expect("the future is gone before the event")
+            };
+            let wakes = wakes_around(busy(receiver, 2), event);
             assert_eq!(wakes, (2, 1), "it wakes its task twice, and is woken once");
         });
     }

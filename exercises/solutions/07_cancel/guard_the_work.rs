@@ -67,7 +67,9 @@ mod tests {
             let mut runtime = Runtime::new().unwrap();
             let client = runtime.block_on(KvsClient::connect(server.addr)).unwrap();
             let renamed = rename(&mut runtime, client, "missing", "new");
-            let result = runtime.block_on(renamed).unwrap();
+            let result = runtime
+                .block_on(renamed)
+                .expect("the steps have failed, and the caller gets no result");
             assert!(
                 matches!(result, Err(KvsError::KeyNotFound)),
                 "the old key is missing, but the caller gets {result:?}"

@@ -80,6 +80,7 @@ mod tests {
             let mut task = Task::new(spawn(&pool, || Ok(42)));
             let early = task.poll().unwrap();
             assert!(early.is_not_ready(), "the job ran on the thread that polls");
+            assert_eq!(task.wakes(), 0, "woken, although nothing has happened");
             pool.run();
             assert_ne!(
                 task.wakes(),

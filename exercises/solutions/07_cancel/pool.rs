@@ -62,7 +62,10 @@ fn main() {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::cell::Cell;
+    use std::collections::HashSet;
     use std::sync::Barrier;
+    use std::sync::mpsc::RecvTimeoutError;
     use std::time::Duration;
     use support::within_time;
 
@@ -134,6 +137,25 @@ mod tests {
     }
 
     #[test]
+    fn one_thread_runs_all_jobs() {
+        within_time(|| {
+            let pool = MyThreadPool::new(1).unwrap();
+            let (sender, threads) = mpsc::channel();
+            for _ in 0..10 {
+                let sender = sender.clone();
+                pool.spawn(move || sender.send(thread::current().id()).unwrap());
+            }
+            drop(sender);
+            let threads: HashSet<_> = threads.into_iter().collect();
+            assert_eq!(
+                threads.len(),
+                1,
+                "threads that have run ten jobs, in a pool of one thread"
+            );
+        });
+    }
+
+    #[test]
     fn panicking_jobs_do_not_stop_the_ones_after_them() {
         within_time(|| {
             let pool = MyThreadPool::new(2).unwrap();
@@ -169,6 +191,26 @@ mod tests {
                 results.into_iter().count(),
                 10,
                 "jobs that have run after the drop"
+            );
+        });
+    }
+
+    #[test]
+    fn the_threads_end_after_the_last_clone_is_dropped() {
+        thread_local! {
+            /// It is dropped at the end of the thread.
+            static ALIVE: Cell<Option<mpsc::Sender<()>>> = const { Cell::new(None) };
+        }
+        within_time(|| {
+            let pool = MyThreadPool::new(1).unwrap();
+            let (sender, ended) = mpsc::channel();
+            pool.spawn(move || ALIVE.set(Some(sender)));
+            drop(pool);
+            let ended = ended.recv_timeout(Duration::from_secs(5));
+            assert_eq!(
+                ended,
+                Err(RecvTimeoutError::Disconnected),
+                "the last clone was dropped, and the thread does not end: does it own a clone itself?"
             );
         });
     }

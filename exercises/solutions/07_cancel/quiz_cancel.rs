@@ -73,9 +73,10 @@ fn unless_stopped(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures::Async;
     use std::sync::mpsc;
     use support::harness::Script;
-    use support::{serve, within_time};
+    use support::{Task, serve, within_time};
 
     fn keys(keys: &[&str]) -> Vec<String> {
         keys.iter().map(|key| key.to_string()).collect()
@@ -123,6 +124,20 @@ mod tests {
     }
 
     #[test]
+    fn a_button_that_is_gone_stops_too() {
+        within_time(|| {
+            let (_sender, archived) = oneshot::channel();
+            let (button, stop) = oneshot::channel();
+            drop(button);
+            let result = Task::new(unless_stopped(archived, stop)).poll();
+            assert!(
+                matches!(result, Ok(Async::Ready(None))),
+                "the button is gone, but: {result:?}"
+            );
+        });
+    }
+
+    #[test]
     fn the_task_stops_after_the_key_that_it_is_at() {
         within_time(|| {
             let (press, pressed) = oneshot::channel();
@@ -133,7 +148,7 @@ mod tests {
                 peer.send(r#"{"Get":"value"}"#);
                 report.send(peer.receive()).unwrap();
                 // The user stops while the value is being set.
-                press.send(()).unwrap();
+                press.send(()).expect("`stop` is gone: is it polled?");
                 told.recv().unwrap();
                 peer.send(r#""Set""#);
                 if let Ok(request) = peer.try_receive() {

@@ -99,7 +99,11 @@ mod tests {
     fn a_lost_wake_up_is_caught() {
         within_time(|| {
             let is_caught = catches(deaf);
-            assert!(is_caught, "your check passes a future that is never woken");
+            assert!(
+                is_caught,
+                "your check passes a future that is never woken: what has to come between the event \
+                 and the next poll?"
+            );
         });
     }
 

@@ -87,6 +87,7 @@ fn main() {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::any::type_name_of_val;
     use support::{Task, serve, within_time};
 
     kvs::impl_client!(KvsClient, std::convert::identity);
@@ -100,6 +101,20 @@ mod tests {
             Task::new(set).finish().unwrap();
             let stored = Task::new(client.get("key".to_owned())).finish().unwrap();
             assert_eq!(stored.as_deref(), Some("value"), "the value on the server");
+        });
+    }
+
+    #[test]
+    fn there_is_no_box() {
+        within_time(|| {
+            let (_dir, server) = serve();
+            let mut client = Task::new(KvsClient::connect(server.addr)).finish().unwrap();
+            let get = client.get("key".to_owned());
+            let name = type_name_of_val(&get);
+            assert!(
+                !name.contains("Box<"),
+                "the future is, or contains, a box: {name}"
+            );
         });
     }
 

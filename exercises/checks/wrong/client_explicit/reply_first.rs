@@ -1,4 +1,4 @@
-//! Fails: the_client_keeps_its_promises: matches!(refused, Err(KvsError::TooLarge
+//! Fails: the_client_keeps_its_promises: a request that is too long returned
 
 #![allow(clippy::type_complexity, reason = "long types are the lesson")]
 

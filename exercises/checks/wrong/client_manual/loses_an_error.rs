@@ -1,4 +1,4 @@
-//! Fails: the_client_keeps_its_promises: matches!(refused, Err(KvsError::TooLarge
+//! Fails: the_client_keeps_its_promises: a request that is too long returned
 
 use std::mem;
 use std::net::SocketAddr;
