@@ -22,12 +22,15 @@ fn chosen() -> Vec<Exercise> {
     chosen
 }
 
-fn starters_and_solutions() -> &'static HashMap<String, Built> {
+/// Returns the program of a starter or a solution.
+fn built(name: &str) -> &'static Built {
     static BUILT: OnceLock<HashMap<String, Built>> = OnceLock::new();
-    BUILT.get_or_init(|| build(Path::new(ROOT)))
+    let built = BUILT.get_or_init(|| build(Path::new(ROOT)));
+    let built = built.get(name);
+    built.unwrap_or_else(|| panic!("Cargo.toml has no {name}: run `rustlings dev update`"))
 }
 
-/// Runs `check` for each exercise, four at a time, and fails with all that is wrong. A wrong solution
+/// Runs `check` for each exercise, four at a time, and fails with all its reports. A wrong solution
 /// often waits for a wake-up, which takes time and no processor.
 fn for_each(check: impl Fn(&Exercise) -> Vec<String> + Sync) {
     let chosen = chosen();
@@ -50,8 +53,7 @@ fn named(name: &str, result: Result<(), String>) -> Option<String> {
 #[test]
 fn each_starter_fails_as_it_should() {
     for_each(|exercise| {
-        let built = &starters_and_solutions()[&exercise.name];
-        let result = built.fails_with(&exercise.failure());
+        let result = built(&exercise.name).fails_with(&exercise.failure());
         named(&exercise.name, result).into_iter().collect()
     });
 }
@@ -60,7 +62,7 @@ fn each_starter_fails_as_it_should() {
 fn each_solution_passes_in_time() {
     for_each(|exercise| {
         let name = format!("{}_sol", exercise.name);
-        let result = starters_and_solutions()[&name].succeeds();
+        let result = built(&name).succeeds();
         named(&name, result).into_iter().collect()
     });
 }
