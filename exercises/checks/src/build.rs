@@ -11,8 +11,8 @@ use serde_json::Value;
 
 use crate::{Failure, ROOT};
 
-/// The time that the tests of a file may take.
-const LIMIT: Duration = Duration::from_secs(30);
+/// The time that the tests of a file may take. It is long, because each test has its own limit.
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// A program that was compiled with its tests, or the errors of the compiler.
 #[derive(Default)]
