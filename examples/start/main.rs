@@ -75,7 +75,9 @@ fn main() -> ExitCode {
         print!("{}", list());
         return ExitCode::SUCCESS;
     };
-    match write(&name, Path::new(env!("CARGO_MANIFEST_DIR"))) {
+    // Not `env!`: cargo does not compile anew if the folder has moved since.
+    let root = env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default();
+    match write(&name, Path::new(&root)) {
         Ok(next) => {
             print!("{next}");
             ExitCode::SUCCESS
