@@ -18,7 +18,7 @@ fn chosen() -> Vec<Exercise> {
     if let Ok(only) = env::var("ONLY") {
         chosen.retain(|exercise| only.split(',').any(|name| name == exercise.name));
     }
-    assert!(!chosen.is_empty());
+    assert!(!chosen.is_empty(), "ONLY names no exercise");
     chosen
 }
 
