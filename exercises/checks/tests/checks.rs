@@ -2,7 +2,7 @@
 //!
 //! `ONLY=lazy,timeout cargo test -p checks` checks these exercises only.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::env;
 use std::fs;
 use std::iter;
@@ -80,6 +80,23 @@ fn a_solution_has_the_tests_of_its_starter_and_each_test_a_time_limit() {
         assert!(is_limited, "{}: a test without a time limit", exercise.name);
         Vec::new()
     });
+}
+
+#[test]
+fn each_file_belongs_to_an_exercise() {
+    let list = |folder: PathBuf| {
+        let entries = fs::read_dir(folder).unwrap();
+        entries.map(|entry| entry.unwrap().path())
+    };
+    let exercises = exercises();
+    let names: HashSet<_> = exercises.iter().map(|exercise| &*exercise.name).collect();
+    let root = Path::new(ROOT);
+    let programs = ["exercises", "solutions"].map(|folder| list(root.join(folder)).flat_map(list));
+    let wrong = list(root.join("checks/wrong"));
+    for path in programs.into_iter().flatten().chain(wrong) {
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        assert!(names.contains(name), "not in info.toml: {}", path.display());
+    }
 }
 
 #[test]
