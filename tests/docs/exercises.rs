@@ -57,6 +57,10 @@ fn each_exercise_names_a_heading_and_its_hint_the_page() {
 #[test]
 fn the_list_of_exercises_is_that_of_the_set() {
     let page = Page::read(Path::new("docs/exercises.md")).text;
+    let rows = page.lines().filter(|line| line.starts_with("| [`")).count();
+    assert_eq!(rows, exercises().len(), "docs/exercises.md: the rows");
+    let count = format!("Here are {rows} exercises");
+    assert!(page.contains(&count), "docs/exercises.md: no {count:?}");
     let mut rest = &*page;
     for Exercise {
         name,

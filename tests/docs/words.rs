@@ -10,7 +10,7 @@ use super::{Page, avoided, pages};
 const MOST_AVOIDED: f64 = 2.0;
 
 /// The words of the field. A reader who searches for one of them finds it in the course.
-const FIELD: [&str; 20] = [
+const FIELD: [&str; 19] = [
     "async",
     "back-pressure",
     "blocking",
@@ -21,7 +21,6 @@ const FIELD: [&str; 20] = [
     "deadlock",
     "error handling",
     "executor",
-    "num_cpus",
     "parallel",
     "reactor",
     "resolve",
@@ -76,24 +75,12 @@ fn pages_are_plain() {
 
 #[test]
 fn the_words_of_the_field_are_in_the_course() {
-    let course = pages();
-    let course = course.iter().map(|page| page.prose().to_lowercase());
-    let course = course.collect::<Vec<_>>().join(" ") + &code_words();
+    let course: Vec<_> = pages()
+        .iter()
+        .map(|page| page.prose().to_lowercase())
+        .collect();
     for word in FIELD {
-        assert!(course.contains(word), "no page says {word:?}");
+        let is_there = course.iter().any(|prose| prose.contains(word));
+        assert!(is_there, "no page says {word:?}");
     }
-}
-
-/// Returns the words in `code` of the prose, where the names of packages are.
-fn code_words() -> String {
-    let mut words = String::new();
-    for page in pages() {
-        for (event, _) in page.events() {
-            if let Event::Code(code) = event {
-                words += &code;
-                words.push(' ');
-            }
-        }
-    }
-    words
 }

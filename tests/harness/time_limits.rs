@@ -116,6 +116,10 @@ pub fn after_a_time_limit_the_connection_is_in_step<C: Client>() {
 }
 
 pub fn a_connect_has_a_time_limit_too<C: Client>() {
+    // Other systems have no such list of connections, and fill a listener in other ways.
+    if !cfg!(target_os = "linux") {
+        return;
+    }
     for mut timer in Timer::all() {
         let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
         listener.bind(&ANY_PORT.into()).unwrap();

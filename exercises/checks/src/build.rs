@@ -11,8 +11,8 @@ use serde_json::Value;
 
 use crate::{Failure, ROOT};
 
-/// The time that the tests of a file may take.
-const LIMIT: Duration = Duration::from_secs(30);
+/// The time that the tests of a file may take. It is long, because each test has its own limit.
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// A program that was compiled with its tests, or the errors of the compiler.
 #[derive(Default)]
@@ -25,7 +25,7 @@ pub struct Built {
 }
 
 /// Compiles all programs of the package in `dir` with their tests, and returns them by name. A
-/// program that does not compile does not keep the others from it.
+/// program that does not compile does not stop the others.
 ///
 /// # Panics
 ///
@@ -68,17 +68,17 @@ pub fn build(dir: &Path) -> HashMap<String, Built> {
 }
 
 impl Built {
-    /// Returns whether all tests of the program pass in time, or the reason why not.
+    /// Checks that all tests of the program pass in time.
     ///
     /// # Errors
     ///
-    /// The reason why the program does not succeed.
+    /// The reason why they do not.
     pub fn succeeds(&self) -> Result<(), String> {
         let (is_success, output) = self.run()?;
         if is_success { Ok(()) } else { Err(output) }
     }
 
-    /// Returns whether the program fails as it should.
+    /// Checks that the program fails as it should.
     ///
     /// # Errors
     ///
@@ -102,7 +102,7 @@ impl Built {
         }
     }
 
-    /// Runs the tests one after the other, and returns whether all pass, with the output.
+    /// Runs the tests, and returns whether all pass, with the output.
     fn run(&self) -> Result<(bool, String), String> {
         let executable = self.executable.as_ref();
         let executable = executable.ok_or_else(|| format!("does not compile:\n{}", self.errors))?;

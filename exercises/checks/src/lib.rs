@@ -1,8 +1,8 @@
 //! The exercises, and how their files compile and run.
 //!
-//! rustlings takes a starter for unsolved if it fails for any reason at all. The tests of this crate
-//! hold each starter to the failure that `info.toml` names, each solution to success, and each wrong
-//! solution in `wrong/` to the failure that its first lines name.
+//! rustlings takes a starter for unsolved if it fails for any reason at all. The tests of this
+//! crate hold each starter to the failure that `info.toml` names, each solution to success, and
+//! each wrong solution in `wrong/` to the failure that its first line names.
 
 mod build;
 
@@ -49,13 +49,13 @@ impl Failure {
     ///
     /// # Panics
     ///
-    /// Panics if the text is neither.
+    /// Panics if the text is none of these.
     pub fn parse(text: &str) -> Failure {
         match text.split_once(": ") {
             Some(("error", message)) => Failure::NoCode(message.to_owned()),
             Some((test, message)) => Failure::Test(test.to_owned(), message.to_owned()),
             None if text.len() == 5 && text.starts_with('E') => Failure::Compiler(text.to_owned()),
-            None => panic!("neither a code of the compiler nor `test: message`: {text}"),
+            None => panic!("neither a code of the compiler nor `test: message`: {text:?}"),
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! `ONLY=lazy,timeout cargo test -p checks` checks these exercises only.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::env;
 use std::fs;
 use std::iter;
@@ -18,16 +18,19 @@ fn chosen() -> Vec<Exercise> {
     if let Ok(only) = env::var("ONLY") {
         chosen.retain(|exercise| only.split(',').any(|name| name == exercise.name));
     }
-    assert!(!chosen.is_empty());
+    assert!(!chosen.is_empty(), "ONLY names no exercise");
     chosen
 }
 
-fn starters_and_solutions() -> &'static HashMap<String, Built> {
+/// Returns the program of a starter or a solution.
+fn built(name: &str) -> &'static Built {
     static BUILT: OnceLock<HashMap<String, Built>> = OnceLock::new();
-    BUILT.get_or_init(|| build(Path::new(ROOT)))
+    let built = BUILT.get_or_init(|| build(Path::new(ROOT)));
+    let built = built.get(name);
+    built.unwrap_or_else(|| panic!("Cargo.toml has no {name}: run `rustlings dev update`"))
 }
 
-/// Runs `check` for each exercise, four at a time, and fails with all that is wrong. A wrong solution
+/// Runs `check` for each exercise, four at a time, and fails with all its reports. A wrong solution
 /// often waits for a wake-up, which takes time and no processor.
 fn for_each(check: impl Fn(&Exercise) -> Vec<String> + Sync) {
     let chosen = chosen();
@@ -50,8 +53,7 @@ fn named(name: &str, result: Result<(), String>) -> Option<String> {
 #[test]
 fn each_starter_fails_as_it_should() {
     for_each(|exercise| {
-        let built = &starters_and_solutions()[&exercise.name];
-        let result = built.fails_with(&exercise.failure());
+        let result = built(&exercise.name).fails_with(&exercise.failure());
         named(&exercise.name, result).into_iter().collect()
     });
 }
@@ -60,7 +62,7 @@ fn each_starter_fails_as_it_should() {
 fn each_solution_passes_in_time() {
     for_each(|exercise| {
         let name = format!("{}_sol", exercise.name);
-        let result = starters_and_solutions()[&name].succeeds();
+        let result = built(&name).succeeds();
         named(&name, result).into_iter().collect()
     });
 }
@@ -78,6 +80,23 @@ fn a_solution_has_the_tests_of_its_starter_and_each_test_a_time_limit() {
         assert!(is_limited, "{}: a test without a time limit", exercise.name);
         Vec::new()
     });
+}
+
+#[test]
+fn each_file_belongs_to_an_exercise() {
+    let list = |folder: PathBuf| {
+        let entries = fs::read_dir(folder).unwrap();
+        entries.map(|entry| entry.unwrap().path())
+    };
+    let exercises = exercises();
+    let names: HashSet<_> = exercises.iter().map(|exercise| &*exercise.name).collect();
+    let root = Path::new(ROOT);
+    let programs = ["exercises", "solutions"].map(|folder| list(root.join(folder)).flat_map(list));
+    let wrong = list(root.join("checks/wrong"));
+    for path in programs.into_iter().flatten().chain(wrong) {
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        assert!(names.contains(name), "not in info.toml: {}", path.display());
+    }
 }
 
 #[test]

@@ -15,7 +15,7 @@ pub mod harness;
 mod requests;
 mod std_task;
 
-use std::panic::{self, AssertUnwindSafe};
+use std::panic;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
@@ -35,19 +35,15 @@ pub use self::std_task::StdTask;
 /// Panics if the test panics, with the same message, or if it takes too long.
 #[track_caller]
 pub fn within_time(test: impl FnOnce() + Send + 'static) {
-    let (sender, done) = mpsc::channel();
+    let (sender, done) = mpsc::channel::<()>();
     let thread = thread::spawn(move || {
-        let test = || harness::with_patience(Duration::from_secs(3), test);
-        let result = panic::catch_unwind(AssertUnwindSafe(test));
-        let _ = sender.send(());
-        if let Err(panic) = result {
-            panic::resume_unwind(panic);
-        }
+        let _dropped_at_the_end = sender; // also if the test panics
+        harness::with_patience(Duration::from_secs(3), test);
     });
     if done.recv_timeout(Duration::from_secs(10)) == Err(RecvTimeoutError::Timeout) {
         panic!(
-            "this takes too long: does a future wait without a wake-up, does a `wait` block the thread \
-             that reads the replies, or does a loop not end?"
+            "this takes too long: does a future wait without a wake-up, does a `wait` block the \
+             thread that reads the replies, or does a loop not end?"
         );
     }
     if let Err(panic) = thread.join() {
