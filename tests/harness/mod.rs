@@ -22,6 +22,7 @@
 pub mod blocking;
 pub mod broken;
 pub mod cancellation;
+mod pages;
 pub mod poll;
 pub mod real;
 pub mod scan;

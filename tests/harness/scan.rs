@@ -10,6 +10,7 @@ use kvs::protocol::MAX_PAGE_BYTES;
 use kvs::{ConnectionError, KvsError};
 use tokio::timer::Timeout;
 
+use super::pages::{answer, page, request};
 use super::scripted::cause;
 use super::{Client, Script, Task, connect, patience, wait};
 use crate::common::Wire;
@@ -39,30 +40,6 @@ fn pair(key: &str, value: &str) -> (String, String) {
 
 fn get_k<C: Client>(client: &mut C) -> Option<String> {
     wait(client.get("k".to_owned())).unwrap()
-}
-
-/// Returns the JSON of the request that a client has to send for a page.
-fn request(cursor: Option<&str>, prefix: &str) -> String {
-    let cursor = cursor.map_or("null".to_owned(), |cursor| format!("{cursor:?}"));
-    format!(
-        r#"{{"Scan":{{"cursor":{cursor},"limit":{PAGE},"prefix":"{prefix}","keys_only":false}}}}"#
-    )
-}
-
-/// Returns the JSON of a page.
-fn page(pairs: &[(&str, &str)], cursor: Option<&str>) -> String {
-    let pairs = pairs
-        .iter()
-        .map(|(key, value)| format!("[{key:?},{value:?}]"));
-    let pairs = pairs.collect::<Vec<_>>().join(",");
-    let cursor = cursor.map_or("null".to_owned(), |cursor| format!("{cursor:?}"));
-    format!(r#"{{"Scan":{{"pairs":[{pairs}],"cursor":{cursor}}}}}"#)
-}
-
-/// Receives the request for the page at `cursor`, and answers it.
-fn answer(peer: &mut Wire, cursor: Option<&str>, reply: &str) {
-    assert_eq!(peer.receive(), request(cursor, ""));
-    peer.send(reply);
 }
 
 fn answer_get_k(peer: &mut Wire) {

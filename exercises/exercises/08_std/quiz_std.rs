@@ -154,17 +154,19 @@ mod tests {
         });
     }
 
+    /// A peer that takes a request and does not answer. It may disconnect then.
+    fn silent(disconnects: bool) -> Script {
+        Script::start(move |mut peer| {
+            let _ = peer.try_receive();
+            while !disconnects && peer.try_receive().is_ok() {}
+        })
+    }
+
     #[test]
     fn an_error_of_either_client_ends_the_wait() {
         within_time(|| {
             for failing in 0..2 {
-                let scripts = [0, 1].map(|n| {
-                    Script::start(move |mut peer| {
-                        // One peer disconnects instead of an answer. The other one never answers.
-                        let _ = peer.try_receive();
-                        while n != failing && peer.try_receive().is_ok() {}
-                    })
-                });
+                let scripts = [0, 1].map(|n| silent(n == failing));
                 let new = block_on(awaited::KvsClient::connect(scripts[0].addr)).unwrap();
                 let mut old = anon::KvsClient::connect(scripts[1].addr).wait().unwrap();
                 let result = Task::new(ask_both(&new, &mut old, "k", pending())).finish();

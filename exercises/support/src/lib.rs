@@ -15,6 +15,7 @@ pub mod harness;
 mod requests;
 mod std_task;
 
+use std::env;
 use std::panic;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
@@ -28,19 +29,21 @@ pub use self::requests::{Request, Requests, refused};
 pub use self::std_task::StdTask;
 
 /// Runs a test on a thread of its own, and fails if it takes longer than ten seconds. A [`Task`] in
-/// it waits for a wake-up for at most three seconds.
+/// it waits for a wake-up for at most three seconds. On a machine that is very busy, the variable
+/// `EXERCISE_SLOWNESS` multiplies both.
 ///
 /// # Panics
 ///
 /// Panics if the test panics, with the same message, or if it takes too long.
 #[track_caller]
 pub fn within_time(test: impl FnOnce() + Send + 'static) {
+    let slowness = env::var("EXERCISE_SLOWNESS").map_or(1, |slowness| slowness.parse().unwrap());
     let (sender, done) = mpsc::channel::<()>();
     let thread = thread::spawn(move || {
         let _dropped_at_the_end = sender; // also if the test panics
-        harness::with_patience(Duration::from_secs(3), test);
+        harness::with_patience(slowness * Duration::from_secs(3), test);
     });
-    if done.recv_timeout(Duration::from_secs(10)) == Err(RecvTimeoutError::Timeout) {
+    if done.recv_timeout(slowness * Duration::from_secs(10)) == Err(RecvTimeoutError::Timeout) {
         panic!(
             "this takes too long: does a future wait without a wake-up, does a `wait` block the \
              thread that reads the replies, or does a loop not end?"
