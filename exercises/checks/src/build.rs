@@ -11,8 +11,12 @@ use serde_json::Value;
 
 use crate::{Failure, ROOT};
 
-/// The time that the tests of a file may take. It is long, because each test has its own limit.
-const LIMIT: Duration = Duration::from_secs(120);
+/// The time that the tests of a solution may take.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// The time that the tests of other programs may take. It is longer, because several of their tests
+/// may fail at their own time limits, one after the other.
+const LONG_LIMIT: Duration = Duration::from_secs(120);
 
 /// A program that was compiled with its tests, or the errors of the compiler.
 #[derive(Default)]
@@ -74,7 +78,7 @@ impl Built {
     ///
     /// The reason why they do not.
     pub fn succeeds(&self) -> Result<(), String> {
-        let (is_success, output) = self.run()?;
+        let (is_success, output) = self.run(LIMIT)?;
         if is_success { Ok(()) } else { Err(output) }
     }
 
@@ -92,8 +96,8 @@ impl Built {
             }
             Failure::NoCode(message) => Err(format!("no error {message:?}:\n{}", self.errors)),
             Failure::Test(test, message) => {
-                let (_, output) = self.run()?;
-                let has_failed = output.contains(&format!("{test} ... FAILED"));
+                let (_, output) = self.run(LONG_LIMIT)?;
+                let has_failed = output.contains(&format!("::{test} ... FAILED"));
                 if has_failed && output.contains(message) {
                     return Ok(());
                 }
@@ -102,8 +106,9 @@ impl Built {
         }
     }
 
-    /// Runs the tests, and returns whether all pass, with the output.
-    fn run(&self) -> Result<(bool, String), String> {
+    /// Runs the tests, and returns whether all pass, with the output. Fails if they take longer
+    /// than `limit`.
+    fn run(&self, limit: Duration) -> Result<(bool, String), String> {
         let executable = self.executable.as_ref();
         let executable = executable.ok_or_else(|| format!("does not compile:\n{}", self.errors))?;
         let mut program = Command::new(executable)
@@ -116,18 +121,18 @@ impl Built {
             read(program.stdout.take().unwrap()),
             read(program.stderr.take().unwrap()),
         ];
-        let is_success = wait(&mut program).unwrap();
+        let is_success = wait(&mut program, limit).unwrap();
         let output = output.map(|output| output.join().unwrap()).concat();
         match is_success {
             Some(is_success) => Ok((is_success, output)),
-            None => Err(format!("takes longer than {LIMIT:?}:\n{output}")),
+            None => Err(format!("takes longer than {limit:?}:\n{output}")),
         }
     }
 }
 
-/// Waits until the program ends, and returns whether it succeeds. Kills it after [`LIMIT`].
-fn wait(program: &mut Child) -> io::Result<Option<bool>> {
-    let deadline = Instant::now() + LIMIT;
+/// Waits until the program ends, and returns whether it succeeds. Kills it after `limit`.
+fn wait(program: &mut Child, limit: Duration) -> io::Result<Option<bool>> {
+    let deadline = Instant::now() + limit;
     while Instant::now() < deadline {
         if let Some(status) = program.try_wait()? {
             return Ok(Some(status.success()));
