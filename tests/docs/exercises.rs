@@ -83,12 +83,12 @@ fn the_list_of_exercises_is_that_of_the_set() {
 
 #[test]
 fn each_page_ends_with_the_names_of_its_exercises() {
+    let exercises = exercises();
     for page in super::pages() {
         let Some(file) = page.path.strip_prefix("docs/") else {
             continue;
         };
-        let all = exercises();
-        let of_page = all
+        let of_page = exercises
             .iter()
             .filter(|exercise| exercise.page.split('#').next() == Some(file));
         let names: Vec<_> = of_page.map(|exercise| &*exercise.name).collect();

@@ -83,13 +83,13 @@ mod tests {
             let called = called.recv_timeout(Duration::from_secs(5));
             assert!(
                 called.is_ok(),
-                "nobody reads, and the callback has not returned for five seconds: it must not \
+                "no reader takes an event, and the callback has not returned for five seconds: it must not \
                  wait for room"
             );
             let events = Task::new(events.collect()).finish().unwrap();
             assert!(
                 events.len() <= ROOM + 1, // one more for the sender
-                "nobody has read, and the channel holds {} events: give it a bound",
+                "no event was taken, and the channel holds {} events: give it a bound",
                 events.len()
             );
             assert!(events.len() >= ROOM, "there is room for {ROOM} events");
@@ -109,7 +109,7 @@ mod tests {
         within_time(|| {
             let (mut callback, events) = events(Arc::default());
             drop(events);
-            callback(1); // the library does not know that nobody listens, and must not see a panic
+            callback(1); // the library does not know that the reader is gone, and must not see a panic
         });
     }
 }

@@ -1,4 +1,4 @@
-// A box is two pointers, whatever is behind them. So the future of a key has a size, although it
+// A box is two pointers, with any future behind them. So the future of a key has a size, although it
 // contains the futures of its children. The box belongs around the whole chain, and into the return
 // type, since that is the type that the function finds when it calls itself.
 

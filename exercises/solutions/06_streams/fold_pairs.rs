@@ -1,6 +1,6 @@
 // `fold` holds its result and one item at a time, and `collect` holds every item. So the second
 // chain collects only when `take` has bounded the stream. And `take` comes after `filter`: the
-// other way round, it would take the first `n` pairs, whatever their values are.
+// other way round, it would take the first `n` pairs, and would not look at their values.
 //
 // When `take` has its items, it ends. Then nothing polls the scan any more, so the scan does not
 // ask the server for another page.

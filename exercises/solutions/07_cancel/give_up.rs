@@ -66,7 +66,11 @@ mod tests {
             let (_button, stop) = oneshot::channel();
             let ended = get_unless_stopped(&mut client, "key", stop).wait();
             let value = Some("value".to_owned());
-            assert_eq!(ended.unwrap(), Ended::Value(value), "nobody pressed stop");
+            assert_eq!(
+                ended.unwrap(),
+                Ended::Value(value),
+                "the user did not press stop"
+            );
         });
     }
 

@@ -41,7 +41,7 @@ where
                     result?;
                     if let ThenReplaced::WaitingForFirst { second, .. } = replaced {
                         // The loop polls the new state at once. A return here would be a `Pending`
-                        // that nobody wakes.
+                        // that nothing wakes.
                         self.set(Then::WaitingForSecond { second });
                     }
                 }

@@ -37,7 +37,8 @@ pub use self::std_task::StdTask;
 /// Panics if the test panics, with the same message, or if it takes too long.
 #[track_caller]
 pub fn within_time(test: impl FnOnce() + Send + 'static) {
-    let slowness = env::var("EXERCISE_SLOWNESS").map_or(1, |slowness| slowness.parse().unwrap());
+    let slowness =
+        env::var("EXERCISE_SLOWNESS").map_or(1, |slowness| slowness.parse().expect("a number"));
     let (sender, done) = mpsc::channel::<()>();
     let thread = thread::spawn(move || {
         let _dropped_at_the_end = sender; // also if the test panics
@@ -55,7 +56,7 @@ pub fn within_time(test: impl FnOnce() + Send + 'static) {
 }
 
 /// Returns for how long this thread has kept a processor busy. The time does not pass while the
-/// thread sleeps, whatever else the machine does.
+/// thread sleeps, even if the machine is busy.
 pub fn busy_time() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     Duration::try_from(time).expect("the time is not negative")
