@@ -1,0 +1,3 @@
+//! Makes a book of the pages in `docs/`.
+
+pub mod timeline;

@@ -1,0 +1,1 @@
+//! Timelines of poll and wake: recordings of real runs, as drawings.
