@@ -88,20 +88,15 @@ where
     (Box::new(get), size)
 }
 
-#[cfg(feature = "anon")]
 watched!(kvs::client::anon::KvsClient, "anon", |_| None);
-#[cfg(feature = "boxed")]
 watched!(kvs::client::boxed::KvsClient, "boxed", |_| None);
-#[cfg(feature = "explicit")]
 watched!(kvs::client::explicit::KvsClient, "explicit", |get| state(
     get, "state: "
 ));
-#[cfg(feature = "manual")]
 watched!(kvs::client::manual::KvsClient, "manual", |get| state(
     get, "("
 ));
 
-#[cfg(feature = "pinned")]
 impl Watched for kvs::client::pinned::KvsClient {
     const NAME: &'static str = "pinned";
 
@@ -120,7 +115,6 @@ impl Watched for kvs::client::pinned::KvsClient {
     }
 }
 
-#[cfg(feature = "awaited")]
 impl Watched for kvs::client::awaited::KvsClient {
     const NAME: &'static str = "awaited";
 

@@ -6,6 +6,7 @@
 
 pub mod bugs;
 pub mod clients;
+pub mod code;
 pub mod executor;
 pub mod log;
 pub mod page_bugs;
@@ -32,7 +33,7 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     programs.chain(BUGS.iter().map(|bug| bug.program.name))
 }
 
-/// Records a scenario: with every client that is compiled in, or with a client that has a mistake
+/// Records a scenario: with every client, or with a client that has a mistake
 /// and one that has none.
 pub fn record(name: &str) -> Option<Scenario> {
     let program = PROGRAMS.iter().find(|program| program.name == name);
@@ -53,19 +54,12 @@ fn scenario(program: &Program, recordings: Vec<Recording>) -> Scenario {
 }
 
 fn with_each_client(program: &Program) -> Vec<Recording> {
-    let _ = program;
     vec![
-        #[cfg(feature = "boxed")]
         scenarios::run::<kvs::client::boxed::KvsClient>(program),
-        #[cfg(feature = "explicit")]
         scenarios::run::<kvs::client::explicit::KvsClient>(program),
-        #[cfg(feature = "anon")]
         scenarios::run::<kvs::client::anon::KvsClient>(program),
-        #[cfg(feature = "manual")]
         scenarios::run::<kvs::client::manual::KvsClient>(program),
-        #[cfg(feature = "pinned")]
         scenarios::run::<kvs::client::pinned::KvsClient>(program),
-        #[cfg(feature = "awaited")]
         scenarios::run::<kvs::client::awaited::KvsClient>(program),
     ]
 }

@@ -1,0 +1,337 @@
+//! The lines of code that a step happened in.
+
+use super::log::{Code, Event};
+
+/// Returns the lines that `event` happened in. `has_reply` tells whether a reply has arrived.
+pub fn of(client: &str, event: &Event, has_reply: bool) -> Option<Code> {
+    match event {
+        Event::Made { task, .. } if task.starts_with("reader") => scan_code(client),
+        Event::Made { .. } => get_code(client, 0),
+        Event::Poll { task, state, .. } => {
+            let is_second = state.as_deref() == Some("WaitingForReply");
+            match &**task {
+                "connection" => lines("src/client/driver.rs", TURN),
+                task if task.starts_with("reader") => scan_code(client),
+                _ => get_code(client, usize::from(is_second) + 1),
+            }
+        }
+        Event::Wake { task, by, .. } => woken(task, by, has_reply),
+        Event::Sent { .. } => lines("src/client/driver.rs", SEND),
+        Event::Arrived { .. } => lines("src/client/driver.rs", RECEIVE),
+        Event::Dropped { .. } => lines("src/client/queue.rs", ANSWER),
+        _ => None,
+    }
+}
+
+/// The first line of an excerpt, and the number of its lines.
+type Excerpt = (&'static str, usize);
+
+const TURN: Excerpt = ("    fn turn(&mut self) -> Poll<(), ConnectionError> {", 9);
+const SEND: Excerpt = (
+    "            self.unsent = Some(protocol::prefix(&call.body)?);",
+    5,
+);
+const RECEIVE: Excerpt = (
+    "        while let Async::Ready(reply) = self.next_reply()? {",
+    2,
+);
+const HAND_OUT: Excerpt = (
+    "            if let Some((_, waiting)) = self.in_flight.pop_front() {",
+    3,
+);
+const ANSWER: Excerpt = (
+    "pub(super) fn answer<T>(reply: oneshot::Sender<T>, value: T) {",
+    3,
+);
+const ENTER: Excerpt = ("            state.calls.push_back(call);", 6);
+const ADMIT: Excerpt = ("        let admitted = state.admit();", 4);
+
+fn lines(file: &str, (line, lines): Excerpt) -> Option<Code> {
+    Some(Code {
+        file: file.to_owned(),
+        line: line.to_owned(),
+        lines,
+    })
+}
+
+/// A client, its file, and the places where it makes its future, and polls it in the first and in
+/// the second state.
+type Places = (&'static str, &'static str, [Excerpt; 3]);
+
+const GET: Excerpt = ("    pub fn get(", 6);
+const GET_BY_HAND: Excerpt = (
+    "    pub fn get(&mut self, key: String) -> ClientGetFuture {",
+    3,
+);
+const CHAIN: Excerpt = (
+    "        let (sent, reply) = self.connection.request(request);",
+    2,
+);
+const BUGS: &str = "examples/timeline/recorder/bugs.rs";
+const HARNESS: &str = "tests/harness/broken.rs";
+const MAKE: Excerpt = (
+    "    fn watched_get(&mut self, key: &str, cell: &StateCell) -> (Get, usize) {",
+    5,
+);
+const EXCHANGE: Excerpt = (
+    "        let (sent, reply) = self.connection.request(&self.fault.request(request));",
+    2,
+);
+
+const PLACES: &[Places] = &[
+    ("boxed", "variants/boxed.rs", [GET, CHAIN, CHAIN]),
+    (
+        "explicit",
+        "variants/explicit.rs",
+        [("    pub fn get(", 10), CHAIN, CHAIN],
+    ),
+    ("anon", "variants/anon.rs", [GET, CHAIN, CHAIN]),
+    (
+        "manual",
+        "variants/manual.rs",
+        [
+            GET_BY_HAND,
+            (
+                "                Exchange::WaitingForRoom { mut sent, reply } => match sent.poll()? {",
+                7,
+            ),
+            (
+                "                Exchange::WaitingForReply { mut reply } => match reply.poll()? {",
+                7,
+            ),
+        ],
+    ),
+    (
+        "pinned",
+        "variants/pinned.rs",
+        [
+            GET_BY_HAND,
+            (
+                "                ExchangeProjection::WaitingForRoom { sent, .. } => {",
+                8,
+            ),
+            (
+                "                ExchangeProjection::WaitingForReply { reply } => {",
+                5,
+            ),
+        ],
+    ),
+    (
+        "awaited",
+        "variants/awaited.rs",
+        [
+            (
+                "    pub async fn get(&mut self, key: String) -> Result<Option<String>, KvsError> {",
+                4,
+            ),
+            (
+                "        let (sent, reply) = self.connection.request(request);",
+                3,
+            ),
+            (
+                "        let (sent, reply) = self.connection.request(request);",
+                3,
+            ),
+        ],
+    ),
+    (
+        "stops between two states",
+        BUGS,
+        [
+            MAKE,
+            ("            Async::Ready(()) => {", 4),
+            (
+                "        StopsBetweenTwoStates::WaitingForReply { mut reply } => match reply.poll()? {",
+                7,
+            ),
+        ],
+    ),
+    (
+        "does not put the state back",
+        BUGS,
+        [
+            MAKE,
+            (
+                "        LosesItsState::WaitingForReply { mut reply } => {",
+                3,
+            ),
+            (
+                "        LosesItsState::WaitingForReply { mut reply } => {",
+                3,
+            ),
+        ],
+    ),
+    (
+        "polls a finished future",
+        BUGS,
+        [MAKE, POLLS_AGAIN, POLLS_AGAIN],
+    ),
+    ("waits in poll", BUGS, [MAKE, WAITS, WAITS]),
+    (
+        "loses an error",
+        BUGS,
+        [
+            MAKE,
+            (
+                "            Ok(Async::Ready(())) | Err(_) => *this = LosesAnError::WaitingForReply { reply },",
+                1,
+            ),
+            (
+                "        LosesAnError::WaitingForReply { mut reply } => match reply.poll()? {",
+                7,
+            ),
+        ],
+    ),
+    (
+        "wakes the wrong task",
+        BUGS,
+        [
+            MAKE,
+            ("                    Async::Ready(()) => {", 5),
+            (
+                "                WakesTheFirstTask::WaitingForReply { mut reply, waker } => {",
+                8,
+            ),
+        ],
+    ),
+    (
+        "works on after the drop",
+        BUGS,
+        [
+            ("        let get = Unstoppable(Some(Box::new(get)));", 3),
+            (
+                "        let get = self.0.as_mut().expect(\"polled after completion\");",
+                4,
+            ),
+            (
+                "        let get = self.0.as_mut().expect(\"polled after completion\");",
+                4,
+            ),
+        ],
+    ),
+    ("sound", HARNESS, [EXCHANGE; 3]),
+    (
+        "eager",
+        HARNESS,
+        [
+            ("        let mut future = executor::spawn(future);", 6),
+            EXCHANGE,
+            EXCHANGE,
+        ],
+    ),
+    ("lost wake-up", HARNESS, [EXCHANGE, DEAF, DEAF]),
+    (
+        "neighbour's reply",
+        HARNESS,
+        [
+            ("        let mut before = self.0.lock().unwrap();", 5),
+            EXCHANGE,
+            EXCHANGE,
+        ],
+    ),
+    ("busy loop", HARNESS, [EXCHANGE, BUSY, BUSY]),
+    ("swallowed close", HARNESS, [EXCHANGE, HOPEFUL, HOPEFUL]),
+    ("leaked place", HARNESS, [EXCHANGE, EXCHANGE, EXCHANGE]),
+];
+
+const POLLS_AGAIN: Excerpt = ("            try_ready!(sent.poll());", 6);
+const WAITS: Excerpt = (
+    "        WaitsInPoll::WaitingForReply { reply } => return reply.wait().map(Async::Ready),",
+    1,
+);
+const DEAF: Excerpt = ("                self.0", 2);
+const BUSY: Excerpt = ("            let poll = future.poll();", 5);
+const HOPEFUL: Excerpt = ("        Box::new(future.or_else(|error| match error {", 4);
+
+const STREAMS: &[(&str, &str, Excerpt)] = &[
+    ("boxed", "variants/streams/boxed.rs", PAGES),
+    (
+        "explicit",
+        "variants/streams/explicit.rs",
+        (
+            "        unfold((self.clone(), Pages::new(prefix)), ask).flatten()",
+            1,
+        ),
+    ),
+    ("anon", "variants/streams/anon.rs", PAGES),
+    (
+        "manual",
+        "variants/streams/manual.rs",
+        ("            if let Some(pair) = self.pairs.next() {", 8),
+    ),
+    (
+        "pinned",
+        "variants/streams/pinned.rs",
+        ("            if let Some(pair) = this.pairs.next() {", 3),
+    ),
+    (
+        "awaited",
+        "variants/streams/awaited.rs",
+        (
+            "        stream::try_unfold(start, |(client, mut pages, mut pairs)| async move {",
+            10,
+        ),
+    ),
+    (
+        "sound",
+        HARNESS,
+        (
+            "        stream::unfold(Pages::new(prefix), move |mut pages| {",
+            4,
+        ),
+    ),
+    (
+        "asks ahead",
+        HARNESS,
+        ("            if let Async::Ready(page) = pages.poll()? {", 3),
+    ),
+    (
+        "ends early",
+        HARNESS,
+        (
+            "        pairs(pages.take_while(|pairs| Ok(!pairs.is_empty())))",
+            1,
+        ),
+    ),
+    (
+        "asks again",
+        HARNESS,
+        (
+            "                let pairs = match page.and_then(|page| pages.receive(page)) {",
+            5,
+        ),
+    ),
+    (
+        "old scan",
+        HARNESS,
+        (
+            "        let dropped = client.fault.0.lock().unwrap().take();",
+            3,
+        ),
+    ),
+];
+
+const PAGES: Excerpt = (
+    "        let pages = stream::unfold(Pages::new(prefix), move |mut pages| {",
+    4,
+);
+
+fn get_code(client: &str, place: usize) -> Option<Code> {
+    let (_, file, places) = PLACES.iter().find(|(name, ..)| *name == client)?;
+    lines(file, places[place])
+}
+
+fn scan_code(client: &str) -> Option<Code> {
+    let (_, file, place) = STREAMS.iter().find(|(name, ..)| *name == client)?;
+    lines(file, *place)
+}
+
+fn woken(task: &str, by: &str, has_reply: bool) -> Option<Code> {
+    match (task, by) {
+        ("connection", "reactor") | (_, "timer" | "program") => None,
+        ("connection", _) => lines("src/client/queue.rs", ENTER),
+        (_, "connection") if has_reply => lines("src/client/driver.rs", HAND_OUT),
+        (_, "connection") => lines("src/client/queue.rs", ADMIT),
+        _ => None,
+    }
+}
