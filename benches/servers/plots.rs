@@ -10,9 +10,12 @@ use super::load::{Load, Taken};
 use super::{Compared, compare, throughput};
 use crate::common::median;
 
-const KVS: RGBColor = RGBColor(31, 119, 180);
-const REDIS: RGBColor = RGBColor(214, 39, 40);
-const GREY: RGBColor = RGBColor(120, 120, 120);
+const KVS: RGBColor = RGBColor(29, 78, 216);
+const REDIS: RGBColor = RGBColor(185, 28, 28);
+const GREY: RGBColor = RGBColor(148, 163, 184);
+
+/// The colours of all pictures at night.
+const DARK: &str = include_str!("../../docs/pictures/dark.css");
 
 /// A picture of lines, which have one point for each place on the x axis.
 struct Plot {
@@ -120,6 +123,7 @@ impl Plot {
     fn draw(&self, dir: &Path) -> io::Result<()> {
         let path = dir.join(self.file);
         self.draw_into(&path).map_err(io::Error::other)?;
+        fs::write(&path, with_dark_colours(&fs::read_to_string(&path)?))?;
         println!("{}", path.display());
         Ok(())
     }
@@ -133,7 +137,7 @@ impl Plot {
         let highest = self.lines.iter().flat_map(|(_, _, points)| points);
         let highest = highest.copied().fold(0.0, f64::max);
         let mut chart = ChartBuilder::on(&area)
-            .caption(self.title, ("sans-serif", 18))
+            .caption(self.title, ("sans-serif", 20))
             .margin(12)
             .x_label_area_size(44)
             .y_label_area_size(64)
@@ -141,6 +145,8 @@ impl Plot {
         let place = |n: &usize| self.places.get(*n).cloned().unwrap_or_default();
         chart
             .configure_mesh()
+            .label_style(("sans-serif", 15))
+            .axis_desc_style(("sans-serif", 15))
             .x_labels(self.places.len())
             .x_label_formatter(&place)
             .x_desc(self.x)
@@ -157,10 +163,23 @@ impl Plot {
         }
         chart
             .configure_series_labels()
+            .label_font(("sans-serif", 15))
             .position(SeriesLabelPosition::UpperLeft)
             .background_style(WHITE.mix(0.8))
             .border_style(GREY)
             .draw()?;
         area.present()
     }
+}
+
+/// Returns the picture with the colours of the others, which depend on the theme of the reader.
+fn with_dark_colours(svg: &str) -> String {
+    let style = format!(">\n<style>\n{DARK}</style>\n");
+    let colours = ["#1D4ED8", "#B91C1C", "#94A3B8", "#FFFFFF"];
+    let svg = colours
+        .iter()
+        .fold(svg.replacen(">\n", &style, 1), |svg, colour| {
+            svg.replace(colour, &colour.to_lowercase())
+        });
+    svg.replace("#000000", "#0f172a")
 }

@@ -14,6 +14,7 @@ mod common;
 mod exercises;
 mod links;
 mod old_and_new;
+mod pictures;
 mod promises;
 mod security;
 mod transcripts;
