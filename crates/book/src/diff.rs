@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use mdbook_preprocessor::book::Chapter;
 use similar::{ChangeTag, InlineChange, TextDiff};
 
-use crate::files::escaped;
+use crate::files::{escaped, not_printed};
 use crate::{Error, Result};
 
 /// The clients, in the order of the course.
@@ -83,6 +83,7 @@ impl Pair {
             compare(&old, &new)
         );
         let parents = vec!["Side by side, line by line".to_owned()];
+        let content = not_printed(&content);
         Ok(Chapter::new(&title, content, self.page(), parents))
     }
 }

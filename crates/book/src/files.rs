@@ -111,7 +111,12 @@ pub(crate) fn chapter(path: &Path, linked: &Linked, root: &Path) -> Result<Chapt
         content += &code(path, &read(root, path)?);
     }
     let parents = vec!["The files".to_owned()];
-    Ok(Chapter::new(&name, content, page(path), parents))
+    Ok(Chapter::new(
+        &name,
+        not_printed(&content),
+        page(path),
+        parents,
+    ))
 }
 
 /// Returns a Markdown file with links that lead to pages of the book.
@@ -152,6 +157,11 @@ fn code(path: &Path, text: &str) -> String {
          <pre><code class=\"lang-{language}\">{}</code></pre>\n\n</div>\n",
         escaped(text)
     )
+}
+
+/// Returns the content of a page that is left out where the whole book is printed.
+pub(crate) fn not_printed(content: &str) -> String {
+    format!("<div class=\"not-printed\">\n\n{content}\n\n</div>\n")
 }
 
 /// Returns text as HTML.

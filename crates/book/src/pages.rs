@@ -204,6 +204,7 @@ fn all_files(linked: &Linked, root: &Path) -> Result<Chapter> {
         content += &format!("- [{}]({})\n", path.display(), page.display());
         pages.push(BookItem::Chapter(files::chapter(path, linked, root)?));
     }
+    let content = files::not_printed(&content);
     let mut chapter = Chapter::new("The files", content, "files.md", vec![]);
     chapter.sub_items = pages;
     Ok(chapter)
