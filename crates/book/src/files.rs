@@ -127,6 +127,8 @@ fn markdown(path: &Path, text: &str, linked: &Linked) -> String {
         };
         let target = links::target(path, link)?;
         let to = match target.strip_prefix("docs") {
+            // The list of pages is beside each page of the book.
+            Ok(page) if page == Path::new("SUMMARY.md") => "introduction.md".into(),
             Ok(page) => page.to_owned(),
             Err(_) if linked.contains_key(&target) => page(&target),
             Err(_) => return None,

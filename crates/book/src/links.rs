@@ -28,6 +28,7 @@ pub(crate) fn find(text: &str) -> Vec<Found> {
                 link_end = range.end;
                 Kind::Link(dest_url.into_string())
             }
+            Event::Start(Tag::Image { dest_url, .. }) => Kind::Link(dest_url.into_string()),
             Event::Code(code) if range.start >= link_end => Kind::Code(code.into_string()),
             _ => continue,
         };
@@ -39,22 +40,28 @@ pub(crate) fn find(text: &str) -> Vec<Found> {
 /// Changes the links and the inline code of a page. `change` returns the new place of a link, or
 /// the place that inline code should link to.
 pub(crate) fn change(text: &str, mut change: impl FnMut(&Kind) -> Option<String>) -> String {
-    let mut out = text.to_owned();
-    // From the last to the first, so that the places stay right.
-    for Found { range, kind } in find(text).into_iter().rev() {
+    let mut changes: Vec<(Range<usize>, String)> = Vec::new();
+    for Found { range, kind } in find(text) {
         let Some(new) = change(&kind) else {
             continue;
         };
         let shown = &text[range.clone()];
         match &kind {
             Kind::Link(old) => {
+                // A picture may be inside of a link, whose place stands at its end.
                 if let Some(at) = shown.rfind(&**old) {
                     let start = range.start + at;
-                    out.replace_range(start..start + old.len(), &new);
+                    changes.push((start..start + old.len(), new));
                 }
             }
-            Kind::Code(_) => out.replace_range(range, &format!("[{shown}]({new})")),
+            Kind::Code(_) => changes.push((range, format!("[{shown}]({new})"))),
         }
+    }
+    changes.sort_by_key(|(range, _)| range.start);
+    let mut out = text.to_owned();
+    // From the last to the first, so that the places stay right.
+    for (range, new) in changes.into_iter().rev() {
+        out.replace_range(range, &new);
     }
     out
 }
@@ -106,6 +113,15 @@ mod tests {
             changed,
             "See [the `file`](files/src/lib.rs#map) and\n[a page](pin.md)."
         );
+    }
+
+    #[test]
+    fn a_picture_in_a_link_has_a_place_of_its_own() {
+        let changed = change("[![x](a.svg)](b.md)", |kind| match kind {
+            Kind::Link(link) => Some(format!("new/{link}")),
+            Kind::Code(_) => None,
+        });
+        assert_eq!(changed, "[![x](new/a.svg)](new/b.md)");
     }
 
     #[test]

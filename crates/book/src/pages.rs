@@ -104,7 +104,7 @@ fn change(chapter: &mut Chapter, linked: &Linked, root: &Path) -> Result<()> {
             Some(links::relative(path, &pair.page()))
         }
     });
-    chapter.content = name_sources(&content, path, root)?;
+    chapter.content = name_errors(&name_sources(&content, path, root)?);
     if path == Path::new(TIMELINE) {
         chapter.content = timeline::put_into(&chapter.content, root)?;
     }
@@ -140,6 +140,23 @@ fn name_sources(content: &str, path: &Path, root: &Path) -> Result<String> {
         end = at;
     }
     Ok(out + &content[end..])
+}
+
+/// Puts the code of its error above each block that does not compile. So a search finds it.
+fn name_errors(content: &str) -> String {
+    let mut out = String::new();
+    for line in content.split_inclusive('\n') {
+        let info = line.trim_start().strip_prefix("```rust,compile_fail,");
+        if let Some(code) = info.map(str::trim_end) {
+            let indent = &line[..line.len() - line.trim_start().len()];
+            out += &format!(
+                "{indent}<p class=\"fails\">does not compile: \
+                 <a href=\"https://doc.rust-lang.org/error_codes/{code}.html\">{code}</a></p>\n\n"
+            );
+        }
+        out += line;
+    }
+    out
 }
 
 /// Returns the number of the line where a file has the first two of the lines that are shown.
@@ -222,6 +239,16 @@ mod tests {
         let link = "<a href=\"files/LICENSE-MIT.html#L";
         assert!(named.contains(link), "{named}");
         assert!(named.ends_with(&page["Text.\n\n".len()..]));
+    }
+
+    #[test]
+    fn a_block_that_does_not_compile_has_the_code_of_its_error() {
+        let named = name_errors("```rust,compile_fail,E0277\nx\n```\n```rust\ny\n```\n");
+        assert!(
+            named.starts_with("<p class=\"fails\">does not compile: <a "),
+            "{named}"
+        );
+        assert_eq!(named.matches("E0277.html\">E0277</a>").count(), 1);
     }
 
     #[test]

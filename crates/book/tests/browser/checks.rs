@@ -64,12 +64,17 @@ fn texts(value: &Value) -> Vec<String> {
 pub fn look(browser: &Browser, book: &Path, page: &Path) -> Vec<String> {
     let mut found = Vec::new();
     let name = page.strip_prefix(book).unwrap().display();
+    let is_of_the_course = is_of_the_course(book, page);
     browser.open(&url(page));
     for theme in THEMES {
         browser.run(SET_THEME, json!([theme]));
         for width in [WIDE, NARROW] {
+            // The pages of files and comparisons are all alike, so two looks are enough.
+            if !is_of_the_course && (theme == THEMES[0]) != (width == WIDE) {
+                continue;
+            }
             browser.resize(width);
-            let must_fit = width == WIDE && is_of_the_course(book, page);
+            let must_fit = width == WIDE && is_of_the_course;
             let wrong = browser.run(include_str!("look.js"), json!([must_fit]));
             let place = |text| format!("{name}, {theme}, {width} px: {text}");
             found.extend(texts(&wrong).into_iter().map(place));
@@ -97,43 +102,50 @@ pub fn look_at_picture(browser: &Browser, picture: &Path) -> Vec<String> {
     found
 }
 
-/// Follows all links of the book, as the browser has them on its pages.
-pub fn follow_links(browser: &Browser, book: &Path) -> Vec<String> {
-    const LINKS: &str = "return {
-        links: [...document.querySelectorAll('a[href]')].map((link) => link.href),
-        ids: [...document.querySelectorAll('[id]')].map((it) => it.id),
-    }";
-    let mut links: BTreeMap<String, String> = BTreeMap::new();
-    let mut ids: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for page in pages(book) {
-        let at = url(&page);
-        browser.open(&at);
-        let mut found = browser.run(LINKS, json!([]));
-        let name = page.strip_prefix(book).unwrap().display().to_string();
-        for link in texts(&found["links"].take()) {
-            links.entry(link).or_insert_with(|| name.clone());
+/// The links of a book, each with a page that has it, and the places of each page.
+#[derive(Default)]
+pub struct Links {
+    links: BTreeMap<String, String>,
+    ids: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl Links {
+    /// Adds the links and the places of the page that the browser shows.
+    pub fn add(&mut self, browser: &Browser, page: &Path) {
+        const LINKS: &str = "return {
+            links: [...document.querySelectorAll('a[href]')].map((link) => link.href),
+            ids: [...document.querySelectorAll('[id]')].map((it) => it.id),
+        }";
+        let found = browser.run(LINKS, json!([]));
+        for link in texts(&found["links"]) {
+            let name = || page.display().to_string();
+            self.links.entry(link).or_insert_with(name);
         }
-        ids.insert(at, texts(&found["ids"]).into_iter().collect());
+        let ids = texts(&found["ids"]).into_iter().collect();
+        self.ids.insert(url(page), ids);
     }
-    let home = url(book);
-    let mut found = Vec::new();
-    for (link, page) in links {
-        if link.starts_with("https://") || link.starts_with("http://") {
-            continue;
+
+    /// Returns the links that lead nowhere, or out of the book to something that is no web page.
+    pub fn check(&self, book: &Path) -> Vec<String> {
+        let home = url(book);
+        let mut found = Vec::new();
+        for (link, page) in &self.links {
+            if link.starts_with("https://") || link.starts_with("http://") {
+                continue;
+            }
+            let (path, id) = link.split_once('#').unwrap_or((link, ""));
+            let file = path.strip_prefix("file://").unwrap_or_default();
+            if !path.starts_with(&home) || !Path::new(file).is_file() {
+                found.push(format!("{page} links to {link}, which is not in the book"));
+            } else if let Some(ids) = self.ids.get(path)
+                && !id.is_empty()
+                && !ids.contains(id)
+            {
+                found.push(format!("{page} links to {link}, which has no such place"));
+            }
         }
-        let (path, id) = link.split_once('#').unwrap_or((&link, ""));
-        let file = path.strip_prefix("file://").unwrap_or_default();
-        if !path.starts_with(&home) || !Path::new(file).is_file() {
-            found.push(format!("{page} links to {link}, which is not in the book"));
-        } else if let Some(ids) = ids.get(path)
-            && !id.is_empty()
-            && !ids.contains(id)
-            && !page.starts_with("print")
-        {
-            found.push(format!("{page} links to {link}, which has no such place"));
-        }
+        found
     }
-    found
 }
 
 /// Searches for a word, and returns the pages of the first five results.

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::checks;
+use super::checks::{self, Links};
 use super::webdriver::Browser;
 
 /// Copies the pages of the book that a check needs, and changes one of them.
@@ -93,7 +93,12 @@ fn a_text_that_can_hardly_be_seen_is_found() {
 fn a_link_that_leads_nowhere_is_found() {
     let links = "<a href=\"none.html\">a</a> <a href=\"six.html#none\">b</a></main>";
     let book = broken("links", "pin.html", "</main>", links);
-    let found = checks::follow_links(&Browser::start(), &book);
+    let (browser, mut all) = (Browser::start(), Links::default());
+    for page in ["pin.html", "six.html"].map(|page| book.join(page)) {
+        browser.open(&checks::url(&page));
+        all.add(&browser, &page);
+    }
+    let found = all.check(&book);
     for link in ["none.html", "six.html#none"] {
         let is_it = |found: &&String| found.contains(link);
         assert_eq!(found.iter().filter(is_it).count(), 1, "{link}: {found:?}");
