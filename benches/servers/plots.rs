@@ -12,7 +12,7 @@ use crate::common::median;
 
 const KVS: RGBColor = RGBColor(29, 78, 216);
 const REDIS: RGBColor = RGBColor(185, 28, 28);
-const GREY: RGBColor = RGBColor(148, 163, 184);
+const GREY: RGBColor = RGBColor(100, 116, 139);
 
 /// The colours of all pictures at night.
 const DARK: &str = include_str!("../../docs/pictures/dark.css");
@@ -96,10 +96,10 @@ fn lines(
     points: impl Fn(&[Taken]) -> Vec<f64>,
 ) -> io::Result<Vec<(&'static str, ShapeStyle, Vec<f64>)>> {
     let mut lines = vec![
-        ("kvs, get", KVS.stroke_width(3), Vec::new()),
-        ("redis, get", REDIS.stroke_width(3), Vec::new()),
-        ("kvs, set", KVS.mix(0.5).stroke_width(2), Vec::new()),
-        ("redis, set", REDIS.mix(0.5).stroke_width(2), Vec::new()),
+        ("kvs, get", KVS.stroke_width(4), Vec::new()),
+        ("redis, get", REDIS.stroke_width(4), Vec::new()),
+        ("kvs, set", KVS.mix(0.8).stroke_width(2), Vec::new()),
+        ("redis, set", REDIS.mix(0.8).stroke_width(2), Vec::new()),
     ];
     for load in loads {
         for (gets, lines) in [100, 0].into_iter().zip(lines.chunks_mut(2)) {
@@ -175,7 +175,7 @@ impl Plot {
 /// Returns the picture with the colours of the others, which depend on the theme of the reader.
 fn with_dark_colours(svg: &str) -> String {
     let style = format!(">\n<style>\n{DARK}</style>\n");
-    let colours = ["#1D4ED8", "#B91C1C", "#94A3B8", "#FFFFFF"];
+    let colours = ["#1D4ED8", "#B91C1C", "#64748B", "#FFFFFF"];
     let svg = colours
         .iter()
         .fold(svg.replacen(">\n", &style, 1), |svg, colour| {

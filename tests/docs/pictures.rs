@@ -86,6 +86,49 @@ fn every_picture_has_the_colours_of_day_and_night() {
     }
 }
 
+/// Returns the relative luminance of a colour such as `#1d4ed8`, as WCAG 2 defines it.
+fn luminance(colour: &str) -> f64 {
+    let channel = |at: usize| {
+        let value = f64::from(u8::from_str_radix(&colour[at..at + 2], 16).unwrap()) / 255.0;
+        if value <= 0.04045 {
+            value / 12.92
+        } else {
+            ((value + 0.055) / 1.055).powf(2.4)
+        }
+    };
+    0.2126 * channel(1) + 0.7152 * channel(3) + 0.0722 * channel(5)
+}
+
+fn contrast(one: &str, other: &str) -> f64 {
+    let (one, other) = (luminance(one) + 0.05, luminance(other) + 0.05);
+    one.max(other) / one.min(other)
+}
+
+/// Returns the colour that the rules for the night give to a line.
+fn stroke_at_night<'a>(dark: &'a str, colour: &'a str) -> &'a str {
+    let rule = format!("[stroke=\"{colour}\"] {{ stroke: ");
+    let rest = dark.split(&rule).nth(1);
+    rest.map_or(colour, |rest| &rest[..colour.len()])
+}
+
+#[test]
+fn lines_stand_out_by_day_and_by_night() {
+    let dark = fs::read_to_string(DARK).unwrap();
+    // Lines of the colour of the page are the edges of letters, which cover other lines.
+    let (day, night) = ("#ffffff", "#0f172a");
+    for Picture { path, text, .. } in pictures() {
+        let lines = values(&text, "stroke").filter(|colour| !["none", day].contains(colour));
+        for line in lines {
+            let at_night = stroke_at_night(&dark, line);
+            assert!(contrast(line, day) >= 3.0, "{path:?}: {line} is faint");
+            assert!(
+                contrast(at_night, night) >= 3.0,
+                "{path:?}: {line} is faint at night"
+            );
+        }
+    }
+}
+
 #[test]
 fn every_picture_is_on_a_page() {
     let shown: BTreeSet<_> = pages().iter().flat_map(super::Page::links).collect();

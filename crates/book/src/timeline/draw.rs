@@ -223,14 +223,18 @@ impl Drawing {
         } else {
             ""
         };
+        if !label.is_empty() {
+            // The label covers the lanes that it crosses, and the arrow is above it.
+            let (x, y, label) = (usize::midpoint(from, to), y - 4, escaped(label));
+            let _ = writeln!(
+                self.out,
+                r##"<text x="{x}" y="{y}" fill="{colour}" stroke="#ffffff" stroke-width="3" paint-order="stroke" text-anchor="middle">{label}</text>"##
+            );
+        }
         let _ = writeln!(
             self.out,
             r##"<path d="M{from} {y} H{to}" stroke="{colour}" stroke-width="{width}"{dashes} marker-end="url(#head-{head})"/>"##
         );
-        if !label.is_empty() {
-            let middle = usize::midpoint(from, to);
-            self.text(middle, y - 4, label, colour, "middle");
-        }
     }
 
     fn bytes(&mut self, from: &str, to: &str, bytes: usize) {
@@ -240,21 +244,21 @@ impl Drawing {
 
     /// Writes a text to the right of a lane.
     fn label(&mut self, x: usize, y: usize, label: &str, colour: &str) {
-        self.text(x + BAR + 5, y + 4, &shortened(label), colour, "start");
+        self.text(x + BAR + 5, y + 4, &shortened(label), colour);
     }
 
     /// Writes the state of a future below its label.
     fn second_label(&mut self, x: usize, state: Option<&str>) {
         if let Some(state) = state {
-            self.text(x + BAR + 5, self.y() + 17, &shortened(state), BLUE, "start");
+            self.text(x + BAR + 5, self.y() + 17, &shortened(state), BLUE);
         }
     }
 
-    fn text(&mut self, x: usize, y: usize, text: &str, colour: &str, anchor: &str) {
+    fn text(&mut self, x: usize, y: usize, text: &str, colour: &str) {
         let text = escaped(text);
         let _ = writeln!(
             self.out,
-            r#"<text x="{x}" y="{y}" fill="{colour}" text-anchor="{anchor}">{text}</text>"#
+            r#"<text x="{x}" y="{y}" fill="{colour}" text-anchor="start">{text}</text>"#
         );
     }
 
@@ -296,7 +300,7 @@ impl Drawing {
             let (left, lane) = (x - 46, escaped(lane));
             let _ = writeln!(
                 svg,
-                r##"<path d="M{x} 36 V{bottom}" stroke="#cbd5e1" stroke-width="1"/>
+                r##"<path d="M{x} 36 V{bottom}" stroke="#64748b" stroke-width="1"/>
 <rect x="{left}" y="10" width="92" height="26" rx="5" fill="#f1f5f9" stroke="#64748b"/>
 <text x="{x}" y="28" fill="{INK}" text-anchor="middle" font-weight="bold">{lane}</text>"##
             );
