@@ -9,8 +9,11 @@ const name = (it) => {
 };
 const isShown = (it) => it.checkVisibility({ visibilityProperty: true }) && it.getClientRects().length > 0;
 
-if (document.documentElement.scrollWidth > window.innerWidth) {
-  found.push(`the page scrolls sideways: ${document.documentElement.scrollWidth} of ${window.innerWidth} px`);
+// The content of a page is a box that would scroll instead of the page.
+for (const it of [document.documentElement, document.querySelector(".content")]) {
+  if (it.scrollWidth > it.clientWidth) {
+    found.push(`the page scrolls sideways: ${it.scrollWidth} of ${it.clientWidth} px`);
+  }
 }
 
 // Code and tables.

@@ -109,7 +109,7 @@ fn search_finds_errors_names_and_words() {
     let browser = Browser::start();
     let mut found = Vec::new();
     for (word, page) in [
-        ("E0277", "types.html"),
+        ("E0277", "pin.html"),
         ("E0308", "types.html"),
         ("E0282", "types.html"),
         ("E0716", "part-4-anonymous.html"),
