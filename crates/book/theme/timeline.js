@@ -194,7 +194,10 @@
     const title = heading && timelines.find((it) => it.title === heading.textContent.trim());
     if (isScenario || title) {
       select(isScenario ? name : title.scenario, client, other);
+    }
+    if (isScenario) {
       place.scrollIntoView();
+      place.focus({ preventScroll: true });
     }
   }
 
@@ -244,6 +247,16 @@
     event.stopPropagation();
     actions[action]();
   });
+  for (const heading of document.querySelectorAll("main h2, main h3")) {
+    const it = timelines.find(({ title }) => title === heading.textContent.trim());
+    if (it) {
+      const button = element("button", { type: "button", class: "timeline-play" }, "Play it step by step");
+      button.addEventListener("click", () => {
+        location.hash = it.scenario;
+      });
+      heading.after(button);
+    }
+  }
   place.tabIndex = 0;
   place.setAttribute("role", "group");
   place.setAttribute("aria-label", "Timeline player");

@@ -167,6 +167,15 @@ pub fn search(browser: &Browser, book: &Path, word: &str) -> Vec<String> {
     texts(&browser.run_async(WAIT, json!([])))
 }
 
+/// Returns the scenario that the player shows at a place of its page.
+pub fn scenario_at(browser: &Browser, book: &Path, place: &str) -> Value {
+    browser.open(&format!("{}#{place}", url(&book.join("timeline.html"))));
+    browser.run(
+        "return document.querySelector('.timeline-choices select').value",
+        json!([]),
+    )
+}
+
 /// Walks through each recording by the keyboard.
 pub fn walk(
     browser: &Browser,

@@ -143,3 +143,17 @@ fn each_timeline_can_be_walked_by_keys_to_the_end_of_its_recording() {
     assert!(recordings.len() > 60);
     expect_nothing(&checks::walk(&Browser::start(), book(), &recordings));
 }
+
+#[test]
+fn a_link_to_a_timeline_chooses_it_in_the_player() {
+    let browser = Browser::start();
+    for (place, scenario) in [
+        ("waking-the-wrong-task", "wrong-task"),
+        ("scan/anon", "scan"),
+        ("how-to-read-a-timeline", "get"),
+    ] {
+        // The page is opened anew, and does not only go to another place.
+        browser.open("about:blank");
+        assert_eq!(checks::scenario_at(&browser, book(), place), scenario);
+    }
+}

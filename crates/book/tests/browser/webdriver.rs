@@ -1,4 +1,4 @@
-//! A browser, driven by the WebDriver protocol (<https://www.w3.org/TR/webdriver2/>).
+//! A browser, driven by the protocol of web drivers (<https://www.w3.org/TR/webdriver2/>).
 
 use std::io::{BufRead, BufReader, Lines, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
@@ -15,7 +15,7 @@ pub struct Browser {
     session: String,
 }
 
-/// A key of the keyboard, as WebDriver writes it.
+/// A key of the keyboard, as the protocol writes it.
 #[derive(Debug, Clone, Copy)]
 pub enum Key {
     Left,
