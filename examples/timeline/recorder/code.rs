@@ -8,17 +8,51 @@ pub fn of(client: &str, event: &Event, has_reply: bool) -> Option<Code> {
         Event::Made { task, .. } if task.starts_with("reader") => scan_code(client),
         Event::Made { .. } => get_code(client, 0),
         Event::Poll { task, state, .. } => {
-            let is_second = state.as_deref() == Some("WaitingForReply");
-            match &**task {
-                "connection" => lines("src/client/driver.rs", TURN),
-                task if task.starts_with("reader") => scan_code(client),
-                _ => get_code(client, usize::from(is_second) + 1),
-            }
+            poll_code(client, task, state.as_deref() == Some(SECOND_STATE))
         }
+        Event::Polled {
+            task,
+            state,
+            result,
+            ..
+        } => {
+            let is_ready = result.starts_with("Ready");
+            poll_code(
+                client,
+                task,
+                is_ready || state.as_deref() == Some(SECOND_STATE),
+            )
+        }
+        Event::Item { .. } => scan_code(client),
         Event::Wake { task, by, .. } => woken(task, by, has_reply),
         Event::Sent { .. } => lines("src/client/driver.rs", SEND),
         Event::Arrived { .. } => lines("src/client/driver.rs", RECEIVE),
-        Event::Dropped { .. } => lines("src/client/queue.rs", ANSWER),
+        Event::Parked { .. } => lines("examples/timeline/recorder/executor.rs", RUN),
+        Event::Dropped { .. } => drop_code(client, has_reply),
+        Event::Served { .. } | Event::Closed { .. } | Event::End => None,
+    }
+}
+
+/// The state in which a future has sent its request.
+const SECOND_STATE: &str = "WaitingForReply";
+
+fn poll_code(client: &str, task: &str, is_second: bool) -> Option<Code> {
+    if task == "connection" {
+        return lines("src/client/driver.rs", TURN);
+    }
+    if task.starts_with("reader") {
+        return scan_code(client);
+    }
+    get_code(client, usize::from(is_second) + 1)
+}
+
+/// Returns the code that runs in a drop. A request that is sent has none.
+fn drop_code(client: &str, has_reply: bool) -> Option<Code> {
+    match client {
+        "works on after the drop" => lines(BUGS, ("impl Drop for Unstoppable {", 9)),
+        "leaked place" => lines(HARNESS, ("        impl<T> Drop for Forgets<T> {", 5)),
+        "old scan" => lines(HARNESS, ("        impl Drop for Saved {", 5)),
+        "sound" if !has_reply => lines("src/client/queue.rs", ("impl Drop for Entry {", 10)),
         _ => None,
     }
 }
@@ -39,10 +73,7 @@ const HAND_OUT: Excerpt = (
     "            if let Some((_, waiting)) = self.in_flight.pop_front() {",
     3,
 );
-const ANSWER: Excerpt = (
-    "pub(super) fn answer<T>(reply: oneshot::Sender<T>, value: T) {",
-    3,
-);
+const RUN: Excerpt = ("        while let Some(id) = self.next() {", 3);
 const ENTER: Excerpt = ("            state.calls.push_back(call);", 6);
 const ADMIT: Excerpt = ("        let admitted = state.admit();", 4);
 

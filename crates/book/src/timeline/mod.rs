@@ -129,7 +129,12 @@ impl Code {
             )));
         };
         let shown: Vec<_> = text.lines().skip(n).take(self.lines).collect();
-        Ok((n + 1, shown.join("\n")))
+        // The excerpt begins at the left, however deep it is nested.
+        let indent = self.line.len() - self.line.trim_start().len();
+        let shown = shown
+            .iter()
+            .map(|line| line.get(indent..).unwrap_or(line.trim_start()));
+        Ok((n + 1, shown.collect::<Vec<_>>().join("\n")))
     }
 }
 
