@@ -121,7 +121,7 @@ fn search_finds_errors_names_and_words() {
         ("loop_fn", "part-2-boxed.html"),
         ("project_replace", "pin.html"),
         ("poll_cancel", "cancellation.html"),
-        ("snapshot", "guarantees.html"),
+        ("fdatasync", "guarantees.html"),
         ("buffer_unordered", "streams.html"),
         ("back-pressure", "sinks.html"),
         ("systemd", "running-it.html"),
