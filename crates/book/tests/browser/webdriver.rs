@@ -63,6 +63,8 @@ impl Browser {
         let session = browser.request("POST", "/session", &capabilities);
         let session = session.unwrap_or_else(|error| panic!("{error}: {INSTALL}"));
         browser.session = session["sessionId"].as_str().unwrap().to_owned();
+        // Otherwise, the driver could take the end of the empty first page for that of the next.
+        browser.wait_for_page();
         browser
     }
 
@@ -121,8 +123,22 @@ impl Browser {
         }
     }
 
+    /// Opens a page, and waits until all of it is there.
     pub fn open(&self, url: &str) {
         self.post("/url", &json!({"url": url}));
+        assert_eq!(self.wait_for_page(), url, "the page that is open");
+    }
+
+    /// Waits until all of a page is there, and returns its address. On a busy machine, the driver
+    /// itself does not always wait for the first page.
+    fn wait_for_page(&self) -> Value {
+        const WAIT: &str = "const [done] = arguments;
+            if (document.readyState === 'complete') {
+                done(location.href);
+            } else {
+                addEventListener('load', () => done(location.href));
+            }";
+        self.run_async(WAIT, json!([]))
     }
 
     /// Sets the size of the page in CSS pixels. A narrow page is that of a phone. The next page that
