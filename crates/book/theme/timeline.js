@@ -1,5 +1,5 @@
 // The player of the timelines. It shows a recording step by step, and another one beside it.
-// The data is in timelines.js, which the book's build writes from docs/timeline.
+// The data is in the page: the build of the book writes it there, from docs/timeline.
 (() => {
   "use strict";
 

@@ -4,7 +4,7 @@
 //! client and a real server. A script says when the proxy passes something on. So the order is the
 //! same in each run, and no step waits for a time.
 
-pub mod bugs;
+pub mod by_hand;
 pub mod clients;
 pub mod code;
 pub mod executor;
