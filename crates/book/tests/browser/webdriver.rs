@@ -59,6 +59,8 @@ impl Browser {
         let capabilities = json!({"capabilities": {"alwaysMatch": {
             "goog:chromeOptions": {"args": args},
             "goog:loggingPrefs": {"browser": "ALL"},
+            // Milliseconds, as a busy machine may need them.
+            "timeouts": {"script": 200_000, "pageLoad": 300_000},
         }}});
         let session = browser.request("POST", "/session", &capabilities);
         let session = session.unwrap_or_else(|error| panic!("{error}: {INSTALL}"));
