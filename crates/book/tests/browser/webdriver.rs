@@ -103,7 +103,9 @@ impl Browser {
         let mut len = 0;
         loop {
             let mut line = String::new();
-            socket.read_line(&mut line)?;
+            if socket.read_line(&mut line)? == 0 {
+                return Err(io::Error::other("chromedriver has ended, or was ended"));
+            }
             let line = line.trim().to_ascii_lowercase();
             if let Some(value) = line.strip_prefix("content-length:") {
                 len = value.trim().parse().map_err(io::Error::other)?;
