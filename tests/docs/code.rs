@@ -223,21 +223,40 @@ fn rust_in_a_page_is_compiled_or_shown_from_a_file() {
     }
 }
 
+/// Returns whether rustdoc and the book hide this line.
+fn is_hidden(line: &str) -> bool {
+    line.trim_start().starts_with("# ") || line.trim() == "#"
+}
+
+/// A code host shows the lines that rustdoc and the book hide.
 #[test]
-fn few_lines_of_the_pages_are_hidden() {
-    // A code host shows the lines that rustdoc and the book hide.
-    let is_hidden = |line: &str| line.trim_start().starts_with("# ") || line.trim() == "#";
-    let (mut hidden, mut all) = (0, 0);
+fn few_lines_of_a_page_are_hidden() {
+    for page in pages() {
+        let blocks = page.blocks();
+        let rust = blocks.iter().filter(|block| block.info.starts_with("rust"));
+        let lines: Vec<_> = rust.flat_map(|block| block.text.lines()).collect();
+        let hidden = lines.iter().filter(|line| is_hidden(line)).count();
+        assert!(
+            hidden * 10 <= lines.len(),
+            "{} hides {hidden} of {} lines of Rust",
+            page.path,
+            lines.len()
+        );
+    }
+}
+
+/// A wider line does not fit beside the chapters of the book, or on paper.
+#[test]
+fn no_line_of_code_is_wider_than_100_columns() {
     for page in pages() {
         for block in page.blocks() {
-            if block.info.starts_with("rust") {
-                hidden += block.text.lines().filter(|line| is_hidden(line)).count();
-                all += block.text.lines().count();
-            }
+            let is_rust = block.info.starts_with("rust");
+            let mut shown = block
+                .text
+                .lines()
+                .filter(|line| !is_rust || !is_hidden(line));
+            let wide = shown.find(|line| line.chars().count() > 100);
+            assert_eq!(wide, None, "{} shows a line that is too wide", page.path);
         }
     }
-    assert!(
-        hidden * 20 <= all,
-        "{hidden} of {all} lines of Rust are hidden"
-    );
 }
