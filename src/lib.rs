@@ -132,6 +132,11 @@
 //!                   journal, pool                  loggers and thread pools, called without a lock
 //! ```
 //!
+//! # The book
+//!
+//! The pages in `docs/` are a course on futures and the reference of the store. `cargo run --package
+//! kvs-book -- --open` makes a book of them and opens it.
+//!
 //! # A reading order
 //!
 //! In half an hour, the lesson: `variants/boxed.rs`, then its `diff` with `explicit.rs`, `anon.rs`

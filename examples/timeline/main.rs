@@ -50,17 +50,18 @@ fn run(opt: &Opt) -> Result<(), String> {
             names.join(", ")
         )
     })?;
+    let mut recordings = scenario.recordings.iter();
     let recording = match &opt.client {
-        None => scenario.recordings.first(),
-        Some(client) => {
-            let mut recordings = scenario.recordings.iter();
-            recordings.find(|recording| recording.client == *client)
-        }
+        None => recordings.next(),
+        Some(client) => recordings.find(|recording| recording.client == *client),
     };
     let recording = recording.ok_or_else(|| {
         let recordings = scenario.recordings.iter();
         let names: Vec<_> = recordings.map(|recording| &*recording.client).collect();
-        format!("choose one of these clients: {}", names.join(", "))
+        format!(
+            "the scenario {name} has no such client: choose one of {}",
+            names.join(", ")
+        )
     })?;
     print(&scenario, recording);
     Ok(())
@@ -72,14 +73,13 @@ fn record_all() -> Result<(), String> {
         "{:<18} {:<26} {:>12} {:>10} {:>8} {:>6}",
         "scenario", "client", "future bytes", "its polls", "all", "wakes"
     );
-    for name in recorder::names() {
-        let Some(scenario) = recorder::record(name) else {
-            continue;
-        };
+    for scenario in recorder::names().filter_map(recorder::record) {
         for recording in &scenario.recordings {
-            println!("{}", row(name, recording));
+            println!("{}", row(&scenario.scenario, recording));
         }
-        let file = Path::new(FOLDER).join(name).with_extension("json");
+        let file = Path::new(FOLDER)
+            .join(&scenario.scenario)
+            .with_extension("json");
         fs::create_dir_all(FOLDER)
             .and_then(|()| fs::write(&file, to_json(&scenario)))
             .map_err(|error| format!("cannot write {file:?}: {error}"))?;

@@ -222,3 +222,22 @@ fn rust_in_a_page_is_compiled_or_shown_from_a_file() {
         }
     }
 }
+
+#[test]
+fn few_lines_of_the_pages_are_hidden() {
+    // A code host shows the lines that rustdoc and the book hide.
+    let is_hidden = |line: &str| line.trim_start().starts_with("# ") || line.trim() == "#";
+    let (mut hidden, mut all) = (0, 0);
+    for page in pages() {
+        for block in page.blocks() {
+            if block.info.starts_with("rust") {
+                hidden += block.text.lines().filter(|line| is_hidden(line)).count();
+                all += block.text.lines().count();
+            }
+        }
+    }
+    assert!(
+        hidden * 20 <= all,
+        "{hidden} of {all} lines of Rust are hidden"
+    );
+}

@@ -147,12 +147,13 @@ fn name_errors(content: &str) -> String {
     let mut out = String::new();
     for line in content.split_inclusive('\n') {
         let info = line.trim_start().strip_prefix("```rust,compile_fail,");
-        if let Some(code) = info.map(str::trim_end) {
+        if let Some(codes) = info {
             let indent = &line[..line.len() - line.trim_start().len()];
-            out += &format!(
-                "{indent}<p class=\"fails\">does not compile: \
-                 <a href=\"https://doc.rust-lang.org/error_codes/{code}.html\">{code}</a></p>\n\n"
-            );
+            let links = codes.trim_end().split(',').map(|code| {
+                format!("<a href=\"https://doc.rust-lang.org/error_codes/{code}.html\">{code}</a>")
+            });
+            let links = links.collect::<Vec<_>>().join(", ");
+            out += &format!("{indent}<p class=\"fails\">does not compile: {links}</p>\n\n");
         }
         out += line;
     }
@@ -243,12 +244,17 @@ mod tests {
 
     #[test]
     fn a_block_that_does_not_compile_has_the_code_of_its_error() {
-        let named = name_errors("```rust,compile_fail,E0277\nx\n```\n```rust\ny\n```\n");
+        let named = name_errors("```rust,compile_fail,E0277,E0308\nx\n```\n```rust\ny\n```\n");
         assert!(
             named.starts_with("<p class=\"fails\">does not compile: <a "),
             "{named}"
         );
-        assert_eq!(named.matches("E0277.html\">E0277</a>").count(), 1);
+        for code in ["E0277", "E0308"] {
+            assert_eq!(
+                named.matches(&format!("{code}.html\">{code}</a>")).count(),
+                1
+            );
+        }
     }
 
     #[test]

@@ -1,5 +1,5 @@
 // The player of the timelines. It shows a recording step by step, and another one beside it.
-// The data is in timelines.js, which the book's build writes from docs/timeline.
+// The data is in the page: the build of the book writes it there, from docs/timeline.
 (() => {
   "use strict";
 
@@ -248,8 +248,8 @@
       select(titled.scenario);
     } else if (named) {
       select(name, client, other);
-      place.focus({ preventScroll: true });
       place.scrollIntoView();
+      place.focus({ preventScroll: true });
     }
   }
 
@@ -279,12 +279,6 @@
     spoken,
     element("div", { class: "timeline-tracks" }, tracks[0].root, tracks[1].root),
   );
-  // Under each heading of a scenario, a link leads to the player.
-  for (const { scenario: name, title } of timelines) {
-    const heading = headings.find((it) => it.textContent.trim() === title);
-    const link = element("a", { href: `#${name}`, "aria-label": `Play ${title} step by step` }, "Play it step by step");
-    heading?.after(element("p", { class: "timeline-to" }, link));
-  }
 
   scenarios.addEventListener("change", () => {
     select(scenarios.value, tracks[0].clients.value, tracks[1].clients.value);
@@ -315,6 +309,17 @@
     event.preventDefault();
     actions[action]();
   });
+  // Under each heading of a scenario, a button leads to the player.
+  for (const { scenario: name, title } of timelines) {
+    const heading = headings.find((it) => it.textContent.trim() === title);
+    const label = `Play it step by step: ${title}`;
+    const start = element("button", { type: "button", class: "timeline-play", "aria-label": label }, "Play it step by step");
+    start.addEventListener("click", () => {
+      history.pushState(null, "", `#${name}`);
+      fromAddress();
+    });
+    heading?.after(start);
+  }
   place.tabIndex = 0;
   place.setAttribute("role", "group");
   place.setAttribute("aria-label", "Timeline player");

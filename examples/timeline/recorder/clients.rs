@@ -80,7 +80,7 @@ macro_rules! watched {
 }
 
 /// Returns a boxed future of a client that shows no state.
-fn stateless<F>(get: F) -> (Get, usize)
+pub(super) fn stateless<F>(get: F) -> (Get, usize)
 where
     F: Future<Item = Option<String>, Error = KvsError> + Send + 'static,
 {

@@ -1,30 +1,76 @@
 //! The lines of code that a step happened in.
 
 use super::log::{Code, Event};
+use super::words::News;
 
-/// Returns the lines that `event` happened in. `has_reply` tells whether a reply has arrived.
-pub fn of(client: &str, event: &Event, has_reply: bool) -> Option<Code> {
+/// Returns the lines that `event` happened in, after the connection has got `news`.
+pub fn of(client: &str, event: &Event, news: News) -> Option<Code> {
     match event {
+        Event::Made { task, .. } if task == "task 2" => lines(EXECUTOR, MOVE),
         Event::Made { task, .. } if task.starts_with("reader") => scan_code(client),
         Event::Made { .. } => get_code(client, 0),
-        Event::Poll { task, state, .. } => {
-            let is_second = state.as_deref() == Some("WaitingForReply");
-            match &**task {
-                "connection" => lines("src/client/driver.rs", TURN),
-                task if task.starts_with("reader") => scan_code(client),
-                _ => get_code(client, usize::from(is_second) + 1),
-            }
+        Event::Polled { result, .. } if result == TOO_LATE => lines(RUN, TIME_LIMIT),
+        Event::Polled { task, .. } if task == "connection" && news == News::Close => {
+            lines(DRIVER, BREAK)
         }
-        Event::Wake { task, by, .. } => woken(task, by, has_reply),
-        Event::Sent { .. } => lines("src/client/driver.rs", SEND),
-        Event::Arrived { .. } => lines("src/client/driver.rs", RECEIVE),
-        Event::Dropped { .. } => lines("src/client/queue.rs", ANSWER),
+        Event::Poll { task, state, .. } => {
+            let is_second = state.as_deref() == Some(SECOND_STATE);
+            poll_code(client, task, is_second)
+        }
+        Event::Polled {
+            task,
+            state,
+            result,
+            ..
+        } => {
+            // A future that is complete shows no state. It was in its second one.
+            let is_second = result.starts_with("Ready") || state.as_deref() == Some(SECOND_STATE);
+            poll_code(client, task, is_second)
+        }
+        Event::Item { .. } => scan_code(client),
+        Event::Wake { task, by, .. } => woken(task, by, news),
+        Event::Sent { .. } => lines(DRIVER, SEND),
+        Event::Arrived { .. } => lines(DRIVER, RECEIVE),
+        Event::Parked { .. } => lines(EXECUTOR, POLL_ALL),
+        Event::Dropped { .. } => drop_code(client, news),
+        Event::Served { .. } | Event::Closed { .. } | Event::End => None,
+    }
+}
+
+/// The state in which a future has sent its request.
+const SECOND_STATE: &str = "WaitingForReply";
+
+fn poll_code(client: &str, task: &str, is_second: bool) -> Option<Code> {
+    if task == "connection" {
+        return lines(DRIVER, TURN);
+    }
+    if task.starts_with("reader") {
+        return scan_code(client);
+    }
+    get_code(client, usize::from(is_second) + 1)
+}
+
+/// Returns the code that runs in a drop. A sound request that is sent has none.
+fn drop_code(client: &str, news: News) -> Option<Code> {
+    match client {
+        "works on after the drop" => lines(BUGS, ("impl Drop for Unstoppable {", 9)),
+        "leaked place" => lines(HARNESS, ("        impl<T> Drop for Forgets<T> {", 5)),
+        "old scan" => lines(HARNESS, ("        impl Drop for Saved {", 5)),
+        "sound" if news == News::None => lines(QUEUE, ("impl Drop for Entry {", 10)),
         _ => None,
     }
 }
 
 /// The first line of an excerpt, and the number of its lines.
 type Excerpt = (&'static str, usize);
+
+const DRIVER: &str = "src/client/driver.rs";
+const QUEUE: &str = "src/client/queue.rs";
+const EXECUTOR: &str = "examples/timeline/recorder/executor.rs";
+const RUN: &str = "examples/timeline/recorder/run.rs";
+
+/// The result of a request whose time limit has struck.
+const TOO_LATE: &str = "Err(the time limit is over)";
 
 const TURN: Excerpt = ("    fn turn(&mut self) -> Poll<(), ConnectionError> {", 9);
 const SEND: Excerpt = (
@@ -39,9 +85,16 @@ const HAND_OUT: Excerpt = (
     "            if let Some((_, waiting)) = self.in_flight.pop_front() {",
     3,
 );
-const ANSWER: Excerpt = (
-    "pub(super) fn answer<T>(reply: oneshot::Sender<T>, value: T) {",
+const POLL_ALL: Excerpt = ("        while let Some(id) = self.next() {", 3);
+const FAIL: Excerpt = (
+    "        for (_, waiting) in mem::take(&mut self.in_flight) {",
     3,
+);
+const BREAK: Excerpt = ("            Err(cause) => {", 5);
+const MOVE: Excerpt = ("    pub fn move_task(&mut self, from: &str, to: &str) {", 7);
+const TIME_LIMIT: Excerpt = (
+    "        let limited = Timeout::new(made.future, limit).then(|result| match result {",
+    5,
 );
 const ENTER: Excerpt = ("            state.calls.push_back(call);", 6);
 const ADMIT: Excerpt = ("        let admitted = state.admit();", 4);
@@ -67,7 +120,8 @@ const CHAIN: Excerpt = (
     "        let (sent, reply) = self.connection.request(request);",
     2,
 );
-const BUGS: &str = "examples/timeline/recorder/bugs.rs";
+const AWAIT: Excerpt = (CHAIN.0, 3);
+const BUGS: &str = "examples/timeline/recorder/by_hand.rs";
 const HARNESS: &str = "tests/harness/broken.rs";
 const MAKE: Excerpt = (
     "    fn watched_get(&mut self, key: &str, cell: &StateCell) -> (Get, usize) {",
@@ -124,14 +178,8 @@ const PLACES: &[Places] = &[
                 "    pub async fn get(&mut self, key: String) -> Result<Option<String>, KvsError> {",
                 4,
             ),
-            (
-                "        let (sent, reply) = self.connection.request(request);",
-                3,
-            ),
-            (
-                "        let (sent, reply) = self.connection.request(request);",
-                3,
-            ),
+            AWAIT,
+            AWAIT,
         ],
     ),
     (
@@ -198,7 +246,10 @@ const PLACES: &[Places] = &[
         "works on after the drop",
         BUGS,
         [
-            ("        let get = Unstoppable(Some(Box::new(get)));", 3),
+            (
+                "        stateless(Unstoppable(Some(self.0.get(key.to_owned()))))",
+                1,
+            ),
             (
                 "        let get = self.0.as_mut().expect(\"polled after completion\");",
                 4,
@@ -326,12 +377,16 @@ fn scan_code(client: &str) -> Option<Code> {
     lines(file, *place)
 }
 
-fn woken(task: &str, by: &str, has_reply: bool) -> Option<Code> {
+fn woken(task: &str, by: &str, news: News) -> Option<Code> {
     match (task, by) {
-        ("connection", "reactor") | (_, "timer" | "program") => None,
-        ("connection", _) => lines("src/client/queue.rs", ENTER),
-        (_, "connection") if has_reply => lines("src/client/driver.rs", HAND_OUT),
-        (_, "connection") => lines("src/client/queue.rs", ADMIT),
+        ("connection", "reactor") => None,
+        ("connection", _) => lines(QUEUE, ENTER),
+        (task, by) if task == by => lines(HARNESS, BUSY),
+        (_, "connection") => match news {
+            News::None => lines(QUEUE, ADMIT),
+            News::Reply => lines(DRIVER, HAND_OUT),
+            News::Close => lines(DRIVER, FAIL),
+        },
         _ => None,
     }
 }

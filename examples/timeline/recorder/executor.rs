@@ -4,7 +4,7 @@ use std::any::Any;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, Once};
 use std::thread;
 
 use futures::executor::{self, Notify, NotifyHandle, Spawn};
@@ -44,6 +44,19 @@ impl<F: Future> Future for Shown<F> {
         *lock(&self.cell) = (self.state)(&self.future);
         polled
     }
+}
+
+/// Hides the reports of panics in polls from now on. The recording has them.
+pub fn hide_panics_of_polls() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let report = panic::take_hook();
+        panic::set_hook(Box::new(move |panic| {
+            if POLLED.with_borrow(Option::is_none) {
+                report(panic);
+            }
+        }));
+    });
 }
 
 struct Task {
@@ -261,9 +274,7 @@ impl Executor {
         self.log.add(Event::Dropped {
             task: task.name.clone(),
         });
-        POLLED.set(Some("program".to_owned()));
         task.future = None;
-        POLLED.set(None);
     }
 
     /// Moves the future of a task to another task.

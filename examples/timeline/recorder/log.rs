@@ -57,7 +57,7 @@ pub struct Code {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Event {
-    /// The program has made a future.
+    /// The program has made a future, or has moved one to this task.
     Made { task: String, thread: String },
     /// Poll number `n` of a task begins.
     Poll {
@@ -87,7 +87,8 @@ pub enum Event {
     },
     /// A stream has yielded an item.
     Item { task: String, text: String },
-    /// Bytes have left the client.
+    /// Bytes of the client have arrived at the proxy. They left the client in the last poll of its
+    /// connection.
     Sent {
         task: String,
         bytes: usize,

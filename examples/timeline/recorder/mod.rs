@@ -4,12 +4,12 @@
 //! client and a real server. A script says when the proxy passes something on. So the order is the
 //! same in each run, and no step waits for a time.
 
-pub mod bugs;
+pub mod by_hand;
 pub mod clients;
 pub mod code;
 pub mod executor;
 pub mod log;
-pub mod page_bugs;
+pub mod mistakes;
 pub mod proxy;
 pub mod run;
 pub mod scenarios;
@@ -24,7 +24,7 @@ pub mod broken;
 pub mod net;
 
 use log::{Recording, Scenario};
-use page_bugs::BUGS;
+use mistakes::BUGS;
 use scenarios::{PROGRAMS, Program};
 
 /// Returns the names of the scenarios, in the order of the page.

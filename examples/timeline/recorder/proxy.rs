@@ -86,6 +86,7 @@ impl Proxy {
     pub fn answer(&mut self, replies: &[&str]) {
         self.requests -= replies.len();
         self.note(replies.iter().map(|reply| (*reply).to_owned()).collect());
+        self.log.say("The script replies in place of a server.");
     }
 
     fn note(&mut self, replies: Vec<String>) {
@@ -105,6 +106,11 @@ impl Proxy {
             bytes: bytes.len(),
             text: summary(&replies),
         });
+        if n > 1 {
+            self.log.say(&format!(
+                "{n} replies arrive together at the client's socket."
+            ));
+        }
         self.client.0.write_all(&bytes).expect("the client reads");
     }
 

@@ -14,7 +14,7 @@ use kvs::client::blocking;
 use tokio_timer::Timeout;
 
 use super::clients::{Get, Scan, Watched, watched_scan};
-use super::executor::{CONNECT, Executor, Recorded, StateCell, lock};
+use super::executor::{CONNECT, Executor, Recorded, StateCell, hide_panics_of_polls, lock};
 use super::log::{Event, Lane, LaneKind, Log, Recording};
 use super::net::{self, PATIENCE, TestServer};
 use super::proxy::{Listening, Proxy};
@@ -55,6 +55,7 @@ pub fn record<C: Watched>(
     peer: Peer,
     script: impl FnOnce(&mut Run, &mut C) + Send + 'static,
 ) -> Recording {
+    hide_panics_of_polls();
     let log = Log::default();
     let (sender, recorded) = mpsc::channel();
     let script_log = log.clone();
@@ -151,18 +152,19 @@ pub struct Made {
 impl Run {
     /// Makes a `get` in a task of its own.
     pub fn make<C: Watched>(&mut self, client: &mut C, task: &str, key: &str) -> Made {
-        self.log.add(Event::Made {
-            task: task.to_owned(),
-            thread: "main".to_owned(),
-        });
-        self.lane(task);
+        self.made(task);
         let state = StateCell::default();
         let (future, size) = client.watched_get(key, &state);
         self.size = size;
         Made { future, state }
     }
 
-    fn lane(&mut self, task: &str) {
+    /// Records that a task has its future, and gives it a lane.
+    fn made(&mut self, task: &str) {
+        self.log.add(Event::Made {
+            task: task.to_owned(),
+            thread: "main".to_owned(),
+        });
         self.lanes.push(Lane {
             name: task.to_owned(),
             kind: LaneKind::Request,
@@ -193,11 +195,7 @@ impl Run {
 
     /// Makes many `get`s, which one task joins.
     pub fn many<C: Client>(&mut self, client: &mut C, task: &str, count: usize) {
-        self.log.add(Event::Made {
-            task: task.to_owned(),
-            thread: "main".to_owned(),
-        });
-        self.lane(task);
+        self.made(task);
         let gets: Vec<_> = (0..count).map(|_| client.get("k".to_owned())).collect();
         let joined = future::join_all(gets).map(|values| format!("{} values", values.len()));
         self.executor
@@ -206,11 +204,7 @@ impl Run {
 
     /// Makes a reader of all pairs. It takes a pair with each permit.
     pub fn scan<C: Client>(&mut self, client: &mut C, task: &str) -> Permits {
-        self.log.add(Event::Made {
-            task: task.to_owned(),
-            thread: "main".to_owned(),
-        });
-        self.lane(task);
+        self.made(task);
         let (scan, size) = watched_scan(client);
         self.size = size;
         let permits = Permits::default();
@@ -264,11 +258,13 @@ impl Run {
         drop(made);
     }
 
+    /// Moves the future of a task to a new task.
     pub fn move_task(&mut self, from: &str, to: &str) {
-        self.lane(to);
+        self.made(to);
         self.executor.move_task(from, to);
     }
 
+    /// Advances the clock of the time limits.
     pub fn advance(&mut self, by: Duration) {
         let threads = Threads::get().expect("the threads have started");
         threads.advance(by);

@@ -68,13 +68,18 @@ pub fn run<C: Watched + Client>(program: &Program) -> Recording {
 }
 
 pub fn get<C: Watched>(run: &mut Run, client: &mut C) {
+    one_get(run, client);
+    run.end("The request is complete after two polls and one wake-up.");
+}
+
+/// The steps of one request, up to its end.
+pub fn one_get<C: Watched>(run: &mut Run, client: &mut C) {
     run.get(client, "request", "k");
     run.run();
     run.wire.pass_requests();
     run.wire.serve();
     run.wire.pass_replies(1);
     run.wait();
-    run.end("The request is complete after two polls and one wake-up.");
 }
 
 fn three<C: Watched>(run: &mut Run, client: &mut C) {
@@ -83,7 +88,7 @@ fn three<C: Watched>(run: &mut Run, client: &mut C) {
     }
     run.run();
     run.wire.pass_requests();
-    run.say("One write sends all three requests.");
+    run.say("One write of the connection has sent all three requests.");
     run.wire.serve();
     for _ in 0..3 {
         run.wire.pass_replies(1);
@@ -101,7 +106,9 @@ fn full<C: Watched + Client>(run: &mut Run, client: &mut C) {
     run.say("The queue is full. It keeps the task, to wake it when there is room.");
     run.run();
     run.wire.pass_requests();
-    run.say("One write sends the 64 requests, and the one that waited for room.");
+    run.say(
+        "One write of the connection has sent the 64 requests, and the one that waited for room.",
+    );
     run.wire.serve();
     run.wire.pass_replies(QUEUE + 1);
     run.wait();
@@ -155,11 +162,9 @@ fn scan<C: Watched + Client>(run: &mut Run, client: &mut C) {
     run.wait();
     run.say("The reader has the first pair. The second one is there, but the reader is slow.");
     permits.give();
-    run.say("The program lets the reader take one more pair.");
     run.run();
     run.say("Nothing is sent, although the page is used up: the reader has not asked for more.");
     permits.give();
-    run.say("The program lets the reader take one more pair.");
     run.run();
     run.wire.pass_requests();
     run.say("Only now does the client ask for the second page.");
@@ -168,7 +173,6 @@ fn scan<C: Watched + Client>(run: &mut Run, client: &mut C) {
     run.wire.pass_replies(1);
     run.wait();
     permits.give();
-    run.say("The program lets the reader take one more pair.");
     run.run();
     run.end("The stream has ended. The client asked for each page only when the reader needed it.");
 }

@@ -10,6 +10,8 @@ use tokio_reactor::Reactor;
 use tokio_timer::clock::{Clock, Now};
 use tokio_timer::timer::{self, Timer};
 
+use super::executor::lock;
+
 /// The threads, which all recordings share.
 pub struct Threads {
     pub reactor: tokio_reactor::Handle,
@@ -25,10 +27,7 @@ struct Time(Arc<Mutex<Instant>>);
 
 impl Now for Time {
     fn now(&self) -> Instant {
-        *self
-            .0
-            .lock()
-            .expect("no thread panics while it has the time")
+        *lock(&self.0)
     }
 }
 
@@ -41,7 +40,7 @@ impl Threads {
     pub fn get() -> io::Result<&'static Threads> {
         static THREADS: OnceLock<Threads> = OnceLock::new();
         static STARTING: Mutex<()> = Mutex::new(());
-        let _starting = STARTING.lock().expect("starting does not panic");
+        let _starting = lock(&STARTING);
         if let Some(threads) = THREADS.get() {
             return Ok(threads);
         }
@@ -83,11 +82,7 @@ impl Threads {
 
     /// Advances the clock, and wakes the timer.
     pub fn advance(&self, by: Duration) {
-        *self
-            .time
-            .0
-            .lock()
-            .expect("no thread panics while it has the time") += by;
+        *lock(&self.time.0) += by;
         self.unpark_timer.unpark();
     }
 }

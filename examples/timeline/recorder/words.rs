@@ -1,25 +1,45 @@
 //! The sentence of each step.
 
+use std::collections::BTreeSet;
+
+use super::broken::SendsEagerly;
+use super::clients::Watched;
 use super::code;
 use super::log::{Event, Step};
 
+/// The latest news that the connection has had from the server. It decides why the connection wakes
+/// a request: with none, there is room in the queue.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum News {
+    None,
+    Reply,
+    Close,
+}
+
 /// Gives each event its sentence and its code.
 pub fn tell(client: &str, events: Vec<(Event, Option<String>)>) -> Vec<Step> {
-    let mut teller = Teller { has_reply: false };
+    let mut teller = Teller {
+        is_lazy: client != SendsEagerly::NAME,
+        news: News::None,
+        dropped: BTreeSet::new(),
+    };
     let step = |(event, says): (Event, Option<String>)| {
-        teller.has_reply |= matches!(event, Event::Arrived { .. });
+        teller.learn(&event);
         Step {
             says: says.unwrap_or_else(|| teller.sentence(&event)),
-            code: code::of(client, &event, teller.has_reply),
+            code: code::of(client, &event, teller.news),
             event,
         }
     };
     events.into_iter().map(step).collect()
 }
 
+/// The earlier events on which a sentence depends.
 struct Teller {
-    /// Whether a reply has arrived, so that the connection wakes requests for their replies.
-    has_reply: bool,
+    /// Whether a request does nothing before its first poll.
+    is_lazy: bool,
+    news: News,
+    dropped: BTreeSet<String>,
 }
 
 /// Returns the task with its article, as in "the second request".
@@ -54,29 +74,41 @@ fn times(n: usize) -> String {
 }
 
 impl Teller {
+    fn learn(&mut self, event: &Event) {
+        match event {
+            Event::Arrived { .. } => self.news = News::Reply,
+            Event::Closed { .. } => self.news = News::Close,
+            Event::Dropped { task } => {
+                self.dropped.insert(task.clone());
+            }
+            _ => {}
+        }
+    }
+
     fn sentence(&self, event: &Event) -> String {
         let text = match event {
             Event::Made { task, .. } if task == "64 others" => {
                 "the program makes 64 requests in one task".to_owned()
             }
-            Event::Made { task, .. } => {
+            Event::Made { task, .. } if self.is_lazy => {
                 format!("the program makes {}. It does nothing yet", the(task))
             }
+            Event::Made { task, .. } => format!("the program makes {}", the(task)),
             Event::Poll { task, n, .. } => {
                 format!("the executor polls {} {}", the(task), times(*n))
             }
-            Event::Polled { task, result, .. } => polled(task, result),
+            Event::Polled { task, result, .. } => self.polled(task, result),
             Event::Wake {
                 task, by, times, ..
             } => {
-                let wake = wake(task, by, self.has_reply);
+                let wake = self.wake(task, by);
                 match times {
                     1 => wake,
                     _ => format!("{wake} ({times} wake-ups)"),
                 }
             }
             Event::Item { text, .. } => format!("the stream yields {text}"),
-            Event::Sent { bytes, .. } => format!("{bytes} bytes leave the client"),
+            Event::Sent { bytes, .. } => format!("{bytes} bytes of the client reach the server"),
             Event::Served { bytes, .. } => format!("the server replies with {bytes} bytes"),
             Event::Arrived { .. } => "the reply arrives at the client's socket".to_owned(),
             Event::Parked { .. } => "no task is woken, so the executor's thread sleeps".to_owned(),
@@ -86,45 +118,53 @@ impl Teller {
         };
         sentence(&text) + "."
     }
-}
 
-fn polled(task: &str, result: &str) -> String {
-    let the = the(task);
-    if let Some(panic) = result.strip_prefix("panic: ") {
-        return format!("the poll of {the} panics: {panic}");
-    }
-    match (task, result) {
-        ("connection", "NotReady") => {
-            "the connection has done all that it can do now, and is not ready".to_owned()
+    fn polled(&self, task: &str, result: &str) -> String {
+        let the = the(task);
+        if let Some(panic) = result.strip_prefix("panic: ") {
+            return format!("the poll of {the} panics: {panic}");
         }
-        (_, "NotReady") => format!("{the} is not ready"),
-        (_, result) if result.starts_with("Err(") => format!("{the} fails: {result}"),
-        (_, result) => format!("{the} is complete: {result}"),
+        match (task, result) {
+            ("connection", "NotReady") => {
+                "the connection has done all that it can do now, and is not ready".to_owned()
+            }
+            ("connection", _) if self.news == News::Close => {
+                "the connection has failed the requests that wait for a reply, and is complete"
+                    .to_owned()
+            }
+            (_, "NotReady") => format!("{the} is not ready"),
+            (_, result) if result.starts_with("Err(") => format!("{the} fails: {result}"),
+            (_, result) => format!("{the} is complete: {result}"),
+        }
     }
-}
 
-fn wake(task: &str, by: &str, has_reply: bool) -> String {
-    let the_task = the(task);
-    match (task, by) {
-        ("connection", "reactor") => {
-            "the reactor's thread wakes the connection: the socket can be read".to_owned()
+    fn wake(&self, task: &str, by: &str) -> String {
+        let woken = the(task);
+        match (task, by) {
+            ("connection", "reactor") => {
+                "the reactor's thread wakes the connection: the socket can be read".to_owned()
+            }
+            (_, "timer") => format!("the timer's thread wakes {woken}: the time limit is over"),
+            (_, "program") => format!("the program lets {woken} take one more pair, and wakes it"),
+            (_, "another thread") => format!("another thread wakes {woken}"),
+            ("connection", by) => {
+                let by = the(by);
+                format!("{by} wakes the connection: there is a request to send")
+            }
+            (task, "connection") => {
+                let reason = match self.news {
+                    News::None if self.dropped.contains(task) => {
+                        "there is room in the queue. But the request was dropped"
+                    }
+                    News::None => "there is room in the queue",
+                    News::Reply if task == "64 others" => "their replies have come",
+                    News::Reply => "the reply has come",
+                    News::Close => "its reply cannot come any more",
+                };
+                format!("the connection wakes {woken}: {reason}")
+            }
+            (task, by) if task == by => format!("{woken} wakes itself"),
+            (_, by) => format!("{} wakes {woken}", the(by)),
         }
-        (_, "timer") => format!("the timer's thread wakes {the_task}: the time limit is over"),
-        (_, "program") => format!("the program wakes {the_task}"),
-        (_, "another thread") => format!("another thread wakes {the_task}"),
-        ("connection", by) => {
-            format!(
-                "{} wakes the connection: there is a request to send",
-                the(by)
-            )
-        }
-        (_, "connection") if has_reply => {
-            format!("the connection wakes {the_task}: its reply has come")
-        }
-        (_, "connection") => {
-            format!("the connection wakes {the_task}: there is room in the queue")
-        }
-        (task, by) if task == by => format!("{the_task} wakes itself"),
-        (_, by) => format!("{} wakes {the_task}", the(by)),
     }
 }

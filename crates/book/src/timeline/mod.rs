@@ -129,7 +129,12 @@ impl Code {
             )));
         };
         let shown: Vec<_> = text.lines().skip(n).take(self.lines).collect();
-        Ok((n + 1, shown.join("\n")))
+        // The excerpt begins at the left, however deep it is nested.
+        let indent = self.line.len() - self.line.trim_start().len();
+        let shown = shown
+            .iter()
+            .map(|line| line.get(indent..).unwrap_or(line.trim_start()));
+        Ok((n + 1, shown.collect::<Vec<_>>().join("\n")))
     }
 }
 
@@ -201,19 +206,21 @@ pub fn stills(root: &Path) -> Result<Vec<(String, String)>> {
     let mut stills = Vec::new();
     for scenario in load(root)? {
         for recording in &scenario.recordings {
-            // The client without a mistake has the same still in each of these scenarios.
-            let is_shown = matches!(&*recording.client, "manual" | "pinned")
-                || scenario.recordings[0].client != "boxed" && recording.client != "sound";
-            let name = match &*recording.client {
-                "pinned" if scenario.scenario != "get" => continue,
-                "pinned" => format!("{}-pinned", scenario.scenario),
-                _ => scenario.scenario.clone(),
-            };
-            if is_shown {
+            if let Some(name) = still_name(&scenario.scenario, &recording.client) {
                 let title = format!("{}, {}", scenario.title, recording.client);
                 stills.push((name, draw(recording, &title, true)));
             }
         }
     }
     Ok(stills)
+}
+
+/// Returns the name of the still of a recording, if a page shows it. Of the six clients, the pages
+/// show the one by hand, and of a client with a bug and the sound one beside it, that with the bug.
+fn still_name(scenario: &str, client: &str) -> Option<String> {
+    match client {
+        "pinned" if scenario == "get" => Some("get-pinned".to_owned()),
+        "boxed" | "explicit" | "anon" | "pinned" | "awaited" | "sound" => None,
+        _ => Some(scenario.to_owned()),
+    }
 }

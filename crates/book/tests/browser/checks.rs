@@ -1,160 +1,94 @@
-//! The checks of a book in a folder. Each returns what it finds wrong, as texts.
+//! The checks of a book. Each returns what it finds wrong, as texts.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::webdriver::{Browser, Key};
+use super::site::{Site, is_of_the_course};
+use super::webdriver::Browser;
 
 /// The themes that the book offers, by day and by night.
-const THEMES: [&str; 2] = ["light", "navy"];
+pub const THEMES: [&str; 2] = ["light", "navy"];
 
-/// The widths of a window and of a phone, in CSS pixels.
-const WIDE: u32 = 1280;
-const NARROW: u32 = 390;
+/// The widths of a window, of a phone, and of a sheet of paper (A4), in CSS pixels.
+pub const WIDE: u32 = 1280;
+pub const NARROW: u32 = 390;
+const PAPER: u32 = 718;
 
-/// The key under which mdBook remembers the theme.
-const SET_THEME: &str = "document.getElementById('mdbook-theme-' + arguments[0]).click()";
+const LOOK: &str = concat!(include_str!("contrast.js"), include_str!("look.js"));
+const LOOK_AT_SVG: &str = concat!(include_str!("contrast.js"), include_str!("svg.js"));
 
-/// Returns the address of a file.
-pub fn url(path: &Path) -> String {
-    format!("file://{}", path.display())
-}
-
-/// Returns all pages of the book, but the lists of chapters, which are parts of pages.
-pub fn pages(book: &Path) -> Vec<PathBuf> {
-    let mut pages = Vec::new();
-    let mut folders = vec![book.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            let name = path.file_name().unwrap();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path
-                .extension()
-                .is_some_and(|extension| extension == "html")
-                && name != "toc.html"
-                && name != "404.html"
-                && name != "print.html"
-            {
-                pages.push(path);
-            }
-        }
-    }
-    pages.sort();
-    pages
-}
-
-/// Returns whether a page is one of `docs/`, and shows no file and no comparison.
-fn is_of_the_course(book: &Path, page: &Path) -> bool {
-    page.parent() == Some(book)
-}
-
-fn texts(value: &Value) -> Vec<String> {
+/// Returns the texts in an array.
+pub fn texts(value: &Value) -> Vec<String> {
     let texts = value.as_array().unwrap().iter();
     texts
         .map(|text| text.as_str().unwrap().to_owned())
         .collect()
 }
 
-/// Looks at a page in both themes and widths.
-pub fn look(browser: &Browser, book: &Path, page: &Path) -> Vec<String> {
+/// Chooses a theme, as the menu of the book does.
+pub fn choose_theme(browser: &Browser, theme: &str) {
+    const CHOOSE: &str = "const [theme] = arguments;
+        if (!document.documentElement.classList.contains(theme)) {
+            document.getElementById('mdbook-theme-' + theme).click();
+        }";
+    browser.run(CHOOSE, json!([theme]));
+}
+
+/// Opens a page with a width, and looks at it in some themes.
+pub fn look(
+    browser: &Browser,
+    site: &Site,
+    page: &str,
+    width: u32,
+    themes: &[&str],
+) -> Vec<String> {
     let mut found = Vec::new();
-    let name = page.strip_prefix(book).unwrap().display();
-    let is_of_the_course = is_of_the_course(book, page);
-    browser.open(&url(page));
-    for theme in THEMES {
-        browser.run(SET_THEME, json!([theme]));
-        for width in [WIDE, NARROW] {
-            // The pages of files and comparisons are all alike, so two looks are enough.
-            if !is_of_the_course && (theme == THEMES[0]) != (width == WIDE) {
-                continue;
-            }
-            browser.resize(width);
-            let must_fit = width == WIDE && is_of_the_course;
-            let wrong = browser.run(include_str!("look.js"), json!([must_fit]));
-            let place = |text| format!("{name}, {theme}, {width} px: {text}");
-            found.extend(texts(&wrong).into_iter().map(place));
-        }
+    let must_fit = width == WIDE && is_of_the_course(page);
+    browser.resize(width);
+    browser.open(&site.url(page));
+    for theme in themes {
+        found.extend(look_at(browser, page, theme, must_fit));
     }
     let console = browser.console().into_iter();
-    found.extend(console.map(|line| format!("{name}: {line}")));
+    found.extend(console.map(|line| format!("{page}: {line}")));
     found
+}
+
+/// Looks at the page that the browser shows.
+pub fn look_at(browser: &Browser, name: &str, theme: &str, must_fit: bool) -> Vec<String> {
+    choose_theme(browser, theme);
+    let wrong = texts(&browser.run(LOOK, json!([must_fit, false])));
+    let width = browser.width();
+    let place = |text| format!("{name}, {theme}, {width} px: {text}");
+    wrong.into_iter().map(place).collect()
 }
 
 /// Looks at a picture by itself, by day and by night.
 pub fn look_at_picture(browser: &Browser, picture: &Path) -> Vec<String> {
     let mut found = Vec::new();
-    browser.open(&url(picture));
+    browser.open(&format!("file://{}", picture.display()));
     for scheme in ["light", "dark"] {
         browser.emulate_scheme(scheme);
-        let wrong = texts(&browser.run(include_str!("svg.js"), json!([])));
         let name = picture.file_name().unwrap().display();
-        found.extend(
-            wrong
-                .into_iter()
-                .map(|text| format!("{name}, {scheme}: {text}")),
-        );
+        let wrong = texts(&look_at_svg(browser)).into_iter();
+        found.extend(wrong.map(|text| format!("{name}, {scheme}: {text}")));
     }
     found
 }
 
-/// The links of a book, each with a page that has it, and the places of each page.
-#[derive(Default)]
-pub struct Links {
-    links: BTreeMap<String, String>,
-    ids: BTreeMap<String, BTreeSet<String>>,
+/// Looks at the picture that the browser shows.
+pub fn look_at_svg(browser: &Browser) -> Value {
+    browser.run(LOOK_AT_SVG, json!([]))
 }
 
-impl Links {
-    /// Adds the links and the places of the page that the browser shows.
-    pub fn add(&mut self, browser: &Browser, page: &Path) {
-        const LINKS: &str = "return {
-            links: [...document.querySelectorAll('a[href]')].map((link) => link.href),
-            ids: [...document.querySelectorAll('[id]')].map((it) => it.id),
-        }";
-        let found = browser.run(LINKS, json!([]));
-        for link in texts(&found["links"]) {
-            let name = || page.display().to_string();
-            self.links.entry(link).or_insert_with(name);
-        }
-        let ids = texts(&found["ids"]).into_iter().collect();
-        self.ids.insert(url(page), ids);
-    }
-
-    /// Returns the links that lead nowhere, or out of the book to something that is no web page.
-    pub fn check(&self, book: &Path) -> Vec<String> {
-        let home = url(book);
-        let mut found = Vec::new();
-        for (link, page) in &self.links {
-            if link.starts_with("https://") || link.starts_with("http://") {
-                continue;
-            }
-            let (path, id) = link.split_once('#').unwrap_or((link, ""));
-            let file = path.strip_prefix("file://").unwrap_or_default();
-            if !path.starts_with(&home) || !Path::new(file).is_file() {
-                found.push(format!("{page} links to {link}, which is not in the book"));
-            } else if let Some(ids) = self.ids.get(path)
-                && !id.is_empty()
-                && !ids.contains(id)
-            {
-                found.push(format!("{page} links to {link}, which has no such place"));
-            }
-        }
-        found
-    }
-}
-
-/// Searches for a word, and returns the pages of the first five results.
-pub fn search(browser: &Browser, book: &Path, word: &str) -> Vec<String> {
-    // mdBook loads the index when the search is opened, and then shows the results of the address.
-    const WAIT: &str = "const done = arguments[arguments.length - 1];
+/// Types each word into the search, and expects the page beside it among the first five results.
+pub fn search(browser: &Browser, site: &Site, words: &[(&str, &str)]) -> Vec<String> {
+    // The index is loaded when the search is opened.
+    const WAIT: &str = "const [word, done] = arguments;
         const look = () => {
             const header = document.getElementById('mdbook-searchresults-header');
-            if (header && header.textContent.trim()) {
+            if (header.textContent.includes(`'${word}'`)) {
                 const links = [...document.querySelectorAll('#mdbook-searchresults li a[href]')];
                 done(links.slice(0, 5).map((link) => link.href));
             } else {
@@ -162,77 +96,47 @@ pub fn search(browser: &Browser, book: &Path, word: &str) -> Vec<String> {
             }
         };
         look();";
-    let page = url(&book.join("introduction.html"));
-    browser.open(&format!("{page}?search={word}"));
-    texts(&browser.run_async(WAIT, json!([])))
-}
-
-/// Walks through each recording by the keyboard.
-pub fn walk(
-    browser: &Browser,
-    book: &Path,
-    recordings: &[(String, String, usize, String)],
-) -> Vec<String> {
-    const SAYS: &str = "return document.querySelector('.timeline-says').textContent";
     let mut found = Vec::new();
-    let page = url(&book.join("timeline.html"));
-    browser.open(&page);
     browser.resize(WIDE);
-    for (scenario, client, steps, end) in recordings {
-        let hash = "location.hash = arguments.map(encodeURIComponent).join('/');
-            document.getElementById('timeline').focus();";
-        let hash = hash.replace("arguments.map", "[...arguments].map");
-        browser.run(&hash, json!([scenario, client]));
-        browser.press(&[Key::Home]);
-        let first = browser.run(SAYS, json!([]));
-        browser.press(&vec![Key::Right; steps - 1]);
-        let last = browser.run(SAYS, json!([]));
-        browser.press(&vec![Key::Left; steps - 1]);
-        let again = browser.run(SAYS, json!([]));
-        let expected = format!("{steps} of {steps}: {end}");
-        if last != expected {
-            found.push(format!(
-                "{scenario}, {client} ends with {last}, and not {expected:?}"
-            ));
-        }
-        if first != again || first == last {
-            found.push(format!(
-                "{scenario}, {client}: {again} after the way back to {first}"
-            ));
-        }
-        browser.press(&[Key::End]);
-        if browser.run(SAYS, json!([])) != last {
-            found.push(format!("{scenario}, {client}: End is not the end"));
-        }
+    for (i, (word, page)) in words.iter().enumerate() {
+        browser.open(&site.url("introduction.html"));
+        browser.press("/".chars().chain(word.chars()));
+        let results = texts(&browser.run_async(WAIT, json!([word])));
+        let Some(result) = results.iter().find(|result| result.contains(page)) else {
+            found.push(format!("{word} is not found on {page}, but on {results:?}"));
+            continue;
+        };
+        let name = format!("the results for {word}");
+        found.extend(look_at(browser, &name, THEMES[i % 2], false));
+        // The page marks the word.
+        browser.open(result);
+        let name = format!("{word} on {page}");
+        found.extend(look_at(browser, &name, THEMES[i % 2], false));
     }
     found
 }
 
-/// Looks at the page that is printed.
-pub fn look_at_print(browser: &Browser, book: &Path, chapters: &[String]) -> Vec<String> {
-    const LOOK: &str = "return {
-        text: [...document.querySelectorAll('main h1')].filter((it) => it.checkVisibility())
-            .map((it) => it.textContent.trim()),
-        missing: [...document.querySelectorAll('main img')]
-            .filter((it) => !it.complete || it.naturalWidth === 0).map((it) => it.src),
-        cut: [...document.querySelectorAll('main pre > code')]
-            .filter((it) => it.checkVisibility() && it.scrollWidth > it.clientWidth + 1)
-            .map((it) => it.textContent.slice(0, 60)),
-    }";
-    browser.open(&url(&book.join("print.html")));
-    browser.emulate_print(true);
-    let looked = browser.run(LOOK, json!([]));
-    browser.emulate_print(false);
-    let titles = texts(&looked["text"]);
+/// Looks at the page that is printed, by day and by night.
+pub fn look_at_print(browser: &Browser, site: &Site, chapters: &[String]) -> Vec<String> {
+    const TITLES: &str = "return [...document.querySelectorAll('main h1')]
+        .filter((it) => it.checkVisibility()).map((it) => it.textContent.trim())";
+    browser.open(&site.url("print.html"));
+    browser.resize(PAPER);
     let mut found = Vec::new();
+    for theme in THEMES {
+        choose_theme(browser, theme);
+        browser.emulate_print(true);
+        let wrong = texts(&browser.run(LOOK, json!([true, true]))).into_iter();
+        found.extend(wrong.map(|text| format!("printed, {theme}: {text}")));
+        browser.emulate_print(false);
+    }
+    browser.emulate_print(true);
+    let titles = texts(&browser.run(TITLES, json!([])));
+    browser.emulate_print(false);
     for chapter in chapters {
         if !titles.contains(chapter) {
             found.push(format!("the chapter {chapter:?} is not printed"));
         }
     }
-    let missing = texts(&looked["missing"]).into_iter();
-    found.extend(missing.map(|picture| format!("a picture is not printed: {picture}")));
-    let cut = texts(&looked["cut"]).into_iter();
-    found.extend(cut.map(|code| format!("code is cut off: {code}")));
     found
 }

@@ -1,23 +1,31 @@
 //! Copies of the book with one fault each, which shows that the checks find it.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::slice;
 
-use super::checks::{self, Links};
+use super::checks::{self, NARROW, THEMES, WIDE};
+use super::player::{self, Recording};
+use super::site::{Links, Site};
 use super::webdriver::Browser;
 
-/// Copies the pages of the book that a check needs, and changes one of them.
-fn broken(name: &str, page: &str, old: &str, new: &str) -> PathBuf {
+/// Copies the pages of the book that a check needs, and changes one of them. The name of the page
+/// may be the beginning of a file's name, because those of scripts end with a hash.
+fn broken(name: &str, page: &str, old: &str, new: &str) -> Site {
     let copy = Path::new(env!("CARGO_TARGET_TMPDIR"))
         .join("faults")
         .join(name);
     let _ = fs::remove_dir_all(&copy);
-    copy_folder(super::book(), &copy);
-    let path = copy.join(page);
+    copy_folder(super::folder(), &copy);
+    let mut files = fs::read_dir(&copy).unwrap().map(|file| file.unwrap());
+    let file = files.find(|file| file.file_name().to_str().unwrap().starts_with(page));
+    let path = file.unwrap().path();
     let text = fs::read_to_string(&path).unwrap();
-    assert!(text.contains(old), "{page} has no {old:?}");
-    fs::write(&path, text.replacen(old, new, 1)).unwrap();
-    copy
+    let at = text
+        .rfind(old)
+        .unwrap_or_else(|| panic!("{page} has no {old:?}"));
+    fs::write(&path, text[..at].to_owned() + new + &text[at + old.len()..]).unwrap();
+    Site::in_folder(&copy)
 }
 
 /// Copies a folder, but for the pages of files and comparisons.
@@ -52,7 +60,9 @@ fn expect_one(found: &[String], fault: &str) {
 #[track_caller]
 fn expect_fault(name: &str, html: &str, fault: &str) {
     let book = broken(name, "pin.html", "</main>", &format!("{html}</main>"));
-    let found = checks::look(&Browser::start(), &book, &book.join("pin.html"));
+    let browser = Browser::start();
+    let look = |width| checks::look(&browser, &book, "pin.html", width, &THEMES);
+    let found = [WIDE, NARROW].map(look).concat();
     expect_one(&found, fault);
 }
 
@@ -75,6 +85,8 @@ fn a_picture_that_is_not_there_is_found() {
 fn a_page_that_scrolls_sideways_is_found() {
     let html = "<div style=\"width: 2000px\">wide</div>";
     expect_fault("wide", html, "the page scrolls sideways");
+    let html = "<div style=\"width: 600px\">wide for a phone</div>";
+    expect_fault("phone", html, "390 px: the page scrolls sideways");
 }
 
 #[test]
@@ -84,25 +96,70 @@ fn code_that_does_not_fit_is_found() {
 }
 
 #[test]
-fn a_text_that_can_hardly_be_seen_is_found() {
-    let html = "<p style=\"color: #999; background: #888\">pale</p>";
-    expect_fault("contrast", html, "contrast 1.2");
+fn a_table_that_does_not_fit_is_found_behind_details() {
+    let cell = format!("<td>{}</td>", "x".repeat(200));
+    let html = format!(
+        "<details><summary>more</summary><div class=\"table-wrapper\"><table><tr>{cell}</tr>\
+         </table></div></details>"
+    );
+    expect_fault("table", &html, "wider than the page");
 }
 
 #[test]
-fn a_link_that_leads_nowhere_is_found() {
-    let links = "<a href=\"none.html\">a</a> <a href=\"six.html#none\">b</a></main>";
-    let book = broken("links", "pin.html", "</main>", links);
-    let (browser, mut all) = (Browser::start(), Links::default());
-    for page in ["pin.html", "six.html"].map(|page| book.join(page)) {
-        browser.open(&checks::url(&page));
-        all.add(&browser, &page);
+fn a_picture_that_is_too_small_to_be_read_is_found() {
+    let html = "<img src=\"pictures/pin-move.svg\" alt=\"\" style=\"width: 100px\">";
+    expect_fault("small", html, "a picture is shown at");
+}
+
+#[test]
+fn texts_that_can_hardly_be_seen_are_found() {
+    for (name, html, fault) in [
+        (
+            "contrast",
+            "<p style=\"color: #999; background: #888\">pale</p>",
+            "contrast 1.2",
+        ),
+        (
+            "opacity",
+            "<div style=\"opacity: 0.3\"><p>faint</p></div>",
+            "contrast",
+        ),
+        // Only one of the themes shows this fault.
+        ("theme", "<p style=\"color: #5b6b7b\">grey</p>", "navy"),
+    ] {
+        expect_fault(name, html, fault);
     }
-    let found = all.check(&book);
-    for link in ["none.html", "six.html#none"] {
-        let is_it = |found: &&String| found.contains(link);
-        assert_eq!(found.iter().filter(is_it).count(), 1, "{link}: {found:?}");
+}
+
+#[test]
+fn links_that_lead_nowhere_are_found_in_a_folder_and_on_a_server() {
+    let links = "<a href=\"none.html\">a</a> <a href=\"six.html#none\">b</a> \
+                 <a href=\"/six.html\">c</a></main>";
+    let folder = broken("links", "pin.html", "</main>", links).folder;
+    let browser = Browser::start();
+    for book in [Site::in_folder(&folder), Site::on_server(&folder)] {
+        let mut all = Links::default();
+        for page in ["pin.html", "six.html"] {
+            browser.open(&book.url(page));
+            all.add(&browser, page);
+        }
+        let mut found = all.check(&book);
+        // The copy has no pages of files.
+        found.retain(|found| !found.contains("/files/") && !found.contains("/diff/"));
+        assert_eq!(found.len(), 3, "{found:?}");
+        for link in ["/none.html", "/six.html#none", "/six.html, which"] {
+            assert!(found.iter().any(|found| found.contains(link)), "{found:?}");
+        }
     }
+}
+
+#[test]
+fn a_page_that_the_server_does_not_have_is_found() {
+    let html = "<script src=\"none.js\"></script></main>";
+    let book = broken("served", "pin.html", "</main>", html);
+    let browser = Browser::start();
+    browser.open(&Site::on_server(&book.folder).url("pin.html"));
+    expect_one(&browser.console(), "none.js");
 }
 
 #[test]
@@ -122,12 +179,27 @@ fn labels_that_are_clipped_small_pale_or_over_each_other_are_found() {
             "over each other",
         ),
         (
+            "<rect x=\"5\" width=\"30\" height=\"30\" fill=\"#eeeeee\"/>\
+             <text x=\"9\" y=\"20\">longer than it</text>",
+            "out of its box",
+        ),
+        (
             "<text x=\"9\" y=\"20\" font-size=\"9\">small</text>",
             "smaller than 12 px",
         ),
         (
             "<text x=\"9\" y=\"20\" fill=\"#cccccc\">pale</text>",
             "contrast 1.6",
+        ),
+        (
+            "<path d=\"M90 0 h90 v50 h-90 z\" fill=\"#222222\"/>\
+             <text x=\"40\" y=\"20\">half on black</text>",
+            "contrast",
+        ),
+        (
+            "<style>@media (prefers-color-scheme: dark) { rect { fill: #222222 } }</style>\
+             <text x=\"9\" y=\"20\">night</text>",
+            "dark: contrast",
         ),
     ] {
         fs::write(&path, svg(text)).unwrap();
@@ -139,30 +211,99 @@ fn labels_that_are_clipped_small_pale_or_over_each_other_are_found() {
 
 #[test]
 fn a_search_without_results_is_found() {
-    let results = checks::search(&Browser::start(), super::book(), "nosuchword");
-    assert_eq!(results, [""; 0]);
+    // The index is as empty as one of no pages.
+    let empty = "; for (const field of Object.values(window.search.index.index)) \
+                 field.root = { docs: {}, df: 0 };";
+    let book = broken("search", "searchindex-", "", empty);
+    let words = [("E0277", "pin.html"), ("snapshot", "guarantees.html")];
+    let found = checks::search(&Browser::start(), &book, &words);
+    assert_eq!(found.len(), 2, "{found:?}");
+    expect_one(&found, "is not found on");
 }
 
 #[test]
-fn a_chapter_that_is_not_printed_is_found() {
+fn faults_of_the_printed_book_are_found() {
+    let long = format!(
+        "<pre><code style=\"white-space: pre\">{}</code></pre>",
+        "a ".repeat(99)
+    );
+    let html = long
+        + "<img src=\"none.svg\" alt=\"\">
+        <div style=\"overflow: hidden\">
+            <img src=\"pictures/six.svg\" alt=\"\" style=\"width: 800px; max-width: none\">
+        </div>
+        <p style=\"color: #ffffff; background: #000000\">white on white</p></main>";
+    // One page instead of all is enough, and is faster.
+    let book = broken("print", "pin.html", "</main>", &html);
+    let [page, print] = ["pin.html", "print.html"].map(|page| book.folder.join(page));
+    fs::rename(page, print).unwrap();
     let chapters = ["Pin, from a future written by hand", "No such chapter"].map(str::to_owned);
-    let found = checks::look_at_print(&Browser::start(), super::book(), &chapters);
-    expect_one(&found, "No such chapter");
+    let found = checks::look_at_print(&Browser::start(), &book, &chapters);
+    let count = |fault| found.iter().filter(|found| found.contains(fault)).count();
+    let faults = [
+        "wider than the page",
+        "a picture is not there",
+        "a picture is cut off",
+        "contrast 1.0",
+    ];
+    assert_eq!(faults.map(count), [2; 4], "{found:?}");
+    assert_eq!(count("No such chapter"), 1);
+    assert_eq!(found.len(), 9, "{found:?}");
 }
 
 #[test]
 fn a_recording_that_ends_otherwise_is_found() {
-    let recording = |steps, end: &str| {
-        let [scenario, client] = ["get", "manual"].map(str::to_owned);
-        [(scenario, client, steps, end.to_owned())]
+    let recordings = player::recordings();
+    let find = |client| {
+        let mut all = recordings.iter();
+        let found = all.find(|it| it.scenario == "get" && it.client == client);
+        found.unwrap()
     };
-    let (_, _, steps, end) = super::recordings()
-        .into_iter()
-        .find(|(scenario, client, ..)| scenario == "get" && client == "manual")
-        .unwrap();
+    let (manual, boxed) = (find("manual"), find("boxed"));
+    let other = Recording {
+        end: "another end".to_owned(),
+        ..manual.clone()
+    };
+    let shorter = Recording {
+        steps: manual.steps - 1,
+        ..manual.clone()
+    };
     let browser = Browser::start();
-    let walk = |recording: &[_]| checks::walk(&browser, super::book(), recording);
-    assert_eq!(walk(&recording(steps, &end)), [""; 0]);
-    assert_eq!(walk(&recording(steps, "another end")).len(), 1);
-    assert_eq!(walk(&recording(steps - 1, &end)).len(), 2);
+    player::open(&browser, &super::book(), WIDE);
+    let walk = |it: &Recording| player::walk(&browser, slice::from_ref(it));
+    assert_eq!(walk(manual), [""; 0]);
+    assert_eq!(walk(&other).len(), 1);
+    assert_eq!(walk(&shorter).len(), 2);
+    assert_eq!(player::compare(&browser, [boxed, manual]), [""; 0]);
+    assert_eq!(player::compare(&browser, [boxed, &other]).len(), 1);
+}
+
+#[test]
+fn a_player_that_cannot_be_walked_is_found() {
+    let recordings = &player::recordings()[..1];
+    let browser = Browser::start();
+    for (name, old, new) in [
+        ("keys", "ArrowLeft: \"back\"", "None: \"back\""),
+        ("end", "End: \"last\"", "End: \"first\""),
+    ] {
+        let book = broken_player(name, old, new);
+        player::open(&browser, &book, WIDE);
+        let found = player::walk(&browser, recordings);
+        assert_eq!(found.len(), 1, "{name}: {found:?}");
+    }
+}
+
+/// Changes the player in a copy of the book.
+fn broken_player(name: &str, old: &str, new: &str) -> Site {
+    let book = broken(name, "timeline.html", "</main>", "</main>");
+    let theme = book.folder.join("crates/book/theme");
+    let mut files = fs::read_dir(theme)
+        .unwrap()
+        .map(|file| file.unwrap().path());
+    let player = files.find(|file| file.extension().is_some_and(|it| it == "js"));
+    let player = player.unwrap();
+    let text = fs::read_to_string(&player).unwrap();
+    assert!(text.contains(old), "the player has no {old:?}");
+    fs::write(&player, text.replacen(old, new, 1)).unwrap();
+    book
 }

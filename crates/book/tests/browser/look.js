@@ -1,6 +1,7 @@
 // Looks at the page as it is shown now, and returns what is wrong with it, as texts.
-// The argument tells whether code and tables must fit into the page.
-const [mustFit] = arguments;
+// The first argument tells whether code and tables must fit into the page, the second whether the
+// page is printed: paper is white, and pictures on it may be small.
+const [mustFit, isPrinted] = arguments;
 const found = [];
 
 const name = (it) => {
@@ -8,6 +9,12 @@ const name = (it) => {
   return `<${it.tagName.toLowerCase()}> ${text}`;
 };
 const isShown = (it) => it.checkVisibility({ visibilityProperty: true }) && it.getClientRects().length > 0;
+
+// Colours and sizes that change slowly would be seen on their way.
+document.head.insertAdjacentHTML("beforeend", "<style>* { transition: none !important; }</style>");
+for (const it of document.querySelectorAll("main details")) {
+  it.open = true;
+}
 
 // The content of a page is a box that would scroll instead of the page.
 for (const it of [document.documentElement, document.querySelector(".content")]) {
@@ -25,48 +32,44 @@ if (mustFit) {
   }
 }
 
-// Pictures: the smallest text of a picture has 12 px.
+// Pictures: the smallest text of a picture has 12 px, and 10 px can be read.
 for (const picture of document.querySelectorAll("main img")) {
+  const shown = picture.getBoundingClientRect();
   if (!picture.complete || picture.naturalWidth === 0) {
     found.push(`a picture is not there: ${picture.src}`);
-  } else if (isShown(picture) && picture.src.endsWith(".svg")) {
-    const scale = picture.getBoundingClientRect().width / picture.naturalWidth;
-    if (scale < 0.79) {
+  } else if (isPrinted && isShown(picture) && shown.right > document.documentElement.clientWidth + 1) {
+    found.push(`a picture is cut off: ${picture.src}`);
+  } else if (!isPrinted && isShown(picture) && picture.src.endsWith(".svg")) {
+    const scale = shown.width / picture.naturalWidth;
+    if (scale * 12 < 9.99) {
       found.push(`a picture is shown at ${scale.toFixed(2)} of its size: ${picture.src}`);
     }
   }
 }
 
-// Contrast of text and its background (WCAG 2, relative luminance).
-const parse = (color) => {
-  const values = color.match(/[\d.]+/g).map(Number);
-  return values.length === 3 ? [...values, 1] : values;
-};
-const over = (top, below) => {
-  const alpha = top[3];
-  return [0, 1, 2].map((i) => top[i] * alpha + below[i] * (1 - alpha)).concat(1);
-};
-const luminance = (color) => {
-  const [r, g, b] = color.slice(0, 3).map((value) => {
-    const part = value / 255;
-    return part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
-  });
-  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-};
-const contrast = (a, b) => {
-  const [low, high] = [luminance(a), luminance(b)].sort((x, y) => x - y);
-  return (high + 0.05) / (low + 0.05);
-};
 const backgrounds = new Map();
 const background = (it) => {
   if (!it) {
     return [255, 255, 255, 1];
   }
   if (!backgrounds.has(it)) {
-    const own = parse(getComputedStyle(it).backgroundColor);
+    const style = getComputedStyle(it);
+    // Browsers print no backgrounds, but where a page asks for them.
+    const isLeftOut = isPrinted && style.printColorAdjust !== "exact";
+    const own = isLeftOut ? [0, 0, 0, 0] : parse(style.backgroundColor);
     backgrounds.set(it, own[3] === 1 ? own : over(own, background(it.parentElement)));
   }
   return backgrounds.get(it);
+};
+const opacities = new Map();
+const opacity = (it) => {
+  if (!it) {
+    return 1;
+  }
+  if (!opacities.has(it)) {
+    opacities.set(it, Number(getComputedStyle(it).opacity) * opacity(it.parentElement));
+  }
+  return opacities.get(it);
 };
 const seen = new Set();
 const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
@@ -76,14 +79,15 @@ while (texts.nextNode()) {
     continue;
   }
   const style = getComputedStyle(it);
-  const [below, color] = [background(it), parse(style.color)];
-  const key = `${style.color} on ${below.slice(0, 3).map(Math.round)}`;
+  const [below, [r, g, b, alpha]] = [background(it), parse(style.color)];
+  const color = [r, g, b, alpha * opacity(it)];
+  const key = `${color} on ${below.slice(0, 3).map(Math.round)}`;
   if (seen.has(key)) {
     continue;
   }
   seen.add(key);
   const ratio = contrast(over(color, below), below);
-  if (ratio < 4.5) {
+  if (ratio < LEAST) {
     found.push(`contrast ${ratio.toFixed(2)}, ${key}: ${name(it)} ${it.className}`);
   }
 }

@@ -5,54 +5,36 @@
 
 mod checks;
 mod faults;
+mod player;
+mod site;
 mod webdriver;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use checks::Links;
-use serde_json::Value;
+use checks::{NARROW, THEMES, WIDE};
+use site::{Links, Site, is_of_the_course};
 use webdriver::Browser;
 
 /// Makes the book once for all tests, and returns its folder.
-fn book() -> &'static Path {
-    static BOOK: OnceLock<PathBuf> = OnceLock::new();
-    BOOK.get_or_init(|| {
+fn folder() -> &'static Path {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("book");
         kvs_book::build(&folder).unwrap();
         folder
     })
 }
 
-#[track_caller]
-fn expect_nothing(found: &[String]) {
-    assert!(
-        found.is_empty(),
-        "{} places:\n{}",
-        found.len(),
-        found.join("\n")
-    );
+fn book() -> Site {
+    Site::in_folder(folder())
 }
 
-/// Returns each recording: its scenario, its client, the number of its steps, and its last sentence.
-fn recordings() -> Vec<(String, String, usize, String)> {
-    let text = |value: &Value| value.as_str().unwrap().to_owned();
-    let mut recordings = Vec::new();
-    for entry in fs::read_dir(kvs_book::root().join("docs/timeline")).unwrap() {
-        let json = fs::read_to_string(entry.unwrap().path()).unwrap();
-        let scenario: Value = serde_json::from_str(&json).unwrap();
-        for recording in scenario["recordings"].as_array().unwrap() {
-            let steps = recording["steps"].as_array().unwrap();
-            recordings.push((
-                text(&scenario["scenario"]),
-                text(&recording["client"]),
-                steps.len(),
-                text(&steps.last().unwrap()["says"]),
-            ));
-        }
-    }
-    recordings
+#[track_caller]
+fn expect_nothing(found: &[String]) {
+    let (count, lines) = (found.len(), found.join("\n"));
+    assert!(found.is_empty(), "{count} places:\n{lines}");
 }
 
 /// Returns the titles of the pages in `docs/`.
@@ -77,15 +59,40 @@ fn chapters() -> Vec<String> {
 
 #[test]
 fn every_page_is_readable_in_both_themes_and_widths_and_every_link_leads_somewhere() {
-    let browser = Browser::start();
-    let pages = checks::pages(book());
+    let (browser, book) = (Browser::start(), book());
+    let pages = book.pages();
     assert!(pages.len() > 100);
     let (mut found, mut links) = (Vec::new(), Links::default());
-    for page in &pages {
-        found.extend(checks::look(&browser, book(), page));
+    // The pages of files and comparisons are alike, so one theme is enough for each of them.
+    for (i, page) in pages.iter().enumerate() {
+        let one = &THEMES[i % 2..][..1];
+        let is_of_the_course = is_of_the_course(page);
+        let themes = if is_of_the_course { &THEMES } else { one };
+        found.extend(checks::look(&browser, &book, page, NARROW, themes));
         links.add(&browser, page);
     }
-    found.extend(links.check(book()));
+    for (i, page) in pages.iter().enumerate() {
+        if is_of_the_course(page) || i % 8 == 0 {
+            found.extend(checks::look(&browser, &book, page, WIDE, &THEMES));
+        }
+    }
+    found.extend(links.check(&book));
+    expect_nothing(&found);
+}
+
+#[test]
+fn the_pages_come_from_a_server_as_well_as_from_a_folder() {
+    let (browser, book) = (Browser::start(), Site::on_server(folder()));
+    let mut pages = book.pages();
+    pages.retain(|page| is_of_the_course(page) || page.ends_with("boxed.rs.html"));
+    let (mut found, mut links) = (Vec::new(), Links::default());
+    for page in &pages {
+        browser.open(&book.url(page));
+        found.extend(browser.console());
+        links.add(&browser, page);
+    }
+    found.extend(links.check(&book));
+    found.extend(checks::search(&browser, &book, &[("E0277", "pin.html")]));
     expect_nothing(&found);
 }
 
@@ -94,7 +101,7 @@ fn no_label_of_a_picture_is_clipped_or_under_another() {
     let browser = Browser::start();
     let mut found = Vec::new();
     for folder in ["pictures", "pictures/timeline", "performance"] {
-        for entry in fs::read_dir(book().join(folder)).unwrap() {
+        for entry in fs::read_dir(book().folder.join(folder)).unwrap() {
             let path = entry.unwrap().path();
             if path.extension().is_some_and(|extension| extension == "svg") {
                 found.extend(checks::look_at_picture(&browser, &path));
@@ -106,9 +113,7 @@ fn no_label_of_a_picture_is_clipped_or_under_another() {
 
 #[test]
 fn search_finds_errors_names_and_words() {
-    let browser = Browser::start();
-    let mut found = Vec::new();
-    for (word, page) in [
+    let words = [
         ("E0277", "pin.html"),
         ("E0308", "types.html"),
         ("E0282", "types.html"),
@@ -116,30 +121,72 @@ fn search_finds_errors_names_and_words() {
         ("loop_fn", "part-2-boxed.html"),
         ("project_replace", "pin.html"),
         ("poll_cancel", "cancellation.html"),
-        ("snapshot", "guarantees.html"),
+        ("fdatasync", "guarantees.html"),
         ("buffer_unordered", "streams.html"),
+        ("back-pressure", "sinks.html"),
         ("systemd", "running-it.html"),
-    ] {
-        let results = checks::search(&browser, book(), word);
-        if !results.iter().any(|result| result.contains(page)) {
-            found.push(format!("{word} is not found on {page}, but on {results:?}"));
+    ];
+    expect_nothing(&checks::search(&Browser::start(), &book(), &words));
+}
+
+#[test]
+fn the_printed_book_has_every_chapter_and_picture_and_cuts_no_code() {
+    let found = checks::look_at_print(&Browser::start(), &book(), &chapters());
+    expect_nothing(&found);
+}
+
+#[test]
+fn each_timeline_can_be_walked_by_keys_to_the_end_of_its_recording() {
+    let recordings = player::recordings();
+    assert!(recordings.len() > 60);
+    let (browser, book) = (Browser::start(), book());
+    player::open(&browser, &book, WIDE);
+    let mut found = player::walk(&browser, &recordings);
+    // Those of a scenario are neighbours.
+    for pair in recordings.windows(2) {
+        if pair[0].scenario == pair[1].scenario {
+            found.extend(player::compare(&browser, [&pair[0], &pair[1]]));
+        }
+    }
+    found.extend(browser.console());
+    expect_nothing(&found);
+}
+
+#[test]
+fn the_player_is_readable_in_both_themes_and_widths() {
+    let (browser, book) = (Browser::start(), book());
+    // Each recording is shown once in each theme, and once in each width.
+    let mut halves = [Vec::new(), Vec::new()];
+    for (i, recording) in player::recordings().into_iter().enumerate() {
+        halves[i % 2].push(recording);
+    }
+    let mut found = Vec::new();
+    for (width, themes) in [(WIDE, [0, 1]), (NARROW, [1, 0])] {
+        player::open(&browser, &book, width);
+        for (half, theme) in halves.iter().zip(themes) {
+            found.extend(player::look(&browser, half, THEMES[theme]));
         }
     }
     expect_nothing(&found);
 }
 
 #[test]
-fn the_printed_book_has_every_chapter_and_picture_and_cuts_no_code() {
-    expect_nothing(&checks::look_at_print(
-        &Browser::start(),
-        book(),
-        &chapters(),
-    ));
+fn a_timeline_plays_and_pauses() {
+    let browser = Browser::start();
+    player::open(&browser, &book(), WIDE);
+    let played = player::play(&browser);
+    assert!(played[0].starts_with("2 of "), "{played:?}");
+    assert_eq!(played[1..], ["pause", "play"]);
 }
 
 #[test]
-fn each_timeline_can_be_walked_by_keys_to_the_end_of_its_recording() {
-    let recordings = recordings();
-    assert!(recordings.len() > 60);
-    expect_nothing(&checks::walk(&Browser::start(), book(), &recordings));
+fn a_link_to_a_timeline_chooses_it_in_the_player() {
+    let (browser, book) = (Browser::start(), book());
+    for (place, scenario) in [
+        ("waking-the-wrong-task", "wrong-task"),
+        ("scan/anon", "scan"),
+        ("how-to-read-a-timeline", "get"),
+    ] {
+        assert_eq!(player::scenario_at(&browser, &book, place), scenario);
+    }
 }

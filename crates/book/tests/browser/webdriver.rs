@@ -1,6 +1,7 @@
-//! A browser, driven by the WebDriver protocol (<https://www.w3.org/TR/webdriver2/>).
+//! A browser, driven by the protocol of web drivers (<https://www.w3.org/TR/webdriver2/>).
 
-use std::io::{BufRead, BufReader, Lines, Read, Write};
+use std::cell::Cell;
+use std::io::{self, BufRead, BufReader, Lines, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
@@ -13,27 +14,20 @@ pub struct Browser {
     _output: Lines<BufReader<ChildStdout>>,
     port: u16,
     session: String,
+    /// The width of the page, or 0 before the first one is set.
+    width: Cell<u32>,
 }
 
-/// A key of the keyboard, as WebDriver writes it.
-#[derive(Debug, Clone, Copy)]
-pub enum Key {
-    Left,
-    Right,
-    Home,
-    End,
+/// The keys without a character, as the protocol writes them.
+pub mod key {
+    pub const LEFT: char = '\u{e012}';
+    pub const RIGHT: char = '\u{e014}';
+    pub const HOME: char = '\u{e011}';
+    pub const END: char = '\u{e010}';
 }
 
-impl Key {
-    fn code(self) -> &'static str {
-        match self {
-            Key::Left => "\u{e012}",
-            Key::Right => "\u{e014}",
-            Key::Home => "\u{e011}",
-            Key::End => "\u{e010}",
-        }
-    }
-}
+const INSTALL: &str = "install a Chromium and its driver, such as the packages chromium and \
+                       chromium-driver of Debian";
 
 impl Browser {
     pub fn start() -> Browser {
@@ -42,12 +36,7 @@ impl Browser {
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
-            .unwrap_or_else(|error| {
-                panic!(
-                    "cannot start chromedriver ({error}): install a Chromium and its driver, such \
-                     as the packages chromium and chromium-driver of Debian"
-                )
-            });
+            .unwrap_or_else(|error| panic!("cannot start chromedriver ({error}): {INSTALL}"));
         let mut output = BufReader::new(driver.stdout.take().unwrap()).lines();
         let port = output.by_ref().map_while(Result::ok).find_map(|line| {
             let (_, port) = line.split_once("started successfully on port ")?;
@@ -58,6 +47,7 @@ impl Browser {
             port: port.expect("chromedriver says its port"),
             _output: output,
             session: String::new(),
+            width: Cell::new(0),
         };
         // Root may not have a sandbox.
         let args = [
@@ -71,13 +61,28 @@ impl Browser {
             "goog:loggingPrefs": {"browser": "ALL"},
         }}});
         let session = browser.request("POST", "/session", &capabilities);
+        let session = session.unwrap_or_else(|error| panic!("{error}: {INSTALL}"));
         browser.session = session["sessionId"].as_str().unwrap().to_owned();
         browser
     }
 
     /// Sends a request to the driver, and returns the value in its answer.
-    fn request(&self, method: &str, path: &str, body: &Value) -> Value {
-        let mut socket = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).unwrap();
+    fn request(&self, method: &str, path: &str, body: &Value) -> Result<Value, String> {
+        let failed = |error: io::Error| format!("{path}: {error}");
+        let answer = self.exchange(method, path, body).map_err(failed)?;
+        let mut answer: Value = serde_json::from_slice(&answer)
+            .map_err(|error| format!("{path}: {error} in the answer of chromedriver"))?;
+        let value = answer["value"].take();
+        if value["error"].is_null() {
+            Ok(value)
+        } else {
+            Err(format!("{path}: {} {}", value["error"], value["message"]))
+        }
+    }
+
+    /// Sends a request in HTTP, and returns the body of the answer.
+    fn exchange(&self, method: &str, path: &str, body: &Value) -> io::Result<Vec<u8>> {
+        let mut socket = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port))?;
         let body = if method == "POST" {
             body.to_string()
         } else {
@@ -89,50 +94,54 @@ impl Browser {
             socket,
             "{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\
              Content-Type: application/json\r\nContent-Length: {len}\r\n\r\n{body}"
-        )
-        .unwrap();
+        )?;
         let mut socket = BufReader::new(socket);
         let mut len = 0;
         loop {
             let mut line = String::new();
-            socket.read_line(&mut line).unwrap();
+            socket.read_line(&mut line)?;
             let line = line.trim().to_ascii_lowercase();
             if let Some(value) = line.strip_prefix("content-length:") {
-                len = value.trim().parse().unwrap();
+                len = value.trim().parse().map_err(io::Error::other)?;
             }
             if line.is_empty() {
                 break;
             }
         }
         let mut answer = vec![0; len];
-        socket.read_exact(&mut answer).unwrap();
-        let mut answer: Value = serde_json::from_slice(&answer).unwrap();
-        let value = answer["value"].take();
-        assert!(
-            value["error"].is_null(),
-            "{path}: {} {}",
-            value["error"],
-            value["message"]
-        );
-        value
+        socket.read_exact(&mut answer)?;
+        Ok(answer)
     }
 
     fn post(&self, path: &str, body: &Value) -> Value {
-        self.request("POST", &format!("/session/{}{path}", self.session), body)
+        let path = format!("/session/{}{path}", self.session);
+        match self.request("POST", &path, body) {
+            Ok(value) => value,
+            Err(error) => panic!("{error}"),
+        }
     }
 
     pub fn open(&self, url: &str) {
         self.post("/url", &json!({"url": url}));
     }
 
-    /// Sets the size of the page in CSS pixels. A narrow page is that of a phone.
+    /// Sets the size of the page in CSS pixels. A narrow page is that of a phone. The next page that
+    /// is opened begins as one of that size, for example without the list of chapters on a phone.
     pub fn resize(&self, width: u32) {
+        if self.width.replace(width) == width {
+            return;
+        }
         let is_mobile = width < 600;
         let metrics = json!({
             "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": is_mobile,
         });
         let params = json!({"cmd": "Emulation.setDeviceMetricsOverride", "params": metrics});
         self.post("/goog/cdp/execute", &params);
+    }
+
+    /// Returns the width of the page in CSS pixels.
+    pub fn width(&self) -> u32 {
+        self.width.get()
     }
 
     /// Shows the page as it is printed, or as it is on the screen.
@@ -160,17 +169,11 @@ impl Browser {
     }
 
     /// Presses keys, one after the other.
-    pub fn press(&self, keys: &[Key]) {
-        let events: Vec<_> = keys
-            .iter()
-            .flat_map(|key| {
-                ["keyDown", "keyUp"].map(|kind| json!({"type": kind, "value": key.code()}))
-            })
-            .collect();
-        self.post(
-            "/actions",
-            &json!({"actions": [{"type": "key", "id": "keys", "actions": events}]}),
-        );
+    pub fn press(&self, keys: impl IntoIterator<Item = char>) {
+        let press = |key| ["keyDown", "keyUp"].map(|kind| json!({"type": kind, "value": key}));
+        let events: Vec<_> = keys.into_iter().flat_map(press).collect();
+        let actions = json!([{"type": "key", "id": "keys", "actions": events}]);
+        self.post("/actions", &json!({"actions": actions}));
     }
 
     /// Returns the lines on the console since the last call.
@@ -185,15 +188,12 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        if !self.session.is_empty() {
-            self.request(
-                "DELETE",
-                &format!("/session/{}", self.session),
-                &Value::Null,
-            );
+        // The driver ends with its browsers, which then remove their temporary files.
+        let session = format!("/session/{}", self.session);
+        let _ = self.request("DELETE", &session, &Value::Null);
+        if self.request("GET", "/shutdown", &Value::Null).is_err() {
+            let _ = self.driver.kill();
         }
-        // It has no other sessions.
-        let _ = self.driver.kill();
         let _ = self.driver.wait();
     }
 }

@@ -1,4 +1,6 @@
-//! Clients with the mistakes of `docs/by-hand.md` that no client of the harness makes.
+//! Clients with the bugs of `docs/by-hand.md` that no client of the harness has.
+//!
+//! Their code is that of the page, so that a reader recognizes it in the player.
 
 use std::fmt::Debug;
 use std::marker::PhantomData;
@@ -12,9 +14,10 @@ use futures::task::{self, Task};
 use futures::{Async, Future, Poll, try_ready};
 use kvs::KvsError;
 use kvs::client::connection::{Connection, Receiving, Sending};
+use kvs::client::manual::{self, ClientGetFuture};
 use kvs::protocol::{Request, Response};
 
-use super::clients::{Get, Watched, shown, state};
+use super::clients::{Get, Watched, shown, state, stateless};
 use super::executor::StateCell;
 
 /// The exchange of a request and its reply, with a mistake.
@@ -155,7 +158,7 @@ mistake!(
             if response.is_ready() {
                 return Ok(response);
             }
-            *this = PollsAFinishedFuture::WaitingForRoom { sent, reply };
+            *this = PollsAFinishedFuture::WaitingForRoom { sent, reply }; // the old state
             return Ok(Async::NotReady);
         }
         _ => panic!("polled after completion"),
@@ -268,25 +271,20 @@ impl Future for WakesTheFirstTask {
 }
 
 /// A client whose futures continue on a thread after their drop.
-pub struct WorksOnAfterTheDrop(Connection);
+pub struct WorksOnAfterTheDrop(manual::KvsClient);
 
-/// The future of such a client.
-struct Unstoppable(Option<Get>);
+/// The future of such a client. `None` stands for the state `Done`, which is private in `manual`.
+struct Unstoppable(Option<ClientGetFuture>);
 
 impl Watched for WorksOnAfterTheDrop {
     const NAME: &'static str = "works on after the drop";
 
     fn open(addr: SocketAddr) -> impl Future<Item = Self, Error = KvsError> + Send + 'static {
-        Connection::open(addr).map(WorksOnAfterTheDrop)
+        manual::KvsClient::connect(addr).map(WorksOnAfterTheDrop)
     }
 
     fn watched_get(&mut self, key: &str, _: &StateCell) -> (Get, usize) {
-        let key = key.to_owned();
-        let (sent, reply) = self.0.request(&Request::Get { key });
-        let get = sent.and_then(|()| reply).and_then(Response::into_value);
-        let get = Unstoppable(Some(Box::new(get)));
-        let size = size_of_val(&get);
-        (Box::new(get), size)
+        stateless(Unstoppable(Some(self.0.get(key.to_owned()))))
     }
 }
 
@@ -305,6 +303,7 @@ impl Future for Unstoppable {
 impl Drop for Unstoppable {
     fn drop(&mut self) {
         if let Some(rest) = self.0.take() {
+            // The recording names the thread.
             let thread = thread::Builder::new().name("another thread".to_owned());
             let spawned = thread.spawn(|| rest.wait());
             spawned.expect("the system has room for a thread");

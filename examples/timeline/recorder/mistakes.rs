@@ -6,13 +6,13 @@ use super::broken::{
     AnswersWithTheNeighboursReply, AsksAgain, AsksAhead, BusyLoops, ContinuesADroppedScan,
     EndsAtAnEmptyPage, LeaksASlot, LosesAWakeUp, SendsEagerly, Sound, SwallowsAClose,
 };
-use super::bugs::{
+use super::by_hand::{
     ByHand, LosesAnError, LosesItsState, PollsAFinishedFuture, StopsBetweenTwoStates, WaitsInPoll,
     WakesTheFirstTask, WorksOnAfterTheDrop,
 };
 use super::clients::Watched;
 use super::log::Recording;
-use super::run::{Peer, Run, record};
+use super::run::{Peer, Permits, Run, record};
 use super::scenarios::{self, Program};
 
 /// A mistake, with the function that records it, and the client without it beside it.
@@ -43,7 +43,7 @@ bugs! {
         => || vec![record(Peer::Server, unheard::<ByHand<LosesItsState>>), sound()];
     "polled-again", "Polling a finished future",
     "The future stays in its first state although the first half is done."
-        => || vec![record(Peer::Server, scenarios::get::<ByHand<PollsAFinishedFuture>>), sound()];
+        => || vec![record(Peer::Server, polled_again::<ByHand<PollsAFinishedFuture>>), sound()];
     "eager", "Sending before the first poll",
     "The program makes a get and drops it without a poll."
         => || vec![
@@ -53,8 +53,14 @@ bugs! {
     "wrong-task", "Waking the wrong task",
     "The request is polled in one task, and moves to another one."
         => || vec![
-            record(Peer::Server, moved_and_lost::<ByHand<WakesTheFirstTask>>),
-            record(Peer::Server, moved::<Sound>),
+            record(Peer::Server, ending(
+                moved::<ByHand<WakesTheFirstTask>>,
+                "The first task was woken. The second one has the request, and sleeps for ever.",
+            )),
+            record(Peer::Server, ending(
+                moved::<Sound>,
+                "The last task to poll was woken, and the request is complete.",
+            )),
         ];
     "waits-in-poll", "Waiting in poll",
     "The future waits for its reply inside poll. The connection is a task of the same thread."
@@ -62,8 +68,14 @@ bugs! {
     "lost-error", "Losing an error",
     "The request is too long to be sent, and the future drops that error."
         => || vec![
-            record(Peer::Server, too_long::<ByHand<LosesAnError>>),
-            record(Peer::Server, too_long::<Sound>),
+            record(Peer::Server, ending(
+                too_long::<ByHand<LosesAnError>>,
+                "The error reports a connection that broke. The connection has not broken.",
+            )),
+            record(Peer::Server, ending(
+                too_long::<Sound>,
+                "The error says why the request has failed.",
+            )),
         ];
     "after-drop", "Working on after the drop",
     "The program drops a get before its first poll."
@@ -77,20 +89,38 @@ bugs! {
     "swallowed-close", "An end that is ignored",
     "The server closes the connection while a request waits for its reply."
         => || vec![
-            record(Peer::Server, closed::<SwallowsAClose>),
-            record(Peer::Server, closed::<Sound>),
+            record(Peer::Server, ending(
+                closed::<SwallowsAClose>,
+                "The connection is gone. No reply and no wake-up can come any more.",
+            )),
+            record(Peer::Server, ending(
+                closed::<Sound>,
+                "The request has failed, and the error says why.",
+            )),
         ];
     "leaked-place", "A place that is never given back",
     "A request is dropped while it waits for room in the queue."
         => || vec![
-            record(Peer::Server, place::<LeaksASlot>),
-            record(Peer::Server, place::<Sound>),
+            record(Peer::Server, ending(
+                place::<LeaksASlot>,
+                "The dropped request has a place in the queue, and nothing gives it back.",
+            )),
+            record(Peer::Server, ending(
+                place::<Sound>,
+                "The drop has taken the request out of the line. Nothing wakes its task.",
+            )),
         ];
     "neighbours-reply", "The reply of the neighbour",
     "The program makes two gets, of a key with a value and of a key without one."
         => || vec![
-            record(Peer::Server, two_keys::<AnswersWithTheNeighboursReply>),
-            record(Peer::Server, two_keys::<Sound>),
+            record(Peer::Server, ending(
+                two_keys::<AnswersWithTheNeighboursReply>,
+                "The second request has the value of the first key. Its own key has no value.",
+            )),
+            record(Peer::Server, ending(
+                two_keys::<Sound>,
+                "Both requests are complete. The key of the second one has no value.",
+            )),
         ];
     "asks-ahead", "A stream that asks ahead",
     "The reader takes one pair of the first page."
@@ -118,19 +148,30 @@ bugs! {
         ];
 }
 
+/// Returns a script that ends `steps` with a sentence. With other clients, it ends with another one.
+fn ending<C: Watched>(
+    steps: fn(&mut Run, &mut C),
+    sentence: &'static str,
+) -> impl FnOnce(&mut Run, &mut C) + Send + 'static {
+    move |run, client| {
+        steps(run, client);
+        run.end(sentence);
+    }
+}
+
 /// The client without a mistake.
 fn sound() -> Recording {
     record(Peer::Server, scenarios::get::<Sound>)
 }
 
 fn unheard<C: Watched>(run: &mut Run, client: &mut C) {
-    run.get(client, "request", "k");
-    run.run();
-    run.wire.pass_requests();
-    run.wire.serve();
-    run.wire.pass_replies(1);
-    run.wait();
+    scenarios::one_get(run, client);
     run.end("The reply is there, and nothing wakes the request. It is never polled again.");
+}
+
+fn polled_again<C: Watched>(run: &mut Run, client: &mut C) {
+    scenarios::one_get(run, client);
+    run.end("The reply is there. The second poll has polled the finished first half, and panics.");
 }
 
 fn busy<C: Watched>(run: &mut Run, client: &mut C) {
@@ -148,11 +189,12 @@ fn busy<C: Watched>(run: &mut Run, client: &mut C) {
 
 fn eager<C: Watched>(run: &mut Run, client: &mut C) {
     let made = run.make(client, "request", "k");
+    run.say("The call of get polls the request itself, which wakes the connection.");
     run.drop_made("request", made);
-    run.say("The program drops the request. It was never polled by an executor.");
+    run.say("The program drops the request. No executor has polled it.");
     run.run();
     run.wire.pass_requests();
-    run.end("The request has left the client, although nobody polled its future.");
+    run.end("The request has left the client, although no executor has polled it.");
 }
 
 fn never_polled<C: Watched>(run: &mut Run, client: &mut C) {
@@ -174,19 +216,11 @@ fn sent_after_the_drop<C: Watched>(run: &mut Run, client: &mut C) {
 }
 
 fn moved<C: Watched>(run: &mut Run, client: &mut C) {
-    move_request(run, client);
-    run.end("The last task to poll was woken, and the request is complete.");
-}
-
-fn moved_and_lost<C: Watched>(run: &mut Run, client: &mut C) {
-    move_request(run, client);
-    run.end("The first task was woken. The second one has the request, and sleeps for ever.");
-}
-
-fn move_request<C: Watched>(run: &mut Run, client: &mut C) {
     run.get(client, "task 1", "k");
+    run.say("The program makes the request, in a first task. It does nothing yet.");
     run.run();
     run.move_task("task 1", "task 2");
+    run.say("The program moves the request to a second task.");
     run.run();
     run.wire.pass_requests();
     run.wire.serve();
@@ -213,7 +247,6 @@ fn too_long<C: Watched>(run: &mut Run, client: &mut C) {
     let key = "k".repeat(kvs::protocol::MAX_FRAME_LEN);
     run.get(client, "request", &key);
     run.run();
-    run.end("The error is all that the program gets to know.");
 }
 
 fn closed<C: Watched>(run: &mut Run, client: &mut C) {
@@ -222,7 +255,6 @@ fn closed<C: Watched>(run: &mut Run, client: &mut C) {
     run.wire.pass_requests();
     run.wire.close();
     run.wait();
-    run.end("The connection is gone. No reply and no wake-up can come any more.");
 }
 
 fn place<C: Watched + Client>(run: &mut Run, client: &mut C) {
@@ -235,7 +267,6 @@ fn place<C: Watched + Client>(run: &mut Run, client: &mut C) {
     run.drop_task("request");
     run.run();
     run.wire.pass_requests();
-    run.end("The connection has taken the 64 requests out of the queue.");
 }
 
 fn two_keys<C: Watched>(run: &mut Run, client: &mut C) {
@@ -246,7 +277,6 @@ fn two_keys<C: Watched>(run: &mut Run, client: &mut C) {
     run.wire.serve();
     run.wire.pass_replies(2);
     run.wait();
-    run.end("Both requests are complete. The key of the second one has no value.");
 }
 
 const FIRST: &str = r#"{"Scan":{"pairs":[["a","1"],["b","2"]],"cursor":"p2"}}"#;
@@ -254,12 +284,7 @@ const LAST: &str = r#"{"Scan":{"pairs":[["c","3"]],"cursor":null}}"#;
 const EMPTY: &str = r#"{"Scan":{"pairs":[],"cursor":"p2"}}"#;
 const ERROR: &str = r#"{"Err":{"code":"engine","message":"the disk is gone"}}"#;
 
-fn first_page<C: Client>(
-    run: &mut Run,
-    client: &mut C,
-    reader: &str,
-    reply: &str,
-) -> super::run::Permits {
+fn first_page<C: Client>(run: &mut Run, client: &mut C, reader: &str, reply: &str) -> Permits {
     let permits = run.scan(client, reader);
     permits.give();
     run.run();
@@ -307,7 +332,7 @@ fn failed_scan<C: Watched + Client>(run: &mut Run, client: &mut C) {
     let permits = first_page(run, client, "reader", ERROR);
     permits.give();
     run.run();
-    run.end("The stream has ended with the error.");
+    run.end("The stream has ended after the error.");
 }
 
 fn old_scan<C: Watched + Client>(run: &mut Run, client: &mut C) {
