@@ -71,17 +71,15 @@
 
     // Keeps the names of the lanes in sight while the picture scrolls below them.
     keepNames(svg) {
-      const [background, ...names] = svg.querySelectorAll(":scope > rect:not(.timeline-now), :scope > text");
-      const behind = background.cloneNode();
-      behind.setAttribute("height", TOP - ROW / 2 - 4);
-      const heads = document.createElementNS("http://www.w3.org/2000/svg", "g");
-      heads.append(behind, ...names);
-      svg.append(heads);
-      this.picture.onscroll = () => {
-        const scale = svg.getBoundingClientRect().width / Number(svg.getAttribute("width"));
-        heads.setAttribute("transform", `translate(0 ${this.picture.scrollTop / scale})`);
-      };
-      this.picture.onscroll();
+      const names = svg.cloneNode();
+      const width = svg.getAttribute("width");
+      names.setAttribute("class", "timeline-names");
+      names.setAttribute("aria-hidden", "true");
+      names.setAttribute("viewBox", `0 0 ${width} ${TOP - ROW / 2}`);
+      names.setAttribute("height", TOP - ROW / 2);
+      const parts = svg.querySelectorAll(":scope > rect:not(.timeline-now), :scope > text");
+      names.append(...[...parts].map((it) => it.cloneNode(true)));
+      this.picture.append(names);
     }
 
     get last() {
@@ -298,22 +296,23 @@
   });
   // mdBook turns pages with the arrow keys. Within the player they step, and move in code and choices.
   place.addEventListener("keydown", (event) => {
+    if (event.key.startsWith("Arrow")) {
+      event.stopPropagation();
+    }
     const action = keys[event.key];
-    if (!action || event.shiftKey || event.ctrlKey || event.altKey || event.metaKey) {
-      return;
+    const isOther = event.shiftKey || event.ctrlKey || event.altKey || event.metaKey;
+    const isTaken = event.target.closest("select, a, pre") || (event.key === " " && event.target.closest("button"));
+    if (action && !isOther && !isTaken) {
+      event.preventDefault();
+      actions[action]();
     }
-    event.stopPropagation();
-    if (event.target.closest("select, a, pre") || (event.key === " " && event.target.closest("button"))) {
-      return;
-    }
-    event.preventDefault();
-    actions[action]();
   });
   // Under each heading of a scenario, a button leads to the player.
   for (const { scenario: name, title } of timelines) {
     const heading = headings.find((it) => it.textContent.trim() === title);
     const label = `Play it step by step: ${title}`;
-    const start = element("button", { type: "button", class: "timeline-play", "aria-label": label }, "Play it step by step");
+    const start = element("button", { type: "button", class: "timeline-play" }, "Play it step by step");
+    start.setAttribute("aria-label", label);
     start.addEventListener("click", () => {
       history.pushState(null, "", `#${name}`);
       fromAddress();
