@@ -12,6 +12,8 @@
 mod common;
 #[path = "servers/redis.rs"]
 mod redis;
+#[path = "servers/used.rs"]
+mod used;
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Read, Write};
@@ -30,9 +32,6 @@ use redis::Redis;
 use structopt::StructOpt;
 
 const VALUE_BYTES: usize = 64;
-
-/// The number of units in which Linux counts a second of a processor's time.
-const TICKS: f64 = 100.0;
 
 /// Measures the copy of many pairs.
 #[derive(StructOpt)]
@@ -132,34 +131,15 @@ impl Taken {
         // The system writes what the step before has left for the disk.
         rustix::fs::sync();
         let start = Instant::now();
-        let before = (Used::by(server)?, Used::by(std::process::id())?);
+        let used = || Ok::<_, io::Error>((used::by(server)?, used::by(std::process::id())?));
+        let ([server, child], [_, client]) = used()?;
         step()?;
-        let time = start.elapsed();
-        let after = (Used::by(server)?, Used::by(std::process::id())?);
+        let time = start.elapsed().as_secs_f64();
+        let ([server_after, child_after], [_, client_after]) = used()?;
         Ok(Taken {
-            time: time.as_secs_f64(),
-            server: after.0.process - before.0.process + after.0.children - before.0.children,
-            client: after.1.children - before.1.children,
-        })
-    }
-}
-
-/// The time of the processors that a process and its children that have ended used, in seconds.
-struct Used {
-    process: f64,
-    children: f64,
-}
-
-impl Used {
-    fn by(process: u32) -> io::Result<Used> {
-        let stat = fs::read_to_string(format!("/proc/{process}/stat"))?;
-        // The name in parentheses may have spaces. The times are the fields 14 to 17.
-        let (_, fields) = stat.rsplit_once(") ").expect("a name");
-        let times = fields.split(' ').skip(11).take(4);
-        let times: Vec<f64> = times.map(|time| time.parse().expect("a number")).collect();
-        Ok(Used {
-            process: (times[0] + times[1]) / TICKS,
-            children: (times[2] + times[3]) / TICKS,
+            time,
+            server: server_after - server + child_after - child,
+            client: client_after - client,
         })
     }
 }

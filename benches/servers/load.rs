@@ -3,21 +3,24 @@
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, Read, Write};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 use mio::net::TcpStream;
-use mio::{Events, Interest, Poll, Token};
+use mio::{Events, Poll, Token};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
+
+use super::socket::Socket;
+use super::used;
 
 /// How long the load waits for the last replies at the end.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The number of digits of the number in a key and in a value.
-const DIGITS: usize = 12;
+pub const DIGITS: usize = 12;
 
 /// The protocol that a server speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,8 +51,17 @@ pub struct Load {
 /// The measurements of a server under a load.
 pub struct Taken {
     pub per_second: f64,
+    /// Requests per second of the time that the processors spend on the server.
+    pub per_processor_second: f64,
     /// The latency of each request, in nanoseconds.
     pub latency: Histogram<u64>,
+}
+
+impl Taken {
+    /// Returns the latency that this part of the requests do not exceed, in microseconds.
+    pub fn micros(&self, part: f64) -> f64 {
+        self.latency.value_at_quantile(part) as f64 / 1e3
+    }
 }
 
 /// Puts every key and value into a server.
@@ -83,10 +95,7 @@ pub struct Running {
 }
 
 struct Connection {
-    socket: TcpStream,
-    output: Vec<u8>,
-    sent: usize,
-    input: Vec<u8>,
+    socket: Socket,
     under_way: VecDeque<UnderWay>,
 }
 
@@ -100,17 +109,10 @@ impl Running {
     pub fn connect(protocol: Protocol, addr: SocketAddr, load: &Load) -> io::Result<Running> {
         let poll = Poll::new()?;
         let connect = |n| {
-            let socket = std::net::TcpStream::connect(addr)?;
-            socket.set_nodelay(true)?;
-            socket.set_nonblocking(true)?;
-            let mut socket = TcpStream::from_std(socket);
-            let both = Interest::READABLE | Interest::WRITABLE;
-            poll.registry().register(&mut socket, Token(n), both)?;
+            let stream = std::net::TcpStream::connect(addr)?;
+            stream.set_nonblocking(true)?;
             Ok(Connection {
-                socket,
-                output: Vec::new(),
-                sent: 0,
-                input: Vec::new(),
+                socket: Socket::new(TcpStream::from_std(stream), poll.registry(), n)?,
                 under_way: VecDeque::new(),
             })
         };
@@ -125,8 +127,11 @@ impl Running {
         })
     }
 
-    /// Puts the server under load for `warm_up`, and then measures it for `time`.
-    pub fn run(&mut self, warm_up: Duration, time: Duration) -> io::Result<Taken> {
+    /// Puts the server, which is this process, under load for `warm_up`, and then measures it for
+    /// `time`.
+    pub fn run(&mut self, server: u32, warm_up: Duration, time: Duration) -> io::Result<Taken> {
+        let [before, _] = used::by(server)?;
+        let mut requests = 0;
         let begin = Instant::now() + warm_up;
         let end = begin + time;
         let mut latency = Histogram::new(3).expect("three digits are possible");
@@ -141,6 +146,7 @@ impl Running {
             now = Instant::now();
             let is_measured = (begin..end).contains(&now);
             let mut took = |since: Instant| {
+                requests += 1;
                 if is_measured {
                     let nanos = (now - since).as_nanos() as u64;
                     latency.record(nanos).expect("the histogram grows");
@@ -152,12 +158,14 @@ impl Running {
                 if now < end {
                     self.fill_up(n, now)?;
                 } else {
-                    self.connections[n].send()?;
+                    self.connections[n].socket.send()?;
                 }
             }
         }
+        let [after, _] = used::by(server)?;
         Ok(Taken {
             per_second: latency.len() as f64 / time.as_secs_f64(),
+            per_processor_second: f64::from(requests) / (after - before),
             latency,
         })
     }
@@ -179,24 +187,25 @@ impl Running {
             };
             let key = self.random.random_range(0..self.load.keys);
             let request = self.messages.request(op, key);
-            connection.output.extend_from_slice(request);
+            connection.socket.output.extend_from_slice(request);
             connection.under_way.push_back(UnderWay {
                 since: now,
                 op,
                 key,
             });
         }
-        connection.send()
+        connection.socket.send()
     }
 
     /// Takes all replies that have arrived.
     fn receive(&mut self, n: usize, took: &mut impl FnMut(Instant)) -> io::Result<()> {
         let connection = &mut self.connections[n];
-        connection.receive(&mut self.chunk)?;
+        connection.socket.receive(&mut self.chunk)?;
+        let input = &mut connection.socket.input;
         let mut taken = 0;
         while let Some(UnderWay { since, op, key }) = connection.under_way.front() {
             let reply = self.messages.reply(*op, *key);
-            let Some(found) = connection.input[taken..].get(..reply.len()) else {
+            let Some(found) = input[taken..].get(..reply.len()) else {
                 break;
             };
             check(found, reply);
@@ -204,7 +213,7 @@ impl Running {
             taken += reply.len();
             connection.under_way.pop_front();
         }
-        connection.input.drain(..taken);
+        input.drain(..taken);
         Ok(())
     }
 }
@@ -216,38 +225,6 @@ fn check(found: &[u8], reply: &[u8]) {
         String::from_utf8_lossy(found),
         String::from_utf8_lossy(reply),
     );
-}
-
-impl Connection {
-    fn send(&mut self) -> io::Result<()> {
-        while self.sent < self.output.len() {
-            match self.socket.write(&self.output[self.sent..]) {
-                Ok(n) => self.sent += n,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
-                Err(error) => return Err(error),
-            }
-        }
-        self.output.clear();
-        self.sent = 0;
-        Ok(())
-    }
-
-    fn receive(&mut self, chunk: &mut [u8]) -> io::Result<()> {
-        loop {
-            match self.socket.read(chunk) {
-                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
-                Ok(n) => {
-                    self.input.extend_from_slice(&chunk[..n]);
-                    if n < chunk.len() {
-                        // The next event reports more.
-                        return Ok(());
-                    }
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
-                Err(error) => return Err(error),
-            }
-        }
-    }
 }
 
 /// Encodes requests and the replies that they should get.

@@ -7,22 +7,22 @@
 
 #[path = "../../tests/common/mod.rs"]
 mod common;
+mod growth;
+mod limit;
 mod load;
 mod plots;
 mod redis;
+mod server;
+mod socket;
+mod used;
 
 use std::io;
-use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
 
-use common::{ServerProcess, median, memory, number};
-use load::{Load, Protocol, Running, Taken};
-use redis::Redis;
+use common::{median, number};
+use load::{Load, Taken};
+use server::{Kind, Server, WARM_UP};
 use structopt::StructOpt;
-use tempfile::TempDir;
-
-const WARM_UP: Duration = Duration::from_millis(300);
 
 /// A row of the table.
 struct Cell {
@@ -73,6 +73,12 @@ struct Opt {
     /// Draws pictures into this directory instead of printing the table
     #[structopt(long, value_name = "DIR", parse(from_os_str))]
     plots: Option<PathBuf>,
+    /// Measures both servers with so many keys instead: `--keys 100000,20000000`
+    #[structopt(long, value_name = "N", use_delimiter = true)]
+    keys: Vec<u32>,
+    /// Is the server that sets the limit
+    #[structopt(long, value_name = "BYTES", hidden = true)]
+    limit: Option<usize>,
     /// The cells of the table to fill; without any, all of them
     cells: Vec<String>,
     /// Cargo passes this flag to every benchmark
@@ -83,70 +89,97 @@ struct Opt {
 
 fn main() -> io::Result<()> {
     let opt = Opt::from_args();
-    let wanted =
-        |cell: &Cell| opt.cells.is_empty() || opt.cells.iter().any(|name| name == cell.name);
+    if let Some(value_bytes) = opt.limit {
+        return limit::serve(value_bytes);
+    }
+    let wanted = |cell: &Cell| match opt.cells.is_empty() {
+        true => opt.keys.is_empty(),
+        false => opt.cells.iter().any(|name| name == cell.name),
+    };
     if !redis::is_installed() {
         println!("{}\n", redis::NOT_INSTALLED);
     }
     if let Some(dir) = &opt.plots {
         return plots::draw(dir);
     }
-    println!("cell                 kvs req/s   redis req/s  ratio   p99 kvs us  p99 redis us");
+    if opt.keys.is_empty() {
+        println!("{:<18} {RATIOS} of the limit    cpu", "cell");
+    }
     for cell in cells().iter().filter(|cell| wanted(cell)) {
+        let kinds = [Kind::Kvs, Kind::Redis, Kind::Limit];
+        let [kvs, redis, limit] = compare(kinds, cell.sync, &cell.load)?;
         println!(
-            "{:<18} {}",
+            "{:<18} {} {:>12.2} {:>6.2}",
             cell.name,
-            compare(cell.sync, &cell.load)?.row()
+            ratios(&kvs, &redis),
+            ratio(&kvs, &limit, |taken| taken.per_second),
+            ratio(&kvs, &limit, |taken| taken.per_processor_second),
         );
     }
-    if opt.cells.is_empty() {
+    if !opt.keys.is_empty() {
+        growth::compare(&opt.keys)?;
+    } else if opt.cells.is_empty() {
+        growth::compare(&[100_000, 1_000_000, 5_000_000])?;
         compare_memory()?;
     }
     Ok(())
 }
 
-/// The measurements of both servers under a load, one for each round.
-struct Compared {
-    kvs: Vec<Taken>,
-    /// Empty if there is no redis-server.
-    redis: Vec<Taken>,
-}
+/// The measurements of servers under a load, one for each round. There are none of a server that
+/// is not installed.
+type Compared<const N: usize> = [Vec<Taken>; N];
 
-/// Starts both servers, and puts them under a load one after the other.
-fn compare(sync: &str, load: &Load) -> io::Result<Compared> {
-    let mut kvs = Server::start(Protocol::Kvs, sync)?;
-    let mut redis = if redis::is_installed() {
-        Some(Server::start(Protocol::Redis, sync)?)
-    } else {
-        None
-    };
-    for server in [Some(&mut kvs), redis.as_mut()].into_iter().flatten() {
-        server.fill(load)?;
+/// Starts servers, and puts them under a load one after the other.
+fn compare<const N: usize>(
+    kinds: [Kind; N],
+    sync: &'static str,
+    load: &Load,
+) -> io::Result<Compared<N>> {
+    let start = |kind: Kind| kind.is_installed().then(|| Server::start(kind, sync, load));
+    let mut servers = Vec::new();
+    for kind in kinds {
+        let server = start(kind).transpose()?;
+        if let Some(server) = &server {
+            server.fill(load)?;
+        }
+        servers.push(server);
     }
-    let mut compared = Compared {
-        kvs: Vec::new(),
-        redis: Vec::new(),
-    };
-    for _ in 0..number("KVS_ROUNDS", 5) {
-        compared.kvs.push(kvs.run(load)?);
-        if let Some(redis) = &mut redis {
-            compared.redis.push(redis.run(load)?);
+    let mut compared = [const { Vec::new() }; N];
+    for _ in 0..rounds() {
+        for (server, taken) in servers.iter().zip(&mut compared) {
+            if let Some(server) = server {
+                taken.push(server.run(load, 1)?);
+            }
         }
     }
     Ok(compared)
 }
 
-impl Compared {
-    fn row(&self) -> String {
-        let [kvs, redis] = [&self.kvs, &self.redis].map(|taken| throughput(taken));
-        let [kvs_p99, redis_p99] = [&self.kvs, &self.redis].map(|taken| {
-            let micros = |taken: &Taken| taken.latency.value_at_quantile(0.99) as f64 / 1e3;
-            median(taken.iter().map(micros))
-        });
-        let pairs = self.kvs.iter().zip(&self.redis);
-        let ratio = median(pairs.map(|(kvs, redis)| kvs.per_second / redis.per_second));
-        format!("{kvs:>11.0} {redis:>13.0} {ratio:>6.2} {kvs_p99:>12.0} {redis_p99:>13.0}")
-    }
+fn rounds() -> u64 {
+    number("KVS_ROUNDS", 5)
+}
+
+/// The heads of the columns of [`ratios`].
+const RATIOS: &str = "  kvs req/s  of redis    cpu    p99  p99.9";
+
+/// Returns the throughput, and the ratios to another server: of the throughput, of the requests per
+/// second of the server's processor time, and of two latencies.
+fn ratios(taken: &[Taken], base: &[Taken]) -> String {
+    let ratio = |figure: fn(&Taken) -> f64| ratio(taken, base, figure);
+    format!(
+        "{:>11.0} {:>9.2} {:>6.2} {:>6.2} {:>6.2}",
+        throughput(taken),
+        ratio(|taken| taken.per_second),
+        ratio(|taken| taken.per_processor_second),
+        ratio(|taken| taken.micros(0.99)),
+        ratio(|taken| taken.micros(0.999)),
+    )
+}
+
+/// Returns the median of the ratios of the rounds.
+fn ratio(taken: &[Taken], base: &[Taken], figure: fn(&Taken) -> f64) -> f64 {
+    let pairs = taken.iter().zip(base);
+    median(pairs.map(|(taken, base)| figure(taken) / figure(base)))
 }
 
 fn throughput(taken: &[Taken]) -> f64 {
@@ -164,78 +197,27 @@ fn compare_memory() -> io::Result<()> {
         value_bytes: 64,
     };
     println!("\nserver   MiB at first  MiB with 500 connections  bytes a key");
-    for (name, protocol) in [("kvs", Protocol::Kvs), ("redis", Protocol::Redis)] {
-        if protocol == Protocol::Redis && !redis::is_installed() {
+    for (name, kind) in [("kvs", Kind::Kvs), ("redis", Kind::Redis)] {
+        if !kind.is_installed() {
             break;
         }
         let few = Load {
             keys: 1000,
             ..load.clone()
         };
-        let mut server = Server::start(protocol, "everysec")?;
-        let at_first = memory(server.id(), "VmRSS");
+        let server = Server::start(kind, "everysec", &load)?;
+        let at_first = server.memory();
         server.fill(&few)?;
-        let mut running = Running::connect(protocol, server.addr, &few)?;
-        running.run(WARM_UP, WARM_UP)?;
-        let connected = memory(server.id(), "VmRSS");
+        let mut running = server.connect(&few)?;
+        running.run(server.id(), WARM_UP, WARM_UP)?;
+        let connected = server.memory();
         drop(running);
-        let before = memory(server.id(), "VmRSS");
+        let before = server.memory();
         server.fill(&load)?;
-        let a_key = (memory(server.id(), "VmRSS") - before) / u64::from(KEYS);
+        let a_key = (server.memory() - before) / u64::from(KEYS);
         let [at_first, connected] =
             [at_first, connected].map(|bytes| bytes as f64 / f64::from(1 << 20));
         println!("{name:<6} {at_first:>14.1} {connected:>25.1} {a_key:>12}");
     }
     Ok(())
-}
-
-/// A server on a free port and in a new directory. Dropping this kills it.
-struct Server {
-    protocol: Protocol,
-    addr: SocketAddr,
-    process: Process,
-    _dir: TempDir,
-}
-
-enum Process {
-    Kvs(ServerProcess),
-    Redis(Redis),
-}
-
-impl Server {
-    fn start(protocol: Protocol, sync: &str) -> io::Result<Server> {
-        let dir = tempfile::tempdir()?;
-        let (addr, process) = match protocol {
-            Protocol::Kvs => {
-                let server = ServerProcess::start(dir.path(), &["--sync", sync]);
-                (server.addr, Process::Kvs(server))
-            }
-            Protocol::Redis => {
-                let server = Redis::start(dir.path(), &["--appendfsync", sync])?;
-                (server.addr, Process::Redis(server))
-            }
-        };
-        Ok(Server {
-            protocol,
-            addr,
-            process,
-            _dir: dir,
-        })
-    }
-
-    fn id(&self) -> u32 {
-        match &self.process {
-            Process::Kvs(server) => server.id(),
-            Process::Redis(server) => server.id(),
-        }
-    }
-
-    fn fill(&mut self, load: &Load) -> io::Result<()> {
-        load::fill(self.protocol, self.addr, load)
-    }
-
-    fn run(&mut self, load: &Load) -> io::Result<Taken> {
-        let time = Duration::from_secs(number("KVS_SECONDS", 1));
-        Running::connect(self.protocol, self.addr, load)?.run(WARM_UP, time)
-    }
 }

@@ -7,7 +7,8 @@ use std::path::Path;
 use plotters::prelude::*;
 
 use super::load::{Load, Taken};
-use super::{Compared, compare, throughput};
+use super::server::Kind;
+use super::{compare, throughput};
 use crate::common::median;
 
 const KVS: RGBColor = RGBColor(29, 78, 216);
@@ -74,8 +75,8 @@ pub(super) fn draw(dir: &Path) -> io::Result<()> {
     let percents = [1.0, 10.0, 25.0, 50.0, 75.0, 90.0, 95.0, 99.0, 99.9];
     let latencies = |taken: &[Taken]| {
         let at = |percent: f64| {
-            let nanos = |taken: &Taken| taken.latency.value_at_quantile(percent / 100.0) as f64;
-            median(taken.iter().map(nanos)) / 1e3
+            let micros = |taken: &Taken| taken.micros(percent / 100.0);
+            median(taken.iter().map(micros))
         };
         percents.map(at).into()
     };
@@ -107,8 +108,8 @@ fn lines(
                 gets,
                 ..load.clone()
             };
-            let Compared { kvs, redis } = compare("everysec", &load)?;
-            for (taken, (_, _, line)) in [kvs, redis].iter().zip(lines) {
+            let compared = compare([Kind::Kvs, Kind::Redis], "everysec", &load)?;
+            for (taken, (_, _, line)) in compared.iter().zip(lines) {
                 if !taken.is_empty() {
                     line.extend(points(taken));
                 }

@@ -54,11 +54,17 @@ impl Redis {
     pub fn id(&self) -> u32 {
         self.child.id()
     }
+
+    /// Ends the process with a signal, by its name without `SIG`.
+    pub fn stop(&mut self, signal: &str) -> io::Result<()> {
+        let id = self.id().to_string();
+        Command::new("kill").args(["-s", signal, &id]).status()?;
+        self.child.wait().map(drop)
+    }
 }
 
 impl Drop for Redis {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let _ = self.stop("KILL");
     }
 }
