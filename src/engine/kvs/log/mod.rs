@@ -180,13 +180,14 @@ impl Log {
         let mut end = self.segments.end.clone();
         end.len += bytes.len() as u64;
         end.digest.add_all(&bytes);
+        // A sync covers what was noted before it.
+        let syncer = &self.segments.syncer;
+        syncer.note(end.clone(), bytes.len() as u64);
         if bytes.capacity() <= MAX_BUFFER {
             self.buffer = bytes;
         }
-        // A sync covers what was noted before it.
-        self.segments.syncer.note(end.clone());
         if self.segments.options.sync == SyncLevel::Always {
-            self.segments.syncer.sync()?;
+            syncer.sync()?;
         }
         self.segments.end = end;
         self.segments.sequence = sequence;

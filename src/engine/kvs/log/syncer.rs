@@ -1,11 +1,11 @@
 //! Syncs the log: how much of it is written, and how much of that is on the disk.
 //!
 //! The watermark is written after every sync. It is synced itself when the store opens and closes,
-//! and every second at [`SyncLevel::EverySec`](crate::engine::SyncLevel::EverySec).
+//! and at least every second at [`SyncLevel::EverySec`](crate::engine::SyncLevel::EverySec).
 
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::mpsc::{self, RecvTimeoutError, SyncSender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -19,6 +19,10 @@ use crate::engine::kvs::format::watermark::{Boot, Watermark};
 use crate::error::{KvsError, Result};
 use crate::sync::Mutex;
 
+/// The number of written bytes after which [`Ticker`] syncs before its second is over. When a
+/// segment is full, the writers wait for its last sync, so there must be little left to sync.
+const MANY: u64 = 8 * 1024 * 1024;
+
 /// Syncs the active segment, for the writer and for the thread behind
 /// [`SyncLevel::EverySec`](crate::engine::SyncLevel::EverySec).
 ///
@@ -26,8 +30,7 @@ use crate::sync::Mutex;
 /// `dirty` alone, so that it can note a write while a sync is running.
 #[derive(Debug)]
 pub(crate) struct Syncer {
-    /// The end of the active segment, if a part of it may not be on the disk.
-    dirty: Mutex<Option<End>>,
+    dirty: Mutex<Dirty>,
     /// The file of the watermark, locked for as long as a sync takes. So a caller that finds
     /// nothing to sync knows that the last sync has ended.
     ///
@@ -36,6 +39,16 @@ pub(crate) struct Syncer {
     watermark: Mutex<Option<LogFile>>,
     boot: Boot,
     failure: Failure,
+}
+
+/// The part of the active segment that may not be on the disk.
+#[derive(Debug, Default)]
+struct Dirty {
+    /// Its end, if there is such a part.
+    end: Option<End>,
+    bytes: u64,
+    /// Asks the [`Ticker`] to sync now, if there is one.
+    ask: Option<SyncSender<()>>,
 }
 
 impl Syncer {
@@ -51,7 +64,10 @@ impl Syncer {
             end.segment.rewrite(synced, end.len)?;
         }
         let syncer = Syncer {
-            dirty: Mutex::new(Some(end)),
+            dirty: Mutex::new(Dirty {
+                end: Some(end),
+                ..Dirty::default()
+            }),
             watermark: Mutex::new(watermark.ok()),
             boot: Boot::current(dir),
             failure,
@@ -60,9 +76,17 @@ impl Syncer {
         Ok(syncer)
     }
 
-    /// Notes that the writer has written up to `end`.
-    pub(crate) fn note(&self, end: End) {
-        *self.dirty.lock() = Some(end);
+    /// Notes that the writer has written `bytes` bytes more, up to `end`.
+    pub(crate) fn note(&self, end: End, bytes: u64) {
+        let mut dirty = self.dirty.lock();
+        dirty.end = Some(end);
+        dirty.bytes += bytes;
+        if dirty.bytes >= MANY
+            && let Some(ask) = &dirty.ask
+        {
+            // If the channel is full, the thread is asked already.
+            let _ = ask.try_send(());
+        }
     }
 
     /// Notes that `end` is in a new active segment, and that everything before it is on the disk.
@@ -79,8 +103,11 @@ impl Syncer {
     pub(crate) fn sync(&self) -> Result<()> {
         let mut watermark = self.watermark.lock();
         self.failure.check()?;
-        let dirty = self.dirty.lock().take();
-        if let Some(end) = dirty {
+        let mut dirty = self.dirty.lock();
+        dirty.bytes = 0;
+        let end = dirty.end.take();
+        drop(dirty);
+        if let Some(end) = end {
             let synced = end.segment.sync();
             synced.inspect_err(|error| self.failure.set(error))?;
             self.write_watermark(&mut watermark, &end);
@@ -111,7 +138,7 @@ impl Syncer {
 
     /// Syncs if anything was written since the last sync.
     fn tick(&self) {
-        let is_dirty = self.dirty.lock().is_some();
+        let is_dirty = self.dirty.lock().end.is_some();
         if is_dirty {
             // A failure has been logged, and every later write returns it.
             let _ = self.sync_with_watermark();
@@ -151,26 +178,30 @@ fn open_watermark(dir: LogDir<'_>) -> Result<LogFile> {
 /// is dropped.
 #[derive(Debug)]
 pub(crate) struct Ticker {
-    /// `Some` until the drop. The thread ends when the sender is gone.
-    stop: Option<mpsc::Sender<()>>,
+    syncer: Arc<Syncer>,
+    /// `Some` until the drop.
     thread: Option<JoinHandle<()>>,
 }
 
 impl Ticker {
     pub(crate) fn start(syncer: Arc<Syncer>) -> Result<Ticker> {
-        let (stop, stopped) = mpsc::channel();
+        let (ask, asked) = mpsc::sync_channel(1);
+        let ticking = Arc::clone(&syncer);
         let tick = move || {
-            while stopped.recv_timeout(Duration::from_secs(1)) == Err(RecvTimeoutError::Timeout) {
-                syncer.tick();
-                syncer.failure.journal.write_out();
+            let second = Duration::from_secs(1);
+            // The sender is gone when this is dropped.
+            while asked.recv_timeout(second) != Err(RecvTimeoutError::Disconnected) {
+                ticking.tick();
+                ticking.failure.journal.write_out();
             }
         };
         let thread = thread::Builder::new()
             .name("kvs-sync".to_owned())
             .spawn(tick)
             .map_err(KvsError::io("start the thread that syncs"))?;
+        syncer.dirty.lock().ask = Some(ask);
         Ok(Ticker {
-            stop: Some(stop),
+            syncer,
             thread: Some(thread),
         })
     }
@@ -178,7 +209,7 @@ impl Ticker {
 
 impl Drop for Ticker {
     fn drop(&mut self) {
-        drop(self.stop.take());
+        drop(self.syncer.dirty.lock().ask.take());
         let is_other = |thread: &JoinHandle<()>| thread.thread().id() != thread::current().id();
         // The logger that this very thread called may have closed the store.
         if let Some(thread) = self.thread.take().filter(is_other) {
