@@ -2,15 +2,16 @@
 //!
 //! ```text
 //! a sealed segment has no hints:  Idle ─► Hints ─► Idle
-//! too many bytes are dead:        Idle ─► Sync ─► Compaction ─► Switching ─► Switch ─► Idle
+//! too many bytes are dead:        Idle ─► Sync ─► Compaction ─► Switching ─► Switch ─► Removing
+//!                                                                     Idle ◄─ Removal ◄─┘
 //! ```
 //!
-//! `Hints`, `Sync`, `Compaction` and `Switch` are [jobs](Job): while they run, the state is
+//! `Hints`, `Sync`, `Compaction`, `Switch` and `Removal` are [jobs](Job): while they run, the state is
 //! [`State::Running`]. The pool takes their steps. When the last step has ended, the writer applies
 //! the result and starts the next job, so only the writer changes the log.
 //!
-//! If a job fails, the next one starts after a pause: a failed switch again from `Switching`, and
-//! everything else from `Idle`. If a compaction or a switch meets damage, the state is `Off` for
+//! If a job fails, the next one starts after a pause: a failed switch again from `Switching`, a
+//! failed removal from `Removing`, and everything else from `Idle`. If a compaction or a switch meets damage, the state is `Off` for
 //! good.
 
 use std::fmt::Display;
@@ -18,7 +19,7 @@ use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::compaction::{Compaction, Switch};
+use super::compaction::{Compaction, Removal, Switch};
 use super::job::{Job, JobHandle};
 use super::segments::Segments;
 use crate::engine::kvs::format::hints;
@@ -51,6 +52,9 @@ enum State {
     /// The output of a compaction is published, and no job runs that points readers at it. The log
     /// is sound in this state, but the old segments take room.
     Switching(Switch),
+    /// The log needs the segments no more that a compaction has replaced, and no job runs that
+    /// removes them.
+    Removing(Removal),
     /// No job starts any more: one has met damage, or the log is closing.
     Off,
 }
@@ -71,7 +75,7 @@ impl Background {
                 self.wants_compaction(segments)
                     || segments.sealed.values().any(|sealed| sealed.wants_hints)
             }
-            State::Switching(_) => true,
+            State::Switching(_) | State::Removing(_) => true,
             State::Running(_) | State::Off => false,
         }
     }
@@ -114,6 +118,12 @@ impl Background {
                 self.finish_compaction(segments, compaction, result)?;
             }
             Some(Job::Switch(switch)) => self.finish_switch(segments, switch, result)?,
+            Some(Job::Removal(removal)) => {
+                if result.is_err() {
+                    self.state = State::Removing(removal);
+                }
+                return result.map(|()| false);
+            }
         }
         Ok(false)
     }
@@ -138,7 +148,7 @@ impl Background {
         Ok(())
     }
 
-    /// Removes the segments that readers do not use any more.
+    /// Takes the segments out of the log that readers do not use any more.
     fn finish_switch(
         &mut self,
         segments: &mut Segments,
@@ -154,7 +164,7 @@ impl Background {
         // the count.
         self.failed_jobs = 0;
         self.has_warned = false;
-        segments.replace_by(switch.into_output());
+        self.state = State::Removing(segments.replace_by(switch.into_output()));
         Ok(())
     }
 
@@ -179,6 +189,7 @@ impl Background {
         let job = match mem::take(&mut self.state) {
             State::Idle => self.next_job(segments, is_synced)?,
             State::Switching(switch) => Some(Job::Switch(switch)),
+            State::Removing(removal) => Some(Job::Removal(removal)),
             state @ (State::Running(_) | State::Off) => {
                 self.state = state;
                 return Ok(None);
@@ -257,6 +268,10 @@ impl Background {
     pub(super) fn stop(&mut self, segments: &Segments) -> bool {
         match mem::replace(&mut self.state, State::Off) {
             State::Idle => true,
+            State::Removing(removal) => {
+                removal.finish();
+                true
+            }
             State::Switching(_) | State::Off => false,
             State::Running(handle) => match handle.take() {
                 None => true,

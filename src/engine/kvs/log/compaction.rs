@@ -1,15 +1,16 @@
 //! Compaction: copies the live records of all sealed segments to a new one, a step at a time.
 //!
-//! It has two halves. [`Compaction`] makes the copy, which [`Switch`] points readers at when it is
-//! published.
+//! It has three parts. [`Compaction`] makes the copy. When it is published, [`Switch`] points
+//! readers at it, and [`Removal`] removes the segments that it replaces.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::end::End;
 use super::failure::Failure;
+use crate::engine::files::Directory;
 use crate::engine::kvs::format::dir::LogDir;
-use crate::engine::kvs::format::names;
+use crate::engine::kvs::format::names::{self, Generation};
 use crate::engine::kvs::format::record::Location;
 use crate::engine::kvs::format::scanner::{Scanned, Scanner, Step};
 use crate::engine::kvs::format::segment::Segment;
@@ -21,7 +22,7 @@ use crate::sync::RwLock;
 /// The number of keys that move while readers wait.
 const AT_A_TIME: usize = 64;
 
-/// The first half of a compaction: copies the live records of some sealed segments to a new one.
+/// The first part of a compaction: copies the live records of some sealed segments to a new one.
 ///
 /// No other code uses the new segment until it is published. So if the disk is full, the copy can
 /// be removed at any moment, and its room is free at once.
@@ -123,7 +124,7 @@ impl Compaction {
     }
 }
 
-/// The second half of a compaction: points readers at the new segment, which is published and has
+/// The second part of a compaction: points readers at the new segment, which is published and has
 /// replaced the old ones on the disk.
 #[derive(Debug)]
 pub(crate) struct Switch {
@@ -180,5 +181,57 @@ impl Switch {
     /// Returns the new segment up to its end.
     pub(super) fn into_output(self) -> End {
         self.output
+    }
+}
+
+/// The last part of a compaction: removes the files of the segments that the output has replaced.
+/// Freeing their room takes the system so long that writers would notice it.
+#[derive(Debug)]
+pub(crate) struct Removal {
+    dir: Arc<dyn Directory>,
+    replaced: VecDeque<Generation>,
+    journal: Journal,
+}
+
+impl Removal {
+    /// Begins to remove the segments `replaced`, oldest first.
+    pub(super) fn new(
+        dir: Arc<dyn Directory>,
+        replaced: impl Iterator<Item = Generation>,
+        journal: Journal,
+    ) -> Removal {
+        Removal {
+            dir,
+            replaced: replaced.collect(),
+            journal,
+        }
+    }
+
+    /// Removes the files of one segment, and returns whether there are more. If that fails, the
+    /// next opening removes them.
+    pub(super) fn step(&mut self) -> Step {
+        let dir = LogDir::new(&*self.dir);
+        let Some(generation) = self.replaced.pop_front() else {
+            if let Err(error) = dir.sync() {
+                self.journal.warn(format_args!(
+                    "replaced files may come back until the store is opened again: {error}"
+                ));
+            }
+            return Step::Done;
+        };
+        let removed = dir
+            .remove(&names::segment(generation))
+            .and_then(|()| dir.remove(&names::hints(generation)));
+        if let Err(error) = removed {
+            self.journal.warn(format_args!(
+                "a replaced file stays until the store is opened again: {error}"
+            ));
+        }
+        Step::More
+    }
+
+    /// Takes all steps that are left.
+    pub(super) fn finish(mut self) {
+        while self.step() == Step::More {}
     }
 }

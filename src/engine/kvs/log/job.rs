@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::compaction::{Compaction, Switch};
+use super::compaction::{Compaction, Removal, Switch};
 use super::syncer::Syncer;
 use crate::engine::kvs::format::dir::LogDir;
 use crate::engine::kvs::format::hints;
@@ -39,6 +39,7 @@ impl JobHandle {
             Some(Job::Sync) => syncer.sync().map(|()| Step::Done),
             Some(Job::Compaction(compaction)) => compaction.step(index, bytes),
             Some(Job::Switch(switch)) => switch.step(index, bytes),
+            Some(Job::Removal(removal)) => Ok(removal.step()),
             Some(Job::Hints(writer)) => writer.step(bytes),
             None => Ok(Step::Done),
         }
@@ -52,7 +53,7 @@ impl JobHandle {
     /// Takes the job back, as [`take`](JobHandle::take) does, if that frees room on the disk.
     pub(super) fn take_if_large(&self) -> Option<Job> {
         // A sync writes no file, and the output that a switch reads is a part of the log already.
-        let is_large = |job: &mut Job| matches!(job, Job::Compaction(_) | Job::Hints(_));
+        let is_large = |job: &mut Job| !matches!(job, Job::Sync | Job::Switch(_));
         self.job.lock().take_if(is_large)
     }
 }
@@ -67,15 +68,19 @@ pub(super) enum Job {
     Compaction(Compaction),
     /// Points readers at that copy.
     Switch(Switch),
+    /// Removes the segments that the copy replaces.
+    Removal(Removal),
     /// Writes the hints of a sealed segment.
     Hints(hints::Writer),
 }
 
 impl Job {
-    /// Removes the file that the job has written and not published, if there is one.
+    /// Frees the room of the job: removes the file that it has written and not published, or those
+    /// that it was to remove.
     pub(super) fn discard(self, dir: LogDir<'_>, journal: &Journal) {
         match self {
             Job::Sync | Job::Switch(_) => {}
+            Job::Removal(removal) => removal.finish(),
             Job::Compaction(compaction) => compaction.discard(dir, journal),
             Job::Hints(writer) => {
                 if let Err(error) = writer.discard(dir) {

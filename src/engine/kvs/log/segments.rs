@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use log::Level;
 
+use super::compaction::Removal;
 use super::end::End;
 use super::failure::Failure;
 use super::recovery::Recovered;
@@ -142,34 +143,24 @@ impl Segments {
     }
 
     /// Puts the published output of a compaction in the place of all segments of a lower
-    /// generation, which no reader looks up any more.
-    pub(super) fn replace_by(&mut self, output: End) {
+    /// generation, which no reader looks up any more. Returns the removal of their files.
+    pub(super) fn replace_by(&mut self, output: End) -> Removal {
         let before = self.dead_bytes();
         // The segments that were sealed while the compaction ran are newer than its output.
         let newer = self.sealed.split_off(&output.segment.generation);
         let inputs = mem::replace(&mut self.sealed, newer);
         self.insert_sealed(output);
         self.covered = 0;
-        for generation in inputs.into_keys() {
-            self.index.write().remove_segment(generation);
-            let removed = self
-                .dir()
-                .remove(&names::segment(generation))
-                .and_then(|()| self.dir().remove(&names::hints(generation)));
-            if let Err(error) = removed {
-                self.journal().warn(format_args!(
-                    "a replaced file stays until the store is opened again: {error}"
-                ));
-            }
+        let mut index = self.index.write();
+        for generation in inputs.keys() {
+            index.remove_segment(*generation);
         }
-        if let Err(error) = self.dir().sync() {
-            self.journal().warn(format_args!(
-                "replaced files may come back until the store is opened again: {error}"
-            ));
-        }
+        drop(index);
         let freed = before.saturating_sub(self.dead_bytes());
         let line = format_args!("compaction of {:?} freed {freed} bytes", self.dir().path());
         self.journal().note(Level::Info, line);
+        let inputs = inputs.into_keys();
+        Removal::new(Arc::clone(&self.dir), inputs, self.journal().clone())
     }
 
     /// Inserts a segment whose digest is in a header: in the next one, or in its own if it is the

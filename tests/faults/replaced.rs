@@ -1,0 +1,64 @@
+//! Segments that a compaction has replaced, while their files are still there.
+
+use super::*;
+use common::disk::Faults;
+use common::later::{close, run_job};
+
+/// Fills a store, and opens it again. Runs jobs until a compaction has taken effect, and no longer.
+fn compacted(disk: &Disk) -> KvStore<Later> {
+    let never = options().dead_bytes(u64::MAX);
+    let store: KvStore<Later> = never.open_in(disk.clone(), 1).unwrap();
+    for n in 0..60 {
+        set(&store, &key(n), &n.to_string()).unwrap();
+    }
+    close(store);
+    let store = open(disk, SyncLevel::EverySec);
+    done(store.set("new".to_owned(), "value".to_owned())).unwrap();
+    while store.stats().seconds_since_compaction.is_none() {
+        assert!(run_job(), "no compaction");
+    }
+    store
+}
+
+fn segments(disk: &Disk) -> usize {
+    let names = disk.names();
+    let is_segment = |name: &&String| name.ends_with(".segment");
+    names.iter().filter(is_segment).count()
+}
+
+#[test]
+fn their_files_go_one_after_the_other_so_that_no_write_waits_for_all_of_them() {
+    let disk = Disk::default();
+    let store = compacted(&disk);
+    let mut left = segments(&disk);
+    assert!(left > 8, "only {left} segments");
+    while run_job() {
+        let now = segments(&disk);
+        assert!(left - now <= 1, "{} files in one step", left - now);
+        left = now;
+    }
+    // The output and the active one.
+    assert_eq!(left, 2);
+    close(store);
+}
+
+#[test]
+fn their_room_goes_to_the_writes_if_the_disk_is_full() {
+    let disk = Disk::default();
+    let store = compacted(&disk);
+    disk.set_faults(Faults {
+        room: Some(disk.used()),
+        ..Faults::default()
+    });
+    done(store.set("new".to_owned(), "value".repeat(10))).unwrap();
+    assert!(segments(&disk) <= 3);
+    close(store);
+}
+
+#[test]
+fn their_files_are_gone_when_the_store_has_closed() {
+    let disk = Disk::default();
+    drop(compacted(&disk));
+    assert!(segments(&disk) <= 3);
+    run_jobs();
+}
