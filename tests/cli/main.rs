@@ -119,6 +119,7 @@ fn both_programs_explain_themselves() {
         "--data-dir",
         "--sync",
         "--dead-bytes",
+        "--cache",
         "--auth-token-file",
         "--max-frame",
         "--max-in-flight",

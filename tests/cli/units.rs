@@ -15,6 +15,7 @@ fn the_server_takes_sizes_and_times_with_and_without_units() {
         &["--max-frame", "1 kb", "--reply-time", "2m"],
         &["--max-memory", "512M", "--shutdown-time", "1h"],
         &["--max-memory", "1.5GiB", "--dead-bytes", "64KiB"],
+        &["--cache", "1M"],
     ] {
         let dir = tempfile::tempdir().unwrap();
         let server = ServerProcess::start(dir.path(), args);
@@ -43,7 +44,7 @@ fn a_time_shorter_than_a_second_counts() {
 fn sizes_and_times_that_are_none_are_refused_with_an_example() {
     let dir = tempfile::tempdir().unwrap();
     let at = format!("--addr {NOBODY} --data-dir {}", path(dir.path()));
-    for flag in ["--max-frame", "--max-memory", "--dead-bytes"] {
+    for flag in ["--max-frame", "--max-memory", "--dead-bytes", "--cache"] {
         for size in ["0", "0K", "many", "5Q", "-1"] {
             server(&format!("{at} {flag} {size}"))
                 .code(2)

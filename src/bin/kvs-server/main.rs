@@ -4,6 +4,7 @@ mod check;
 #[path = "../cli/mod.rs"]
 mod cli;
 mod logger;
+mod memory;
 mod options;
 mod patience;
 
@@ -119,6 +120,9 @@ fn serve(opt: &Opt, dir: &Path, signals: &Signals) -> Result<()> {
     let mut options = KvStoreOptions::default().sync(sync);
     if let Some(bytes) = opt.dead_bytes {
         options = options.dead_bytes(bytes);
+    }
+    if let Some(bytes) = opt.cache.or_else(|| Some(memory::of_machine()? / 4)) {
+        options = options.cache_bytes(bytes);
     }
     let setup = Setup {
         dir,

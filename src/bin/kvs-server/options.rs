@@ -17,6 +17,7 @@ const SERVING: &[&str] = &[
     "engine",
     "sync",
     "dead-bytes",
+    "cache",
     "auth-token-file",
     "max-frame",
     "max-in-flight",
@@ -70,6 +71,11 @@ pub(crate) struct Opt {
     /// 8MiB and at most 64MiB]
     #[structopt(long, value_name = "SIZE", parse(try_from_str = parse_size))]
     pub(crate) dead_bytes: Option<u64>,
+
+    /// The memory of the engines kvs and tokio-fs for values that were used lately, of up to 16 KiB
+    /// each [default: a quarter of the memory of the machine or the container]
+    #[structopt(long, value_name = "SIZE", parse(try_from_str = parse_size))]
+    pub(crate) cache: Option<u64>,
 
     /// A file with the token that every client has to show. Without a token, only this machine can
     /// connect. Only the owner may read the file (mode 0600 or 0400). If root owns it and the

@@ -33,8 +33,8 @@ impl Slot {
 #[derive(Debug)]
 struct Cached {
     value: Box<str>,
-    /// The number of the entry that has this slot.
-    owner: usize,
+    /// The number of the entry that has this slot. It takes half the room of a `usize`.
+    owner: u32,
     /// Whether the value was read since the hand last passed.
     is_in_use: AtomicBool,
 }
@@ -64,16 +64,19 @@ impl Cache {
     }
 
     pub(crate) fn owner(&self, slot: Slot) -> usize {
-        self.cached[slot.n()].owner
+        self.cached[slot.n()].owner as usize
     }
 
+    /// Notes that the entry of a slot has a lower number now.
     pub(crate) fn set_owner(&mut self, slot: Slot, owner: usize) {
-        self.cached[slot.n()].owner = owner;
+        self.cached[slot.n()].owner = owner as u32;
     }
 
-    /// Adds a value, whose entry has the number `owner`. Returns `None` if there are no more slots.
+    /// Adds a value, whose entry has the number `owner`. Returns `None` if there are no more slots,
+    /// or if the number is too high.
     pub(crate) fn insert(&mut self, value: Box<str>, owner: usize) -> Option<Slot> {
         let slot = Slot::new(self.cached.len())?;
+        let owner = owner.try_into().ok()?;
         self.bytes += size(&value);
         self.cached.push(Cached {
             value,
@@ -93,7 +96,7 @@ impl Cache {
     /// Removes a value. Returns the owner of the value that has taken its slot, if one has.
     pub(crate) fn remove(&mut self, slot: Slot) -> Option<usize> {
         self.bytes -= size(&self.cached.swap_remove(slot.n()).value);
-        self.cached.get(slot.n()).map(|moved| moved.owner)
+        self.cached.get(slot.n()).map(|moved| moved.owner as usize)
     }
 
     /// Returns the next value to evict, if the cache is over its capacity. The caller removes it.
