@@ -83,6 +83,7 @@
 //!                                                  right, when it stops reading (back-pressure)
 //!                   pipeline                       its requests in flight, in order
 //!                   peer, input, output, clocks    its socket, its two buffers, its deadlines
+//!                   ahead                          tells the engine which keys are read next
 //!                   stage, progress                the stages of its life; the result of a step
 //!                   shared, limits                 the budgets of all connections
 //!                   refusal                        replies to bad, late or unauthorized requests
@@ -113,6 +114,7 @@
 //!                             sound, salvage       sound records, and finding them in damage
 //!                   index     mod                  the keydir: the place of each newest value
 //!                             cache                values in memory, and which to evict
+//!                             few                  keys that are looked up together
 //!                             order                the segments in the order of the writes
 //!                             checkpoint           the keydir in a file
 //!                   log       mod, batch           commits a batch: append, sync, put in the index

@@ -77,6 +77,13 @@ pub trait KvsEngine: Clone + Send + 'static {
         self.get(key)
     }
 
+    /// Prepares for reads of these keys that follow at once. A store that is larger than the caches
+    /// of the processor can look all keys up in less time together than one after the other. An
+    /// engine need not do anything.
+    fn look_ahead<'k>(&self, keys: impl Iterator<Item = &'k str>) {
+        let _ = keys;
+    }
+
     /// Returns the next page of a scan of all pairs. [`Scan`] says which pairs a scan returns.
     ///
     /// Fails with [`KvsError::BadCursor`] if the engine cannot continue from the cursor, with

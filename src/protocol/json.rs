@@ -20,6 +20,13 @@ pub fn read_request(frame: &[u8]) -> Result<Request, ConnectionError> {
     }
 }
 
+/// Returns the key of a plain request for a value. `None` says nothing about the frame.
+#[cfg(feature = "server")]
+pub(crate) fn key_of_get(frame: &[u8]) -> Option<&str> {
+    let key = frame.strip_prefix(br#"{"Get":{"key":""#)?;
+    str::from_utf8(key.strip_suffix(br#""}}"#)?).ok()
+}
+
 /// Returns the reply in a frame without its length prefix, if it can be read fast: without a
 /// parser, or as the page of a scan. `None` says nothing about whether the frame holds a reply.
 #[must_use]

@@ -16,6 +16,8 @@ pub use self::frame::{MAX_FRAME_LEN, MAX_TOKEN_FRAME};
 #[cfg(feature = "server")]
 pub(crate) use self::frame::{PREFIX_LEN, frame_len};
 pub(crate) use self::frame::{encode, prefix};
+#[cfg(feature = "server")]
+pub(crate) use self::json::key_of_get;
 #[doc(hidden)]
 pub use self::json::{read_plain_reply, read_request};
 pub use self::kind::{ErrorCode, Kind};

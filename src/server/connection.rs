@@ -243,6 +243,7 @@ impl<E: KvsEngine> Connection<E> {
 
     /// Takes the next request out of the input, if all of it has arrived.
     fn next_arrived(&mut self) -> Result<Option<(Request, usize)>, Refusal> {
+        self.peer.ahead.look(&self.peer.input, &self.engine);
         let max = self.shared.limits.max_frame(self.has_token);
         let Some(frame) = self.peer.input.next_frame(max)? else {
             return Ok(None);

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::io;
+use std::iter;
 use std::mem;
 use std::ops::Range;
 
@@ -152,6 +153,17 @@ impl Input {
         };
         self.start = frame.end;
         Ok(Some(&self.bytes[frame]))
+    }
+
+    /// Returns the frames that have arrived, oldest first, without taking them out.
+    pub(super) fn frames(&self) -> impl Iterator<Item = &[u8]> {
+        let mut rest = &self.bytes[self.start..self.end];
+        iter::from_fn(move || {
+            let len = protocol::frame_len(rest, usize::MAX).ok()??;
+            let frame = rest.get(protocol::PREFIX_LEN..)?.get(..len)?;
+            rest = &rest[protocol::PREFIX_LEN + len..];
+            Some(frame)
+        })
     }
 
     fn find_frame(&self, max: usize) -> Result<Option<Range<usize>>, ConnectionError> {

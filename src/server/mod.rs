@@ -18,6 +18,7 @@
 //! ```
 
 mod accept;
+mod ahead;
 mod clocks;
 mod connection;
 mod counters;

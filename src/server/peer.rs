@@ -8,6 +8,7 @@ use futures::Poll;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
+use super::ahead::Ahead;
 use super::clocks::{Clock, Clocks};
 use super::input::Input;
 use super::output::Output;
@@ -17,6 +18,8 @@ pub(super) struct Peer {
     socket: TcpStream,
     name: String,
     pub(super) input: Input,
+    /// The requests in the input that the engine knows.
+    pub(super) ahead: Ahead,
     pub(super) output: Output,
     pub(super) clocks: Clocks,
 }
@@ -31,6 +34,7 @@ impl Peer {
             socket,
             name,
             input: Input::default(),
+            ahead: Ahead::default(),
             output: Output::default(),
             clocks: Clocks::default(),
         }

@@ -315,7 +315,7 @@ fn poll_guarded<T>(future: &mut EngineFuture<T>) -> Poll<T, KvsError> {
 /// # Errors
 ///
 /// [`KvsError::EngineStopped`] if the engine panics.
-fn guarded<T>(call: impl FnOnce() -> T) -> Result<T> {
+pub(super) fn guarded<T>(call: impl FnOnce() -> T) -> Result<T> {
     // A future that has panicked is not polled again, so its state does not matter.
     panic::catch_unwind(AssertUnwindSafe(call)).map_err(|_| KvsError::EngineStopped {
         reason: "it panicked".to_owned(),

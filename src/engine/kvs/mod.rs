@@ -181,6 +181,10 @@ impl<P: ThreadPool> KvsEngine for KvStore<P> {
         queued.unwrap_or_else(|key| self.get(key))
     }
 
+    fn look_ahead<'k>(&self, keys: impl Iterator<Item = &'k str>) {
+        self.handle.reader.look_ahead(keys);
+    }
+
     fn remove(&self, key: String) -> EngineFuture<()> {
         self.write(key, Op::Remove)
     }

@@ -31,6 +31,11 @@ impl<P: ThreadPool> Reader<P> {
         (index.len(), index.live_bytes())
     }
 
+    /// Prepares for reads of these keys.
+    pub(crate) fn look_ahead<'k>(&self, keys: impl Iterator<Item = &'k str>) {
+        self.index.read().look_ahead(keys);
+    }
+
     /// Reads the value of `key`. Its job on the pool, if it needs one, starts at once.
     pub(crate) fn get(&self, key: String) -> EngineFuture<Option<String>> {
         let index = self.index.read();

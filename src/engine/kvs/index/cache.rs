@@ -63,6 +63,11 @@ impl Cache {
         &cached.value
     }
 
+    /// Returns the value without noting its use.
+    pub(crate) fn peek(&self, slot: Slot) -> &str {
+        &self.cached[slot.n()].value
+    }
+
     pub(crate) fn owner(&self, slot: Slot) -> usize {
         self.cached[slot.n()].owner as usize
     }

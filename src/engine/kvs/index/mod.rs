@@ -3,12 +3,14 @@
 
 pub(crate) mod cache;
 pub(crate) mod checkpoint;
+pub(crate) mod few;
 mod order;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
 use std::hash::{self, BuildHasher};
+use std::hint;
 use std::mem;
 use std::sync::Arc;
 
@@ -17,6 +19,7 @@ use hashbrown::HashTable;
 use hashbrown::hash_table::Entry as Number;
 
 use self::cache::{Cache, MAX_CACHED_LEN, Slot};
+use self::few::FEW;
 use super::format::names::Generation;
 use super::format::record::Location;
 use super::format::segment::Segment;
@@ -147,6 +150,39 @@ impl Index {
     pub(crate) fn lookup(&self, key: &str) -> Option<Lookup<'_>> {
         let entry = self.number(key)?;
         Some(Lookup { index: self, entry })
+    }
+
+    /// Reads what the lookups of these keys are going to read, up to [`FEW`] of them.
+    ///
+    /// In a large index, a lookup waits for memory some five times: for the table, the entry, the
+    /// key, the cached value and its bytes. Here no read needs the result of the one before it,
+    /// except from pass to pass, so the processor waits for many of them at once.
+    pub(crate) fn look_ahead<'k>(&self, keys: impl Iterator<Item = &'k str>) {
+        // The caches of the processor have a smaller index.
+        const LARGE: usize = 16 * 1024;
+        if self.len() < LARGE {
+            return;
+        }
+        let mut hashes = [0; FEW];
+        let known = hashes.iter_mut().zip(keys);
+        let len = known.map(|(hash, key)| *hash = self.hash(key)).count();
+        let mut numbers = [0; FEW];
+        for (number, hash) in numbers.iter_mut().zip(&hashes[..len]) {
+            // The first candidate is nearly always the right one, and a wrong one does no harm.
+            *number = self.numbers.find(spread(*hash), |_| true).map_or(0, |n| *n);
+        }
+        let mut values = [""; FEW];
+        let mut seen = 0;
+        for (value, n) in values.iter_mut().zip(&numbers[..len]) {
+            let entry = &self.entries[*n];
+            seen ^= self.keys.bytes[entry.key];
+            *value = entry.value.map_or("", |slot| self.cache.peek(slot));
+        }
+        for value in &values[..len] {
+            seen ^= value.as_bytes().first().copied().unwrap_or_default();
+        }
+        // Without this, the compiler would leave the reads out.
+        hint::black_box(seen);
     }
 
     /// Returns the location of a key's newest record.

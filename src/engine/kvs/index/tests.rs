@@ -103,3 +103,33 @@ fn keys_that_come_and_go_take_no_room_and_others_stay() {
     let all: HashMap<_, _> = index.iter().collect();
     assert_eq!(all, HashMap::from([("", at(1)), ("1", at(2))]));
 }
+
+#[test]
+fn looking_ahead_finds_any_keys_and_changes_nothing() {
+    let mut index = Index::default();
+    let none = ["a"];
+    index.look_ahead(none.into_iter());
+    index.set_cache_capacity(100_000);
+    for n in 0..20_000 {
+        put(&mut index, &n.to_string(), n);
+    }
+    for n in 0..100 {
+        index.remove(&n.to_string());
+    }
+    let places = |index: &Index| {
+        let mut places: Vec<_> = index
+            .iter()
+            .map(|(key, at)| (key.to_owned(), at, value(index, key)))
+            .collect();
+        places.sort_by_key(|(_, at, _)| at.offset);
+        places
+    };
+    let before = places(&index);
+    assert_eq!(before.len(), 19_900);
+    // Cached and not cached, removed, never there, twice, and more than it takes at once.
+    let keys = ["19999", "200", "7", "", "no", "200"].into_iter();
+    index.look_ahead(keys.clone());
+    index.look_ahead(keys.cycle().take(1000));
+    index.look_ahead([].into_iter());
+    assert_eq!(places(&index), before);
+}

@@ -4,6 +4,7 @@
 //! readers at it, and [`Removal`] removes the segments that it replaces.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::end::End;
@@ -12,15 +13,13 @@ use crate::engine::files::Directory;
 use crate::engine::kvs::format::dir::LogDir;
 use crate::engine::kvs::format::names::{self, Generation};
 use crate::engine::kvs::format::record::Location;
-use crate::engine::kvs::format::scanner::{Scanned, Scanner, Step};
+use crate::engine::kvs::format::scanner::{Scanner, Step};
 use crate::engine::kvs::format::segment::Segment;
 use crate::engine::kvs::index::Index;
+use crate::engine::kvs::index::few::Few;
 use crate::engine::kvs::journal::Journal;
 use crate::error::Result;
 use crate::sync::RwLock;
-
-/// The number of keys that move while readers wait.
-const AT_A_TIME: usize = 64;
 
 /// The first part of a compaction: copies the live records of some sealed segments to a new one.
 ///
@@ -72,31 +71,49 @@ impl Compaction {
 
     /// Returns the live records among the next `step` bytes or so.
     fn read_live(&mut self, index: &RwLock<Index>, step: usize) -> Result<Vec<u8>> {
-        let mut live = Vec::new();
-        let mut seen = 0;
-        while seen < step {
-            let Some(input) = self.inputs.front_mut() else {
-                break;
-            };
-            let Some(Scanned {
-                location,
-                bytes,
-                record,
-                ..
-            }) = input.next()?
-            else {
-                self.inputs.pop_front();
-                continue;
-            };
+        let (mut live, mut seen) = (Vec::new(), 0);
+        let (mut bytes, mut read) = (Vec::new(), Few::default());
+        while seen < step && !self.inputs.is_empty() {
+            bytes.clear();
+            self.read_few(&mut bytes, &mut read)?;
             seen += bytes.len();
-            // Tombstones are not in the index, so they are left out. All records that they hide are
-            // in the inputs, and are left out as well.
-            if index.read().location(record.key) == Some(location) {
-                self.output.digest.add(bytes);
-                live.extend(bytes);
+            let index = index.read();
+            index.look_ahead(read.keys());
+            for (key, (location, at)) in read.drain() {
+                // Tombstones are not in the index, so they are left out. All records that they hide
+                // are in the inputs, and are left out as well.
+                if index.location(key) == Some(location) {
+                    self.output.digest.add(&bytes[at.clone()]);
+                    live.extend_from_slice(&bytes[at]);
+                }
             }
         }
         Ok(live)
+    }
+
+    /// Appends a few records to `bytes`, and their keys with both places to `read`.
+    fn read_few(
+        &mut self,
+        bytes: &mut Vec<u8>,
+        read: &mut Few<(Location, Range<usize>)>,
+    ) -> Result<()> {
+        // Long records are not worth the memory of a few.
+        const LONG: usize = 64 * 1024;
+        while !read.is_full() && bytes.len() < LONG {
+            let Some(input) = self.inputs.front_mut() else {
+                break;
+            };
+            match input.next()? {
+                Some(found) => {
+                    let start = bytes.len();
+                    bytes.extend_from_slice(found.bytes);
+                    let place = (found.location, start..bytes.len());
+                    read.push(found.record.key, place);
+                }
+                None => drop(self.inputs.pop_front()),
+            }
+        }
+        Ok(())
     }
 
     /// Returns the new segment up to its end.
@@ -145,12 +162,14 @@ impl Switch {
     /// more. After an error, the next step tries again.
     pub(super) fn step(&mut self, index: &RwLock<Index>, bytes: usize) -> Result<Step> {
         let end = self.scanner.offset() + bytes as u64;
+        let mut moved = Few::default();
         while self.scanner.offset() < end {
-            let mut moved = Vec::with_capacity(AT_A_TIME);
             let read = self.read(&mut moved);
+            // Readers wait while these few keys move.
             let mut index = index.write();
-            for (key, to) in moved {
-                index.relocate(&key, to);
+            index.look_ahead(moved.keys());
+            for (key, to) in moved.drain() {
+                index.relocate(key, to);
             }
             drop(index);
             if read? == Step::Done {
@@ -162,10 +181,10 @@ impl Switch {
 
     /// Reads a few records, without a lock on the index, and returns whether there are more. After
     /// an error, `moved` has the records before it.
-    fn read(&mut self, moved: &mut Vec<(Box<str>, Location)>) -> Result<Step> {
-        while moved.len() < AT_A_TIME {
+    fn read(&mut self, moved: &mut Few<Location>) -> Result<Step> {
+        while !moved.is_full() {
             match self.scanner.next() {
-                Ok(Some(found)) => moved.push((found.record.key.into(), found.location)),
+                Ok(Some(found)) => moved.push(found.record.key, found.location),
                 Ok(None) => return Ok(Step::Done),
                 Err(error) => {
                     // The failed read has moved the reader into the record. Go back to its

@@ -35,6 +35,7 @@ use crate::engine::files::Directory;
 use crate::engine::kvs::format::record::{self, Location, Record};
 use crate::engine::kvs::format::segment::HEADER_LEN;
 use crate::engine::kvs::index::Index;
+use crate::engine::kvs::index::few::FEW;
 use crate::engine::kvs::journal::Journal;
 use crate::engine::kvs::options::KvStoreOptions;
 use crate::engine::{EngineFuture, SyncLevel};
@@ -292,7 +293,15 @@ impl Log {
         let mut is_missing = missing.iter().copied().peekable();
         // Readers see all of the batch or nothing of it.
         let mut index = self.segments.index.write();
-        for (n, Request { key, op }) in batch.into_iter().enumerate() {
+        let mut requests = batch.into_iter();
+        for n in 0.. {
+            let next = requests.as_slice();
+            if n % FEW == 0 && next.len() > 1 {
+                index.look_ahead(next.iter().map(|request| &*request.key));
+            }
+            let Some(Request { key, op }) = requests.next() else {
+                break;
+            };
             if is_missing.next_if_eq(&n).is_some() {
                 continue;
             }

@@ -18,6 +18,7 @@ use crate::engine::kvs::format::sound::{self, Continuity, Tail};
 use crate::engine::kvs::format::watermark::LastRun;
 use crate::engine::kvs::index::Index;
 use crate::engine::kvs::index::checkpoint::Checkpoint;
+use crate::engine::kvs::index::few::Few;
 use crate::error::{KvsError, Result};
 
 /// A segment that is no longer written to.
@@ -92,6 +93,8 @@ pub(super) struct Replay<'a> {
     source: Source<'a>,
     continuity: Continuity,
     index: Index,
+    /// The records that the index does not have yet, in their order. A tombstone has no location.
+    notes: Few<Option<Location>>,
     sealed: BTreeMap<Generation, Sealed>,
     /// The checkpoint that the index is from.
     checkpoint: Option<Checkpoint>,
@@ -103,6 +106,7 @@ impl<'a> Replay<'a> {
             source,
             continuity: Continuity::default(),
             index: Index::default(),
+            notes: Few::default(),
             sealed: BTreeMap::new(),
             checkpoint: None,
         }
@@ -140,6 +144,7 @@ impl<'a> Replay<'a> {
                 self.replay_sealed(opened)?;
             }
         }
+        note_all(&mut self.index, &mut self.notes);
         Ok(Replayed {
             index: self.index,
             sealed: self.sealed,
@@ -200,7 +205,7 @@ impl<'a> Replay<'a> {
         self.index.reserve(hints.about_how_many(), 0);
         hints.read(|hint| {
             let location = hint.has_value.then_some(hint.location);
-            note(&mut self.index, hint.key, location);
+            note(&mut self.index, &mut self.notes, hint.key, location);
         })?;
         Some(Summary {
             sequence: hints.header.sequence,
@@ -264,7 +269,8 @@ impl<'a> Replay<'a> {
         else {
             return Ok(Step::Done);
         };
-        note(&mut self.index, record.key, record.value.map(|_| location));
+        let location = record.value.map(|_| location);
+        note(&mut self.index, &mut self.notes, record.key, location);
         Ok(Step::More)
     }
 }
@@ -292,9 +298,24 @@ fn torn_tail(opened: &Opened, error: KvsError, last_run: &LastRun) -> Result<Opt
     Ok(keeps.then_some(offset..end))
 }
 
-fn note(index: &mut Index, key: &str, location: Option<Location>) {
-    match location {
-        Some(location) => index.put(key, location, None),
-        None => index.remove(key),
+fn note(
+    index: &mut Index,
+    notes: &mut Few<Option<Location>>,
+    key: &str,
+    location: Option<Location>,
+) {
+    notes.push(key, location);
+    if notes.is_full() {
+        note_all(index, notes);
+    }
+}
+
+fn note_all(index: &mut Index, notes: &mut Few<Option<Location>>) {
+    index.look_ahead(notes.keys());
+    for (key, location) in notes.drain() {
+        match location {
+            Some(location) => index.put(key, location, None),
+            None => index.remove(key),
+        }
     }
 }
