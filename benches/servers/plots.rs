@@ -1,4 +1,5 @@
-//! Pictures of throughput, by the number of connections and of pending requests, and of latency.
+//! Pictures of throughput, by the number of connections, of pending requests and of keys, and of
+//! latency.
 
 use std::fs;
 use std::io;
@@ -20,7 +21,6 @@ const DARK: &str = include_str!("../../docs/pictures/dark.css");
 
 /// A picture of lines, which have one point for each place on the x axis.
 struct Plot {
-    file: &'static str,
     title: &'static str,
     x: &'static str,
     y: &'static str,
@@ -39,38 +39,33 @@ pub(super) fn draw(dir: &Path) -> io::Result<()> {
         value_bytes: 64,
     };
 
+    let title = "Throughput with one request under way on each connection";
     let connections = [1, 2, 5, 10, 20, 50, 100, 200, 500];
-    let places = connections.map(|connections| {
-        let load = load.clone();
-        Load {
-            connections,
-            ..load
-        }
+    let plot = throughputs(title, "connections", &connections, |connections| Load {
+        connections,
+        ..load.clone()
     });
-    Plot {
-        file: "connections.svg",
-        title: "Throughput with one request under way on each connection",
-        x: "connections",
-        y: "thousand requests a second",
-        places: connections.map(|n| n.to_string()).into(),
-        lines: lines(&places, |taken| vec![throughput(taken) / 1e3])?,
-    }
-    .draw(dir)?;
+    plot?.draw(&dir.join("connections.svg"))?;
 
-    let depths = [1, 2, 4, 8, 16, 32, 64];
-    let places = depths.map(|depth| {
-        let load = load.clone();
-        Load { depth, ..load }
+    let (title, x) = (
+        "Throughput of 50 connections",
+        "requests under way on each connection",
+    );
+    let plot = throughputs(title, x, &[1, 2, 4, 8, 16, 32, 64], |depth| Load {
+        depth,
+        ..load.clone()
     });
-    Plot {
-        file: "depth.svg",
-        title: "Throughput of 50 connections",
-        x: "requests under way on each connection",
-        y: "thousand requests a second",
-        places: depths.map(|n| n.to_string()).into(),
-        lines: lines(&places, |taken| vec![throughput(taken) / 1e3])?,
-    }
-    .draw(dir)?;
+    plot?.draw(&dir.join("depth.svg"))?;
+
+    let title = "Throughput as the store grows";
+    let sizes = [10_000, 100_000, 1_000_000, 5_000_000];
+    let plot = throughputs(title, "keys", &sizes, |keys| Load {
+        keys,
+        depth: 16,
+        value_bytes: 100,
+        ..load.clone()
+    });
+    plot?.draw(&dir.join("growth.svg"))?;
 
     let percents = [1.0, 10.0, 25.0, 50.0, 75.0, 90.0, 95.0, 99.0, 99.9];
     let latencies = |taken: &[Taken]| {
@@ -80,15 +75,31 @@ pub(super) fn draw(dir: &Path) -> io::Result<()> {
         };
         percents.map(at).into()
     };
-    Plot {
-        file: "latency.svg",
+    let plot = Plot {
         title: "Latency with 50 connections, one request under way on each",
         x: "percent of requests that take no longer",
         y: "microseconds",
         places: percents.map(|percent| percent.to_string()).into(),
         lines: lines(&[load], latencies)?,
-    }
-    .draw(dir)
+    };
+    plot.draw(&dir.join("latency.svg"))
+}
+
+/// Measures the throughput at several places on the x axis.
+fn throughputs<N: Copy + ToString>(
+    title: &'static str,
+    x: &'static str,
+    places: &[N],
+    load: impl Fn(N) -> Load,
+) -> io::Result<Plot> {
+    let loads: Vec<_> = places.iter().copied().map(load).collect();
+    Ok(Plot {
+        title,
+        x,
+        y: "thousand requests a second",
+        places: places.iter().map(N::to_string).collect(),
+        lines: lines(&loads, |taken| vec![throughput(taken) / 1e3])?,
+    })
 }
 
 /// Measures reads and writes under each load, and makes a line of the `points` of each server.
@@ -121,10 +132,10 @@ fn lines(
 }
 
 impl Plot {
-    fn draw(&self, dir: &Path) -> io::Result<()> {
-        let path = dir.join(self.file);
-        self.draw_into(&path).map_err(io::Error::other)?;
-        fs::write(&path, with_dark_colours(&fs::read_to_string(&path)?))?;
+    /// Draws the picture into the file `path`.
+    fn draw(&self, path: &Path) -> io::Result<()> {
+        self.draw_into(path).map_err(io::Error::other)?;
+        fs::write(path, with_dark_colours(&fs::read_to_string(path)?))?;
         println!("{}", path.display());
         Ok(())
     }
