@@ -11,7 +11,7 @@ const MIB: u64 = 1024 * 1024;
 #[derive(Debug, Clone)]
 pub struct KvStoreOptions {
     pub(crate) sync: SyncLevel,
-    pub(crate) segment_bytes: u64,
+    pub(crate) segment_bytes: Option<u64>,
     pub(crate) dead_bytes: Option<u64>,
     pub(crate) cache_bytes: u64,
 }
@@ -20,7 +20,7 @@ impl Default for KvStoreOptions {
     fn default() -> KvStoreOptions {
         KvStoreOptions {
             sync: SyncLevel::default(),
-            segment_bytes: 64 * MIB,
+            segment_bytes: None,
             dead_bytes: None,
             cache_bytes: 64 * MIB,
         }
@@ -35,11 +35,13 @@ impl KvStoreOptions {
         self
     }
 
-    /// Sets the size in bytes after which the log continues in a new segment. The default is 64
-    /// MiB.
+    /// Sets the size in bytes after which the log continues in a new segment.
+    ///
+    /// The default is 64 MiB, or a 64th of the bytes that are alive if that is more. So the number
+    /// of segments, and of open descriptors, grows slowly.
     #[must_use]
     pub fn segment_bytes(mut self, bytes: u64) -> KvStoreOptions {
-        self.segment_bytes = bytes;
+        self.segment_bytes = Some(bytes);
         self
     }
 
@@ -63,6 +65,12 @@ impl KvStoreOptions {
     pub fn cache_bytes(mut self, bytes: u64) -> KvStoreOptions {
         self.cache_bytes = bytes;
         self
+    }
+
+    /// Returns the size in bytes of a full segment if `live` bytes are alive.
+    pub(crate) fn max_segment_bytes(&self, live: u64) -> u64 {
+        let default = (live / 64).max(64 * MIB);
+        self.segment_bytes.unwrap_or(default)
     }
 
     /// Returns the number of dead bytes at which compaction begins if `live` bytes are alive and
@@ -89,6 +97,22 @@ impl KvStoreOptions {
     /// Returns the number of bytes that a background job reads in one step. A write that arrives
     /// during the step may wait that long.
     pub(crate) fn step_bytes(&self) -> usize {
-        (self.segment_bytes / 64).clamp(1, MIB) as usize
+        (self.max_segment_bytes(0) / 64).clamp(1, MIB) as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_of_a_terabyte_that_only_grows_has_fewer_segments_than_descriptors() {
+        let options = KvStoreOptions::default();
+        let (mut live, mut segments) = (0, 0);
+        while live < 1 << 40 {
+            live += options.max_segment_bytes(live);
+            segments += 1;
+        }
+        assert!(segments < 450, "{segments}");
     }
 }

@@ -129,13 +129,14 @@ impl Log {
             options,
             syncer,
             end,
+            max_len,
             ..
         } = &self.segments;
         // A full segment is sealed first, which syncs it. While a sync runs, the system may keep a
         // write to the same file waiting.
         end.segment.can_write_at_once()
             && options.sync != SyncLevel::Always
-            && end.len < options.segment_bytes
+            && end.len < *max_len
             && !syncer.is_syncing()
     }
 
@@ -196,7 +197,7 @@ impl Log {
     }
 
     fn roll_if_full(&mut self) -> Result<()> {
-        if self.segments.end.len < self.segments.options.segment_bytes {
+        if self.segments.end.len < self.segments.max_len {
             return Ok(());
         }
         match self.segments.roll() {

@@ -35,6 +35,8 @@ pub(super) struct Segments {
     pub(super) failure: Failure,
     /// The end of the active segment.
     pub(super) end: End,
+    /// The length from which it is full.
+    pub(super) max_len: u64,
     pub(super) sealed: BTreeMap<Generation, Sealed>,
     /// The number of the last write.
     pub(super) sequence: u64,
@@ -74,6 +76,7 @@ impl Segments {
         let syncer = Syncer::new(log_dir, end.clone(), synced, failure.clone())?;
         Ok(Segments {
             dir,
+            max_len: options.max_segment_bytes(found.index.live_bytes()),
             options,
             index: Arc::new(RwLock::new(found.index)),
             syncer: Arc::new(syncer),
@@ -125,6 +128,7 @@ impl Segments {
         index.add_segment(Arc::clone(&segment), HEADER_LEN);
         drop(index);
         let sealed = mem::replace(&mut self.end, End::of_new(segment));
+        self.max_len = self.options.max_segment_bytes(self.live_bytes());
         self.syncer.note_new(&self.end);
         self.insert_sealed(sealed);
         Ok(())
