@@ -15,7 +15,8 @@ pub(super) struct Ahead {
 }
 
 impl Ahead {
-    /// Looks at the requests in `input`, of which the first one is taken next.
+    /// Looks at the requests in `input`, of which the first one is taken next. The peer must have
+    /// shown its token, because without it no request may reach the engine.
     pub(super) fn look(&mut self, input: &Input, engine: &impl KvsEngine) {
         if self.known > 0 {
             self.known -= 1;

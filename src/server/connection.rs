@@ -243,7 +243,9 @@ impl<E: KvsEngine> Connection<E> {
 
     /// Takes the next request out of the input, if all of it has arrived.
     fn next_arrived(&mut self) -> Result<Option<(Request, usize)>, Refusal> {
-        self.peer.ahead.look(&self.peer.input, &self.engine);
+        if self.has_token {
+            self.peer.ahead.look(&self.peer.input, &self.engine);
+        }
         let max = self.shared.limits.max_frame(self.has_token);
         let Some(frame) = self.peer.input.next_frame(max)? else {
             return Ok(None);
@@ -421,8 +423,7 @@ impl<E: KvsEngine> Connection<E> {
     }
 
     fn warn(&self, line: fmt::Arguments<'_>) {
-        let line = format_args!("{}: {line}", self.peer);
-        self.shared.log.warn(line);
+        self.shared.log.warn(format_args!("{}: {line}", self.peer));
     }
 }
 
