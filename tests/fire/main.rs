@@ -1,5 +1,6 @@
 //! The server with peers that are slow, broken, hostile or many.
 
+mod ahead;
 #[path = "../common/mod.rs"]
 mod common;
 mod limits;
