@@ -92,10 +92,8 @@ fn main() -> io::Result<()> {
     if let Some(value_bytes) = opt.limit {
         return limit::serve(value_bytes);
     }
-    let wanted = |cell: &Cell| match opt.cells.is_empty() {
-        true => opt.keys.is_empty(),
-        false => opt.cells.iter().any(|name| name == cell.name),
-    };
+    let wants_all = opt.cells.is_empty() && opt.keys.is_empty();
+    let wanted = |cell: &Cell| wants_all || opt.cells.iter().any(|name| name == cell.name);
     if !redis::is_installed() {
         println!("{}\n", redis::NOT_INSTALLED);
     }
@@ -118,7 +116,8 @@ fn main() -> io::Result<()> {
     }
     if !opt.keys.is_empty() {
         growth::compare(&opt.keys)?;
-    } else if opt.cells.is_empty() {
+    }
+    if wants_all {
         growth::compare(&[100_000, 1_000_000, 5_000_000])?;
         compare_memory()?;
     }
