@@ -42,6 +42,29 @@ fn their_files_go_one_after_the_other_so_that_no_write_waits_for_all_of_them() {
     close(store);
 }
 
+/// A store that opens from hints does not read the values, so it opens although one is damaged.
+#[test]
+fn the_segment_in_their_place_has_its_hints_at_once() {
+    let disk = Disk::default();
+    let store = compacted(&disk);
+    let names = disk.names();
+    let with_hints = |name: &&String| names.contains(&name.replace(".segment", ".hints"));
+    let mut segments = names.iter().filter(|name| name.ends_with(".segment"));
+    let output = segments.rfind(with_hints).expect("hints").clone();
+    disk.kill();
+    std::mem::forget(store);
+
+    let mut bytes = disk.bytes(&output);
+    *bytes.last_mut().unwrap() ^= 1;
+    disk.put(&output, &bytes);
+    let store = open(&disk, SyncLevel::EverySec);
+    for n in 55..60 {
+        assert_eq!(get(&store, &key(n)), Some(n.to_string()));
+    }
+    assert!(done(store.get("new".to_owned())).is_err());
+    close(store);
+}
+
 #[test]
 fn their_room_goes_to_the_writes_if_the_disk_is_full() {
     let disk = Disk::default();

@@ -6,19 +6,19 @@
 //! of their segment, which is also in the header of the next one. That proves which segment they
 //! belong to.
 
-use std::io::{Cursor, Read};
+use std::io::{BufReader, Cursor, Read};
 use std::sync::Arc;
 
 use bytes::{Buf, BufMut};
 
 use super::dir::LogDir;
-use super::file::LogFile;
+use super::file::{FileReader, LogFile};
 use super::header;
 use super::names::{self, Generation};
 use super::record::{self, Digest, Location, Salt};
 use super::scanner::{Scanned, Scanner, Step};
 use super::segment::Segment;
-use crate::error::Result;
+use crate::error::{KvsError, Result};
 
 const MAGIC: &[u8; 8] = b"kvs-hnt\n";
 const VERSION: u32 = 2;
@@ -27,75 +27,111 @@ const START: u64 = 56;
 /// The hints of one segment, while they are written.
 #[derive(Debug)]
 pub(crate) struct Writer {
-    scanner: Scanner,
-    segment_len: u64,
+    segment: Arc<Segment>,
     file: LogFile,
     len: u64,
+    /// The hints that the file does not have yet.
+    hints: Vec<u8>,
+    /// The number of the last record.
+    sequence: u64,
 }
 
 impl Writer {
-    /// Begins to write the hints of `segment`, which is sealed and `len` bytes long.
-    pub(crate) fn new(dir: LogDir<'_>, segment: Arc<Segment>, len: u64) -> Result<Writer> {
+    /// Begins to write the hints of `segment`.
+    pub(crate) fn new(dir: LogDir<'_>, segment: Arc<Segment>) -> Result<Writer> {
         Ok(Writer {
             file: dir.create(&names::hints(segment.generation))?,
+            len: START,
+            hints: Vec::new(),
+            sequence: segment.origin.before_first(),
+            segment,
+        })
+    }
+
+    /// Adds the next record of the segment. It has these `bytes`.
+    pub(crate) fn add(&mut self, key: &str, sequence: u64, bytes: &[u8]) {
+        // The checksums of the record do not fit: one does not cover the key, and the other needs
+        // the value. So a hint has a checksum of its own.
+        let hint = [&bytes[4..record::HEADER_LEN], key.as_bytes()].concat();
+        self.hints.put_u32_le(crc32fast::hash(&hint));
+        self.hints.extend(hint);
+        self.sequence = sequence;
+    }
+
+    /// Writes the hints of the records so far.
+    pub(crate) fn write(&mut self) -> Result<()> {
+        self.file.write(&self.hints, self.len)?;
+        self.len += self.hints.len() as u64;
+        self.hints.clear();
+        Ok(())
+    }
+
+    /// Returns the hints, which are all written. The segment is `segment_len` bytes long, and its
+    /// records have this digest.
+    pub(crate) fn hints(&self, segment_len: u64, digest: Digest) -> Hints {
+        Hints {
+            header: Header {
+                generation: self.segment.generation,
+                salt: self.segment.salt,
+                segment_start: self.segment.start,
+                segment_len,
+                len: self.len,
+                sequence: self.sequence,
+                digest,
+            },
+            file: self.file.clone(),
+        }
+    }
+
+    /// Removes the hints, which are not published.
+    pub(crate) fn discard(&self, dir: LogDir<'_>) -> Result<()> {
+        dir.discard(&names::hints(self.segment.generation))
+    }
+}
+
+/// Writes the hints of a sealed segment, which it reads for that.
+#[derive(Debug)]
+pub(crate) struct Rewriter {
+    scanner: Scanner,
+    segment_len: u64,
+    writer: Writer,
+}
+
+impl Rewriter {
+    /// Begins to write the hints of `segment`, which is `len` bytes long.
+    pub(crate) fn new(dir: LogDir<'_>, segment: Arc<Segment>, len: u64) -> Result<Rewriter> {
+        Ok(Rewriter {
+            writer: Writer::new(dir, Arc::clone(&segment))?,
             scanner: Scanner::new(segment, len),
             segment_len: len,
-            len: START,
         })
     }
 
     /// Writes the hints of about `step` bytes of the segment.
     pub(crate) fn step(&mut self, step: usize) -> Result<Step> {
-        let mut hints = Vec::new();
-        let mut seen = 0;
+        let end = self.scanner.offset() + step as u64;
         let mut next = Step::More;
-        while seen < step && next == Step::More {
+        while self.scanner.offset() < end && next == Step::More {
             match self.scanner.next()? {
                 Some(Scanned { bytes, record, .. }) => {
-                    seen += bytes.len();
-                    // The checksums of the record do not fit: one does not cover the key, and the
-                    // other needs the value. So a hint has a checksum of its own.
-                    let hint = [&bytes[4..record::HEADER_LEN], record.key.as_bytes()].concat();
-                    hints.put_u32_le(crc32fast::hash(&hint));
-                    hints.extend(hint);
+                    self.writer.add(record.key, record.sequence, bytes);
                 }
                 None => next = Step::Done,
             }
         }
-        self.file.write(&hints, self.len)?;
-        self.len += hints.len() as u64;
-        // The header is written last: without it, the file does not read as hints.
-        if next == Step::Done {
-            self.file.write(&self.header().encode(), 0)?;
-        }
+        self.writer.write()?;
         Ok(next)
     }
 
-    fn header(&self) -> Header {
-        let segment = self.scanner.segment();
-        Header {
-            generation: segment.generation,
-            salt: segment.salt,
-            segment_start: segment.start,
-            segment_len: self.segment_len,
-            len: self.len,
-            sequence: self.scanner.sequence(),
-            digest: self.scanner.digest(),
-        }
-    }
-
-    /// Publishes the hints, which are complete.
+    /// Publishes the hints, which are all written.
     pub(crate) fn publish(&self, dir: LogDir<'_>) -> Result<()> {
-        dir.publish(&self.name())
+        let digest = self.scanner.digest();
+        self.writer.hints(self.segment_len, digest).publish(dir)
     }
 
     /// Removes the hints, which are not published.
     pub(crate) fn discard(&self, dir: LogDir<'_>) -> Result<()> {
-        dir.discard(&self.name())
-    }
-
-    fn name(&self) -> String {
-        names::hints(self.scanner.segment().generation)
+        self.writer.discard(dir)
     }
 }
 
@@ -174,6 +210,13 @@ impl Hints {
         is_whole.then_some(Hints { header, file })
     }
 
+    /// Completes hints that have not been published, and publishes them.
+    pub(crate) fn publish(&self, dir: LogDir<'_>) -> Result<()> {
+        // The header is written last: without it, the file does not read as hints.
+        self.file.write(&self.header.encode(), 0)?;
+        dir.publish(&names::hints(self.header.generation))
+    }
+
     /// Returns whether these are the hints of `segment`, which is `len` bytes long and whose
     /// records have this digest.
     pub(crate) fn are_of(&self, segment: &Segment, len: u64, digest: Digest) -> bool {
@@ -195,43 +238,114 @@ impl Hints {
 
     /// Calls `found` for each record. Returns `None` if the file is damaged; `found` may have been
     /// called by then.
-    pub(crate) fn read(&self, mut found: impl FnMut(Hint<'_>)) -> Option<()> {
-        let mut reader = self.file.reader(START, self.header.len);
-        let mut left = self.header.len.checked_sub(START)?;
-        let mut offset = self.header.segment_start;
-        let mut hint = Vec::new();
-        let mut digest = Digest::default();
-        while left > 0 {
-            let mut bytes = [0; record::HEADER_LEN];
-            reader.read_exact(&mut bytes).ok()?;
-            // This limits the length of the key, so a damaged one does not take gigabytes.
-            let header = record::Header::decode_fields(&bytes).ok()?;
-            hint.clear();
-            hint.extend(bytes);
-            hint.resize(bytes.len() + header.key_len, 0);
-            reader.read_exact(&mut hint[bytes.len()..]).ok()?;
-            if crc32fast::hash(&hint[4..]).to_le_bytes() != hint[..4] {
-                return None;
-            }
-            let location = Location {
-                offset,
-                generation: self.header.generation,
-                len: header.record_len() as u32,
-            };
-            found(Hint {
-                key: str::from_utf8(&hint[bytes.len()..]).ok()?,
-                location,
-                sequence: header.sequence,
-                has_value: header.value_len.is_some(),
-            });
-            // The digest is made of the checksums at the beginnings of the records. A hint has its
-            // own checksum there, but the salt and these fields give that of the record.
-            digest.add(&self.header.salt.checksum(&bytes[4..]).to_le_bytes());
-            // Records have no gaps between them, so their lengths give their offsets.
-            offset += header.record_len() as u64;
-            left = left.checked_sub(hint.len() as u64)?;
+    pub(crate) fn read(self, mut found: impl FnMut(Hint<'_>)) -> Option<()> {
+        let mut reader = Reader::new(self);
+        while let Some(hint) = reader.next().ok()? {
+            found(hint);
         }
-        let is_whole = (offset, digest) == (self.header.segment_len, self.header.digest);
-        is_whole.then_some(())
+        Some(())
+    }
+}
+
+/// Reads hints in sequence.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    hints: Hints,
+    reader: BufReader<FileReader>,
+    /// The offset of the next hint.
+    at: u64,
+    /// The offset of its record.
+    offset: u64,
+    /// The digest of the records so far.
+    digest: Digest,
+    hint: Vec<u8>,
+}
+
+impl Reader {
+    pub(crate) fn new(hints: Hints) -> Reader {
+        Reader {
+            reader: hints.file.reader(START, hints.header.len),
+            at: START,
+            offset: hints.header.segment_start,
+            digest: Digest::default(),
+            hint: Vec::new(),
+            hints,
+        }
+    }
+
+    /// Returns the offset of the next record.
+    pub(crate) fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// Returns the next hint, or `None` after the last one. After an error, it tries again.
+    ///
+    /// # Errors
+    ///
+    /// [`KvsError::Damaged`] if the hints are not as they were written.
+    pub(crate) fn next(&mut self) -> Result<Option<Hint<'_>>> {
+        let Header {
+            len, segment_len, ..
+        } = self.hints.header;
+        if self.at == len {
+            let is_whole = (self.offset, self.digest) == (segment_len, self.hints.header.digest);
+            return if is_whole {
+                Ok(None)
+            } else {
+                Err(self.damaged())
+            };
+        }
+        let header = self.read_hint().inspect_err(|_| {
+            // The failed read has moved the reader into the hint.
+            self.reader = self.hints.file.reader(self.at, len);
+        });
+        let header = header?;
+        let location = Location {
+            offset: self.offset,
+            generation: self.hints.header.generation,
+            len: header.record_len() as u32,
+        };
+        // Records have no gaps between them, so their lengths give their offsets.
+        self.offset += header.record_len() as u64;
+        self.at += self.hint.len() as u64;
+        let (fields, key) = self.hint.split_at(record::HEADER_LEN);
+        // The digest is made of the checksums at the beginnings of the records. A hint has its own
+        // checksum there, but the salt and these fields give that of the record.
+        let checksum = self.hints.header.salt.checksum(&fields[4..]);
+        self.digest.add(&checksum.to_le_bytes());
+        Ok(Some(Hint {
+            key: str::from_utf8(key).map_err(|_| self.damaged())?,
+            location,
+            sequence: header.sequence,
+            has_value: header.value_len.is_some(),
+        }))
+    }
+
+    /// Reads the next hint, and returns the header of its record.
+    fn read_hint(&mut self) -> Result<record::Header> {
+        let mut bytes = [0; record::HEADER_LEN];
+        let failed = |at| self.hints.file.read_failed(at);
+        self.reader
+            .read_exact(&mut bytes)
+            .map_err(failed(self.at))?;
+        // This limits the length of the key, so a damaged one does not take gigabytes.
+        let header = record::Header::decode_fields(&bytes).map_err(|_| self.damaged())?;
+        self.hint.clear();
+        self.hint.extend(bytes);
+        self.hint.resize(bytes.len() + header.key_len, 0);
+        let key = &mut self.hint[bytes.len()..];
+        self.reader.read_exact(key).map_err(failed(self.at))?;
+        if crc32fast::hash(&self.hint[4..]).to_le_bytes() != self.hint[..4] {
+            return Err(self.damaged());
+        }
+        Ok(header)
+    }
+
+    fn damaged(&self) -> KvsError {
+        KvsError::Damaged {
+            file: self.hints.file.path().to_owned(),
+            offset: self.at,
+            reason: "a hint is not as it was written".to_owned(),
+        }
     }
 }

@@ -21,7 +21,7 @@ use hashbrown::hash_table::Entry as Number;
 use self::cache::{Cache, MAX_CACHED_LEN, Slot};
 use self::few::FEW;
 use super::format::names::Generation;
-use super::format::record::Location;
+use super::format::record::{self, Location};
 use super::format::segment::Segment;
 
 /// The place of a key's record when it was looked up, and the segment that can read it.
@@ -379,6 +379,11 @@ impl Index {
 
     pub(crate) fn live_bytes(&self) -> u64 {
         self.live_bytes
+    }
+
+    /// Returns the number of bytes that the hints of all records take, at most.
+    pub(crate) fn hint_bytes(&self) -> u64 {
+        (self.len() * record::HEADER_LEN + self.keys.bytes.len()) as u64
     }
 }
 

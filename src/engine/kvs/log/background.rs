@@ -23,6 +23,7 @@ use super::compaction::{Compaction, Removal, Switch};
 use super::job::{Job, JobHandle};
 use super::segments::Segments;
 use crate::engine::kvs::format::hints;
+use crate::engine::kvs::format::names;
 use crate::engine::kvs::format::segment::{HEADER_LEN, Origin, Segment};
 use crate::engine::kvs::journal::Journal;
 use crate::error::{KvsError, Result};
@@ -144,7 +145,12 @@ impl Background {
             compaction.discard_unless_published(segments.dir(), segments.journal());
             return Err(error);
         }
-        self.state = State::Switching(Switch::new(output));
+        let hints = compaction.hints();
+        if let Err(error) = hints.publish(segments.dir()) {
+            warn_of_hints(segments, &error);
+            compaction.discard_hints(segments.dir(), segments.journal());
+        }
+        self.state = State::Switching(Switch::new(output, hints));
         Ok(())
     }
 
@@ -208,8 +214,9 @@ impl Background {
             return Ok(self.start_hints(segments).map(Job::Hints));
         }
         let live = segments.live_bytes();
+        let hints = segments.index.read().hint_bytes();
         // The output and the new active segment have a header each.
-        if !segments.has_room_for(live + 2 * HEADER_LEN) {
+        if !segments.has_room_for(live + hints + 2 * HEADER_LEN) {
             self.pause = Some(Pause::for_room());
             let dir = segments.dir().path();
             let reason = format_args!("{dir:?} has no room for a copy of the {live} live bytes");
@@ -231,7 +238,7 @@ impl Background {
     }
 
     /// Begins the hints of a sealed segment that has none.
-    fn start_hints(&mut self, segments: &mut Segments) -> Option<hints::Writer> {
+    fn start_hints(&mut self, segments: &mut Segments) -> Option<hints::Rewriter> {
         let mut sealed = segments.sealed.values();
         let sealed = sealed.find(|sealed| sealed.wants_hints)?;
         let (segment, len) = (Arc::clone(&sealed.end.segment), sealed.end.len);
@@ -242,7 +249,7 @@ impl Background {
         }
         // There is one attempt only: the store works without hints, and opens more slowly.
         segments.sealed.get_mut(&segment.generation)?.wants_hints = false;
-        hints::Writer::new(segments.dir(), segment, len)
+        hints::Rewriter::new(segments.dir(), segment, len)
             .inspect_err(|error| warn_of_hints(segments, error))
             .ok()
     }
@@ -320,9 +327,14 @@ fn start_compaction(segments: &mut Segments) -> Result<Compaction> {
     let upto = segments.sequence;
     let origin = Origin::Compacted { upto };
     let output = Segment::create(segments.dir(), generation, origin, segments.salt())?;
+    let output = Arc::new(output);
+    let hints = hints::Writer::new(segments.dir(), Arc::clone(&output));
+    let hints = hints.inspect_err(|_| {
+        let _ = segments.dir().discard(&names::segment(generation));
+    })?;
     let rolled = segments.roll_to(generation + 1);
     let inputs = segments.sealed.values().map(|sealed| &sealed.end);
-    let compaction = Compaction::new(inputs, output, segments.failure.clone());
+    let compaction = Compaction::new(inputs, output, hints, segments.failure.clone());
     if let Err(error) = rolled {
         compaction.discard(segments.dir(), segments.journal());
         return Err(error);
@@ -331,7 +343,7 @@ fn start_compaction(segments: &mut Segments) -> Result<Compaction> {
 }
 
 /// Publishes complete hints, or removes them after an error.
-fn finish_hints(segments: &Segments, writer: hints::Writer, result: Result<()>) {
+fn finish_hints(segments: &Segments, writer: hints::Rewriter, result: Result<()>) {
     if let Err(error) = result.and_then(|()| writer.publish(segments.dir())) {
         warn_of_hints(segments, &error);
         Job::Hints(writer).discard(segments.dir(), segments.journal());

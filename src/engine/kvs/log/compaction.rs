@@ -11,6 +11,7 @@ use super::end::End;
 use super::failure::Failure;
 use crate::engine::files::Directory;
 use crate::engine::kvs::format::dir::LogDir;
+use crate::engine::kvs::format::hints::{self, Hints};
 use crate::engine::kvs::format::names::{self, Generation};
 use crate::engine::kvs::format::record::Location;
 use crate::engine::kvs::format::scanner::{Scanner, Step};
@@ -30,6 +31,8 @@ pub(crate) struct Compaction {
     /// The segments that are not copied yet, oldest first.
     inputs: VecDeque<Scanner>,
     output: End,
+    /// The hints of the output.
+    hints: hints::Writer,
     failure: Failure,
 }
 
@@ -37,14 +40,16 @@ impl Compaction {
     /// Begins to copy the segments `inputs`, oldest first, to the new segment `output`.
     pub(super) fn new<'a>(
         inputs: impl Iterator<Item = &'a End>,
-        output: Segment,
+        output: Arc<Segment>,
+        hints: hints::Writer,
         failure: Failure,
     ) -> Compaction {
         Compaction {
             inputs: inputs
                 .map(|input| Scanner::new(Arc::clone(&input.segment), input.len))
                 .collect(),
-            output: End::of_new(Arc::new(output)),
+            output: End::of_new(output),
+            hints,
             failure,
         }
     }
@@ -66,6 +71,7 @@ impl Compaction {
         let live = self.read_live(index, bytes)?;
         self.output.segment.write(&live, self.output.len)?;
         self.output.len += live.len() as u64;
+        self.hints.write()?;
         Ok(Step::More)
     }
 
@@ -75,31 +81,35 @@ impl Compaction {
         let (mut bytes, mut read) = (Vec::new(), Few::default());
         while seen < step && !self.inputs.is_empty() {
             bytes.clear();
-            self.read_few(&mut bytes, &mut read)?;
+            self.read_few(step - seen, &mut bytes, &mut read)?;
             seen += bytes.len();
             let index = index.read();
             index.look_ahead(read.keys());
-            for (key, (location, at)) in read.drain() {
+            for (key, (location, sequence, at)) in read.drain() {
                 // Tombstones are not in the index, so they are left out. All records that they hide
                 // are in the inputs, and are left out as well.
                 if index.location(key) == Some(location) {
-                    self.output.digest.add(&bytes[at.clone()]);
-                    live.extend_from_slice(&bytes[at]);
+                    let record = &bytes[at];
+                    self.output.digest.add(record);
+                    self.hints.add(key, sequence, record);
+                    live.extend_from_slice(record);
                 }
             }
         }
         Ok(live)
     }
 
-    /// Appends a few records to `bytes`, and their keys with both places to `read`.
+    /// Appends a few records to `bytes`, of about `step` bytes at most, and their keys with places
+    /// and numbers to `read`.
     fn read_few(
         &mut self,
+        step: usize,
         bytes: &mut Vec<u8>,
-        read: &mut Few<(Location, Range<usize>)>,
+        read: &mut Few<(Location, u64, Range<usize>)>,
     ) -> Result<()> {
         // Long records are not worth the memory of a few.
         const LONG: usize = 64 * 1024;
-        while !read.is_full() && bytes.len() < LONG {
+        while !read.is_full() && bytes.len() < step.min(LONG) {
             let Some(input) = self.inputs.front_mut() else {
                 break;
             };
@@ -107,8 +117,8 @@ impl Compaction {
                 Some(found) => {
                     let start = bytes.len();
                     bytes.extend_from_slice(found.bytes);
-                    let place = (found.location, start..bytes.len());
-                    read.push(found.record.key, place);
+                    let record = (found.location, found.record.sequence, start..bytes.len());
+                    read.push(found.record.key, record);
                 }
                 None => drop(self.inputs.pop_front()),
             }
@@ -121,6 +131,11 @@ impl Compaction {
         &self.output
     }
 
+    /// Returns the hints of the new segment.
+    pub(super) fn hints(&self) -> Hints {
+        self.hints.hints(self.output.len, self.output.digest)
+    }
+
     /// Removes the output and frees its room. There must have been no attempt to publish it.
     pub(super) fn discard(self, dir: LogDir<'_>, journal: &Journal) {
         // If the file cannot be removed, at least its room is free.
@@ -130,10 +145,18 @@ impl Compaction {
         self.discard_unless_published(dir, journal);
     }
 
+    /// Removes the hints, which are not published.
+    pub(super) fn discard_hints(&self, dir: LogDir<'_>, journal: &Journal) {
+        if let Err(error) = self.hints.discard(dir) {
+            journal.warn(error);
+        }
+    }
+
     /// Removes the output after a failed attempt to publish it, unless it is published.
     pub(super) fn discard_unless_published(self, dir: LogDir<'_>, journal: &Journal) {
         // This does not shorten the file: if it has its final name, it is a part of the log.
         let name = names::segment(self.output.segment.generation);
+        self.discard_hints(dir, journal);
         if let Err(error) = dir.discard(&name) {
             let line = "an unfinished compaction leaves its file until the store is opened again";
             journal.warn(format_args!("{line}: {error}"));
@@ -142,18 +165,18 @@ impl Compaction {
 }
 
 /// The second part of a compaction: points readers at the new segment, which is published and has
-/// replaced the old ones on the disk.
+/// replaced the old ones on the disk. The hints have all that this needs.
 #[derive(Debug)]
 pub(crate) struct Switch {
     output: End,
-    scanner: Scanner,
+    hints: hints::Reader,
 }
 
 impl Switch {
     /// Begins to point readers at `output`.
-    pub(super) fn new(output: End) -> Switch {
+    pub(super) fn new(output: End, hints: Hints) -> Switch {
         Switch {
-            scanner: Scanner::new(Arc::clone(&output.segment), output.len),
+            hints: hints::Reader::new(hints),
             output,
         }
     }
@@ -161,9 +184,9 @@ impl Switch {
     /// Points readers at about `bytes` bytes of the new segment, and returns whether there are
     /// more. After an error, the next step tries again.
     pub(super) fn step(&mut self, index: &RwLock<Index>, bytes: usize) -> Result<Step> {
-        let end = self.scanner.offset() + bytes as u64;
+        let end = self.hints.offset() + bytes as u64;
         let mut moved = Few::default();
-        while self.scanner.offset() < end {
+        while self.hints.offset() < end {
             let read = self.read(&mut moved);
             // Readers wait while these few keys move.
             let mut index = index.write();
@@ -179,19 +202,13 @@ impl Switch {
         Ok(Step::More)
     }
 
-    /// Reads a few records, without a lock on the index, and returns whether there are more. After
-    /// an error, `moved` has the records before it.
+    /// Reads a few hints, without a lock on the index, and returns whether there are more. After an
+    /// error, `moved` has the keys before it.
     fn read(&mut self, moved: &mut Few<Location>) -> Result<Step> {
         while !moved.is_full() {
-            match self.scanner.next() {
-                Ok(Some(found)) => moved.push(found.record.key, found.location),
-                Ok(None) => return Ok(Step::Done),
-                Err(error) => {
-                    // The failed read has moved the reader into the record. Go back to its
-                    // beginning.
-                    self.scanner.skip_to(self.scanner.offset());
-                    return Err(error);
-                }
+            match self.hints.next()? {
+                Some(hint) => moved.push(hint.key, hint.location),
+                None => return Ok(Step::Done),
             }
         }
         Ok(Step::More)

@@ -71,7 +71,7 @@ pub(super) enum Job {
     /// Removes the segments that the copy replaces.
     Removal(Removal),
     /// Writes the hints of a sealed segment.
-    Hints(hints::Writer),
+    Hints(hints::Rewriter),
 }
 
 impl Job {

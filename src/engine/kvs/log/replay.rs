@@ -8,7 +8,7 @@ use log::warn;
 
 use super::end::End;
 use crate::engine::kvs::format::dir::LogDir;
-use crate::engine::kvs::format::hints::Hints;
+use crate::engine::kvs::format::hints::{Header, Hints};
 use crate::engine::kvs::format::names::Generation;
 use crate::engine::kvs::format::record::{Digest, Location, Salt};
 use crate::engine::kvs::format::salvage;
@@ -169,7 +169,7 @@ impl<'a> Replay<'a> {
     /// Reads a segment that must be whole.
     fn replay_sealed(&mut self, opened: &Opened) -> Result<()> {
         let hints = self.source.hints_of(opened);
-        let from_hints = hints.and_then(|hints| self.read_hints(&hints));
+        let from_hints = hints.and_then(|hints| self.read_hints(hints));
         let has_hints = from_hints.is_some();
         // If the hints end early, reading the records corrects the entries made so far.
         let summary = match from_hints {
@@ -200,17 +200,17 @@ impl<'a> Replay<'a> {
     }
 
     /// Adds the keys in the hints to the index. Returns `None` if the hints are damaged.
-    fn read_hints(&mut self, hints: &Hints) -> Option<Summary> {
+    fn read_hints(&mut self, hints: Hints) -> Option<Summary> {
+        let Header {
+            sequence, digest, ..
+        } = hints.header;
         // An index that grows by doubling would move its entries again and again.
         self.index.reserve(hints.about_how_many(), 0);
         hints.read(|hint| {
             let location = hint.has_value.then_some(hint.location);
             note(&mut self.index, &mut self.notes, hint.key, location);
         })?;
-        Some(Summary {
-            sequence: hints.header.sequence,
-            digest: hints.header.digest,
-        })
+        Some(Summary { sequence, digest })
     }
 
     fn read_records(&mut self, opened: &Opened) -> Result<Summary> {

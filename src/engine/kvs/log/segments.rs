@@ -130,7 +130,7 @@ impl Segments {
         let sealed = mem::replace(&mut self.end, End::of_new(segment));
         self.max_len = self.options.max_segment_bytes(self.live_bytes());
         self.syncer.note_new(&self.end);
-        self.insert_sealed(sealed);
+        self.insert_sealed(sealed, true);
         Ok(())
     }
 
@@ -153,7 +153,8 @@ impl Segments {
         // The segments that were sealed while the compaction ran are newer than its output.
         let newer = self.sealed.split_off(&output.segment.generation);
         let inputs = mem::replace(&mut self.sealed, newer);
-        self.insert_sealed(output);
+        // The compaction has written its hints.
+        self.insert_sealed(output, false);
         self.covered = 0;
         let mut index = self.index.write();
         for generation in inputs.keys() {
@@ -169,12 +170,12 @@ impl Segments {
 
     /// Inserts a segment whose digest is in a header: in the next one, or in its own if it is the
     /// output of a compaction.
-    fn insert_sealed(&mut self, end: End) {
+    fn insert_sealed(&mut self, end: End, wants_hints: bool) {
         let generation = end.segment.generation;
         let sealed = Sealed {
             end,
             is_proven: true,
-            wants_hints: true,
+            wants_hints,
         };
         self.sealed.insert(generation, sealed);
     }
