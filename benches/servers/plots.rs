@@ -58,9 +58,9 @@ pub(super) fn draw(dir: &Path) -> io::Result<()> {
     plot?.draw(&dir.join("depth.svg"))?;
 
     let title = "Throughput as the store grows";
-    let sizes = [10_000, 100_000, 1_000_000, 5_000_000];
-    let plot = throughputs(title, "keys", &sizes, |keys| Load {
-        keys,
+    let sizes = [10, 100, 1000, 5000];
+    let plot = throughputs(title, "thousand keys", &sizes, |thousands| Load {
+        keys: 1000 * thousands,
         depth: 16,
         value_bytes: 100,
         ..load.clone()
@@ -166,6 +166,13 @@ impl Plot {
             .y_label_formatter(&|y| format!("{y:.0}"))
             .light_line_style(TRANSPARENT)
             .draw()?;
+        // The names of the lines stand where the lines are low.
+        let (_, _, first) = &self.lines[0];
+        let position = if first[0] > first[first.len() - 1] {
+            SeriesLabelPosition::UpperRight
+        } else {
+            SeriesLabelPosition::UpperLeft
+        };
         for (name, style, points) in &self.lines {
             let points = points.iter().copied().enumerate();
             chart
@@ -176,7 +183,7 @@ impl Plot {
         chart
             .configure_series_labels()
             .label_font(("sans-serif", 15))
-            .position(SeriesLabelPosition::UpperLeft)
+            .position(position)
             .background_style(WHITE.mix(0.8))
             .border_style(GREY)
             .draw()?;
