@@ -58,14 +58,16 @@ pub(super) fn draw(dir: &Path) -> io::Result<()> {
     plot?.draw(&dir.join("depth.svg"))?;
 
     let title = "Throughput as the store grows";
-    let sizes = [10, 100, 1000, 5000];
-    let plot = throughputs(title, "thousand keys", &sizes, |thousands| Load {
-        keys: 1000 * thousands,
+    let sizes = [10_000, 100_000, 1_000_000, 5_000_000];
+    let plot = throughputs(title, "keys", &sizes, |keys| Load {
+        keys,
         depth: 16,
         value_bytes: 100,
         ..load.clone()
     });
-    plot?.draw(&dir.join("growth.svg"))?;
+    let mut plot = plot?;
+    plot.places = ["10 k", "100 k", "1 M", "5 M"].map(str::to_owned).into();
+    plot.draw(&dir.join("growth.svg"))?;
 
     let percents = [1.0, 10.0, 25.0, 50.0, 75.0, 90.0, 95.0, 99.0, 99.9];
     let latencies = |taken: &[Taken]| {
