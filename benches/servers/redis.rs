@@ -23,7 +23,7 @@ pub fn is_installed() -> bool {
 /// A redis-server on a free port. Dropping this kills it.
 pub struct Redis {
     pub addr: SocketAddr,
-    child: Child,
+    pub child: Child,
 }
 
 impl Redis {
@@ -54,17 +54,11 @@ impl Redis {
     pub fn id(&self) -> u32 {
         self.child.id()
     }
-
-    /// Ends the process with a signal, by its name without `SIG`.
-    pub fn stop(&mut self, signal: &str) -> io::Result<()> {
-        let id = self.id().to_string();
-        Command::new("kill").args(["-s", signal, &id]).status()?;
-        self.child.wait().map(drop)
-    }
 }
 
 impl Drop for Redis {
     fn drop(&mut self) {
-        let _ = self.stop("KILL");
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use super::common::{ServerProcess, memory, number, size_of_files};
+use super::common::{ServerProcess, memory, number, send_signal, size_of_files};
 use super::limit::Limit;
 use super::load::{self, Load, Protocol, Running, Taken};
 use super::redis::{self, Redis};
@@ -63,7 +63,8 @@ impl Server {
                 *server = ServerProcess::start(dir, &["--sync", self.sync]);
             }
             Process::Redis(server) => {
-                server.stop(signal)?;
+                send_signal(server.id(), signal);
+                server.child.wait()?;
                 begin = Instant::now();
                 *server = Redis::start(dir, &["--appendfsync", self.sync])?;
             }

@@ -82,6 +82,13 @@ pub fn size_of_files(dir: &Path) -> u64 {
     metadata.map(|metadata| metadata.len()).sum()
 }
 
+/// Sends a signal to a process, by its name without `SIG`.
+pub fn send_signal(process: u32, name: &str) {
+    let id = process.to_string();
+    let kill = Command::new("kill").args(["-s", name, &id]).status();
+    assert!(kill.unwrap().success());
+}
+
 /// Creates a token file that only its owner can read.
 pub fn token_file(dir: &Path, content: impl AsRef<[u8]>) -> PathBuf {
     let path = dir.join("token");
@@ -155,9 +162,7 @@ impl ServerProcess {
 
     /// Sends a signal, by its name without `SIG`.
     pub fn signal(&self, name: &str) {
-        let id = self.id().to_string();
-        let kill = Command::new("kill").args(["-s", name, &id]).status();
-        assert!(kill.unwrap().success());
+        send_signal(self.id(), name);
     }
 
     /// Waits until the process ends by itself, and returns its exit code.
