@@ -231,6 +231,7 @@ fn is_hidden(line: &str) -> bool {
 /// A code host shows the lines that rustdoc and the book hide.
 #[test]
 fn few_lines_of_a_page_are_hidden() {
+    let (mut all_hidden, mut all) = (0, 0);
     for page in pages() {
         let blocks = page.blocks();
         let rust = blocks.iter().filter(|block| block.info.starts_with("rust"));
@@ -242,7 +243,13 @@ fn few_lines_of_a_page_are_hidden() {
             page.path,
             lines.len()
         );
+        all_hidden += hidden;
+        all += lines.len();
     }
+    assert!(
+        all_hidden * 20 <= all,
+        "{all_hidden} of {all} lines of Rust are hidden"
+    );
 }
 
 /// A wider line does not fit beside the chapters of the book, or on paper.
