@@ -180,6 +180,23 @@ fn all_requests_before_a_client_closed_its_half_are_answered() {
 }
 
 #[test]
+fn an_end_that_comes_together_with_the_last_request_is_noticed() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut server = ServerProcess::start(dir.path(), &[]);
+    let mut client = Wire::connect(server.addr);
+    client.send(r#"{"Get":{"key":"k"}}"#);
+    assert_eq!(client.receive(), r#"{"Get":null}"#);
+    // A server that is stopped finds both when it continues.
+    server.signal("STOP");
+    client.send(r#"{"Get":{"key":"k"}}"#);
+    client.0.shutdown(Shutdown::Write).unwrap();
+    server.signal("CONT");
+    assert_eq!(client.receive(), r#"{"Get":null}"#);
+    client.expect_end();
+    server.stop("TERM");
+}
+
+#[test]
 fn a_client_that_disconnects_half_way_harms_no_other_client() {
     let (_dir, server) = serve();
     let mut good = KvsClient::connect(server.addr).unwrap();

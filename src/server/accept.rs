@@ -2,11 +2,12 @@
 
 use std::io::{self, ErrorKind};
 use std::mem;
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use futures::{Async, Future, Poll, Stream, task, try_ready};
 use log::{debug, warn};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::timer::Delay;
 
 use super::shutdown::ShutdownSignal;
@@ -54,7 +55,7 @@ impl Stream for Accept {
                 task::current().notify();
                 return Ok(Async::NotReady);
             }
-            match self.listener.poll_accept() {
+            match self.listener.poll_accept_std() {
                 Ok(Async::Ready((socket, _))) => {
                     self.is_turn_over = true;
                     return Ok(Async::Ready(Some(socket)));

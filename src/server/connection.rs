@@ -20,7 +20,6 @@ use std::time::{Duration, Instant};
 
 use futures::{Async, Future, Poll, task};
 use log::debug;
-use tokio::net::TcpStream;
 
 use super::clocks::Clock;
 use super::limits::Share;
@@ -30,6 +29,7 @@ use super::progress::Progress;
 use super::refusal::Refusal;
 use super::shared::{Place, Shared};
 use super::shutdown::ShutdownSignal;
+use super::socket::Socket;
 use super::stage::Stage;
 use crate::engine::KvsEngine;
 use crate::error::ConnectionError;
@@ -69,7 +69,7 @@ impl<E: KvsEngine> Connection<E> {
     /// are being told so already, returns `None`.
     pub(super) fn new(
         engine: E,
-        socket: TcpStream,
+        socket: Socket,
         shared: Arc<Shared>,
         shutdown: ShutdownSignal,
     ) -> Option<Connection<E>> {

@@ -12,9 +12,10 @@
 //!  shared, refusal                the state with all of these; the reasons to refuse a request
 //!  shutdown, signals              the shutdown, and the signals that start it
 //!  progress, stage                the result of a step, and the stages of a connection
-//!  input, output, clocks, peer    the socket of a connection, its buffers and deadlines
+//!  network, ends, socket          the threads, and sockets that know when they are empty
+//!  input, output, clocks, peer    a socket with its buffers and deadlines
 //!  pipeline, connection           the requests in flight, and the turn that moves them
-//!  network, accept                the threads, and the loop that gives them connections
+//!  accept                         the loop that gives the threads connections
 //! ```
 
 mod accept;
@@ -22,6 +23,8 @@ mod ahead;
 mod clocks;
 mod connection;
 mod counters;
+#[cfg_attr(not(target_os = "linux"), path = "no_ends.rs")]
+mod ends;
 mod input;
 mod latency;
 mod limits;
@@ -35,6 +38,7 @@ mod refusal;
 mod shared;
 mod shutdown;
 mod signals;
+mod socket;
 mod stage;
 
 use std::convert::Infallible;
@@ -51,12 +55,14 @@ use tokio::reactor::Handle;
 
 use self::accept::Accept;
 use self::connection::Connection;
+use self::ends::Ends;
 pub use self::limits::Limits;
 use self::network::Network;
 use self::shared::Shared;
 pub use self::shutdown::ShutdownHandle;
 use self::shutdown::ShutdownSignal;
 pub use self::signals::Signals;
+use self::socket::Socket;
 use crate::engine::KvsEngine;
 use crate::error::{KvsError, Result};
 use crate::tcp;
@@ -229,6 +235,8 @@ impl<E: KvsEngine> BoundServer<E> {
         let network = Network::start(self.shared.limits.threads.max(1))
             .map_err(KvsError::io("start the network threads"))?;
         let mut connections = network.spawner();
+        let ends = Ends::start(&mut connections)
+            .map_err(KvsError::io("watch for the ends of connections"))?;
         let BoundServer {
             engine,
             shared,
@@ -243,6 +251,11 @@ impl<E: KvsEngine> BoundServer<E> {
             let signal = signal.clone();
             move |socket| {
                 shared.counters.accepted.fetch_add(1, Ordering::Relaxed);
+                let socket = Socket::new(socket, &ends)
+                    .map_err(|error| warn!("dropping a connection: {error}"));
+                let Ok(socket) = socket else {
+                    return Ok(());
+                };
                 let shared = Arc::clone(&shared);
                 let connection = Connection::new(engine.clone(), socket, shared, signal.clone());
                 let Some(connection) = connection else {

@@ -2,20 +2,18 @@
 
 use std::fmt;
 use std::io;
-use std::net::Shutdown;
 
 use futures::Poll;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 
 use super::ahead::Ahead;
 use super::clocks::{Clock, Clocks};
 use super::input::Input;
 use super::output::Output;
+use super::socket::Socket;
 
 /// A peer. In log lines it is its address.
 pub(super) struct Peer {
-    socket: TcpStream,
+    socket: Socket,
     name: String,
     pub(super) input: Input,
     /// The requests in the input that the engine knows.
@@ -25,7 +23,7 @@ pub(super) struct Peer {
 }
 
 impl Peer {
-    pub(super) fn new(socket: TcpStream) -> Peer {
+    pub(super) fn new(socket: Socket) -> Peer {
         let name = match socket.peer_addr() {
             Ok(addr) => addr.to_string(),
             Err(_) => "a peer that has disconnected".to_owned(),
@@ -74,7 +72,7 @@ impl Peer {
 
     /// Closes this half of the connection, and gives the peer a moment to close the other.
     pub(super) fn close_half(&mut self) -> io::Result<()> {
-        self.socket.shutdown(Shutdown::Write)?;
+        self.socket.close_half()?;
         self.clocks.linger = Some(Clock::start());
         Ok(())
     }
