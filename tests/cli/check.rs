@@ -27,14 +27,14 @@ fn verify_and_repair_report_damage_and_repairs() {
     process.kill();
     look_over(dir.path(), "--verify")
         .success()
-        .stdout("segments: 1, bytes: 151, sound records: 3, keys: 3\nsound\n")
+        .stdout("segments: 1, bytes: 159, sound records: 3, keys: 3\nsound\n")
         .stderr(is_empty());
 
     let segment = dir.path().join("0000000001.segment");
     let mut bytes = fs::read(&segment).unwrap();
-    bytes[48 + 24 + 5] ^= 1; // the first byte of the first value
+    bytes[56 + 24 + 5] ^= 1; // the first byte of the first value
     fs::write(&segment, &bytes).unwrap();
-    let damaged = format!("{segment:?} is damaged at byte 48: ");
+    let damaged = format!("{segment:?} is damaged at byte 56: ");
     server(&format!(
         "--addr 127.0.0.1:0 --data-dir {}",
         path(dir.path())

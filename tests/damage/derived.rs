@@ -10,7 +10,7 @@ use crate::common::later::{Later, close, done};
 fn opening_with_hints_does_not_read_values() {
     let (disk, history) = some_store();
     let mut with_records = segments(&disk);
-    with_records.retain(|name| disk.bytes(name).len() > 48);
+    with_records.retain(|name| disk.bytes(name).len() > 56);
     with_records.pop();
     assert!(!with_records.is_empty());
     for name in with_records {
@@ -75,7 +75,7 @@ fn opening_with_a_checkpoint_does_not_read_records() {
     for name in all_but_the_last {
         let disk = disk.copy();
         let mut bytes = disk.bytes(&name);
-        let Some(byte) = bytes.get_mut(48 + 24) else {
+        let Some(byte) = bytes.get_mut(56 + 24) else {
             continue;
         };
         *byte ^= 1;

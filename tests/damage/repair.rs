@@ -152,7 +152,7 @@ fn segments_that_a_damaged_output_of_compaction_replaced_are_saved() {
     let compacted = |name: &String| disk.bytes(name)[32..40] != [0; 8];
     let output = segments(&disk).into_iter().find(compacted).unwrap();
     let mut bytes = disk.bytes(&output);
-    bytes[48..].fill(0);
+    bytes[56..].fill(0);
     disk.put(&output, &bytes);
     assert!(matches!(open(&disk), Err(KvsError::Damaged { .. })));
     repair(&disk, &mut |_, _| {}).unwrap();

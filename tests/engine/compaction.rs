@@ -141,7 +141,7 @@ fn a_record_damaged_before_a_compaction_is_an_error_after_it_too() {
         .write(true)
         .open(&segment)
         .unwrap();
-    file.write_all_at(b"D", 48 + 24).unwrap();
+    file.write_all_at(b"D", 56 + 24).unwrap();
     for round in 0..5000 {
         set(&store, "key", &format!("{round:1000}"));
     }
@@ -169,10 +169,10 @@ fn files_of_an_interrupted_compaction_are_removed() {
     bytes[16] = 4;
     bytes[24] = 1;
     bytes[32..40].copy_from_slice(&len.to_le_bytes());
-    let digest = crc32fast::hash(&bytes[48..52]).to_le_bytes();
+    let digest = crc32fast::hash(&bytes[56..60]).to_le_bytes();
     bytes[40..44].copy_from_slice(&digest);
-    let checksum = crc32fast::hash(&bytes[16..44]).to_le_bytes();
-    bytes[44..48].copy_from_slice(&checksum);
+    let checksum = crc32fast::hash(&bytes[16..52]).to_le_bytes();
+    bytes[52..56].copy_from_slice(&checksum);
     std::fs::write(path("0000000004.segment"), bytes).unwrap();
     // Hints without a segment.
     std::fs::write(path("0000000001.hints"), "hints").unwrap();

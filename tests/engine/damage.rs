@@ -56,7 +56,7 @@ fn damage_before_the_tail_is_refused_with_file_and_offset() {
     drop(store);
     let segment = dir.path().join("0000000001.segment");
     let mut bytes = std::fs::read(&segment).unwrap();
-    bytes[48 + 24] ^= 1; // the first byte of the first key
+    bytes[56 + 24] ^= 1; // the first byte of the first key
     std::fs::write(&segment, &bytes).unwrap();
 
     let error = KvStore::<SharedQueueThreadPool>::open(dir.path(), 1)
@@ -65,7 +65,7 @@ fn damage_before_the_tail_is_refused_with_file_and_offset() {
     let KvsError::Damaged { file, offset, .. } = error else {
         panic!("{error}");
     };
-    assert_eq!((file, offset), (segment.clone(), 48));
+    assert_eq!((file, offset), (segment.clone(), 56));
     assert_eq!(std::fs::read(&segment).unwrap(), bytes);
 }
 
@@ -79,7 +79,7 @@ fn a_value_damaged_under_an_open_store_is_an_error_and_never_a_value() {
     *bytes.last_mut().unwrap() ^= 1;
     std::fs::write(&segment, &bytes).unwrap();
     let got = store.get("key".to_owned()).wait();
-    assert!(matches!(got, Err(KvsError::Damaged { offset: 48, .. })));
+    assert!(matches!(got, Err(KvsError::Damaged { offset: 56, .. })));
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn a_newer_format_is_refused_by_its_version() {
     drop(store);
     let segment = dir.path().join("0000000001.segment");
     let mut bytes = std::fs::read(&segment).unwrap();
-    bytes[8] = 3;
+    bytes[8] = 4;
     let checksum = crc32fast::hash(&bytes[..12]);
     bytes[12..16].copy_from_slice(&checksum.to_le_bytes());
     // The rest of the header depends on the version.
@@ -97,5 +97,5 @@ fn a_newer_format_is_refused_by_its_version() {
     let error = KvStore::<SharedQueueThreadPool>::open(dir.path(), 1)
         .err()
         .unwrap();
-    assert!(matches!(error, KvsError::UnknownVersion { found: 3, .. }));
+    assert!(matches!(error, KvsError::UnknownVersion { found: 4, .. }));
 }

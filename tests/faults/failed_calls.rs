@@ -158,7 +158,7 @@ fn a_failed_read_names_file_and_offset_and_is_not_for_ever() {
     });
     let error = done(store.get("key".to_owned())).unwrap_err().to_string();
     assert!(error.contains("/disk/0000000001.segment"), "{error}");
-    assert!(error.contains("at byte 48"), "{error}");
+    assert!(error.contains("at byte 56"), "{error}");
     disk.set_faults(Faults::default());
     assert_eq!(get(&store, "key").as_deref(), Some("value"));
     close(store);

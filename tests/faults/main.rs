@@ -5,6 +5,7 @@ mod common;
 mod failed_calls;
 mod file_size;
 mod full_disk;
+mod pieces;
 mod replaced;
 
 use common::disk::Disk;

@@ -85,8 +85,9 @@ impl KvStoreOptions {
             None if is_recent => 64 * MIB,
             None => live.saturating_mul(8).clamp(8 * MIB, 64 * MIB),
         };
-        // Then at least half of the bytes that a compaction reads are freed.
-        worth_it.max(live)
+        // So three sevenths of the bytes that a compaction reads are freed, or more. While it runs,
+        // the log does not grow to more than two and a half times the live bytes.
+        worth_it.max(live / 4 * 3)
     }
 
     /// Returns the number of bytes on the disk that background jobs leave for writes.

@@ -12,15 +12,34 @@ pub fn generation(name: &str, extension: &str) -> Option<u32> {
     name.strip_suffix(extension)?.parse().ok()
 }
 
-/// Returns whether a segment is of format 2, whose headers have a digest. Any other counts as
-/// format 1.
+/// Returns the format of a segment. Any number that is none counts as format 1.
+pub fn version(segment: &[u8]) -> u32 {
+    let version = segment.get(8..12).map_or(1, |_| u32_at(segment, 8));
+    if let 2 | 3 = version { version } else { 1 }
+}
+
+/// Returns whether the header of a segment has a digest.
 pub fn has_digest(segment: &[u8]) -> bool {
-    segment.len() >= 12 && u32_at(segment, 8) == 2
+    version(segment) >= 2
 }
 
 /// Returns the offset of the first record.
 pub fn segment_start(segment: &[u8]) -> usize {
-    if has_digest(segment) { 48 } else { 44 }
+    [44, 48, 56][version(segment) as usize - 1]
+}
+
+/// Returns whether compaction has written a segment.
+pub fn is_compacted(segment: &[u8]) -> bool {
+    u64_at(segment, 32) != 0
+}
+
+/// Returns the number of the write before the first record of a segment.
+pub fn before_first(segment: &[u8]) -> u64 {
+    match (is_compacted(segment), version(segment)) {
+        (false, _) => u64_at(segment, 24),
+        (true, 3) => u64_at(segment, 44),
+        (true, _) => 0,
+    }
 }
 
 /// Returns the digest of the records of a segment that end at `end` or before.

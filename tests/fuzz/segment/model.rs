@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::format::{
-    HINTS_START, RECORD_START, Record, record, segment_start, spans, sum, u32_at, u64_at,
+    HINTS_START, RECORD_START, Record, before_first, is_compacted, record, segment_start, spans,
+    sum, u32_at, u64_at,
 };
 use super::{Contents, Files};
 use crate::fuzz::disk::Disk;
@@ -33,8 +34,8 @@ pub fn all_records(files: &Files) -> BTreeMap<String, BTreeSet<String>> {
     all
 }
 
-/// Returns the segments that have a header. If a store has opened, a segment without one is older
-/// than a compacted one.
+/// Returns the segments that have a header. If a store has opened, a compacted segment replaces
+/// those without one.
 fn segments(files: &Files) -> impl Iterator<Item = &Vec<u8>> {
     let segments = files.iter().filter(|(name, _)| name.ends_with(".segment"));
     segments
@@ -44,17 +45,18 @@ fn segments(files: &Files) -> impl Iterator<Item = &Vec<u8>> {
 
 /// Returns the contents of a log that a store has opened, from the segments alone.
 pub fn replay(files: &Files) -> Contents {
-    let mut contents = Contents::new();
+    let mut log = Vec::<&Vec<u8>>::new();
     for bytes in segments(files) {
-        let (salt, sequence) = (u32_at(bytes, 20), u64_at(bytes, 24));
-        let upto = (u64_at(bytes, 32) != 0).then_some(sequence);
-        let mut last = match upto {
-            Some(_) => 0,
-            None => sequence,
-        };
-        if upto.is_some() {
-            contents.clear();
+        if is_compacted(bytes) {
+            log.retain(|older| before_first(older) < before_first(bytes));
         }
+        log.push(bytes);
+    }
+    let mut contents = Contents::new();
+    for bytes in log {
+        let salt = u32_at(bytes, 20);
+        let upto = is_compacted(bytes).then(|| u64_at(bytes, 24));
+        let mut last = before_first(bytes);
         for span in spans(bytes, segment_start(bytes), true) {
             let Some(record) = record(&bytes[span], salt) else {
                 break;

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use super::Files;
 use super::format::{
-    CHECKPOINT_START, HINTS_START, RECORD_START, WATERMARK_LEN, begin, digest, generation,
-    has_digest, put, salted, segment_start, spans, sum, sum_up, u32_at, u64_at,
+    CHECKPOINT_START, HINTS_START, RECORD_START, WATERMARK_LEN, before_first, begin, digest,
+    generation, has_digest, is_compacted, put, salted, segment_start, spans, sum, sum_up, u32_at,
+    u64_at, version,
 };
 
 /// The repaired segments by generation, and the last sequence number of each.
@@ -43,7 +44,7 @@ fn repair_segments(files: &mut Files, numbers: bool) -> Segments {
             continue;
         }
         last = repair_records(bytes, last, numbers);
-        let version = if has_digest(bytes) { 2 } else { 1 };
+        let version = version(bytes);
         begin(bytes, b"kvs-log\n", version, 12);
         put(bytes, 16, &generation.to_le_bytes());
         let own = digest(bytes, bytes.len());
@@ -59,10 +60,6 @@ fn repair_segments(files: &mut Files, numbers: bool) -> Segments {
     segments
 }
 
-fn is_compacted(segment: &[u8]) -> bool {
-    u64_at(segment, 32) != 0
-}
-
 /// Corrects the records of a segment, and the length and the sequence number in its header. Returns
 /// the last sequence number so far.
 fn repair_records(bytes: &mut [u8], mut last: u64, numbers: bool) -> u64 {
@@ -73,9 +70,15 @@ fn repair_records(bytes: &mut [u8], mut last: u64, numbers: bool) -> u64 {
         put(bytes, 32, &len.to_le_bytes());
     }
     let salt = u32_at(bytes, 20);
-    let start = if is_compacted { 0 } else { last };
+    let start = if is_compacted {
+        before_first(bytes).min(last)
+    } else {
+        last
+    };
     if numbers && !is_compacted {
         put(bytes, 24, &start.to_le_bytes());
+    } else if numbers && version(bytes) == 3 {
+        put(bytes, 44, &start.to_le_bytes());
     }
     for (span, sequence) in records.into_iter().zip(start + 1..) {
         if numbers {

@@ -30,6 +30,7 @@ pub(super) fn write_anew(dir: LogDir<'_>, survey: &Survey) -> Result<()> {
     let last = alive.last().map_or(0, |(sequence, _)| *sequence);
     // The next write gets a number that is higher than that of any write, lost ones included.
     let origin = Origin::Compacted {
+        after: 0,
         upto: survey.sequence.max(last),
     };
     let mut output = Output::new(Segment::create(dir, generation, origin, salt)?);

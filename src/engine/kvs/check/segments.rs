@@ -13,7 +13,7 @@ use crate::error::{KvsError, Result};
 /// The segments that a survey reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Scope {
-    /// The newest compacted segment and all after it, as opening the store does.
+    /// The ones that no compacted segment replaces, as opening the store does.
     Log,
     /// All that exist. The ones that a compacted segment replaces may have records that it lost.
     All,
@@ -53,13 +53,19 @@ impl Found {
 
 /// Opens the segments of the scope and returns them from the newest to the oldest one.
 pub(super) fn open(dir: LogDir<'_>, listing: &Listing, scope: Scope) -> Result<Vec<Found>> {
-    let mut segments = Vec::new();
+    let mut segments = Vec::<Found>::new();
     for generation in listing.segments.iter().rev() {
-        let found = Found::open(dir, *generation)?;
-        let replaces_older = found.segment.origin.is_compacted();
-        segments.push(found);
-        if replaces_older && scope == Scope::Log {
+        let mut newer = segments.iter().map(|found| &found.segment);
+        if scope == Scope::Log && newer.clone().any(|newer| newer.origin.replaces_all()) {
             break;
+        }
+        let found = Found::open(dir, *generation)?;
+        // Only a sound header tells which writes a segment has.
+        let is_replaced = scope == Scope::Log
+            && found.origin.is_some()
+            && newer.any(|newer| newer.replaces(&found.segment));
+        if !is_replaced {
+            segments.push(found);
         }
     }
     Ok(segments)

@@ -9,6 +9,7 @@ use super::losses::{Losses, Newest, guess_keys};
 use super::report::{Damage, Progress, Report, Torn};
 use super::segments::{self, Found, Log, Scope};
 use crate::engine::kvs::format::dir::LogDir;
+use crate::engine::kvs::format::hints::Hints;
 use crate::engine::kvs::format::listing::Listing;
 use crate::engine::kvs::format::names::{self, Generation};
 use crate::engine::kvs::format::record::Digest;
@@ -131,15 +132,27 @@ impl<'a> Surveyor<'a> {
     fn with_missing(&self, found: Vec<Found>, listing: &Listing) -> Log {
         let oldest = found.last().map_or(0, |found| found.segment.generation);
         let hints = listing.hints.iter().copied();
-        // Hints of another store do not mean that a segment is missing.
-        let missing = hints
-            .filter(|n| self.losses.hints(*n).is_some())
-            .chain([self.last_run.watermark.generation])
+        // Hints of another store do not mean that a segment is missing, nor those of a segment that
+        // compaction has removed.
+        let is_missing = |n: &Generation| {
+            let hints = self.losses.hints(*n);
+            hints.is_some_and(|hints| !is_replaced(*n, &hints, &found))
+        };
+        let synced = self.last_run.watermark.generation;
+        let mut newer = found.iter().rev();
+        let newer = newer.find(|found| found.segment.generation > synced);
+        // The watermark is not synced itself, so it may name a segment that compaction has removed.
+        let is_replaced = newer.is_some_and(|newer| newer.segment.origin.is_compacted());
+        let watermark = (!is_replaced).then_some(synced);
+        let missing: Vec<_> = hints
+            .filter(is_missing)
+            .chain(watermark)
             .filter(|n| *n > oldest && !listing.segments.contains(n))
-            .map(|n| (n, None));
+            .map(|n| (n, None))
+            .collect();
         let found = found.into_iter();
         let found = found.map(|found| (found.segment.generation, Some(found)));
-        missing.chain(found).collect()
+        found.chain(missing).collect()
     }
 
     fn finish(mut self) -> Survey {
@@ -368,6 +381,18 @@ impl<'a> Surveyor<'a> {
     fn last_damage(&self) -> usize {
         self.survey.report.damage.len() - 1
     }
+}
+
+/// Returns whether a compacted segment among `found` replaces the segment `generation`, which has
+/// these hints.
+fn is_replaced(generation: Generation, hints: &Hints, found: &[Found]) -> bool {
+    let last = hints.header.sequence;
+    found.iter().any(|found| match found.origin {
+        Some(Origin::Compacted { after, upto }) => {
+            generation < found.segment.generation && after < last && last <= upto
+        }
+        _ => false,
+    })
 }
 
 /// Returns the number of sound records from `start` on.

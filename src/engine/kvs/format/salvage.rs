@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::dir::LogDir;
 use super::names;
 use super::record::{self, Record, Salt};
-use super::segment::{HEADER_LEN, HEADER_LEN_1, Segment};
+use super::segment::{HEADER_LEN, HEADER_LENS, Segment};
 use crate::error::{KvsError, Result};
 
 /// Bytes of a disk that fail together.
@@ -73,12 +73,14 @@ fn is_record(segment: &Segment, bytes: &[u8], offset: u64, end: u64) -> bool {
 /// with the salt that the header has, uses `salt`.
 pub(crate) fn guess_header(segment: &mut Segment, salt: Option<Salt>) -> Result<()> {
     let end = segment.len()?;
-    let mut first = find_readable_record(segment, HEADER_LEN_1, end);
+    let mut first = find_readable_record(segment, HEADER_LENS[0], end);
     if let (None, Some(salt)) = (first, salt) {
         segment.salt = salt;
-        first = find_readable_record(segment, HEADER_LEN_1, end);
+        first = find_readable_record(segment, HEADER_LENS[0], end);
     }
-    segment.start = first.filter(|at| *at == HEADER_LEN_1).unwrap_or(HEADER_LEN);
+    segment.start = first
+        .filter(|at| HEADER_LENS.contains(at))
+        .unwrap_or(HEADER_LEN);
     Ok(())
 }
 

@@ -15,10 +15,11 @@ use super::record::{self, Digest, Location, Record, Salt};
 use crate::error::{KvsError, Result};
 
 /// Bytes before the first record of a new segment.
-pub(crate) const HEADER_LEN: u64 = 48;
+pub(crate) const HEADER_LEN: u64 = 56;
 
-/// Bytes before the first record of a segment of format 1, whose header has no digest.
-pub(super) const HEADER_LEN_1: u64 = 44;
+/// Bytes before the first record of a segment of each format. The header of format 1 has no digest,
+/// and that of format 2 does not say where a compacted segment begins.
+pub(super) const HEADER_LENS: [u64; 3] = [44, 48, HEADER_LEN];
 
 /// The longest record that is read on the thread that asks for it: checking it takes microseconds.
 const MAX_AT_ONCE: usize = 64 * 1024;
@@ -30,7 +31,7 @@ thread_local! {
 }
 
 const MAGIC: &[u8; 8] = b"kvs-log\n";
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 /// Magic, version and a checksum of both. Every version begins with these.
 const PREAMBLE_LEN: usize = 16;
 
@@ -43,9 +44,8 @@ const CUT_OFF: &str = "the header is cut off";
 pub(crate) enum Origin {
     /// Every write after the write `after`, none left out.
     Written { after: u64 },
-    /// The writes up to `upto` that compaction found alive. The segment replaces every segment of a
-    /// lower generation.
-    Compacted { upto: u64 },
+    /// The writes after `after` and up to `upto` that compaction found alive.
+    Compacted { after: u64, upto: u64 },
 }
 
 impl Origin {
@@ -53,20 +53,23 @@ impl Origin {
     pub(crate) fn may_follow(self, last: u64, sequence: u64) -> bool {
         match self {
             Origin::Written { .. } => sequence == last + 1,
-            Origin::Compacted { upto } => (last + 1..=upto).contains(&sequence),
+            Origin::Compacted { upto, .. } => (last + 1..=upto).contains(&sequence),
         }
     }
 
     /// Returns the number of the write before the first record.
     pub(crate) fn before_first(self) -> u64 {
-        match self {
-            Origin::Written { after } => after,
-            Origin::Compacted { .. } => 0,
-        }
+        let (Origin::Written { after } | Origin::Compacted { after, .. }) = self;
+        after
     }
 
     pub(crate) fn is_compacted(self) -> bool {
         matches!(self, Origin::Compacted { .. })
+    }
+
+    /// Returns whether the segment replaces every segment of a lower generation.
+    pub(crate) fn replaces_all(self) -> bool {
+        matches!(self, Origin::Compacted { after: 0, .. })
     }
 }
 
@@ -161,11 +164,7 @@ impl Segment {
         let end = self.len()?;
         // The preamble comes first, because the rest of the header depends on the version.
         let version = self.read_preamble(end)?;
-        self.start = if version == 1 {
-            HEADER_LEN_1
-        } else {
-            HEADER_LEN
-        };
+        self.start = HEADER_LENS[version as usize - 1];
         if end < self.start {
             return Err(self.damaged(0, CUT_OFF));
         }
@@ -173,7 +172,9 @@ impl Segment {
         let mut fields = Cursor::new(&rest);
         let (generation, salt) = (fields.get_u32_le(), fields.get_u32_le());
         let (sequence, len) = (fields.get_u64_le(), fields.get_u64_le());
-        let recorded = (version == VERSION).then(|| Digest(fields.get_u32_le()));
+        let recorded = (version >= 2).then(|| Digest(fields.get_u32_le()));
+        // In earlier formats, a compacted segment replaces everything before it.
+        let after = if version >= 3 { fields.get_u64_le() } else { 0 };
         // The salt of a damaged header may still be right. A search for records tries it first.
         self.salt = Salt(salt);
         if !header::ends_with_checksum(&rest) {
@@ -182,7 +183,7 @@ impl Segment {
         if generation != self.generation {
             return Err(self.damaged(0, "its name and its header have different numbers"));
         }
-        if sequence > record::MAX_SEQUENCE {
+        if sequence > record::MAX_SEQUENCE || after > sequence {
             return Err(self.damaged(0, "the numbers in the header are impossible"));
         }
         self.recorded = recorded;
@@ -191,7 +192,10 @@ impl Segment {
             self.origin = Origin::Written { after: sequence };
             return Ok(None);
         }
-        self.origin = Origin::Compacted { upto: sequence };
+        self.origin = Origin::Compacted {
+            after,
+            upto: sequence,
+        };
         Ok(Some(len))
     }
 
@@ -230,9 +234,9 @@ impl Segment {
     }
 
     fn header(&self, len: u64, digest: Digest) -> Vec<u8> {
-        let (sequence, len) = match self.origin {
-            Origin::Written { after } => (after, 0),
-            Origin::Compacted { upto } => (upto, len),
+        let (sequence, len, after) = match self.origin {
+            Origin::Written { after } => (after, 0, 0),
+            Origin::Compacted { after, upto } => (upto, len, after),
         };
         // The preamble has a checksum of its own, because it is the same in all versions.
         let preamble = header::encode(MAGIC, VERSION, |_| {});
@@ -242,8 +246,17 @@ impl Segment {
         rest.put_u64_le(sequence);
         rest.put_u64_le(len);
         rest.put_u32_le(digest.0);
+        rest.put_u64_le(after);
         rest.put_u32_le(crc32fast::hash(&rest));
         [preamble, rest].concat()
+    }
+
+    /// Returns whether this is a compacted segment that replaces `other`: all writes of `other` are
+    /// among those that it stands for.
+    pub(crate) fn replaces(&self, other: &Segment) -> bool {
+        self.origin.is_compacted()
+            && other.generation < self.generation
+            && other.origin.before_first() >= self.origin.before_first()
     }
 
     /// Returns the path of the file, for messages. An unfinished segment returns the path that it

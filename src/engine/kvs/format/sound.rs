@@ -107,14 +107,18 @@ impl Continuity {
     /// its header is damaged; then nothing is known of the writes before it.
     pub(crate) fn begin(&mut self, origin: Option<Origin>) -> Result<(), Fault> {
         self.origin = origin;
-        self.last_record = origin.map_or(0, Origin::before_first);
-        let Some(Origin::Written { after }) = origin else {
-            return Ok(());
-        };
+        let after = origin.map_or(0, Origin::before_first);
+        self.last_record = after;
         let last = self.sequence;
         // After a hole, the check continues with the numbers that follow it.
         self.sequence = last.max(after);
-        if last == after || self.is_after_damage {
+        let follows = match origin {
+            Some(Origin::Written { .. }) => last == after,
+            // A check may also read segments that this one replaces.
+            Some(Origin::Compacted { .. }) => last >= after,
+            None => true,
+        };
+        if follows || self.is_after_damage {
             return Ok(());
         }
         Err(Fault::Hole { last, after })
@@ -136,7 +140,7 @@ impl Continuity {
                 let after = sequence - 1;
                 Err(Fault::Hole { last, after })
             }
-            // A compacted segment follows no other, so only its own records count.
+            // The segment before may be one that this replaces, so only its own records count.
             Some(origin @ Origin::Compacted { .. }) if !origin.may_follow(before, sequence) => {
                 Err(Fault::OutOfPlace)
             }
@@ -148,7 +152,7 @@ impl Continuity {
     pub(crate) fn end(&mut self, last: u64) {
         // The last writes before a compaction may have left no record that is alive.
         let last = match self.origin {
-            Some(Origin::Compacted { upto }) => upto,
+            Some(Origin::Compacted { upto, .. }) => upto,
             _ => last,
         };
         self.sequence = self.sequence.max(last);
@@ -219,12 +223,13 @@ mod tests {
     #[test]
     fn a_segment_follows_the_last_write_of_the_one_before() {
         let mut log = Continuity::default();
-        assert_eq!(log.begin(Some(Origin::Compacted { upto: 7 })), Ok(()));
+        let compacted = Some(Origin::Compacted { after: 0, upto: 7 });
+        assert_eq!(log.begin(compacted), Ok(()));
         assert_eq!(log.check_record(3), Ok(()));
         assert_eq!(log.check_record(3), Err(Fault::OutOfPlace));
         assert_eq!(log.check_record(8), Err(Fault::OutOfPlace));
         let mut log = Continuity::default();
-        assert_eq!(log.begin(Some(Origin::Compacted { upto: 7 })), Ok(()));
+        assert_eq!(log.begin(compacted), Ok(()));
         log.end(3);
         assert_eq!(log.begin(Some(Origin::Written { after: 7 })), Ok(()));
         assert_eq!(log.check_record(8), Ok(()));

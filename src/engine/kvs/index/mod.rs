@@ -61,8 +61,8 @@ pub(crate) struct Index {
     keys: Keys,
     cache: Cache,
     segments: BTreeMap<Generation, Committed>,
-    /// The generation of the newest compacted segment, or 0 if there is none.
-    base: Generation,
+    /// The output of the last compaction, which replaces other segments.
+    output: Option<Arc<Segment>>,
     /// Bytes of the records of all entries.
     live_bytes: u64,
 }
@@ -132,7 +132,7 @@ impl Index {
             keys: Keys::default(),
             cache: Cache::default(),
             segments: BTreeMap::new(),
-            base: 0,
+            output: None,
             live_bytes: 0,
         }
     }
@@ -354,10 +354,14 @@ impl Index {
     /// Adds a segment, or replaces it. Its committed records end at `end`.
     pub(crate) fn add_segment(&mut self, segment: Arc<Segment>, end: u64) {
         let generation = segment.generation;
-        if segment.origin.is_compacted() {
-            self.base = self.base.max(generation);
-        }
         self.segments.insert(generation, Committed { segment, end });
+    }
+
+    /// Adds the output of a compaction. From now on, the segments that it replaces are not a part of
+    /// the log, but readers may still be pointed at them.
+    pub(crate) fn add_output(&mut self, output: Arc<Segment>, end: u64) {
+        self.output = Some(Arc::clone(&output));
+        self.add_segment(output, end);
     }
 
     /// Notes that more records of a segment are committed. They end at `end`.

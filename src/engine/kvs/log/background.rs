@@ -6,6 +6,9 @@
 //!                                                                     Idle ◄─ Removal ◄─┘
 //! ```
 //!
+//! Compaction goes through the log piece by piece, from its beginning to the segment that is active
+//! when the [`Pass`] begins. Only the first piece has the `Sync`.
+//!
 //! `Hints`, `Sync`, `Compaction`, `Switch` and `Removal` are [jobs](Job): while they run, the state is
 //! [`State::Running`]. The pool takes their steps. When the last step has ended, the writer applies
 //! the result and starts the next job, so only the writer changes the log.
@@ -20,10 +23,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::compaction::{Compaction, Removal, Switch};
+use super::end::End;
 use super::job::{Job, JobHandle};
 use super::segments::Segments;
 use crate::engine::kvs::format::hints;
-use crate::engine::kvs::format::names;
+use crate::engine::kvs::format::names::{self, Generation};
 use crate::engine::kvs::format::segment::{HEADER_LEN, Origin, Segment};
 use crate::engine::kvs::journal::Journal;
 use crate::error::{KvsError, Result};
@@ -40,6 +44,18 @@ pub(super) struct Background {
     has_warned: bool,
     /// The time at which a compaction last took effect.
     compacted: Option<Instant>,
+    /// The pass whose pieces are not all compacted.
+    pass: Option<Pass>,
+}
+
+/// A pass of compaction over the log, from its beginning. Where it arrives, a tombstone hides
+/// nothing any more: the segments before are copies that were made after it was written.
+#[derive(Debug, Clone, Copy)]
+struct Pass {
+    /// The generation from which on segments are not compacted yet.
+    next: Generation,
+    /// The newest segment.
+    last: Generation,
 }
 
 #[derive(Debug, Default)]
@@ -170,7 +186,11 @@ impl Background {
         // the count.
         self.failed_jobs = 0;
         self.has_warned = false;
-        self.state = State::Removing(segments.replace_by(switch.into_output()));
+        let output = switch.into_output();
+        let next = output.segment.generation + 1;
+        let pass = self.pass.map(|pass| Pass { next, ..pass });
+        self.pass = pass.filter(|pass| pass.next <= pass.last);
+        self.state = State::Removing(segments.replace_by(output));
         Ok(())
     }
 
@@ -210,23 +230,36 @@ impl Background {
 
     /// Returns the job that follows the state `Idle`, if there is one.
     fn next_job(&mut self, segments: &mut Segments, is_synced: bool) -> Result<Option<Job>> {
-        if !self.wants_compaction(segments) {
-            return Ok(self.start_hints(segments).map(Job::Hints));
+        // The pass does not come to the segments that were written since it began, so their hints do
+        // not wait for its end.
+        let after_pass = self.pass.map_or(Generation::MAX, |pass| pass.last + 1);
+        if let Some(writer) = self.start_hints(segments, after_pass) {
+            return Ok(Some(Job::Hints(writer)));
         }
-        let live = segments.live_bytes();
-        let hints = segments.index.read().hint_bytes();
+        if !self.wants_compaction(segments) {
+            return Ok(self.start_hints(segments, 0).map(Job::Hints));
+        }
+        let pass = self.pass.unwrap_or_else(|| Pass::over(segments));
+        let inputs = pass.next_piece(segments);
+        let len = inputs.iter().map(End::record_bytes).sum::<u64>();
+        let copied = len.min(segments.live_bytes());
+        let hints = len.min(segments.index.read().hint_bytes());
         // The output and the new active segment have a header each.
-        if !segments.has_room_for(live + hints + 2 * HEADER_LEN) {
+        if !segments.has_room_for(copied + hints + 2 * HEADER_LEN) {
             self.pause = Some(Pause::for_room());
             let dir = segments.dir().path();
-            let reason = format_args!("{dir:?} has no room for a copy of the {live} live bytes");
+            let reason = format_args!("{dir:?} has no room for a copy of {copied} live bytes");
             self.warn_once(segments.journal(), &reason);
             return Ok(None);
         }
-        if !is_synced {
-            return Ok(Some(Job::Sync));
+        if self.pass.is_none() {
+            if !is_synced {
+                return Ok(Some(Job::Sync));
+            }
+            segments.roll()?;
+            self.pass = Some(pass);
         }
-        start_compaction(segments).map(|compaction| Some(Job::Compaction(compaction)))
+        start_compaction(segments, &inputs).map(|it| Some(Job::Compaction(it)))
     }
 
     fn wants_compaction(&self, segments: &Segments) -> bool {
@@ -234,12 +267,16 @@ impl Background {
             .options
             .max_dead_bytes(segments.live_bytes(), self.compacted);
         // Segments of format 1 are rewritten once, so that opening need not read them each time.
-        segments.dead_bytes() >= max_dead || segments.has_unproven()
+        self.pass.is_some() || segments.dead_bytes() >= max_dead || segments.has_unproven()
     }
 
-    /// Begins the hints of a sealed segment that has none.
-    fn start_hints(&mut self, segments: &mut Segments) -> Option<hints::Rewriter> {
-        let mut sealed = segments.sealed.values();
+    /// Begins the hints of a sealed segment that has none, of the generation `first` or later.
+    fn start_hints(
+        &mut self,
+        segments: &mut Segments,
+        first: Generation,
+    ) -> Option<hints::Rewriter> {
+        let mut sealed = segments.sealed.range(first..).map(|(_, sealed)| sealed);
         let sealed = sealed.find(|sealed| sealed.wants_hints)?;
         let (segment, len) = (Arc::clone(&sealed.end.segment), sealed.end.len);
         // Hints are at most as long as their segment.
@@ -319,27 +356,55 @@ impl Background {
     }
 }
 
-/// Seals the active segment, and begins to copy the live records of all sealed segments.
-fn start_compaction(segments: &mut Segments) -> Result<Compaction> {
-    // The output comes after the segments that it replaces, and before those that are written while
-    // it is made. So its generation is between theirs.
-    let generation = segments.next_generation();
-    let upto = segments.sequence;
-    let origin = Origin::Compacted { upto };
+impl Pass {
+    /// Returns a pass over the whole log. The active segment has to be sealed before it begins.
+    fn over(segments: &Segments) -> Pass {
+        Pass {
+            next: 0,
+            last: segments.end.segment.generation,
+        }
+    }
+
+    /// Returns the next segments that are compacted to one, oldest first.
+    fn next_piece(self, segments: &Segments) -> Vec<End> {
+        let Pass { next, last, .. } = self;
+        // If half of the bytes are alive, the copy is as long as a full segment.
+        let max_len = segments.max_len.saturating_mul(2);
+        let (mut piece, mut len) = (Vec::<End>::new(), 0);
+        for end in segments.from(next) {
+            let generation = end.segment.generation;
+            // The copy gets the number after that of its last input, so this must be free.
+            let is_taken = piece
+                .last()
+                .is_some_and(|it| it.segment.generation + 1 == generation);
+            len += end.record_bytes();
+            if generation > last || (len > max_len && !piece.is_empty() && !is_taken) {
+                break;
+            }
+            piece.push(end.clone());
+        }
+        piece
+    }
+}
+
+/// Begins to copy the live records of the sealed segments `inputs` to a new one.
+fn start_compaction(segments: &Segments, inputs: &[End]) -> Result<Compaction> {
+    let (first, last) = (&inputs[0].segment, &inputs[inputs.len() - 1].segment);
+    let generation = last.generation + 1;
+    let mut newer = segments.from(generation);
+    let next = newer.next().unwrap_or(&segments.end);
+    let origin = Origin::Compacted {
+        after: first.origin.before_first(),
+        upto: next.segment.origin.before_first(),
+    };
     let output = Segment::create(segments.dir(), generation, origin, segments.salt())?;
     let output = Arc::new(output);
     let hints = hints::Writer::new(segments.dir(), Arc::clone(&output));
     let hints = hints.inspect_err(|_| {
         let _ = segments.dir().discard(&names::segment(generation));
     })?;
-    let rolled = segments.roll_to(generation + 1);
-    let inputs = segments.sealed.values().map(|sealed| &sealed.end);
-    let compaction = Compaction::new(inputs, output, hints, segments.failure.clone());
-    if let Err(error) = rolled {
-        compaction.discard(segments.dir(), segments.journal());
-        return Err(error);
-    }
-    Ok(compaction)
+    let failure = segments.failure.clone();
+    Ok(Compaction::new(inputs, output, hints, failure))
 }
 
 /// Publishes complete hints, or removes them after an error.

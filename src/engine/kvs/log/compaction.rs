@@ -1,4 +1,4 @@
-//! Compaction: copies the live records of all sealed segments to a new one, a step at a time.
+//! Compaction: copies the live records of some sealed segments to a new one, a step at a time.
 //!
 //! It has three parts. [`Compaction`] makes the copy. When it is published, [`Switch`] points
 //! readers at it, and [`Removal`] removes the segments that it replaces.
@@ -38,14 +38,15 @@ pub(crate) struct Compaction {
 
 impl Compaction {
     /// Begins to copy the segments `inputs`, oldest first, to the new segment `output`.
-    pub(super) fn new<'a>(
-        inputs: impl Iterator<Item = &'a End>,
+    pub(super) fn new(
+        inputs: &[End],
         output: Arc<Segment>,
         hints: hints::Writer,
         failure: Failure,
     ) -> Compaction {
         Compaction {
             inputs: inputs
+                .iter()
                 .map(|input| Scanner::new(Arc::clone(&input.segment), input.len))
                 .collect(),
             output: End::of_new(output),
@@ -86,8 +87,8 @@ impl Compaction {
             let index = index.read();
             index.look_ahead(read.keys());
             for (key, (location, sequence, at)) in read.drain() {
-                // Tombstones are not in the index, so they are left out. All records that they hide
-                // are in the inputs, and are left out as well.
+                // Tombstones are not in the index, so they are left out. The records that they hide
+                // are left out as well: the segments before the inputs are copies already.
                 if index.location(key) == Some(location) {
                     let record = &bytes[at];
                     self.output.digest.add(record);
@@ -233,12 +234,12 @@ impl Removal {
     /// Begins to remove the segments `replaced`, oldest first.
     pub(super) fn new(
         dir: Arc<dyn Directory>,
-        replaced: impl Iterator<Item = Generation>,
+        replaced: Vec<Generation>,
         journal: Journal,
     ) -> Removal {
         Removal {
             dir,
-            replaced: replaced.collect(),
+            replaced: replaced.into(),
             journal,
         }
     }

@@ -37,7 +37,14 @@ impl JobHandle {
         // The lock is held for the whole step, so the writer never removes a file that is in use.
         match &mut *self.job.lock() {
             Some(Job::Sync) => syncer.sync().map(|()| Step::Done),
-            Some(Job::Compaction(compaction)) => compaction.step(index, bytes),
+            Some(Job::Compaction(compaction)) => {
+                let step = compaction.step(index, bytes)?;
+                if step == Step::Done {
+                    // Publishing the output syncs the log, and writers wait for that.
+                    syncer.sync()?;
+                }
+                Ok(step)
+            }
             Some(Job::Switch(switch)) => switch.step(index, bytes),
             Some(Job::Removal(removal)) => Ok(removal.step()),
             Some(Job::Hints(writer)) => writer.step(bytes),

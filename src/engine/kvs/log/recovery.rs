@@ -55,9 +55,8 @@ impl Recovered {
             read => read?,
         };
 
-        let oldest = segments.first().map(|opened| opened.segment.generation);
         Ok(Recovered {
-            leftovers: leftovers(listing, oldest, log.covered.is_some()),
+            leftovers: leftovers(listing, &segments, log.covered.is_some()),
             log,
         })
     }
@@ -126,19 +125,20 @@ fn mention_copies(error: KvsError) -> KvsError {
 fn open_segments(dir: LogDir<'_>, generations: &[Generation]) -> Result<Vec<Opened>> {
     let mut segments = Vec::<Opened>::new();
     for generation in generations.iter().rev() {
-        let segment = Segment::open(dir, *generation)?;
         let next = segments.last().map(|next| &*next.segment);
-        let is_compacted = segment.origin.is_compacted();
+        if next.is_some_and(|next| next.origin.replaces_all()) {
+            break;
+        }
+        let segment = Segment::open(dir, *generation)?;
+        // Replaced segments still exist if a crash came before their removal.
+        if segments.iter().any(|it| it.segment.replaces(&segment)) {
+            continue;
+        }
         segments.push(Opened {
             len: segment.len()?,
             proof: sound::proof(Some(&segment), next),
             segment: Arc::new(segment),
         });
-        // A compacted segment replaces all older ones. These still exist if a crash came before
-        // their removal.
-        if is_compacted {
-            break;
-        }
     }
     segments.reverse();
     Ok(segments)
@@ -163,15 +163,12 @@ fn last_run(dir: LogDir<'_>, segments: &[Opened]) -> Result<LastRun> {
     Ok(last_run)
 }
 
-/// Returns the names of the files that are not needed any more. `oldest` is the oldest segment that
-/// counts.
-fn leftovers(listing: Listing, oldest: Option<Generation>, has_checkpoint: bool) -> Vec<String> {
-    let is_replaced = |generation: Generation| Some(generation) < oldest;
-    let segments = &listing.segments;
-    let replaced = segments.iter().filter(|n| is_replaced(**n));
+/// Returns the names of the files that are not needed any more. `log` are the segments that count.
+fn leftovers(listing: Listing, log: &[Opened], has_checkpoint: bool) -> Vec<String> {
+    let is_replaced = |n: &&Generation| log.iter().all(|opened| opened.segment.generation != **n);
+    let replaced = listing.segments.iter().filter(is_replaced);
     // If a crash comes while compaction removes a segment, its hints may outlast it.
-    let stray_hints = listing.hints.iter();
-    let stray_hints = stray_hints.filter(|n| is_replaced(**n) || !segments.contains(n));
+    let stray_hints = listing.hints.iter().filter(is_replaced);
 
     let mut leftovers = listing.unfinished;
     leftovers.extend(replaced.map(|n| names::segment(*n)));

@@ -23,6 +23,10 @@ use crate::engine::kvs::options::KvStoreOptions;
 use crate::error::Result;
 use crate::sync::RwLock;
 
+/// The distance of the generations of two segments that are written one after the other. A compacted
+/// segment gets a number between those of the segments around it.
+const STRIDE: Generation = 2;
+
 /// The segments of the log: the active one, which the writer appends to, and the sealed ones before
 /// it.
 #[derive(Debug)]
@@ -60,7 +64,7 @@ impl Segments {
             // The log is new, or a crash came after a compaction and before the next segment.
             None => {
                 let newest = found.sealed.values().next_back();
-                let generation = newest.map_or(1, |newest| newest.end.segment.generation + 1);
+                let generation = newest.map_or(1, |newest| newest.end.segment.generation + STRIDE);
                 let before = newest.map_or(Digest::default(), |newest| newest.end.digest);
                 let after = found.sequence;
                 let salt = found.salt.unwrap_or_else(Salt::random);
@@ -101,27 +105,20 @@ impl Segments {
         self.end.segment.salt
     }
 
-    /// Returns the generation that the next segment has.
-    pub(super) fn next_generation(&self) -> Generation {
-        self.end.segment.generation + 1
+    /// Returns the ends of the segments of the generation `first` and later, oldest first.
+    pub(super) fn from(&self, first: Generation) -> impl Iterator<Item = &End> {
+        let sealed = self.sealed.range(first..).map(|(_, sealed)| &sealed.end);
+        sealed.chain([&self.end])
     }
 
     /// Seals the active segment and begins the next one.
     pub(super) fn roll(&mut self) -> Result<()> {
-        self.roll_to(self.next_generation())
-    }
-
-    /// Seals the active segment and begins the segment `generation`.
-    pub(super) fn roll_to(&mut self, generation: Generation) -> Result<()> {
         // A sealed segment with a torn end would count as damage, so sync it at every level.
         self.syncer.sync()?;
+        let generation = self.end.segment.generation + STRIDE;
         let after = self.sequence;
-        let segment = Segment::create(
-            self.dir(),
-            generation,
-            Origin::Written { after },
-            self.salt(),
-        )?;
+        let origin = Origin::Written { after };
+        let segment = Segment::create(self.dir(), generation, origin, self.salt())?;
         let segment = publish_empty(self.dir(), segment, self.end.digest, &self.failure)?;
         // Readers look locations up in the index, so it has the segment before the first of them.
         let mut index = self.index.write();
@@ -134,37 +131,37 @@ impl Segments {
         Ok(())
     }
 
-    /// Makes the output of a compaction a part of the log. It replaces every segment of a lower
-    /// generation when the store is opened.
+    /// Makes the output of a compaction a part of the log, in the place of its inputs.
     pub(super) fn publish_output(&self, output: &End) -> Result<()> {
         // A record was left out because a later write made it dead. A power cut that takes the
         // later write must not find the record gone, so sync the later write first.
         self.syncer.sync()?;
         publish(self.dir(), &output.segment, &self.failure)?;
         let segment = Arc::clone(&output.segment);
-        self.index.write().add_segment(segment, output.len);
+        self.index.write().add_output(segment, output.len);
         Ok(())
     }
 
-    /// Puts the published output of a compaction in the place of all segments of a lower
-    /// generation, which no reader looks up any more. Returns the removal of their files.
+    /// Puts the published output of a compaction in the place of its inputs, to which no reader is
+    /// pointed any more. Returns the removal of their files.
     pub(super) fn replace_by(&mut self, output: End) -> Removal {
         let before = self.dead_bytes();
-        // The segments that were sealed while the compaction ran are newer than its output.
-        let newer = self.sealed.split_off(&output.segment.generation);
-        let inputs = mem::replace(&mut self.sealed, newer);
+        let sealed = self.sealed.iter();
+        let replaced = sealed.filter(|(_, it)| output.segment.replaces(&it.end.segment));
+        let inputs: Vec<_> = replaced.map(|(generation, _)| *generation).collect();
+        self.sealed
+            .retain(|generation, _| !inputs.contains(generation));
         // The compaction has written its hints.
         self.insert_sealed(output, false);
         self.covered = 0;
         let mut index = self.index.write();
-        for generation in inputs.keys() {
+        for generation in &inputs {
             index.remove_segment(*generation);
         }
         drop(index);
         let freed = before.saturating_sub(self.dead_bytes());
         let line = format_args!("compaction of {:?} freed {freed} bytes", self.dir().path());
         self.journal().note(Level::Info, line);
-        let inputs = inputs.into_keys();
         Removal::new(Arc::clone(&self.dir), inputs, self.journal().clone())
     }
 

@@ -21,8 +21,8 @@ const MAX_STEPS: usize = 256;
 
 /// A place in the log, between two records.
 pub(super) struct Place {
-    /// The generation at which the log began when the place was found. When it changes, the place
-    /// is not in the log any more.
+    /// The output of the last compaction when the place was found. When it changes, the place may not
+    /// be in the log any more.
     pub(super) base: Generation,
     /// Reads the records after the place.
     pub(super) scanner: Scanner,
@@ -39,7 +39,7 @@ impl Place {
     /// Returns the place after the record of `cursor`, or one before it if that record is not near
     /// the place in the cursor. Returns `None` if the cursor is one of another log.
     pub(super) fn of(cursor: &Cursor, index: &RwLock<Index>) -> Option<Place> {
-        // All of this under one lock, so that the segments are those of the log at `base`.
+        // All of this under one lock, so that the log is that of `base`.
         let index = index.read();
         let base = index.base();
         let hinted = index.segment(cursor.generation);

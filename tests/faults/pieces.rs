@@ -1,0 +1,112 @@
+//! Compaction goes through a large log piece by piece.
+
+use super::*;
+use common::disk::Faults;
+use common::later::{close, run_job};
+use kvs::KvsError;
+use kvs::engine::verify;
+
+const KEYS: usize = 100;
+
+fn key_of_many(n: usize) -> String {
+    format!("key{n:03}")
+}
+
+/// Fills a store with many segments, in which every second record is dead. No compaction has begun.
+fn half_dead(disk: &Disk) -> KvStore<Later> {
+    let never = options().dead_bytes(u64::MAX);
+    let store: KvStore<Later> = never.open_in(disk.clone(), 1).unwrap();
+    for value in ["old", "new"] {
+        for n in 0..KEYS {
+            set(&store, &key_of_many(n), value).unwrap();
+        }
+    }
+    close(store);
+    open(disk, SyncLevel::EverySec)
+}
+
+fn segments(disk: &Disk) -> Vec<String> {
+    let mut names = disk.names();
+    names.retain(|name| name.ends_with(".segment"));
+    names
+}
+
+#[test]
+fn a_compaction_takes_room_for_one_piece_only() {
+    let disk = Disk::default();
+    let store = half_dead(&disk);
+    let before = disk.used();
+    let spare = 2500;
+    assert!(before > 4 * spare, "only {before} bytes");
+    disk.set_faults(Faults {
+        room: Some(before + spare),
+        ..Faults::default()
+    });
+    set(&store, "more", "dead bytes").unwrap();
+    let stats = store.stats();
+    assert!(stats.seconds_since_compaction.is_some());
+    assert!(disk.used() < before * 2 / 3, "{} of {before}", disk.used());
+    for n in 0..KEYS {
+        assert_eq!(get(&store, &key_of_many(n)).as_deref(), Some("new"));
+    }
+    close(store);
+}
+
+#[test]
+fn a_key_removed_before_or_during_a_compaction_stays_removed_whenever_it_ends() {
+    for steps in (0..200).step_by(5) {
+        let disk = Disk::default();
+        let store = half_dead(&disk);
+        let (before, during) = (key_of_many(KEYS - 1), key_of_many(0));
+        done(store.remove(before.clone())).unwrap();
+        for _ in 0..steps {
+            run_job();
+        }
+        done(store.remove(during.clone())).unwrap();
+        disk.kill();
+        std::mem::forget(store);
+        for _ in 0..2 {
+            let store = open(&disk, SyncLevel::EverySec);
+            assert_eq!(get(&store, &before), None, "after {steps} steps");
+            assert_eq!(get(&store, &during), None, "after {steps} steps");
+            assert_eq!(get(&store, &key_of_many(1)).as_deref(), Some("new"));
+            close(store);
+        }
+        assert!(verify(&disk, &mut |_, _| {}).unwrap().is_sound());
+    }
+}
+
+#[test]
+fn when_all_keys_are_removed_their_tombstones_go_too() {
+    let disk = Disk::default();
+    let store = half_dead(&disk);
+    for n in 0..KEYS {
+        done(store.remove(key_of_many(n))).unwrap();
+    }
+    // One pass drops the tombstones that were written before it.
+    for _ in 0..20 {
+        set(&store, "last", "value").unwrap();
+    }
+    let left = segments(&disk).into_iter();
+    let left = left.map(|name| disk.bytes(&name).len()).sum::<usize>();
+    assert!(left < 1000, "{left} bytes");
+    close(store);
+}
+
+#[test]
+fn a_missing_piece_is_damage() {
+    let disk = Disk::default();
+    let store = half_dead(&disk);
+    set(&store, "more", "dead bytes").unwrap();
+    close(store);
+    let all = segments(&disk);
+    assert!(all.len() > 4, "{all:?}");
+    for name in &all[..all.len() - 1] {
+        let files = disk.files();
+        let left = files.iter().filter(|(file, _)| *file != name);
+        let disk = Disk::with(left.map(|(name, bytes)| (&**name, &**bytes)));
+        let opened = options().open_in::<Later>(disk.clone(), 1);
+        assert!(matches!(opened, Err(KvsError::Damaged { .. })), "{name}");
+        assert!(!verify(&disk, &mut |_, _| {}).unwrap().is_sound());
+    }
+}
