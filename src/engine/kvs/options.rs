@@ -78,11 +78,11 @@ impl KvStoreOptions {
     pub(crate) fn max_dead_bytes(&self, live: u64, compacted: Option<Instant>) -> u64 {
         // Each compaction syncs a few times, and writers wait for that. Clients that write the same
         // few keys as fast as they can would wait again and again.
-        const SELDOM: Duration = Duration::from_secs(1);
+        const SELDOM: Duration = Duration::from_secs(10);
         let is_recent = compacted.is_some_and(|at| at.elapsed() < SELDOM);
         let worth_it = match self.dead_bytes {
             Some(bytes) => bytes,
-            None if is_recent => 64 * MIB,
+            None if is_recent => 128 * MIB,
             None => live.saturating_mul(8).clamp(8 * MIB, 64 * MIB),
         };
         // So three sevenths of the bytes that a compaction reads are freed, or more. While it runs,
