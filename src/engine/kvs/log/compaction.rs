@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::end::End;
 use super::failure::Failure;
+use super::syncer::MANY;
 use crate::engine::files::Directory;
 use crate::engine::kvs::format::dir::LogDir;
 use crate::engine::kvs::format::hints::{self, Hints};
@@ -31,6 +32,8 @@ pub(crate) struct Compaction {
     /// The segments that are not copied yet, oldest first.
     inputs: VecDeque<Scanner>,
     output: End,
+    /// The length of the output up to which it is on the disk.
+    synced: u64,
     /// The hints of the output.
     hints: hints::Writer,
     failure: Failure,
@@ -50,6 +53,7 @@ impl Compaction {
                 .map(|input| Scanner::new(Arc::clone(&input.segment), input.len))
                 .collect(),
             output: End::of_new(output),
+            synced: 0,
             hints,
             failure,
         }
@@ -65,15 +69,25 @@ impl Compaction {
             self.output
                 .segment
                 .complete(self.output.len, self.output.digest)?;
-            let synced = self.output.segment.sync();
-            synced.inspect_err(|error| self.failure.set(error))?;
+            self.sync()?;
             return Ok(Step::Done);
         }
         let live = self.read_live(index, bytes)?;
         self.output.segment.write(&live, self.output.len)?;
         self.output.len += live.len() as u64;
         self.hints.write()?;
+        // If there is much to sync at the end, the disk keeps the syncs of writers waiting.
+        if self.output.len - self.synced >= MANY {
+            self.sync()?;
+        }
         Ok(Step::More)
+    }
+
+    fn sync(&mut self) -> Result<()> {
+        let synced = self.output.segment.sync();
+        synced.inspect_err(|error| self.failure.set(error))?;
+        self.synced = self.output.len;
+        Ok(())
     }
 
     /// Returns the live records among the next `step` bytes or so.
