@@ -20,8 +20,8 @@ struct Grown {
     openings: [f64; 2],
 }
 
-/// Prints the table of all sizes, which are numbers of keys.
-pub fn compare(sizes: &[u32]) -> io::Result<()> {
+/// Prints the table of all sizes, which are numbers of keys. Each value has `value_bytes` bytes.
+pub fn compare(sizes: &[u32], value_bytes: usize) -> io::Result<()> {
     println!("\n{:<18} {RATIOS} p99.9 kvs, ms  redis, ms", "50x16");
     for keys in sizes {
         let load = Load {
@@ -29,7 +29,7 @@ pub fn compare(sizes: &[u32]) -> io::Result<()> {
             depth: 16,
             gets: 100,
             keys: *keys,
-            value_bytes: 100,
+            value_bytes,
         };
         let mut servers = Vec::new();
         for kind in [Kind::Kvs, Kind::Redis] {

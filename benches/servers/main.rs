@@ -76,6 +76,9 @@ struct Opt {
     /// Measures both servers with so many keys instead: `--keys 100000,20000000`
     #[structopt(long, value_name = "N", use_delimiter = true)]
     keys: Vec<u32>,
+    /// The length of each value, with `--keys`
+    #[structopt(long, value_name = "BYTES", default_value = "100", parse(try_from_str = value_bytes))]
+    value_bytes: usize,
     /// Is the server that sets the limit
     #[structopt(long, value_name = "BYTES", hidden = true)]
     limit: Option<usize>,
@@ -85,6 +88,15 @@ struct Opt {
     #[structopt(long, hidden = true)]
     #[expect(dead_code, reason = "the benchmark ignores it")]
     bench: bool,
+}
+
+fn value_bytes(text: &str) -> Result<usize, String> {
+    // A value begins with the number of its key, so that the load can check it.
+    match text.parse() {
+        Ok(bytes) if bytes >= load::DIGITS => Ok(bytes),
+        Ok(_) => Err(format!("a value has at least {} bytes", load::DIGITS)),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 fn main() -> io::Result<()> {
@@ -115,10 +127,10 @@ fn main() -> io::Result<()> {
         );
     }
     if !opt.keys.is_empty() {
-        growth::compare(&opt.keys)?;
+        growth::compare(&opt.keys, opt.value_bytes)?;
     }
     if wants_all {
-        growth::compare(&[100_000, 1_000_000, 5_000_000])?;
+        growth::compare(&[100_000, 1_000_000, 5_000_000], opt.value_bytes)?;
         compare_memory()?;
     }
     Ok(())
