@@ -30,6 +30,13 @@ fn set(store: &KvStore<Later>, key: &str, value: &str) -> Result<()> {
     result
 }
 
+/// Returns the names of the segments, oldest first.
+fn segments(disk: &Disk) -> Vec<String> {
+    let mut names = disk.names();
+    names.retain(|name| name.ends_with(".segment"));
+    names
+}
+
 fn key(n: usize) -> String {
     format!("key{}", n % 5)
 }

@@ -25,12 +25,6 @@ fn half_dead(disk: &Disk) -> KvStore<Later> {
     open(disk, SyncLevel::EverySec)
 }
 
-fn segments(disk: &Disk) -> Vec<String> {
-    let mut names = disk.names();
-    names.retain(|name| name.ends_with(".segment"));
-    names
-}
-
 #[test]
 fn a_compaction_takes_room_for_one_piece_only() {
     let disk = Disk::default();

@@ -142,8 +142,8 @@ impl<'a> Surveyor<'a> {
         let mut newer = found.iter().rev();
         let newer = newer.find(|found| found.segment.generation > synced);
         // The watermark is not synced itself, so it may name a segment that compaction has removed.
-        let is_replaced = newer.is_some_and(|newer| newer.segment.origin.is_compacted());
-        let watermark = (!is_replaced).then_some(synced);
+        let was_removed = newer.is_some_and(|newer| newer.segment.origin.is_compacted());
+        let watermark = (!was_removed).then_some(synced);
         let missing: Vec<_> = hints
             .filter(is_missing)
             .chain(watermark)
