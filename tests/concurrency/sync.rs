@@ -2,15 +2,21 @@
 
 use std::fmt::Debug;
 use std::ops::{Deref, DerefMut};
+use std::time::Duration;
 
 use shuttle::sync;
 pub(crate) use shuttle::thread_local;
 
+use super::pause;
+
 #[derive(Debug, Default)]
 pub(crate) struct Mutex<T>(sync::Mutex<T>);
 
-/// `None` during a wait.
-pub(crate) struct MutexGuard<'a, T>(Option<sync::MutexGuard<'a, T>>);
+pub(crate) struct MutexGuard<'a, T> {
+    mutex: &'a sync::Mutex<T>,
+    /// `None` during a wait.
+    guard: Option<sync::MutexGuard<'a, T>>,
+}
 
 impl<T> Mutex<T> {
     pub(crate) fn new(value: T) -> Mutex<T> {
@@ -18,11 +24,18 @@ impl<T> Mutex<T> {
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
-        MutexGuard(Some(self.0.lock().unwrap()))
+        self.locked(self.0.lock().unwrap())
     }
 
     pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
-        self.0.try_lock().ok().map(|guard| MutexGuard(Some(guard)))
+        self.0.try_lock().ok().map(|guard| self.locked(guard))
+    }
+
+    fn locked<'a>(&'a self, guard: sync::MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+        MutexGuard {
+            mutex: &self.0,
+            guard: Some(guard),
+        }
     }
 }
 
@@ -30,13 +43,13 @@ impl<T> Deref for MutexGuard<'_, T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        self.0.as_ref().unwrap()
+        self.guard.as_ref().unwrap()
     }
 }
 
 impl<T> DerefMut for MutexGuard<'_, T> {
     fn deref_mut(&mut self) -> &mut T {
-        self.0.as_mut().unwrap()
+        self.guard.as_mut().unwrap()
     }
 }
 
@@ -49,7 +62,21 @@ impl Condvar {
     }
 
     pub(crate) fn wait<T>(&self, guard: &mut MutexGuard<'_, T>) {
-        guard.0 = guard.0.take().map(|guard| self.0.wait(guard).unwrap());
+        guard.guard = guard.guard.take().map(|guard| self.0.wait(guard).unwrap());
+    }
+
+    /// Lets other threads run once, and then ends, as a time limit may at any moment.
+    pub(crate) fn wait_while_for<T>(
+        &self,
+        guard: &mut MutexGuard<'_, T>,
+        mut condition: impl FnMut(&mut T) -> bool,
+        _: Duration,
+    ) {
+        if condition(guard) {
+            guard.guard = None;
+            pause();
+            guard.guard = Some(guard.mutex.lock().unwrap());
+        }
     }
 
     pub(crate) fn notify_one(&self) {

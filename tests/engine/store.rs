@@ -2,12 +2,15 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
 use futures::future::Future;
 use kvs::engine::SyncLevel;
 use kvs::thread_pool::{RayonThreadPool, SharedQueueThreadPool};
 use kvs::{KvStore, KvsEngine, KvsError, SledKvsEngine};
 
+use super::common::disk::Disk;
 use super::{get, open, owned, set};
 
 #[test]
@@ -58,6 +61,30 @@ fn every_sync_level_keeps_written_values() {
             set(&sled, "round", &round.to_string());
         }
     }
+}
+
+#[test]
+fn clients_that_a_sync_has_answered_share_the_next_one() {
+    const WRITES: u64 = 20;
+    let disk = Disk::default();
+    let options = KvStore::<SharedQueueThreadPool>::options().sync(SyncLevel::Always);
+    let store: KvStore<SharedQueueThreadPool> = options.open_in(disk.clone(), 2).unwrap();
+    set(&store, "first", "value");
+    let before = disk.steps();
+    set(&store, "second", "value");
+    let alone = disk.steps() - before;
+
+    disk.set_sync_time(Duration::from_millis(40));
+    let before = disk.steps();
+    thread::scope(|scope| {
+        for key in ["a", "b"] {
+            let store = &store;
+            scope.spawn(move || (0..WRITES).for_each(|n| set(store, key, &n.to_string())));
+        }
+    });
+    let commits = (disk.steps() - before) / alone;
+    // If each write had a sync of its own, there would be 40. Each delay of a thread may cost one.
+    assert!(commits < WRITES * 3 / 2, "{commits} commits");
 }
 
 #[test]

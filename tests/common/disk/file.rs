@@ -1,6 +1,7 @@
 //! The open files of a disk.
 
 use std::io::{self, ErrorKind};
+use std::thread;
 
 use kvs::engine::files::File;
 
@@ -105,12 +106,13 @@ impl File for Opened {
     }
 
     fn sync(&self) -> io::Result<()> {
-        let is_to_fail = {
-            let syncs_left = &mut self.disk.state().syncs_left;
-            let is_to_fail = *syncs_left == Some(0);
-            *syncs_left = syncs_left.and_then(|left| left.checked_sub(1));
-            is_to_fail
+        let (is_to_fail, time) = {
+            let state = &mut *self.disk.state();
+            let is_to_fail = state.syncs_left == Some(0);
+            state.syncs_left = state.syncs_left.and_then(|left| left.checked_sub(1));
+            (is_to_fail, state.sync_time)
         };
+        thread::sleep(time);
         self.step(|faults, _, has_stopped, inode| {
             if has_stopped {
                 return Ok(());

@@ -9,6 +9,7 @@ mod state;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use self::state::{Inode, State};
 
@@ -42,6 +43,11 @@ impl Disk {
     /// Makes every write a job, as in the engine on `tokio::fs`.
     pub fn have_writes_wait(&self) {
         self.state().writes_wait = true;
+    }
+
+    /// Makes every sync of a file take this long.
+    pub fn set_sync_time(&self, time: Duration) {
+        self.state().sync_time = time;
     }
 
     /// Returns a disk with these files.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, ErrorKind};
+use std::time::Duration;
 
 use super::Faults;
 
@@ -25,6 +26,8 @@ pub struct State {
     /// The number of syncs of files that succeed before one fails.
     pub syncs_left: Option<u32>,
     pub writes_wait: bool,
+    /// The time that a sync of a file takes.
+    pub sync_time: Duration,
 }
 
 #[derive(Debug, Default, Clone)]

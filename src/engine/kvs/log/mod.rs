@@ -123,10 +123,14 @@ impl Log {
         self.segments.close(may_checkpoint);
     }
 
+    /// Returns whether each commit waits for a sync.
+    pub(crate) fn syncs_each_commit(&self) -> bool {
+        self.segments.options.sync == SyncLevel::Always
+    }
+
     /// Returns whether a commit need not wait for the disk.
     pub(crate) fn can_commit_at_once(&self) -> bool {
         let Segments {
-            options,
             syncer,
             end,
             max_len,
@@ -135,7 +139,7 @@ impl Log {
         // A full segment is sealed first, which syncs it. While a sync runs, the system may keep a
         // write to the same file waiting.
         end.segment.can_write_at_once()
-            && options.sync != SyncLevel::Always
+            && !self.syncs_each_commit()
             && end.len < *max_len
             && !syncer.is_syncing()
     }
@@ -188,7 +192,7 @@ impl Log {
         if bytes.capacity() <= MAX_BUFFER {
             self.buffer = bytes;
         }
-        if self.segments.options.sync == SyncLevel::Always {
+        if self.syncs_each_commit() {
             syncer.sync()?;
         }
         self.segments.end = end;

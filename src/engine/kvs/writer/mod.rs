@@ -32,12 +32,14 @@
 //! releases it. The locks of the journal, the statistics and the pool are held for a moment, and
 //! nothing is locked inside them.
 
+mod gather;
 mod promise;
 mod queue;
 
 use std::mem;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
+use std::time::Instant;
 
 use self::promise::{Commit, Promise, Tasks};
 use self::queue::{Batch, Queue};
@@ -65,6 +67,8 @@ pub(crate) struct Writer<P: ThreadPool> {
     /// Notified when the turn is given back, when queued writes are given up, and when the store
     /// closes.
     turn_is_free: Condvar,
+    /// Notified when as many requests are queued as the next commit waits for.
+    is_gathered: Condvar,
     /// The statistics after the last turn.
     stats: Mutex<LogStats>,
     reader: Arc<Reader<P>>,
@@ -79,6 +83,7 @@ impl<P: ThreadPool> Writer<P> {
     pub(crate) fn new(log: Log, reader: Arc<Reader<P>>, pool: Arc<Pool<P>>) -> Writer<P> {
         Writer {
             turn_is_free: Condvar::new(),
+            is_gathered: Condvar::new(),
             stats: Mutex::new(log.stats()),
             reader,
             syncer: Arc::clone(log.syncer()),
@@ -91,7 +96,8 @@ impl<P: ThreadPool> Writer<P> {
 
     /// Queues a write. It is committed when its future is polled or dropped.
     pub(crate) fn write(self: &Arc<Self>, key: String, op: Op) -> EngineFuture<()> {
-        let (promise, n) = self.queue.lock().push(Request { key, op }, self);
+        let mut queue = self.queue.lock();
+        let (promise, n) = self.push(&mut queue, Request { key, op });
         EngineFuture::deferred(promise, n)
     }
 
@@ -106,8 +112,16 @@ impl<P: ThreadPool> Writer<P> {
             return Err(key);
         }
         let op = Op::Get;
-        let (promise, n) = queue.push(Request { key, op }, self);
+        let (promise, n) = self.push(&mut queue, Request { key, op });
         Ok(EngineFuture::deferred(promise, n))
+    }
+
+    fn push(self: &Arc<Self>, queue: &mut Queue, request: Request) -> (Arc<Promise>, usize) {
+        let pushed = queue.push(request, self);
+        if queue.is_gathered() {
+            self.is_gathered.notify_one();
+        }
+        pushed
     }
 
     pub(crate) fn stats(&self) -> LogStats {
@@ -126,6 +140,16 @@ impl<P: ThreadPool> Writer<P> {
     fn run(self: &Arc<Self>) {
         for _ in 0..COMMITS_IN_A_ROW {
             let mut queue = self.queue.lock();
+            if queue.is_gathering() {
+                // That run does all that this one would do.
+                return;
+            }
+            if let Some(patience) = queue.begin_to_gather() {
+                let is_short = |queue: &mut Queue| queue.is_short();
+                self.is_gathered
+                    .wait_while_for(&mut queue, is_short, patience);
+                queue.end_gathering();
+            }
             if queue.is_empty() {
                 break;
             }
@@ -307,8 +331,9 @@ impl<P: ThreadPool> WriteTurn<'_, P> {
     fn commit(mut self) {
         let batch = self.writer.queue.lock().next_batch();
         let tasks = batch.map(|mut batch| {
+            let (len, start) = (batch.requests.len(), Instant::now());
             let outcome = self.writer.commit(&mut self.log, &mut batch);
-            self.writer.queue.lock().finish_batch();
+            self.writer.queue.lock().finish_batch(len, start.elapsed());
             // A caller that sees its write complete must find it in the statistics.
             self.update_stats();
             // The promise is kept before the turn is given back: `complete` waits for the turn, and

@@ -3,9 +3,11 @@
 use std::collections::VecDeque;
 use std::mem;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ahash::RandomState;
 
+use super::gather::Gather;
 use super::promise::{Commit, Promise, Tasks};
 use crate::engine::kvs::log::{Log, Outcome, Request};
 use crate::error::Result;
@@ -37,6 +39,8 @@ pub(super) struct Queue {
     log: Option<Log>,
     /// Whether a run that will look at the queue is on its way to the pool.
     is_scheduled: bool,
+    /// `None` if a commit does not sync.
+    gather: Option<Gather>,
     /// The result of the last background job, until the writer applies it.
     job_result: Option<Result<()>>,
     is_closing: bool,
@@ -48,6 +52,7 @@ impl Queue {
             waiting: VecDeque::new(),
             running: KeyFilter::default(),
             hasher: RandomState::new(),
+            gather: log.syncs_each_commit().then(Gather::default),
             log: Some(log),
             is_scheduled: false,
             job_result: None,
@@ -97,7 +102,41 @@ impl Queue {
     /// Returns whether the queue can do without a thread now: it is empty, or a thread has the turn
     /// or is on its way, which looks at the queue again.
     pub(super) fn is_taken_care_of(&self) -> bool {
-        self.is_empty() || self.is_scheduled || self.log.is_none()
+        self.is_empty() || self.is_scheduled || self.is_gathering() || self.log.is_none()
+    }
+
+    /// Returns the number of requests that wait.
+    fn len(&self) -> usize {
+        self.waiting.iter().map(|batch| batch.requests.len()).sum()
+    }
+
+    /// Returns how long the caller should wait for more requests before it commits. It then
+    /// [ends](Queue::end_gathering) the wait.
+    pub(super) fn begin_to_gather(&mut self) -> Option<Duration> {
+        let len = self.len();
+        let gather = self.gather.as_mut().filter(|_| len > 0 && !self.is_closing);
+        gather.and_then(|gather| gather.begin(len))
+    }
+
+    pub(super) fn end_gathering(&mut self) {
+        if let Some(gather) = &mut self.gather {
+            gather.end();
+        }
+    }
+
+    pub(super) fn is_gathering(&self) -> bool {
+        self.gather.as_ref().is_some_and(Gather::is_running)
+    }
+
+    /// Returns whether fewer requests wait than the next commit expects.
+    pub(super) fn is_short(&self) -> bool {
+        let gather = self.gather.as_ref();
+        gather.is_some_and(|gather| gather.is_short(self.len()))
+    }
+
+    /// Returns whether a thread need not wait any longer for requests.
+    pub(super) fn is_gathered(&self) -> bool {
+        self.is_gathering() && !self.is_short()
     }
 
     /// Returns whether everything in the queue can be committed without waiting for the disk.
@@ -124,7 +163,8 @@ impl Queue {
         // A run that is on its way will find the work, and so will the thread that closes the
         // store.
         let has_work = has_jobs || !self.is_empty() || self.job_result.is_some();
-        let is_needed = has_work && !self.is_scheduled && !self.is_closing;
+        let is_coming = self.is_scheduled || self.is_gathering();
+        let is_needed = has_work && !is_coming && !self.is_closing;
         self.is_scheduled |= is_needed;
         is_needed
     }
@@ -151,9 +191,14 @@ impl Queue {
         Some(batch)
     }
 
-    /// Notes that the batch that was taken has taken effect, or never will.
-    pub(super) fn finish_batch(&mut self) {
+    /// Notes that the batch that was taken has taken effect, or never will. It had `len` requests
+    /// and took `time`.
+    pub(super) fn finish_batch(&mut self, len: usize, time: Duration) {
         self.running = KeyFilter::default();
+        let waiting = self.len();
+        if let Some(gather) = &mut self.gather {
+            gather.commit_ended(len, time, waiting);
+        }
     }
 
     /// Fails everything in the queue. The caller wakes the tasks when it holds no lock.
