@@ -189,13 +189,10 @@ fn a_segment_of_another_history_is_damage() {
     for name in derived(&ours) {
         ours.put(&name, b"");
     }
-    let name = ours
-        .names()
-        .into_iter()
-        .rfind(|name| name.ends_with(".segment") && ours.bytes(name).len() > 1000)
-        .unwrap();
-    let segments = ours.names();
-    let last = segments.iter().position(|other| *other == name).unwrap();
+    let mut segments = ours.names();
+    segments.retain(|name| name.ends_with(".segment"));
+    let has_records = |name: &String| ours.bytes(name).len() > 1000;
+    let last = segments.iter().rposition(has_records).unwrap();
     let before = &segments[last - 1];
     ours.put(before, &theirs.bytes(before));
     let error = options()

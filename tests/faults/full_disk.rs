@@ -7,7 +7,7 @@ use kvs::{KvStore, KvsEngine, KvsError};
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 
-use super::{LEVELS, get, key, open, options, set};
+use super::{LEVELS, get, key, open, options, segments, set};
 use crate::common::disk::{Disk, Faults};
 use crate::common::later::{Later, close, done, run_job, run_jobs};
 
@@ -242,7 +242,7 @@ fn without_room_for_a_new_segment_the_last_one_grows() {
     while disk.used() < 290 {
         set(&store, "key", "value").unwrap();
     }
-    let segments = disk.names();
+    let before = segments(&disk);
     disk.set_faults(Faults {
         room: Some(disk.used() + 40),
         ..Faults::default()
@@ -252,7 +252,10 @@ fn without_room_for_a_new_segment_the_last_one_grows() {
         set(&store, "key", "refused"),
         Err(KvsError::StorageFull { .. })
     ));
-    assert_eq!(disk.names(), segments, "a refused write leaves no file");
+    let names = disk.names();
+    let is_left = |name: &String| name.ends_with("unfinished");
+    assert_eq!(segments(&disk), before, "a refused write begins no segment");
+    assert!(!names.iter().any(is_left), "a refused write leaves a file");
     disk.set_faults(Faults::default());
     assert_eq!(get(&store, "key").as_deref(), Some("last"));
     close(store);
@@ -282,6 +285,28 @@ fn hints_and_the_checkpoint_leave_the_last_room_to_writes() {
             "{names:?}"
         );
     }
+}
+
+#[test]
+fn a_write_has_the_room_that_hints_under_way_have_taken() {
+    let disk = Disk::default();
+    let options = options().segment_bytes(1 << 20).dead_bytes(u64::MAX);
+    let store: KvStore<Later> = options.open_in(disk.clone(), 1).unwrap();
+    let hints = || {
+        let names = disk.names().into_iter();
+        let hints = names.filter(|name| name.ends_with("hints.unfinished"));
+        hints.map(|name| disk.bytes(&name).len()).sum::<usize>()
+    };
+    while hints() == 0 {
+        set(&store, "key", "value").unwrap();
+    }
+    disk.set_faults(Faults {
+        room: Some(disk.used()),
+        ..Faults::default()
+    });
+    set(&store, "another key", "value").unwrap();
+    assert_eq!(hints(), 0);
+    close(store);
 }
 
 #[test]

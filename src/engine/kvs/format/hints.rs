@@ -1,10 +1,10 @@
 //! Hints: the keys of a sealed segment and the places of their records, without the values. Opening
 //! a store reads them instead of the segment.
 //!
-//! They are written in the background and never synced. If they are missing, torn, or of another
-//! segment, opening the store reads the segment, and new hints are written. They contain the digest
-//! of their segment, which is also in the header of the next one. That proves which segment they
-//! belong to.
+//! They are written with the records, or later in the background, and never synced. If they are
+//! missing, torn, or of another segment, the segment is read, and new hints are written. They
+//! contain the digest of their segment, which is also in the header of the next one. That proves
+//! which segment they belong to.
 
 use std::io::{BufReader, Cursor, Read};
 use std::sync::Arc;
@@ -23,6 +23,9 @@ use crate::error::{KvsError, Result};
 const MAGIC: &[u8; 8] = b"kvs-hnt\n";
 const VERSION: u32 = 2;
 const START: u64 = 56;
+
+/// The number of bytes of hints that are worth a system call.
+const MANY: usize = 64 * 1024;
 
 /// The hints of one segment, while they are written.
 #[derive(Debug)]
@@ -48,14 +51,26 @@ impl Writer {
         })
     }
 
-    /// Adds the next record of the segment. It has these `bytes`.
-    pub(crate) fn add(&mut self, key: &str, sequence: u64, bytes: &[u8]) {
+    /// Adds the next record of the segment, which has the number `sequence` and these `bytes`.
+    pub(crate) fn add(&mut self, sequence: u64, key_len: usize, bytes: &[u8]) {
         // The checksums of the record do not fit: one does not cover the key, and the other needs
         // the value. So a hint has a checksum of its own.
-        let hint = [&bytes[4..record::HEADER_LEN], key.as_bytes()].concat();
-        self.hints.put_u32_le(crc32fast::hash(&hint));
-        self.hints.extend(hint);
+        let hint = &bytes[4..record::HEADER_LEN + key_len];
+        self.hints.put_u32_le(crc32fast::hash(hint));
+        self.hints.extend_from_slice(hint);
         self.sequence = sequence;
+    }
+
+    /// Adds all records in `bytes`, which the store has just encoded, and writes the hints now and
+    /// then.
+    pub(crate) fn add_all(&mut self, bytes: &[u8]) -> Result<()> {
+        for (header, record) in record::split(bytes) {
+            self.add(header.sequence, header.key_len, record);
+        }
+        if self.hints.len() < MANY {
+            return Ok(());
+        }
+        self.write()
     }
 
     /// Writes the hints of the records so far.
@@ -81,6 +96,18 @@ impl Writer {
             },
             file: self.file.clone(),
         }
+    }
+
+    /// Writes what is left, and publishes the hints. The segment is as
+    /// [`hints`](Writer::hints) says.
+    pub(crate) fn publish(
+        &mut self,
+        segment_len: u64,
+        digest: Digest,
+        dir: LogDir<'_>,
+    ) -> Result<()> {
+        self.write()?;
+        self.hints(segment_len, digest).publish(dir)
     }
 
     /// Removes the hints, which are not published.
@@ -114,7 +141,7 @@ impl Rewriter {
         while self.scanner.offset() < end && next == Step::More {
             match self.scanner.next()? {
                 Some(Scanned { bytes, record, .. }) => {
-                    self.writer.add(record.key, record.sequence, bytes);
+                    self.writer.add(record.sequence, record.key.len(), bytes);
                 }
                 None => next = Step::Done,
             }

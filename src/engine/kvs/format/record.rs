@@ -2,6 +2,7 @@
 
 use std::hash::{BuildHasher, Hasher as _, RandomState};
 use std::io::Cursor;
+use std::iter;
 
 use bytes::Buf;
 use crc32fast::Hasher;
@@ -109,15 +110,6 @@ impl Digest {
         hasher.update(&record[..4]);
         self.0 = hasher.finalize();
     }
-
-    /// Adds each of the records in `bytes`.
-    pub(crate) fn add_all(&mut self, mut bytes: &[u8]) {
-        // The store has just encoded these bytes, so only their end ends the loop.
-        while let Some(Ok(header)) = bytes.first_chunk().map(Header::decode_fields) {
-            self.add(bytes);
-            bytes = &bytes[header.record_len()..];
-        }
-    }
 }
 
 /// The reason of the damage if the segment ends within a record.
@@ -206,6 +198,16 @@ impl Header {
     pub(crate) fn record_len(&self) -> usize {
         HEADER_LEN + self.key_len + self.value_len.unwrap_or(0)
     }
+}
+
+/// Returns the records in `bytes`, which the store has just encoded, with their headers.
+pub(crate) fn split(mut bytes: &[u8]) -> impl Iterator<Item = (Header, &[u8])> {
+    iter::from_fn(move || {
+        let header = Header::decode_fields(bytes.first_chunk()?).ok()?;
+        let (record, rest) = bytes.split_at(header.record_len());
+        bytes = rest;
+        Some((header, record))
+    })
 }
 
 /// Returns the length of a record, in bytes.

@@ -163,7 +163,7 @@ impl Background {
         }
         let hints = compaction.hints();
         if let Err(error) = hints.publish(segments.dir()) {
-            warn_of_hints(segments, &error);
+            segments.warn_of_hints(&error);
             compaction.discard_hints(segments.dir(), segments.journal());
         }
         self.state = State::Switching(Switch::new(output, hints));
@@ -287,7 +287,7 @@ impl Background {
         // There is one attempt only: the store works without hints, and opens more slowly.
         segments.sealed.get_mut(&segment.generation)?.wants_hints = false;
         hints::Rewriter::new(segments.dir(), segment, len)
-            .inspect_err(|error| warn_of_hints(segments, error))
+            .inspect_err(|error| segments.warn_of_hints(error))
             .ok()
     }
 
@@ -410,14 +410,9 @@ fn start_compaction(segments: &Segments, inputs: &[End]) -> Result<Compaction> {
 /// Publishes complete hints, or removes them after an error.
 fn finish_hints(segments: &Segments, writer: hints::Rewriter, result: Result<()>) {
     if let Err(error) = result.and_then(|()| writer.publish(segments.dir())) {
-        warn_of_hints(segments, &error);
+        segments.warn_of_hints(&error);
         Job::Hints(writer).discard(segments.dir(), segments.journal());
     }
-}
-
-fn warn_of_hints(segments: &Segments, error: &KvsError) {
-    let line = format_args!("continuing without hints: {error}");
-    segments.journal().warn(line);
 }
 
 /// A delay of the next job: a number of commits or a time, whichever ends first. Many commits end

@@ -10,6 +10,12 @@ impl Segments {
     /// Syncs everything. If `may_checkpoint` and if the log has grown enough since the last
     /// checkpoint, writes another one.
     pub(super) fn close(&mut self, may_checkpoint: bool) {
+        self.close_log(may_checkpoint);
+        // The next process does not continue them.
+        self.discard_hints();
+    }
+
+    fn close_log(&mut self, may_checkpoint: bool) {
         let sealed = if may_checkpoint {
             self.seal_for_checkpoint()
         } else {

@@ -106,7 +106,7 @@ impl Compaction {
                 if index.location(key) == Some(location) {
                     let record = &bytes[at];
                     self.output.digest.add(record);
-                    self.hints.add(key, sequence, record);
+                    self.hints.add(sequence, key.len(), record);
                     live.extend_from_slice(record);
                 }
             }

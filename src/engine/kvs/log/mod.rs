@@ -185,18 +185,21 @@ impl Log {
         let offset = self.segments.end.len;
         let mut end = self.segments.end.clone();
         end.len += bytes.len() as u64;
-        end.digest.add_all(&bytes);
+        for (_, record) in record::split(&bytes) {
+            end.digest.add(record);
+        }
         // A sync covers what was noted before it.
         let syncer = &self.segments.syncer;
         syncer.note(end.clone(), bytes.len() as u64);
-        if bytes.capacity() <= MAX_BUFFER {
-            self.buffer = bytes;
-        }
         if self.syncs_each_commit() {
             syncer.sync()?;
         }
         self.segments.end = end;
         self.segments.sequence = sequence;
+        self.segments.add_hints(&bytes);
+        if bytes.capacity() <= MAX_BUFFER {
+            self.buffer = bytes;
+        }
         Ok(offset)
     }
 
@@ -235,7 +238,8 @@ impl Log {
     fn write_at_end(&mut self, bytes: &[u8]) -> Result<()> {
         loop {
             let End { segment, len, .. } = &self.segments.end;
-            let Err(error) = segment.write(bytes, *len) else {
+            let len = *len;
+            let Err(error) = segment.write(bytes, len) else {
                 return Ok(());
             };
             // If the file has reached the limit on the size of files, this is that limit. So ask
@@ -244,14 +248,16 @@ impl Log {
             // The file may have taken a part of the bytes. The requests fail, so their records must
             // not be found when the store is opened, nor follow a shorter batch that is written
             // here.
-            if self.segments.syncer.cut(segment, *len).is_err() {
+            if self.segments.syncer.cut(segment, len).is_err() {
                 return Err(error);
             }
             match &error {
                 // The disk has room now. Try again.
-                KvsError::StorageFull { .. } if self.background.give_up(&self.segments) => {}
+                KvsError::StorageFull { .. }
+                    if self.background.give_up(&self.segments) || self.segments.discard_hints() => {
+                }
                 KvsError::Io { source, .. } if is_too_long(&error) => {
-                    check_fits(bytes.len() as u64, *len, longest?, source)?;
+                    check_fits(bytes.len() as u64, len, longest?, source)?;
                     self.segments.roll()?;
                 }
                 _ => return Err(error),

@@ -14,13 +14,14 @@ use super::replay::{Active, Sealed};
 use super::syncer::Syncer;
 use crate::engine::files::Directory;
 use crate::engine::kvs::format::dir::LogDir;
+use crate::engine::kvs::format::hints;
 use crate::engine::kvs::format::names::{self, Generation};
 use crate::engine::kvs::format::record::{Digest, Salt};
 use crate::engine::kvs::format::segment::{HEADER_LEN, Origin, Segment};
 use crate::engine::kvs::index::Index;
 use crate::engine::kvs::journal::Journal;
 use crate::engine::kvs::options::KvStoreOptions;
-use crate::error::Result;
+use crate::error::{KvsError, Result};
 use crate::sync::RwLock;
 
 /// The distance of the generations of two segments that are written one after the other. A compacted
@@ -39,6 +40,9 @@ pub(super) struct Segments {
     pub(super) failure: Failure,
     /// The end of the active segment.
     pub(super) end: End,
+    /// Its hints. `None` if they could not be written, or if an earlier process began the segment: a
+    /// job then writes them when the segment is sealed.
+    hints: Option<hints::Writer>,
     /// The length from which it is full.
     pub(super) max_len: u64,
     pub(super) sealed: BTreeMap<Generation, Sealed>,
@@ -80,6 +84,7 @@ impl Segments {
         let syncer = Syncer::new(log_dir, end.clone(), synced, failure.clone())?;
         Ok(Segments {
             dir,
+            hints: None,
             max_len: options.max_segment_bytes(found.index.live_bytes()),
             options,
             index: Arc::new(RwLock::new(found.index)),
@@ -124,11 +129,63 @@ impl Segments {
         let mut index = self.index.write();
         index.add_segment(Arc::clone(&segment), HEADER_LEN);
         drop(index);
+        let next_hints = self.begin_hints(&segment);
         let sealed = mem::replace(&mut self.end, End::of_new(segment));
+        let has_hints = self.try_hints(|hints, dir| hints.publish(sealed.len, sealed.digest, dir));
+        self.hints = next_hints;
         self.max_len = self.options.max_segment_bytes(self.live_bytes());
         self.syncer.note_new(&self.end);
-        self.insert_sealed(sealed, true);
+        self.insert_sealed(sealed, !has_hints);
         Ok(())
+    }
+
+    /// Begins the hints of a new segment.
+    fn begin_hints(&self, segment: &Arc<Segment>) -> Option<hints::Writer> {
+        // Hints are at most as long as their segment.
+        if !self.has_room_for(self.max_len) {
+            return None;
+        }
+        let begun = hints::Writer::new(self.dir(), Arc::clone(segment));
+        begun.inspect_err(|error| self.warn_of_hints(error)).ok()
+    }
+
+    /// Adds the last records of the active segment to its hints.
+    pub(super) fn add_hints(&mut self, records: &[u8]) {
+        self.try_hints(|hints, _| hints.add_all(records));
+    }
+
+    /// Does something with the hints of the active segment, if it has any, and gives them up if
+    /// that fails. Returns whether it was done.
+    fn try_hints(
+        &mut self,
+        act: impl FnOnce(&mut hints::Writer, LogDir<'_>) -> Result<()>,
+    ) -> bool {
+        let acted = self
+            .hints
+            .as_mut()
+            .map(|hints| act(hints, LogDir::new(&*self.dir)));
+        if let Some(Err(error)) = &acted {
+            self.warn_of_hints(error);
+            self.discard_hints();
+        }
+        matches!(acted, Some(Ok(())))
+    }
+
+    /// Removes the hints of the active segment, which frees their room. Returns whether it has any.
+    pub(super) fn discard_hints(&mut self) -> bool {
+        let Some(hints) = self.hints.take() else {
+            return false;
+        };
+        if let Err(error) = hints.discard(self.dir()) {
+            self.journal().warn(error);
+        }
+        true
+    }
+
+    /// Logs that a segment has no hints.
+    pub(super) fn warn_of_hints(&self, error: &KvsError) {
+        let line = format_args!("continuing without hints: {error}");
+        self.journal().warn(line);
     }
 
     /// Makes the output of a compaction a part of the log, in the place of its inputs.

@@ -3,7 +3,7 @@
 //! The clients that a sync has answered send their next requests at about the same time. A commit
 //! that begins with the first of these leaves the others to the sync after it, so each sync serves
 //! some of the clients, and each client waits for two syncs. The idea comes from `commit_delay` and
-//! `commit_siblings` in the database PostgreSQL. The last commit gives both numbers here.
+//! `commit_siblings` in `PostgreSQL`. The last commit gives both numbers here.
 
 use std::time::Duration;
 
