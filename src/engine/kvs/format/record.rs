@@ -54,6 +54,13 @@ pub(crate) struct Location {
     pub(crate) len: u32,
 }
 
+impl Location {
+    /// Returns the offset of the end of the record.
+    pub(crate) fn end(self) -> u64 {
+        self.offset + u64::from(self.len)
+    }
+}
+
 /// One write: a value under a key, or a tombstone, which removes a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Record<'a> {

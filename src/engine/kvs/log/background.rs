@@ -404,7 +404,13 @@ fn start_compaction(segments: &Segments, inputs: &[End]) -> Result<Compaction> {
         let _ = segments.dir().discard(&names::segment(generation));
     })?;
     let failure = segments.failure.clone();
-    Ok(Compaction::new(inputs, output, hints, failure))
+    Ok(Compaction::new(
+        segments.dir(),
+        inputs,
+        output,
+        hints,
+        failure,
+    ))
 }
 
 /// Publishes complete hints, or removes them after an error.

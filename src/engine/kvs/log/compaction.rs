@@ -1,10 +1,10 @@
 //! Compaction: copies the live records of some sealed segments to a new one, a step at a time.
 //!
-//! It has three parts. [`Compaction`] makes the copy. When it is published, [`Switch`] points
+//! It has three parts. [`Compaction`] makes the copy. It reads the keys of the segments from their
+//! hints, and from the segments only what is alive. When it is published, [`Switch`] points
 //! readers at it, and [`Removal`] removes the segments that it replaces.
 
 use std::collections::VecDeque;
-use std::ops::Range;
 use std::sync::Arc;
 
 use super::end::End;
@@ -14,7 +14,7 @@ use crate::engine::files::Directory;
 use crate::engine::kvs::format::dir::LogDir;
 use crate::engine::kvs::format::hints::{self, Hints};
 use crate::engine::kvs::format::names::{self, Generation};
-use crate::engine::kvs::format::record::Location;
+use crate::engine::kvs::format::record::{self, Location};
 use crate::engine::kvs::format::scanner::{Scanner, Step};
 use crate::engine::kvs::format::segment::Segment;
 use crate::engine::kvs::index::Index;
@@ -30,7 +30,7 @@ use crate::sync::RwLock;
 #[derive(Debug)]
 pub(crate) struct Compaction {
     /// The segments that are not copied yet, oldest first.
-    inputs: VecDeque<Scanner>,
+    inputs: VecDeque<Input>,
     output: End,
     /// The length of the output up to which it is on the disk.
     synced: u64,
@@ -42,16 +42,14 @@ pub(crate) struct Compaction {
 impl Compaction {
     /// Begins to copy the segments `inputs`, oldest first, to the new segment `output`.
     pub(super) fn new(
+        dir: LogDir<'_>,
         inputs: &[End],
         output: Arc<Segment>,
         hints: hints::Writer,
         failure: Failure,
     ) -> Compaction {
         Compaction {
-            inputs: inputs
-                .iter()
-                .map(|input| Scanner::new(Arc::clone(&input.segment), input.len))
-                .collect(),
+            inputs: inputs.iter().map(|end| Input::open(dir, end)).collect(),
             output: End::of_new(output),
             synced: 0,
             hints,
@@ -92,50 +90,47 @@ impl Compaction {
 
     /// Returns the live records among the next `step` bytes or so.
     fn read_live(&mut self, index: &RwLock<Index>, step: usize) -> Result<Vec<u8>> {
-        let (mut live, mut seen) = (Vec::new(), 0);
-        let (mut bytes, mut read) = (Vec::new(), Few::default());
-        while seen < step && !self.inputs.is_empty() {
-            bytes.clear();
-            self.read_few(step - seen, &mut bytes, &mut read)?;
-            seen += bytes.len();
+        let (mut bytes, mut seen) = (Vec::new(), 0);
+        let (mut found, mut live) = (Few::default(), Vec::new());
+        while let Some(input) = self.inputs.front_mut()
+            && seen < step
+        {
+            let (listed, next) = input.list(step - seen, &mut found)?;
+            seen += listed;
             let index = index.read();
-            index.look_ahead(read.keys());
-            for (key, (location, sequence, at)) in read.drain() {
-                // Tombstones are not in the index, so they are left out. The records that they hide
-                // are left out as well: the segments before the inputs are copies already.
-                if index.location(key) == Some(location) {
-                    let record = &bytes[at];
-                    self.output.digest.add(record);
-                    self.hints.add(sequence, key.len(), record);
-                    live.extend_from_slice(record);
-                }
+            index.look_ahead(found.keys());
+            // Tombstones are not in the index, so they are left out. The records that they hide are
+            // left out as well: the segments before the inputs are copies already.
+            let is_live =
+                |(key, location): &(&str, Location)| index.location(key) == Some(*location);
+            live.extend(found.drain().filter(is_live).map(|(_, location)| location));
+            drop(index);
+            let segment = Arc::clone(&input.segment);
+            if next == Step::Done {
+                self.inputs.pop_front();
             }
+            self.copy(&segment, &live, &mut bytes)?;
+            live.clear();
         }
-        Ok(live)
+        Ok(bytes)
     }
 
-    /// Appends a few records to `bytes`, of about `step` bytes at most, and their keys with places
-    /// and numbers to `read`.
-    fn read_few(
-        &mut self,
-        step: usize,
-        bytes: &mut Vec<u8>,
-        read: &mut Few<(Location, u64, Range<usize>)>,
-    ) -> Result<()> {
-        // Long records are not worth the memory of a few.
-        const LONG: usize = 64 * 1024;
-        while !read.is_full() && bytes.len() < step.min(LONG) {
-            let Some(input) = self.inputs.front_mut() else {
-                break;
-            };
-            match input.next()? {
-                Some(found) => {
-                    let start = bytes.len();
-                    bytes.extend_from_slice(found.bytes);
-                    let record = (found.location, found.record.sequence, start..bytes.len());
-                    read.push(found.record.key, record);
+    /// Appends the records at these places in `segment` to `copies`.
+    fn copy(&mut self, segment: &Segment, places: &[Location], copies: &mut Vec<u8>) -> Result<()> {
+        // Reading a short gap takes less time than another system call.
+        const GAP: u64 = 4096;
+        for near in places.chunk_by(|a, b| b.offset < a.end() + GAP) {
+            let (start, end) = (near[0].offset, near[near.len() - 1].end());
+            let read = segment.read(start, (end - start) as usize)?;
+            for place in near {
+                let bytes = &read[(place.offset - start) as usize..][..place.len as usize];
+                let record = segment.decode(bytes, place.offset)?;
+                if record::len(record.key, record.value) != place.len {
+                    return Err(segment.damaged(place.offset, "the record has another length"));
                 }
-                None => drop(self.inputs.pop_front()),
+                self.output.digest.add(bytes);
+                self.hints.add(record.sequence, record.key.len(), bytes);
+                copies.extend_from_slice(bytes);
             }
         }
         Ok(())
@@ -176,6 +171,78 @@ impl Compaction {
             let line = "an unfinished compaction leaves its file until the store is opened again";
             journal.warn(format_args!("{line}: {error}"));
         }
+    }
+}
+
+/// A segment whose live records are copied.
+#[derive(Debug)]
+struct Input {
+    segment: Arc<Segment>,
+    end: u64,
+    keys: Keys,
+    /// The number of the last record that was listed.
+    sequence: u64,
+}
+
+/// Where the keys of a segment are read.
+#[derive(Debug)]
+enum Keys {
+    Hints(hints::Reader),
+    /// In the segment, because its hints are missing or damaged.
+    Records(Scanner),
+}
+
+impl Input {
+    fn open(dir: LogDir<'_>, end: &End) -> Input {
+        let End {
+            segment,
+            len,
+            digest,
+        } = end;
+        let hints = Hints::open(dir, segment.generation)
+            .filter(|hints| hints.are_of(segment, *len, *digest));
+        Input {
+            keys: match hints {
+                Some(hints) => Keys::Hints(hints::Reader::new(hints)),
+                None => Keys::Records(Scanner::new(Arc::clone(segment), *len)),
+            },
+            sequence: segment.origin.before_first(),
+            segment: Arc::clone(segment),
+            end: *len,
+        }
+    }
+
+    /// Adds the next few keys with their places to `found`. Returns the number of bytes of their
+    /// records, which is about `step` at most, and whether there are more.
+    fn list(&mut self, step: usize, found: &mut Few<Location>) -> Result<(usize, Step)> {
+        // Long records are not worth the memory of a few.
+        const LONG: usize = 64 * 1024;
+        let mut bytes = 0;
+        while !found.is_full() && bytes < step.min(LONG) {
+            let next = match &mut self.keys {
+                Keys::Hints(hints) => match hints.next() {
+                    Ok(next) => next.map(|hint| (hint.key, hint.location, hint.sequence)),
+                    Err(_) => {
+                        // The segment has all that its hints have.
+                        let segment = Arc::clone(&self.segment);
+                        let offset = hints.offset();
+                        let rest = Scanner::resume(segment, self.end, offset, self.sequence);
+                        self.keys = Keys::Records(rest);
+                        continue;
+                    }
+                },
+                Keys::Records(records) => records
+                    .next()?
+                    .map(|it| (it.record.key, it.location, it.record.sequence)),
+            };
+            let Some((key, location, sequence)) = next else {
+                return Ok((bytes, Step::Done));
+            };
+            found.push(key, location);
+            bytes += location.len as usize;
+            self.sequence = sequence;
+        }
+        Ok((bytes, Step::More))
     }
 }
 
