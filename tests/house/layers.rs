@@ -11,6 +11,7 @@ use crate::imports::Import;
 pub const FLOORS: &str = "
     sync  names  protocol/kind
     scan  stats
+    error/connection
     error
     guarded  stderr  tcp  thread_pool
     protocol
