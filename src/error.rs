@@ -151,6 +151,18 @@ pub enum KvsError {
         key: String,
     },
 
+    /// The cluster did not do a request, or not in time. It was not done.
+    Cluster {
+        /// The cause, with the node.
+        reason: String,
+    },
+
+    /// A write was sent to the cluster, and it is unknown whether it was done, or will stay done.
+    OutcomeUnknown {
+        /// The cause, with the node.
+        reason: String,
+    },
+
     /// The client could not connect.
     Connect {
         /// The address of the server.
@@ -240,6 +252,11 @@ impl fmt::Display for KvsError {
                     "the key {key:?} in the sled database, or its value, is not UTF-8"
                 )
             }
+            KvsError::Cluster { reason } => write!(f, "the cluster: {reason}"),
+            KvsError::OutcomeUnknown { reason } => write!(
+                f,
+                "the write may or may not be done: {reason}; read the key before you try again"
+            ),
             KvsError::Connect { addr, source } => write!(
                 f,
                 "cannot connect to {addr}: {source}; is kvs-server running there?"

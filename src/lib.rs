@@ -42,6 +42,7 @@
 //! |---|---|---|
 //! | `server` | yes | the engines `KvStore` and `TokioFsEngine`, the thread pools and `KvsServer` |
 //! | `sled` | yes | the engine `SledKvsEngine`; enables `server` |
+//! | `cluster` | no | the engine `ClusterEngine`; enables `server` |
 //! | `cli` | yes | the program `kvs-client`, and with `server` the program `kvs-server` |
 //! | `boxed`, `explicit`, `anon`, `manual` | no | a client each, with futures 0.1 |
 //! | `pinned`, `awaited` | no | a client each, with the futures of the standard library |
@@ -107,7 +108,7 @@
 //!                   data_dir, open_dir, files      a directory, locked and held open; its files
 //!                   inside                         marks the threads of a pool
 //!                   repair                         verifies or repairs a directory
-//!                   kvs, tokio_fs, sled            the engines
+//!                   kvs, tokio_fs, sled, cluster   the engines
 //!
 //!  engine::kvs      format    record, segment      the bytes of the log, as in docs/format.md
 //!                             hints, watermark     the bytes of the files beside it
@@ -128,10 +129,19 @@
 //!                   scan                           a page of a scan, in the order of the writes
 //!                   writer    mod                  group commit: which thread writes now
 //!                             queue, promise       the queued writes, and the outcome of a batch
+//!                             gather               how long a commit waits for more requests
 //!                   check     survey, losses       verify: reads everything, reports losses
 //!                             rewrite, report      repair: writes the sound records anew
 //!                   options                        the settings that a store is opened with
 //!                   journal, pool                  loggers and thread pools, called without a lock
+//!
+//!  engine::cluster  driver                         the thread of the engine, with its own runtime
+//!                   router                         which request goes to which node, and when
+//!                   job, counters                  a request on its way; what is under way
+//!                   node, work                     the connections to a node; what happens there
+//!                   slots, learn                   which node has which keys, and how nodes tell
+//!                   scan                           a page of a scan, slot by slot
+//!                   options                        how to reach a cluster
 //! ```
 //!
 //! # The book

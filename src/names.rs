@@ -13,12 +13,19 @@ pub enum EngineKind {
     Sled,
     /// The engine of this crate on `tokio::fs`, `TokioFsEngine`.
     TokioFs,
+    /// The engine on a Redis Cluster, `ClusterEngine`. It has no data directory.
+    Cluster,
 }
 
 impl EngineKind {
     /// Every engine.
     #[doc(hidden)]
-    pub const ALL: [EngineKind; 3] = [EngineKind::Kvs, EngineKind::Sled, EngineKind::TokioFs];
+    pub const ALL: [EngineKind; 4] = [
+        EngineKind::Kvs,
+        EngineKind::Sled,
+        EngineKind::TokioFs,
+        EngineKind::Cluster,
+    ];
 
     /// Returns the name of the engine, which [`parse`](str::parse) accepts.
     #[must_use]
@@ -27,6 +34,7 @@ impl EngineKind {
             EngineKind::Kvs => "kvs",
             EngineKind::Sled => "sled",
             EngineKind::TokioFs => "tokio-fs",
+            EngineKind::Cluster => "cluster",
         }
     }
 

@@ -74,6 +74,9 @@ impl fmt::Display for Stats {
             text(&engine.engine),
             text(&engine.sync)
         )?;
+        if let Some(cluster) = &engine.cluster {
+            return cluster.fmt(f);
+        }
         writeln!(f, "keys: {}", number(engine.keys))?;
         writeln!(
             f,
@@ -122,4 +125,38 @@ pub struct EngineStats {
     pub segments: Option<u64>,
     /// The time since the last compaction ended, if there was one.
     pub seconds_since_compaction: Option<u64>,
+    /// The cluster that has the pairs, if the engine has none itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<ClusterStats>,
+}
+
+/// The statistics of an engine on a cluster.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ClusterStats {
+    /// The addresses of the masters.
+    pub masters: Vec<String>,
+    /// The number of slots that have a master, of 16,384.
+    pub slots: u64,
+    /// The number of batches that were sent.
+    pub batches: u64,
+    /// The number of requests that a node has sent elsewhere.
+    pub redirections: u64,
+}
+
+impl fmt::Display for ClusterStats {
+    /// Writes a line for people.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ClusterStats {
+            masters,
+            slots,
+            batches,
+            redirections,
+        } = self;
+        let masters = masters.join(", ");
+        write!(
+            f,
+            "cluster: {slots} slots on {masters}, {batches} batches, {redirections} redirections"
+        )
+    }
 }

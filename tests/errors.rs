@@ -124,7 +124,7 @@ fn a_message_is_complete_without_its_source() {
 #[test]
 fn an_unknown_name_is_an_error_that_lists_the_known_ones() {
     let engine = "rocksdb".parse::<EngineKind>().unwrap_err();
-    let names = "kvs, sled, tokio-fs";
+    let names = "kvs, sled, tokio-fs, cluster";
     assert_eq!(
         engine.to_string(),
         format!("\"rocksdb\" is none of the engines: {names}")

@@ -1,15 +1,22 @@
 //! kvs-server and redis-server under the same load, one after the other: `cargo bench --bench
 //! servers`.
 //!
+//! `--cluster` measures the engine on a Redis Cluster, with the feature `cluster`.
+//!
 //! Arguments after `--` choose cells of the table by their names, and `--plots DIR` draws pictures
 //! instead. `KVS_ROUNDS` and `KVS_SECONDS` set the number of rounds and the length of each. Without
 //! redis-server, the benchmark measures kvs alone.
 
+#[cfg(feature = "cluster")]
+mod cluster;
 #[path = "../../tests/common/mod.rs"]
 mod common;
 mod growth;
 mod limit;
 mod load;
+#[cfg(feature = "cluster")]
+#[path = "../../tests/cluster/nodes.rs"]
+mod nodes;
 mod plots;
 mod redis;
 mod server;
@@ -79,6 +86,10 @@ struct Opt {
     /// The length of each value, with `--keys`
     #[structopt(long, value_name = "BYTES", default_value = "100", parse(try_from_str = value_bytes))]
     value_bytes: usize,
+    /// Measures the engine on a Redis Cluster instead
+    #[cfg(feature = "cluster")]
+    #[structopt(long)]
+    cluster: bool,
     /// Is the server that sets the limit
     #[structopt(long, value_name = "BYTES", hidden = true)]
     limit: Option<usize>,
@@ -103,6 +114,10 @@ fn main() -> io::Result<()> {
     let opt = Opt::from_args();
     if let Some(value_bytes) = opt.limit {
         return limit::serve(value_bytes);
+    }
+    #[cfg(feature = "cluster")]
+    if opt.cluster {
+        return cluster::compare();
     }
     let wants_all = opt.cells.is_empty() && opt.keys.is_empty();
     let wanted = |cell: &Cell| wants_all || opt.cells.iter().any(|name| name == cell.name);

@@ -5,6 +5,8 @@
 //! executor. Inside, an engine is ordinary blocking code that runs on the threads of a
 //! [`ThreadPool`](crate::thread_pool::ThreadPool).
 
+#[cfg(feature = "cluster")]
+mod cluster;
 mod data_dir;
 pub mod files;
 mod future;
@@ -17,6 +19,8 @@ mod sled;
 mod sync_level;
 mod tokio_fs;
 
+#[cfg(feature = "cluster")]
+pub use self::cluster::{ClusterEngine, ClusterOptions};
 pub use self::data_dir::{DataDir, ReadOnlyDir};
 #[doc(hidden)]
 pub use self::future::Deferred;
@@ -31,7 +35,7 @@ pub use self::sync_level::SyncLevel;
 pub use self::tokio_fs::TokioFsEngine;
 pub use crate::names::{EngineKind, UnknownName};
 pub use crate::scan::{MAX_PAGE_BYTES, MAX_PAGE_PAIRS, Page, Scan};
-pub use crate::stats::EngineStats;
+pub use crate::stats::{ClusterStats, EngineStats};
 
 use crate::error::KvsError;
 

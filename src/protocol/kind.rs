@@ -77,6 +77,8 @@ pub enum ErrorCode {
     BadCursor,
     /// The engine of the server cannot do this.
     Unsupported,
+    /// The write may or may not be done.
+    OutcomeUnknown,
     /// The engine failed for another reason.
     Engine,
     /// A code that this version of the crate does not know, as the server sent it.
@@ -99,6 +101,7 @@ impl ErrorCode {
         ErrorCode::Unauthorized,
         ErrorCode::BadCursor,
         ErrorCode::Unsupported,
+        ErrorCode::OutcomeUnknown,
         ErrorCode::Engine,
     ];
 
@@ -119,6 +122,7 @@ impl ErrorCode {
             ErrorCode::Unauthorized => "unauthorized",
             ErrorCode::BadCursor => "bad_cursor",
             ErrorCode::Unsupported => "unsupported",
+            ErrorCode::OutcomeUnknown => "outcome_unknown",
             ErrorCode::Engine => "engine",
             ErrorCode::Other(code) => code,
         }

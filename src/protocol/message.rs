@@ -176,6 +176,7 @@ impl From<KvsError> for Response {
             KvsError::Io { .. } => ErrorCode::Io,
             KvsError::BadCursor { .. } => ErrorCode::BadCursor,
             KvsError::CannotScan => ErrorCode::Unsupported,
+            KvsError::OutcomeUnknown { .. } => ErrorCode::OutcomeUnknown,
             _ => ErrorCode::Engine,
         };
         Response::error(code, error)

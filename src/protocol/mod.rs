@@ -23,4 +23,4 @@ pub use self::json::{read_plain_reply, read_request};
 pub use self::kind::{ErrorCode, Kind};
 pub use self::message::{Request, Response};
 pub use crate::scan::{MAX_PAGE_BYTES, MAX_PAGE_PAIRS, Page, Scan};
-pub use crate::stats::{EngineStats, Latency, Stats};
+pub use crate::stats::{ClusterStats, EngineStats, Latency, Stats};

@@ -88,7 +88,12 @@ fn both_programs_tell_their_version() {
         let clients: Vec<_> = clients.map(|(name, _)| *name).collect();
         assert_eq!(lines[1], format!("clients: {}", clients.join(", ")));
         let sled = if cfg!(feature = "sled") { ", sled" } else { "" };
-        assert_eq!(lines[2], format!("engines: kvs, tokio-fs{sled}"));
+        let cluster = if cfg!(feature = "cluster") {
+            ", cluster"
+        } else {
+            ""
+        };
+        assert_eq!(lines[2], format!("engines: kvs, tokio-fs{sled}{cluster}"));
     }
 }
 

@@ -108,12 +108,18 @@ pub struct ServerProcess {
 impl ServerProcess {
     /// Starts the program on a free port, with further arguments, and waits until it listens.
     pub fn start(data_dir: &Path, args: &[&str]) -> ServerProcess {
-        ServerProcess::spawn(Command::new(cargo_bin!("kvs-server")), data_dir, args)
+        ServerProcess::start_as(Command::new(cargo_bin!("kvs-server")), data_dir, args)
+    }
+
+    /// Starts the program without a directory.
+    pub fn start_without_dir(args: &[&str]) -> ServerProcess {
+        ServerProcess::spawn(Command::new(cargo_bin!("kvs-server")), args)
     }
 
     /// Starts a server with a prepared command, such as one that runs as another user.
-    pub fn start_as(command: Command, data_dir: &Path, args: &[&str]) -> ServerProcess {
-        ServerProcess::spawn(command, data_dir, args)
+    pub fn start_as(mut command: Command, data_dir: &Path, args: &[&str]) -> ServerProcess {
+        command.arg("--data-dir").arg(data_dir);
+        ServerProcess::spawn(command, args)
     }
 
     /// Starts the program with no more than `descriptors` open files.
@@ -121,14 +127,12 @@ impl ServerProcess {
         let mut command = Command::new("sh");
         let script = format!(r#"ulimit -n {descriptors}; exec "$0" "$@""#);
         command.args(["-c", &script]).arg(cargo_bin!("kvs-server"));
-        ServerProcess::spawn(command, data_dir, &[])
+        ServerProcess::start_as(command, data_dir, &[])
     }
 
-    fn spawn(mut command: Command, data_dir: &Path, args: &[&str]) -> ServerProcess {
+    fn spawn(mut command: Command, args: &[&str]) -> ServerProcess {
         let mut child = command
             .args(["--addr", "127.0.0.1:0"])
-            .arg("--data-dir")
-            .arg(data_dir)
             .args(args)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

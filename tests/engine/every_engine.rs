@@ -11,10 +11,21 @@ pub trait Open: KvsEngine {
     fn open(dir: &Path, concurrency: u32) -> Result<Self>;
 }
 
-/// Instantiates the tests for an engine, with one thread and with eight.
+/// Instantiates the tests for an engine on a pool, with one thread and with eight.
+#[allow(unused_macros, reason = "the tests of one file use it")]
 macro_rules! engine_keeps_its_promises {
     ($engine:ty) => {
-        $crate::every_engine::tests!(
+        $crate::every_engine::of_every_engine!(tests, $engine);
+        $crate::every_engine::tests!($engine, an_engine_of_no_threads_is_an_error);
+    };
+}
+#[allow(unused_imports, reason = "the tests of one file use it")]
+pub(crate) use engine_keeps_its_promises;
+
+/// Calls the macro `$of_all` of this module with the tests of every engine.
+macro_rules! of_every_engine {
+    ($of_all:ident, $engine:ty) => {
+        $crate::every_engine::$of_all! {
             $engine,
             a_value_that_was_set_is_there,
             a_missing_key_has_no_value,
@@ -27,12 +38,25 @@ macro_rules! engine_keeps_its_promises {
             many_tasks_can_set_and_get_at_once,
             many_futures_can_be_under_way_together,
             futures_are_send_and_outlive_their_engine,
-            an_engine_of_no_threads_is_an_error,
-        );
+        }
     };
 }
-pub(crate) use engine_keeps_its_promises;
+pub(crate) use of_every_engine;
 
+/// Makes a list of the tests, with their names.
+#[allow(unused_macros, reason = "the tests of one file use it")]
+macro_rules! list {
+    ($engine:ty, $($test:ident),* $(,)?) => {
+        vec![$((
+            stringify!($test),
+            $crate::every_engine::$test::<$engine> as fn(u32),
+        )),*]
+    };
+}
+#[allow(unused_imports, reason = "the tests of one file use it")]
+pub(crate) use list;
+
+#[allow(unused_macros, reason = "the tests of one file use it")]
 macro_rules! tests {
     ($engine:ty, $($test:ident),* $(,)?) => {
         $(#[test]
@@ -43,6 +67,7 @@ macro_rules! tests {
         })*
     };
 }
+#[allow(unused_imports, reason = "the tests of one file use it")]
 pub(crate) use tests;
 
 pub fn owned<const N: usize>(strings: [&str; N]) -> [String; N] {
@@ -203,6 +228,7 @@ pub fn futures_are_send_and_outlive_their_engine<E: Open>(concurrency: u32) {
     assert_eq!(got.unwrap(), Some(value));
 }
 
+#[allow(dead_code, reason = "a cluster has no pool")]
 pub fn an_engine_of_no_threads_is_an_error<E: Open>(_: u32) {
     let dir = tempfile::tempdir().unwrap();
     let engine = E::open(dir.path(), 0);

@@ -28,6 +28,15 @@ pub const FLOORS: &str = "
     engine/kvs/writer
     engine/kvs/check
     engine/kvs/mod
+    engine/cluster/slots
+    engine/cluster/counters
+    engine/cluster/job  engine/cluster/options
+    engine/cluster/node
+    engine/cluster/learn
+    engine/cluster/work
+    engine/cluster/router  engine/cluster/scan
+    engine/cluster/driver
+    engine/cluster/mod
     engine/sled  engine/tokio_fs  engine/repair
 
     client  server

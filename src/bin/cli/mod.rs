@@ -80,6 +80,7 @@ pub(crate) fn version() -> &'static str {
             ("kvs", cfg!(feature = "server")),
             ("tokio-fs", cfg!(feature = "server")),
             ("sled", cfg!(feature = "sled")),
+            ("cluster", cfg!(feature = "cluster")),
         ];
         let names = |parts: &[(&'static str, bool)]| {
             let there = parts.iter().filter(|(_, is_there)| *is_there);

@@ -3,6 +3,8 @@
 mod check;
 #[path = "../cli/mod.rs"]
 mod cli;
+#[cfg(feature = "cluster")]
+mod cluster;
 mod logger;
 mod memory;
 mod options;
@@ -74,6 +76,7 @@ fn with_hint(error: Error) -> Error {
     let hint = match error.downcast_ref() {
         Some(KvsError::WrongEngine { found, .. }) => &format!("--engine {found}"),
         Some(KvsError::Unprotected { .. }) => "--auth-token-file",
+        Some(KvsError::Cluster { .. }) => "--cluster names its nodes",
         Some(KvsError::NoLog { .. }) => "--data-dir chooses the directory",
         Some(KvsError::Damaged { .. }) => "--verify shows all damage, --repair repairs it",
         _ => return error,
@@ -112,6 +115,7 @@ fn serve(opt: &Opt, dir: &Path, signals: &Signals) -> Result<()> {
     let listener = patience.retry(|| cli::first_of(&addrs, listen))?;
     let engine = match opt.engine {
         Some(engine) => engine,
+        None if !opt.cluster.nodes.is_empty() => EngineKind::Cluster,
         None => DataDir::engine_of(dir)?.unwrap_or(EngineKind::Kvs),
     };
     // File work waits for the disk more than for a core.
@@ -147,12 +151,21 @@ fn serve(opt: &Opt, dir: &Path, signals: &Signals) -> Result<()> {
             setup.serve(patience.retry(open)?)
         }
         #[cfg(not(feature = "sled"))]
-        EngineKind::Sled => Err(format_err!(
-            "sled is not compiled in; build kvs-server with its feature, as in \
-             `cargo build --features sled`"
-        )),
+        EngineKind::Sled => Err(not_compiled(engine)),
+        #[cfg(feature = "cluster")]
+        EngineKind::Cluster => setup.serve(cluster::open(opt, sync)?),
+        #[cfg(not(feature = "cluster"))]
+        EngineKind::Cluster => Err(not_compiled(engine)),
         other => Err(format_err!("this program has no engine {other}")),
     }
+}
+
+#[cfg(not(all(feature = "sled", feature = "cluster")))]
+fn not_compiled(engine: EngineKind) -> Error {
+    format_err!(
+        "{engine} is not compiled in; build kvs-server with its feature, as in `cargo build \
+         --features {engine}`"
+    )
 }
 
 /// Returns the addresses of the host, of which there is at least one.
@@ -184,8 +197,14 @@ impl Setup<'_> {
         self.signals.shut_down(server.shutdown_handle());
         let (addr, version) = (server.local_addr(), env!("CARGO_PKG_VERSION"));
         let (engine, dir) = (self.engine, self.dir);
-        let dir = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
-        info!("kvs-server {version}, engine {engine}, address {addr}, data in {dir:?}");
+        let place = match engine {
+            EngineKind::Cluster => "the cluster".to_owned(),
+            _ => format!(
+                "{:?}",
+                dir.canonicalize().unwrap_or_else(|_| dir.to_owned())
+            ),
+        };
+        info!("kvs-server {version}, engine {engine}, address {addr}, data in {place}");
         announce(addr);
         Ok(server.run()?)
     }

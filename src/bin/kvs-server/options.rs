@@ -18,6 +18,7 @@ const SERVING: &[&str] = &[
     "sync",
     "dead-bytes",
     "cache",
+    "cluster",
     "auth-token-file",
     "max-frame",
     "max-in-flight",
@@ -77,6 +78,9 @@ pub(crate) struct Opt {
     #[structopt(long, value_name = "SIZE", parse(try_from_str = parse_size))]
     pub(crate) cache: Option<u64>,
 
+    #[structopt(flatten)]
+    pub(crate) cluster: ClusterOpts,
+
     /// A file with the token that every client has to show. Without a token, only this machine can
     /// connect. Only the owner may read the file (mode 0600 or 0400). If root owns it and the
     /// server does not run as root, a group may read it too
@@ -113,6 +117,41 @@ impl Opt {
             (false, false) => Print::Lines(10),
         }
     }
+}
+
+// The way to a cluster. No doc comment, for the reason below.
+#[derive(Debug, StructOpt)]
+#[cfg_attr(
+    not(feature = "cluster"),
+    expect(dead_code, reason = "without the engine, the arguments are an error")
+)]
+pub(crate) struct ClusterOpts {
+    /// Nodes of a Redis Cluster, for the engine cluster. One that answers is enough
+    #[structopt(
+        long = "cluster",
+        name = "cluster",
+        value_name = "HOST:PORT,...",
+        use_delimiter = true
+    )]
+    pub(crate) nodes: Vec<String>,
+
+    /// The time after which a request fails that no node of the cluster has done [default: 12s]
+    #[structopt(long = "cluster-time", value_name = "TIME", requires = "cluster", parse(try_from_str = cli::parse_time))]
+    pub(crate) time: Option<Duration>,
+
+    /// A file with the password of the cluster, which only its owner may read. The environment
+    /// variable `KVS_CLUSTER_PASSWORD` has it otherwise
+    #[structopt(
+        long = "cluster-password-file",
+        value_name = "FILE",
+        requires = "cluster",
+        parse(from_os_str)
+    )]
+    pub(crate) password_file: Option<PathBuf>,
+
+    /// The user that the password belongs to [default: the default user of the cluster]
+    #[structopt(long = "cluster-user", value_name = "NAME", requires = "cluster")]
+    pub(crate) user: Option<String>,
 }
 
 // The limits for peers. This is no doc comment, because structopt would replace the one of the
