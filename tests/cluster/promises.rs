@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use futures::Future;
 use kvs::engine::{EngineFuture, EngineStats, Page, Scan, SyncLevel};
@@ -11,7 +12,7 @@ use kvs::{KvsEngine, KvsError, Result};
 use super::common::pages;
 use super::every_engine::{self, Open};
 use super::nodes::{Cluster, MASTERS};
-use super::{ClusterEngine, get, open, set};
+use super::{ClusterEngine, ClusterOptions, get, open, set};
 
 static CLUSTER: OnceLock<Vec<String>> = OnceLock::new();
 
@@ -26,7 +27,7 @@ impl Open for Part {
     fn open(dir: &Path, _: u32) -> Result<Part> {
         let nodes = CLUSTER.get().expect("it is started").clone();
         Ok(Part {
-            store: super::ClusterOptions::new(nodes).open()?,
+            store: ClusterOptions::new(nodes).open()?,
             prefix: dir.display().to_string(),
         })
     }
@@ -122,6 +123,12 @@ pub fn scan_returns_each_pair_once() {
             );
         }
     }
+    // A node that does not list its keys must not look like one that has none.
+    cluster.tell(1, "ACL SETUSER default -cluster|getkeysinslot");
+    let limit = Duration::from_millis(300);
+    let hasty = ClusterOptions::new(cluster.addrs()).time(limit).open();
+    let refused = hasty.unwrap().scan(Scan::prefix("k")).wait().unwrap_err();
+    assert!(refused.to_string().contains(&cluster.addr(1)), "{refused}");
     let bad = other.scan(Scan {
         cursor: Some("nonsense".to_owned()),
         ..Scan::prefix("")

@@ -1,9 +1,8 @@
 //! Listing the pairs of a cluster, slot by slot.
 //!
 //! `SCAN` has a cursor of one node, which no other node understands after a failover or when slots
-//! move. A
-//! slot has few keys, and a node can list all of them at once. So the cursor is a slot and the last
-//! key in it that was returned, and it stays valid whichever node has the slot.
+//! move. A slot has few keys, and a node can list all of them at once. So the cursor is a slot and the
+//! last key in it that was returned, and it stays valid whichever node has the slot.
 //!
 //! While a slot moves, two nodes have some of its keys each. Keys move from its owner to another
 //! node, so the owner is asked first: a key that has left it before that is there when the others are
@@ -42,27 +41,16 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// The number of values that are read together.
 const FEW: usize = 64;
 
-/// The place in the order of the scan: behind a key of a slot.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Cursor {
-    slot: Slot,
-    /// Empty before the first key. The empty key comes first, so it is returned with the next one.
-    after: Option<String>,
+/// Returns the cursor behind a key of a slot.
+fn cursor(slot: Slot, key: &str) -> String {
+    format!("{slot}:{key}")
 }
 
-impl Cursor {
-    fn read(text: &str) -> Option<Cursor> {
-        let (slot, after) = text.split_once(':')?;
-        let slot = slot.parse().ok().filter(|slot| *slot < SLOTS)?;
-        Some(Cursor {
-            slot,
-            after: Some(after.to_owned()),
-        })
-    }
-
-    fn text(slot: Slot, after: &str) -> String {
-        format!("{slot}:{after}")
-    }
+/// Returns the slot and the key of a cursor.
+fn read_cursor(cursor: &str) -> Option<(Slot, String)> {
+    let (slot, key) = cursor.split_once(':')?;
+    let slot = slot.parse().ok().filter(|slot| *slot < SLOTS)?;
+    Some((slot, key.to_owned()))
 }
 
 /// Returns the next page of a scan.
@@ -93,30 +81,29 @@ async fn list(
     topology: &Topology,
     scan: &Scan,
 ) -> Result<Page> {
-    let mut at = match &scan.cursor {
-        None => Cursor {
-            slot: 0,
-            after: None,
-        },
-        Some(text) => Cursor::read(text).ok_or_else(|| KvsError::BadCursor {
-            cursor: text.clone(),
-        })?,
+    let read = |cursor: &String| {
+        let bad = || KvsError::BadCursor {
+            cursor: cursor.clone(),
+        };
+        read_cursor(cursor).ok_or_else(bad)
     };
+    let last = scan.cursor.as_ref().map(read).transpose()?;
+    let mut first = last.as_ref().map_or(0, |(slot, _)| *slot);
     let mut nodes = Nodes::connect(login, topology).await?;
     let mut together = FIRST;
     let (mut page, mut bytes) = (Page::default(), 0);
-    while at.slot < SLOTS {
-        let end = (at.slot + together).min(SLOTS);
-        let keys = nodes.keys(at.slot, end).await?;
+    while first < SLOTS {
+        let end = (first + together).min(SLOTS);
+        let keys = nodes.keys(first, end).await?;
         together = if keys.len() < MANY {
             (together * 2).min(MOST)
         } else {
             (together / 2).max(1)
         };
-        let after = |slot: Slot| at.after.as_ref().filter(|_| slot == at.slot);
-        let wanted = keys.into_iter().filter(|(slot, key)| {
-            key.starts_with(&scan.prefix) && after(*slot).is_none_or(|after| key > after)
-        });
+        // Tuples are in the order of their slots, and then of their keys.
+        let is_behind = |key: &(Slot, String)| last.as_ref().is_none_or(|last| key > last);
+        let wanted = keys.into_iter();
+        let wanted = wanted.filter(|key| key.1.starts_with(&scan.prefix) && is_behind(key));
         let wanted: Vec<_> = wanted.collect();
         for some in wanted.chunks(FEW) {
             let values = values(store, some, scan.keys_only);
@@ -128,17 +115,14 @@ async fn list(
                 if is_full {
                     return Ok(page);
                 }
-                page.cursor = Some(Cursor::text(*slot, key));
+                page.cursor = Some(cursor(*slot, key));
                 if value.is_some() || scan.keys_only {
                     bytes += len;
                     page.pairs.push((key.clone(), value));
                 }
             }
         }
-        at = Cursor {
-            slot: end,
-            after: None,
-        };
+        first = end;
     }
     page.cursor = None;
     Ok(page)
@@ -189,18 +173,22 @@ impl Nodes<'_> {
                 let slots: Vec<_> = (first..end).filter(owns).collect();
                 let listed = list_slots(connection, &slots).await;
                 let listed = listed.map_err(|error| failed(addr, &error))?;
-                let listed = slots.iter().zip(&listed).flat_map(|(slot, keys)| {
-                    let keys = slots::array(keys).unwrap_or_default();
-                    keys.iter().map(|key| (*slot, slots::text(key)))
-                });
-                for (slot, key) in listed {
-                    let key = key.ok_or_else(|| failed(addr, &"a key is not UTF-8"))?;
-                    keys.insert((slot, key.to_owned()));
+                for (slot, listed) in slots.iter().zip(&listed) {
+                    let names = names(listed).map_err(|problem| failed(addr, &problem))?;
+                    keys.extend(names.into_iter().map(|name| (*slot, name)));
                 }
             }
         }
         Ok(keys)
     }
+}
+
+/// Returns the keys in a node's reply. An error of the node is no empty list.
+fn names(reply: &Value) -> std::result::Result<Vec<String>, String> {
+    let keys = slots::array(reply).ok_or_else(|| format!("it replied {reply:?}"))?;
+    let name = |key| slots::text(key).map(str::to_owned);
+    let names: Option<_> = keys.iter().map(name).collect();
+    names.ok_or_else(|| "a key is not UTF-8".to_owned())
 }
 
 async fn list_slots(
