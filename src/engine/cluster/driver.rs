@@ -31,18 +31,14 @@ pub(super) async fn run(
     jobs: UnboundedReceiver<Job>,
     ready: SyncSender<Result<()>>,
 ) {
-    let learned = begin(&options).await;
-    let (learned, report) = match learned {
-        Ok(learned) => (Some(learned), Ok(())),
-        Err(error) => (None, Err(error)),
-    };
-    let ClusterOptions { login, sync, limit } = options;
-    let of_router = Arc::clone(&counters);
-    let router = learned.map(|learned| Router::new(login, sync, limit, of_router, learned));
     // If the caller is gone, so is the channel of requests.
-    let _ = ready.send(report);
-    if let Some(router) = router {
-        serve(router, jobs, &counters).await;
+    match begin(&options).await {
+        Ok(learned) => {
+            let router = Router::new(options, Arc::clone(&counters), learned);
+            let _ = ready.send(Ok(()));
+            serve(router, jobs, &counters).await;
+        }
+        Err(error) => drop(ready.send(Err(error))),
     }
 }
 

@@ -72,16 +72,8 @@ pub(super) async fn topology(
 
 async fn ask(login: &Login, addr: Addr) -> std::result::Result<Learned, String> {
     let failed = |problem: &dyn std::fmt::Display| format!("{addr}: {problem}");
-    let asked = async {
-        let mut connection = node::connect(&addr, &login.redis()).await?;
-        let mut pipeline = Pipeline::new();
-        pipeline.cmd("CLUSTER").arg("SLOTS");
-        pipeline.cmd("CLUSTER").arg("INFO");
-        connection.send_packed_commands(&pipeline, 0, 2).await
-    };
-    let answer = time::timeout(ANSWER, asked).await;
-    let answer = answer.map_err(|_| failed(&format_args!("no answer within {ANSWER:?}")))?;
-    let answer = answer.map_err(|error| failed(&error))?;
+    let answer = query(login, &addr, [&["CLUSTER", "SLOTS"], &["CLUSTER", "INFO"]]).await;
+    let answer = answer.map_err(|problem| failed(&problem))?;
     let [slots, info] = &answer[..] else {
         return Err(failed(&"it answers in another form"));
     };
@@ -110,6 +102,25 @@ async fn ask(login: &Login, addr: Addr) -> std::result::Result<Learned, String> 
     })
 }
 
+/// Asks a node two things. Returns its replies, or the reason why there are none.
+async fn query(
+    login: &Login,
+    addr: &str,
+    commands: [&[&str]; 2],
+) -> std::result::Result<Vec<Value>, String> {
+    let asked = async {
+        let mut connection = node::connect(addr, &login.redis()).await?;
+        let mut pipeline = Pipeline::new();
+        for command in commands {
+            pipeline.cmd(command[0]).arg(&command[1..]);
+        }
+        connection.send_packed_commands(&pipeline, 0, 2).await
+    };
+    let answer = time::timeout(ANSWER, asked).await;
+    let answer = answer.map_err(|_| format!("no answer within {ANSWER:?}"))?;
+    answer.map_err(|error| error.to_string())
+}
+
 /// Checks that no master drops keys when its memory is full.
 ///
 /// # Errors
@@ -117,14 +128,11 @@ async fn ask(login: &Login, addr: Addr) -> std::result::Result<Learned, String> 
 /// [`KvsError::Cluster`] if one does. A node that does not tell, as in a managed service, passes.
 pub(super) async fn check_memory(login: &Login, topology: &Topology) -> Result<()> {
     for addr in topology.masters() {
-        let asked = async {
-            let mut connection = node::connect(&addr, &login.redis()).await?;
-            let mut pipeline = Pipeline::new();
-            pipeline.cmd("CONFIG").arg("GET").arg("maxmemory");
-            pipeline.cmd("CONFIG").arg("GET").arg("maxmemory-policy");
-            connection.send_packed_commands(&pipeline, 0, 2).await
-        };
-        let Ok(Ok(settings)) = time::timeout(ANSWER, asked).await else {
+        let settings = [
+            &["CONFIG", "GET", "maxmemory"][..],
+            &["CONFIG", "GET", "maxmemory-policy"],
+        ];
+        let Ok(settings) = query(login, &addr, settings).await else {
             continue;
         };
         let setting = |n: usize| slots::text(slots::array(settings.get(n)?)?.get(1)?);

@@ -85,12 +85,16 @@ impl Default for Lane {
 impl Lane {
     /// Returns whether nothing is under way and nothing waits.
     pub(super) fn is_unused(&self) -> bool {
-        self.ready.is_empty() && matches!(self.state, State::Closed | State::Free(_))
+        self.ready.is_empty() && self.is_at_rest()
     }
 
     /// Returns whether there may be something to do.
     pub(super) fn has_next(&self) -> bool {
-        !self.ready.is_empty() && matches!(self.state, State::Closed | State::Free(_))
+        !self.ready.is_empty() && self.is_at_rest()
+    }
+
+    fn is_at_rest(&self) -> bool {
+        matches!(self.state, State::Closed | State::Free(_))
     }
 
     /// Begins the next step for the slots that are ready.

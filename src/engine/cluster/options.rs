@@ -13,6 +13,7 @@ use crate::token::Token;
 pub struct ClusterOptions {
     pub(super) login: Login,
     pub(super) sync: SyncLevel,
+    /// The time after which a request fails that no node has taken.
     pub(super) limit: Duration,
 }
 

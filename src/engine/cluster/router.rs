@@ -20,7 +20,7 @@ use super::counters::Counters;
 use super::job::{Job, Reply};
 use super::learn::{self, Learned};
 use super::node::{self, Lane, Lost, Next};
-use super::options::Login;
+use super::options::ClusterOptions;
 use super::slots::{Addr, SLOTS, Slot, Topology};
 use super::work::{Event, READS, WRITES, Work, lane_of};
 use crate::engine::SyncLevel;
@@ -62,10 +62,7 @@ enum Place {
 }
 
 pub(super) struct Router {
-    login: Login,
-    sync: SyncLevel,
-    /// The time after which a request that no node took fails.
-    limit: Duration,
+    options: ClusterOptions,
     counters: Arc<Counters>,
     topology: Topology,
     /// The queue of each slot.
@@ -84,16 +81,12 @@ pub(super) struct Router {
 
 impl Router {
     pub(super) fn new(
-        login: Login,
-        sync: SyncLevel,
-        limit: Duration,
+        options: ClusterOptions,
         counters: Arc<Counters>,
         learned: Learned,
     ) -> Router {
         let mut router = Router {
-            login,
-            sync,
-            limit,
+            options,
             counters,
             topology: Topology::default(),
             queues: (0..SLOTS).map(|_| Queue::default()).collect(),
@@ -133,7 +126,7 @@ impl Router {
             .collect();
         if self.wants_topology && !self.is_learning && self.asked.elapsed() >= LEARN_PAUSE {
             (self.wants_topology, self.is_learning) = (false, true);
-            let (login, known) = (self.login.clone(), self.topology.masters());
+            let (login, known) = (self.options.login.clone(), self.topology.masters());
             begun.push(Box::pin(async move {
                 Event::Learned(learn::topology(&login, known).await)
             }));
@@ -146,7 +139,7 @@ impl Router {
         match self.nodes.get_mut(&addr)?[n].next() {
             Next::Nothing => None,
             Next::Connect => {
-                let login = self.login.redis();
+                let login = self.options.login.redis();
                 Some(Box::pin(async move {
                     let connected = node::connect(&addr, &login).await;
                     Event::Connected(addr, n, connected.map_err(|error| error.to_string()))
@@ -158,7 +151,7 @@ impl Router {
                     self.open(&addr, n, link.into_connection());
                     return None;
                 }
-                let waits = self.sync == SyncLevel::Always && n == WRITES;
+                let waits = self.options.sync == SyncLevel::Always && n == WRITES;
                 Counters::add(&self.counters.batches, 1);
                 Some(Box::pin(async move {
                     let answered = link.exchange(&jobs, waits).await;
@@ -202,7 +195,7 @@ impl Router {
 
     /// Fails the requests that are late, and tries the parked ones again.
     pub(super) fn tick(&mut self) {
-        let limit = self.limit;
+        let limit = self.options.limit;
         for queue in &mut self.queues {
             while queue.jobs.front().is_some_and(|job| job.is_late(limit))
                 && let Some(job) = queue.jobs.pop_front()
@@ -230,7 +223,7 @@ impl Router {
         if let Some(addr) = to
             && job.redirections <= MAX_REDIRECTIONS
         {
-            let n = lane_of(self.sync, job);
+            let n = lane_of(self.options.sync, job);
             let lanes = self.nodes.entry(Addr::clone(addr)).or_default();
             lanes[n].ready.push_back(slot);
             return;
@@ -265,7 +258,7 @@ impl Router {
             let owner = self.topology.owner(slot);
             // The requests behind the first may be for the owner of the slot, or for another lane.
             let is_for_lane = |job: &Job| {
-                lane_of(self.sync, job) == n && job.detour.as_ref().or(owner) == Some(addr)
+                lane_of(self.options.sync, job) == n && job.detour.as_ref().or(owner) == Some(addr)
             };
             let before = batch.len();
             while batch.len() < max_batch
