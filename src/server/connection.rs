@@ -370,7 +370,7 @@ impl<E: KvsEngine> Connection<E> {
         let size = self.peer.input.size_to_read()
             + waiting
             + self.pipeline.size()
-            + self.peer.output.capacity();
+            + self.peer.output.size();
         self.memory.resize(size.saturating_sub(FREE))
     }
 

@@ -42,9 +42,14 @@ impl Output {
         self.bytes.len()
     }
 
-    /// Returns the memory that the buffer takes.
-    pub(super) fn capacity(&self) -> usize {
-        self.bytes.capacity()
+    /// Returns the memory that the replies take.
+    pub(super) fn size(&self) -> usize {
+        match self.bytes.capacity() {
+            // The replies of another connection may have made the buffer as long as it is. No
+            // request is refused for that.
+            0..=MAX_SPARE => self.bytes.len(),
+            capacity => capacity,
+        }
     }
 
     /// Appends a reply.

@@ -132,6 +132,34 @@ fn a_peer_that_is_refused_for_want_of_memory_is_disconnected_soon() {
 }
 
 #[test]
+fn requests_that_need_little_memory_are_served_whatever_others_needed() {
+    let mut limits = Limits::default();
+    // So each connection has only the memory that every one may use.
+    limits.memory_bytes = 0;
+    limits.threads = 1;
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path(), 2).unwrap();
+    store
+        .set("k".to_owned(), "x".repeat(15_000))
+        .wait()
+        .unwrap();
+    let server = TestServer::serve(KvsServer::new(store).limits(limits));
+    let mut others = Wire::connect(server.addr);
+    others.send(GET_K);
+    // The server keeps the buffer of this reply for the next one.
+    assert!(others.receive().len() > 15_000);
+    let mut client = Wire::connect(server.addr);
+    let set = format!(r#"{{"Set":{{"key":"key","value":"{}"}}}}"#, "v".repeat(500));
+    let get = frame(r#"{"Get":{"key":"missing"}}"#);
+    let requests = [get, frame(set).repeat(8)].concat();
+    client.0.write_all(&requests).unwrap();
+    assert_eq!(client.receive(), r#"{"Get":null}"#);
+    for _ in 0..8 {
+        assert_eq!(client.receive(), r#""Set""#);
+    }
+}
+
+#[test]
 fn a_value_that_there_is_no_memory_for_is_not_sent() {
     let mut limits = Limits::default();
     limits.memory_bytes = 1024 * 1024;
