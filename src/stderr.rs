@@ -178,13 +178,20 @@ pub fn flush() {
     LINES.flush(PATIENCE);
 }
 
-/// A guard for `main` that waits for the pending lines when it is dropped, also after a panic.
+/// A guard for `main` that waits for the pending lines when it is dropped, also after a panic. If
+/// another thread is ending the process, it waits for that end.
 #[derive(Debug)]
 pub struct FlushOnDrop;
 
 impl Drop for FlushOnDrop {
     fn drop(&mut self) {
         flush();
+        // The end of `main` would be the end of the process, perhaps before that thread has said why
+        // it ends it, and with another exit code.
+        let last = LINES.queue.lock().last;
+        while last.is_some_and(|last| last != thread::current().id()) {
+            thread::park();
+        }
     }
 }
 
@@ -200,5 +207,45 @@ impl Write for ToQueue {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::env;
+    use std::process::Command;
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn the_end_of_main_does_not_cut_off_the_thread_that_ends_the_process() {
+        const NAME: &str =
+            "stderr::tests::the_end_of_main_does_not_cut_off_the_thread_that_ends_the_process";
+        const IS_CHILD: &str = "KVS_TEST_ENDS";
+        if env::var(IS_CHILD).is_ok() {
+            let (begin, begun) = mpsc::channel();
+            let (end, ended) = mpsc::channel();
+            let ends = move || {
+                begin.send(()).unwrap();
+                // If this returns early, the guard has not waited, and the other thread goes first.
+                if ended.recv_timeout(Duration::from_millis(100)) == Ok(()) {
+                    thread::sleep(PATIENCE);
+                }
+                print("the last line");
+                LINES.flush(PATIENCE);
+            };
+            thread::spawn(move || exit(7, ends));
+            begun.recv().unwrap();
+            drop(FlushOnDrop);
+            end.send(()).unwrap();
+            process::exit(0);
+        }
+        let mut test = Command::new(env::current_exe().unwrap());
+        let child = test.args([NAME, "--exact", "--nocapture"]);
+        let output = child.env(IS_CHILD, "yes").output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(7), "{stderr}");
+        assert!(stderr.contains("the last line"), "{stderr}");
     }
 }
