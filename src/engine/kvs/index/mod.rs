@@ -4,6 +4,7 @@
 pub(crate) mod cache;
 pub(crate) mod checkpoint;
 pub(crate) mod few;
+mod keys;
 mod order;
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,7 @@ use hashbrown::hash_table::Entry as Number;
 
 use self::cache::{Cache, MAX_CACHED_LEN, Slot};
 use self::few::FEW;
+use self::keys::Keys;
 use super::format::names::Generation;
 use super::format::record::{self, Location};
 use super::format::segment::Segment;
@@ -175,7 +177,7 @@ impl Index {
         let mut seen = 0;
         for (value, n) in values.iter_mut().zip(&numbers[..len]) {
             let entry = &self.entries[*n];
-            seen ^= self.keys.bytes[entry.key];
+            seen ^= self.keys.first_byte(entry.key);
             *value = entry.value.map_or("", |slot| self.cache.peek(slot));
         }
         for value in &values[..len] {
@@ -270,8 +272,7 @@ impl Index {
     /// each.
     pub(crate) fn reserve(&mut self, keys: usize, bytes: usize) {
         self.entries.reserve(keys);
-        // Each key has one more byte, its end.
-        self.keys.bytes.reserve(bytes + keys);
+        self.keys.reserve(keys, bytes);
         let entries = &self.entries;
         self.numbers.reserve(keys, |n| spread(entries[*n].hash));
     }
@@ -387,51 +388,11 @@ impl Index {
 
     /// Returns the number of bytes that the hints of all records take, at most.
     pub(crate) fn hint_bytes(&self) -> u64 {
-        (self.len() * record::HEADER_LEN + self.keys.bytes.len()) as u64
+        (self.len() * record::HEADER_LEN + self.keys.len()) as u64
     }
 }
 
 /// Returns 64 bits for the table, which uses the first and the last bits of a hash.
 fn spread(hash: u32) -> u64 {
     u64::from(hash) << 32 | u64::from(hash)
-}
-
-/// The byte after each of the [`Keys`]. It is in no UTF-8 text.
-const END: u8 = 0xff;
-
-/// The keys, one behind the other, which takes less memory than an allocation for each.
-#[derive(Debug, Default)]
-struct Keys {
-    bytes: Vec<u8>,
-    /// The number of bytes of keys that were removed.
-    dead: usize,
-}
-
-impl Keys {
-    /// Returns the offset of the new key.
-    fn add(&mut self, key: &str) -> usize {
-        let at = self.bytes.len();
-        self.bytes.extend_from_slice(key.as_bytes());
-        self.bytes.push(END);
-        at
-    }
-
-    fn is_at(&self, at: usize, key: &str) -> bool {
-        let rest = self.bytes[at..].strip_prefix(key.as_bytes());
-        rest.is_some_and(|rest| rest.first() == Some(&END))
-    }
-
-    fn get(&self, at: usize) -> &str {
-        let end = self.bytes[at..].iter().position(|byte| *byte == END);
-        let key = str::from_utf8(&self.bytes[at..][..end.expect("every key has an end")]);
-        key.expect("a key is text")
-    }
-
-    fn forget(&mut self, key: &str) {
-        self.dead += key.len() + 1;
-    }
-
-    fn are_mostly_dead(&self) -> bool {
-        self.dead > self.bytes.len() / 2
-    }
 }
