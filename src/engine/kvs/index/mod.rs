@@ -16,8 +16,7 @@ use std::mem;
 use std::sync::Arc;
 
 use ahash::RandomState;
-use hashbrown::HashTable;
-use hashbrown::hash_table::Entry as Number;
+use hashbrown::hash_table::{self, HashTable};
 
 use self::cache::{Cache, MAX_CACHED_LEN, Slot};
 use self::few::FEW;
@@ -35,6 +34,10 @@ pub(crate) struct Place {
     entry: usize,
 }
 
+/// The reason why the number of an entry has 32 bits. An index of so many keys takes more than 200
+/// GB of memory.
+const FITS: &str = "a store has fewer than four billion keys";
+
 /// The entry of one key. Opening a store takes as long as writing all entries to memory, so they
 /// are short.
 #[derive(Debug)]
@@ -42,10 +45,19 @@ struct Entry {
     location: Location,
     /// The offset of the key in [`Keys`].
     key: usize,
-    /// The hash of the key, so that the table can grow without reading the keys.
+    /// The hash of the key, which finds the number of the entry when that changes.
     hash: u32,
     /// The value, if it is cached.
     value: Option<Slot>,
+}
+
+/// The number of an entry in the table of hashes. Beside the hash, the table grows and nearly every
+/// lookup finds its entry without a look at the others, which are elsewhere in memory.
+#[derive(Debug, Clone, Copy)]
+struct Number {
+    entry: u32,
+    /// The hash of the key.
+    hash: u32,
 }
 
 /// Every key with the location of its newest record, the open segments, and the cache of values.
@@ -55,7 +67,7 @@ pub(crate) struct Index {
     /// slow. When one is removed, the last takes its place.
     entries: Vec<Entry>,
     /// The number of the entry of each key.
-    numbers: HashTable<usize>,
+    numbers: HashTable<Number>,
     hasher: RandomState,
     /// The seed of `hasher`. A checkpoint keeps it, so that the keys can be inserted in the order
     /// of their hashes.
@@ -123,6 +135,13 @@ impl<'a> Lookup<'a> {
     }
 }
 
+impl Number {
+    /// Returns whether the entry is that of `key`, which has this hash.
+    fn is_of(self, hash: u32, key: &str, entries: &[Entry], keys: &Keys) -> bool {
+        self.hash == hash && keys.is_at(entries[self.entry as usize].key, key)
+    }
+}
+
 impl Index {
     pub(crate) fn new(seed: Seed) -> Index {
         let [a, b, c, d] = seed;
@@ -168,15 +187,16 @@ impl Index {
         let mut hashes = [0; FEW];
         let known = hashes.iter_mut().zip(keys);
         let len = known.map(|(hash, key)| *hash = self.hash(key)).count();
-        let mut numbers = [0; FEW];
-        for (number, hash) in numbers.iter_mut().zip(&hashes[..len]) {
-            // The first candidate is nearly always the right one, and a wrong one does no harm.
-            *number = self.numbers.find(spread(*hash), |_| true).map_or(0, |n| *n);
+        let mut entries = [0; FEW];
+        for (entry, hash) in entries.iter_mut().zip(&hashes[..len]) {
+            // Two keys with the same hash are rare, and the wrong one does no harm.
+            let number = self.numbers.find(spread(*hash), |n| n.hash == *hash);
+            *entry = number.map_or(0, |n| n.entry);
         }
         let mut values = [""; FEW];
         let mut seen = 0;
-        for (value, n) in values.iter_mut().zip(&numbers[..len]) {
-            let entry = &self.entries[*n];
+        for (value, n) in values.iter_mut().zip(&entries[..len]) {
+            let entry = &self.entries[*n as usize];
             seen ^= self.keys.first_byte(entry.key);
             *value = entry.value.map_or("", |slot| self.cache.peek(slot));
         }
@@ -223,7 +243,7 @@ impl Index {
     /// Returns every key with the location of its newest record, in the order of the hashes in the
     /// table. Inserting them in that order into an index of the same seed takes half the time.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, Location)> {
-        let entries = self.numbers.iter().map(|n| &self.entries[*n]);
+        let entries = self.numbers.iter().map(|n| &self.entries[n.entry as usize]);
         entries.map(|entry| (self.keys.get(entry.key), entry.location))
     }
 
@@ -231,22 +251,20 @@ impl Index {
     pub(crate) fn put(&mut self, key: &str, location: Location, value: Option<Box<str>>) {
         let hash = self.hash(key);
         self.live_bytes += u64::from(location.len);
-        // Comparing the hashes first avoids most reads of keys, which are elsewhere in memory.
-        let number = self.numbers.entry(
-            spread(hash),
-            |n| self.entries[*n].hash == hash && self.keys.is_at(self.entries[*n].key, key),
-            |n| spread(self.entries[*n].hash),
-        );
+        let (entries, keys) = (&self.entries, &self.keys);
+        let is_it = |n: &Number| n.is_of(hash, key, entries, keys);
+        let number = self.numbers.entry(spread(hash), is_it, |n| spread(n.hash));
         let n = match number {
-            Number::Occupied(number) => {
-                let n = *number.get();
+            hash_table::Entry::Occupied(number) => {
+                let n = number.get().entry as usize;
                 let old = mem::replace(&mut self.entries[n].location, location);
                 self.live_bytes -= u64::from(old.len);
                 n
             }
-            Number::Vacant(vacant) => {
+            hash_table::Entry::Vacant(vacant) => {
                 let n = self.entries.len();
-                vacant.insert(n);
+                let entry = u32::try_from(n).expect(FITS);
+                vacant.insert(Number { entry, hash });
                 self.entries.push(Entry {
                     location,
                     key: self.keys.add(key),
@@ -273,18 +291,17 @@ impl Index {
     pub(crate) fn reserve(&mut self, keys: usize, bytes: usize) {
         self.entries.reserve(keys);
         self.keys.reserve(keys, bytes);
-        let entries = &self.entries;
-        self.numbers.reserve(keys, |n| spread(entries[*n].hash));
+        self.numbers.reserve(keys, |n| spread(n.hash));
     }
 
     /// Removes a key.
     pub(crate) fn remove(&mut self, key: &str) {
-        let hash = spread(self.hash(key));
-        let is_it = |n: &usize| self.keys.is_at(self.entries[*n].key, key);
-        let Ok(number) = self.numbers.find_entry(hash, is_it) else {
+        let hash = self.hash(key);
+        let is_it = |n: &Number| n.is_of(hash, key, &self.entries, &self.keys);
+        let Ok(number) = self.numbers.find_entry(spread(hash), is_it) else {
             return;
         };
-        let (n, _) = number.remove();
+        let n = number.remove().0.entry as usize;
         // The cache knows entries by their numbers, so this comes before any of them changes.
         if let Some(slot) = self.entries[n].value {
             self.uncache(slot);
@@ -294,8 +311,10 @@ impl Index {
         // The last entry is number `n` now. The table and the cache have its old number.
         let last = self.entries.len();
         if let Some(moved) = self.entries.get(n) {
-            let number = self.numbers.find_mut(spread(moved.hash), |n| *n == last);
-            *number.expect("every entry has a number") = n;
+            let number = self
+                .numbers
+                .find_mut(spread(moved.hash), |n| n.entry as usize == last);
+            number.expect("every entry has a number").entry = n as u32;
             if let Some(slot) = moved.value {
                 self.cache.set_owner(slot, n);
             }
@@ -343,8 +362,10 @@ impl Index {
     }
 
     fn number(&self, key: &str) -> Option<usize> {
-        let is_it = |n: &usize| self.keys.is_at(self.entries[*n].key, key);
-        self.numbers.find(spread(self.hash(key)), is_it).copied()
+        let hash = self.hash(key);
+        let is_it = |n: &Number| n.is_of(hash, key, &self.entries, &self.keys);
+        let number = self.numbers.find(spread(hash), is_it);
+        number.map(|n| n.entry as usize)
     }
 
     fn hash(&self, key: &str) -> u32 {
