@@ -16,7 +16,7 @@ pub(crate) struct Few<T> {
 impl<T> Default for Few<T> {
     fn default() -> Few<T> {
         Few {
-            keys: String::new(),
+            keys: String::with_capacity(FEW * 16),
             items: Vec::with_capacity(FEW),
         }
     }

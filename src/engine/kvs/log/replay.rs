@@ -1,8 +1,11 @@
 //! Building the index from the segments, and finding the end of the log.
 
 use std::collections::BTreeMap;
+use std::mem;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::mpsc::{self, SyncSender};
+use std::thread;
 
 use log::warn;
 
@@ -20,6 +23,14 @@ use crate::engine::kvs::index::Index;
 use crate::engine::kvs::index::checkpoint::Checkpoint;
 use crate::engine::kvs::index::few::Few;
 use crate::error::{KvsError, Result};
+
+/// The number of batches of [`Notes`] that are read ahead, and of notes in a batch. Fewer would wake
+/// the other thread too often.
+const AHEAD: usize = 4;
+const BATCH: usize = 64;
+
+/// Records that the index does not have yet, in their order. A tombstone has no location.
+type Notes = Few<Option<Location>>;
 
 /// A segment that is no longer written to.
 #[derive(Debug)]
@@ -93,8 +104,7 @@ pub(super) struct Replay<'a> {
     source: Source<'a>,
     continuity: Continuity,
     index: Index,
-    /// The records that the index does not have yet, in their order. A tombstone has no location.
-    notes: Few<Option<Location>>,
+    notes: Notes,
     sealed: BTreeMap<Generation, Sealed>,
     /// The checkpoint that the index is from.
     checkpoint: Option<Checkpoint>,
@@ -106,7 +116,7 @@ impl<'a> Replay<'a> {
             source,
             continuity: Continuity::default(),
             index: Index::default(),
-            notes: Few::default(),
+            notes: Notes::default(),
             sealed: BTreeMap::new(),
             checkpoint: None,
         }
@@ -206,9 +216,15 @@ impl<'a> Replay<'a> {
         } = hints.header;
         // An index that grows by doubling would move its entries again and again.
         self.index.reserve(hints.about_how_many(), 0);
-        hints.read(|hint| {
-            let location = hint.has_value.then_some(hint.location);
-            note(&mut self.index, &mut self.notes, hint.key, location);
+        note_all(&mut self.index, &mut self.notes);
+        let (sender, batches) = mpsc::sync_channel(AHEAD);
+        thread::scope(|scope| {
+            let reader = thread::Builder::new().name("kvs-hints".to_owned());
+            let read = reader.spawn_scoped(scope, || read_ahead(hints, sender));
+            for mut notes in batches.into_iter().flatten() {
+                note_all(&mut self.index, &mut notes);
+            }
+            read.ok()?.join().ok()?
         })?;
         Some(Summary { sequence, digest })
     }
@@ -269,10 +285,30 @@ impl<'a> Replay<'a> {
         else {
             return Ok(Step::Done);
         };
-        let location = record.value.map(|_| location);
-        note(&mut self.index, &mut self.notes, record.key, location);
+        self.notes.push(record.key, record.value.map(|_| location));
+        if self.notes.is_full() {
+            note_all(&mut self.index, &mut self.notes);
+        }
         Ok(Step::More)
     }
+}
+
+/// Reads hints while the thread that has the index looks up those before, which takes longer: it
+/// waits for memory. Returns `None` if the hints are damaged.
+fn read_ahead(hints: Hints, sender: SyncSender<Vec<Notes>>) -> Option<()> {
+    let (mut batch, mut notes) = (Vec::new(), Notes::default());
+    hints.read(|hint| {
+        notes.push(hint.key, hint.has_value.then_some(hint.location));
+        if notes.is_full() {
+            batch.push(mem::take(&mut notes));
+        }
+        if batch.len() == BATCH {
+            // The receiver takes all of them.
+            let _ = sender.send(mem::take(&mut batch));
+        }
+    })?;
+    batch.push(notes);
+    sender.send(batch).ok()
 }
 
 /// Decides whether the tail of the newest segment, which begins with `error`, may be dropped.
@@ -298,19 +334,8 @@ fn torn_tail(opened: &Opened, error: KvsError, last_run: &LastRun) -> Result<Opt
     Ok(keeps.then_some(offset..end))
 }
 
-fn note(
-    index: &mut Index,
-    notes: &mut Few<Option<Location>>,
-    key: &str,
-    location: Option<Location>,
-) {
-    notes.push(key, location);
-    if notes.is_full() {
-        note_all(index, notes);
-    }
-}
-
-fn note_all(index: &mut Index, notes: &mut Few<Option<Location>>) {
+/// Brings the records to the index.
+fn note_all(index: &mut Index, notes: &mut Notes) {
     index.look_ahead(notes.keys());
     for (key, location) in notes.drain() {
         match location {
