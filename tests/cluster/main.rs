@@ -10,6 +10,7 @@ mod failures;
 mod nodes;
 mod order;
 mod promises;
+mod server;
 
 use std::process::Command;
 
@@ -60,6 +61,15 @@ const TESTS: &[(&str, fn())] = &[
     (
         "a_cluster_that_is_not_there_is_a_clear_error",
         failures::nobody_there,
+    ),
+    (
+        "the_nodes_may_want_a_password_of_a_user_or_of_all",
+        server::password,
+    ),
+    ("a_stop_waits_for_the_requests_under_way", server::stop),
+    (
+        "requests_over_the_limit_are_refused_and_those_before_are_done",
+        server::too_many,
     ),
     (
         "a_node_that_drops_keys_is_refused",
