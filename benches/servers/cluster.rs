@@ -32,12 +32,25 @@ enum Op {
     Set,
 }
 
-fn key(n: usize) -> String {
-    format!("key{:08}", n.wrapping_mul(7919) % KEYS)
+/// The keys, and the value of all of them. They are made once, so that this takes no time of the
+/// requests.
+struct Pairs {
+    keys: Vec<String>,
+    value: String,
 }
 
-fn value() -> String {
-    "v".repeat(64)
+impl Pairs {
+    fn new() -> Pairs {
+        let key = |n: usize| format!("key{:08}", n.wrapping_mul(7919) % KEYS);
+        Pairs {
+            keys: (0..KEYS).map(key).collect(),
+            value: "v".repeat(64),
+        }
+    }
+
+    fn key(&self, n: usize) -> String {
+        self.keys[n % KEYS].clone()
+    }
 }
 
 /// Prints the tables.
@@ -61,22 +74,27 @@ pub fn compare() -> io::Result<()> {
     let theirs = runtime.block_on(client.get_async_connection());
     let theirs = theirs.map_err(io::Error::other)?;
     // Every key has a value from the start.
-    measure(&plain, Op::Set, 100, |n| n >= KEYS);
+    let pairs = Pairs::new();
+    measure(&pairs, &plain, Op::Set, 100, |n| n >= KEYS);
 
     println!("cell             engine req/s  of ClusterConnection  of redis-benchmark  always");
     for (op, depth) in [(Op::Set, 800), (Op::Get, 800), (Op::Set, 1), (Op::Get, 1)] {
         let mut rates = [const { Vec::new() }; 4];
         for _ in 0..rounds() {
             let start = Instant::now();
-            rates[0].push(measure(&plain, op, depth, |_| start.elapsed() >= TIME));
-            rates[1].push(measure_theirs(&runtime, &theirs, op, depth));
+            rates[0].push(measure(&pairs, &plain, op, depth, |_| {
+                start.elapsed() >= TIME
+            }));
+            rates[1].push(measure_theirs(&pairs, &runtime, &theirs, op, depth));
             rates[2].push(redis_benchmark(&cluster, op, depth)?);
             let start = Instant::now();
-            rates[3].push(measure(&safe, op, depth, |_| start.elapsed() >= TIME));
+            rates[3].push(measure(&pairs, &safe, op, depth, |_| {
+                start.elapsed() >= TIME
+            }));
         }
         let of = |n: usize| {
-            let pairs = rates[0].iter().zip(&rates[n]);
-            median(pairs.map(|(ours, other)| ours / other))
+            let rates = rates[0].iter().zip(&rates[n]);
+            median(rates.map(|(ours, other)| ours / other))
         };
         println!(
             "{:<16} {:>12.0} {:>21.2} {:>19.2} {:>7.2}",
@@ -139,13 +157,19 @@ fn compare_servers(cluster: &Cluster) -> io::Result<()> {
 }
 
 /// Returns the requests a second with `depth` of them under way.
-fn measure(engine: &ClusterEngine, op: Op, depth: usize, is_over: impl Fn(usize) -> bool) -> f64 {
-    let request = |n: usize| -> Box<dyn Future<Item = (), Error = kvs::KvsError>> {
+fn measure(
+    pairs: &Pairs,
+    engine: &ClusterEngine,
+    op: Op,
+    depth: usize,
+    is_over: impl Fn(usize) -> bool,
+) -> f64 {
+    let request = |n: usize| -> Box<dyn Future<Item = (), Error = kvs::KvsError> + '_> {
         match op {
-            Op::Set => Box::new(engine.set(key(n), value())),
+            Op::Set => Box::new(engine.set(pairs.key(n), pairs.value.clone())),
             Op::Get => {
-                let check = |found| assert_eq!(found, Some(value()));
-                Box::new(engine.get(key(n)).map(check))
+                let check = |found: Option<String>| assert_eq!(found.as_ref(), Some(&pairs.value));
+                Box::new(engine.get(pairs.key(n)).map(check))
             }
         }
     };
@@ -164,16 +188,23 @@ fn measure(engine: &ClusterEngine, op: Op, depth: usize, is_over: impl Fn(usize)
 }
 
 /// Does the same over the cluster connection of the library.
-fn measure_theirs(runtime: &Runtime, theirs: &ClusterConnection, op: Op, depth: usize) -> f64 {
+fn measure_theirs(
+    pairs: &Pairs,
+    runtime: &Runtime,
+    theirs: &ClusterConnection,
+    op: Op,
+    depth: usize,
+) -> f64 {
     let request = |n: usize| {
         let mut connection = theirs.clone();
         async move {
             if op == Op::Set {
-                let set = Cmd::set(key(n), value());
+                let set = Cmd::set(&pairs.keys[n % KEYS], &pairs.value);
                 return set.exec_async(&mut connection).await.unwrap();
             }
-            let found: String = Cmd::get(key(n)).query_async(&mut connection).await.unwrap();
-            assert_eq!(found, value());
+            let get = Cmd::get(&pairs.keys[n % KEYS]);
+            let found: String = get.query_async(&mut connection).await.unwrap();
+            assert_eq!(found, pairs.value);
         }
     };
     runtime.block_on(async {

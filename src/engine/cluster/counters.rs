@@ -1,7 +1,7 @@
 //! The number of requests under way, and of batches and redirections so far.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
@@ -9,16 +9,19 @@ use super::slots::Topology;
 use crate::error::{KvsError, Result};
 
 /// The most requests under way.
-const MAX_JOBS: usize = 100_000;
+const MAX_JOBS: u64 = 100_000;
 
 /// The most bytes of keys and values in requests under way.
-const MAX_BYTES: usize = 256 * 1024 * 1024;
+const MAX_BYTES: u64 = 256 * 1024 * 1024;
+
+/// One request, in a number whose lower bits count bytes: both change at once.
+const JOB: u64 = 1 << 40;
 
 /// Numbers and a map that the driver changes, and every handle reads.
 #[derive(Debug, Default)]
 pub(super) struct Counters {
-    jobs: AtomicUsize,
-    bytes: AtomicUsize,
+    /// The requests under way, each a [`JOB`] and its bytes.
+    held: AtomicU64,
     pub(super) batches: AtomicU64,
     pub(super) redirections: AtomicU64,
     pub(super) topology: Mutex<Arc<Topology>>,
@@ -28,7 +31,7 @@ pub(super) struct Counters {
 #[derive(Debug)]
 pub(super) struct Permit {
     counters: Arc<Counters>,
-    bytes: usize,
+    size: u64,
 }
 
 impl Counters {
@@ -39,15 +42,16 @@ impl Counters {
     /// [`KvsError::Cluster`] if too much is under way. The order of a key does not allow a request to
     /// wait while later ones pass, so the caller has to try again.
     pub(super) fn permit(self: &Arc<Self>, bytes: usize) -> Result<Permit> {
-        let jobs = self.jobs.fetch_add(1, Ordering::Relaxed);
-        let held = self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        // If the request is refused, the drop of its permit takes both numbers back.
+        let size = JOB + bytes as u64;
+        let held = self.held.fetch_add(size, Ordering::Relaxed);
+        // If the request is refused, the drop of its permit takes it back.
         let permit = Permit {
             counters: Arc::clone(self),
-            bytes,
+            size,
         };
+        let (jobs, held) = (held / JOB, held % JOB);
         // The first request may be of any length.
-        if jobs >= MAX_JOBS || (held > 0 && held + bytes > MAX_BYTES) {
+        if jobs >= MAX_JOBS || (held > 0 && held + bytes as u64 > MAX_BYTES) {
             let reason =
                 format!("{jobs} requests with {held} bytes are under way; try again later");
             return Err(KvsError::Cluster { reason });
@@ -57,7 +61,7 @@ impl Counters {
 
     /// Returns whether requests are under way.
     pub(super) fn has_jobs(&self) -> bool {
-        self.jobs.load(Ordering::Relaxed) > 0
+        self.held.load(Ordering::Relaxed) > 0
     }
 
     pub(super) fn add(counter: &AtomicU64, n: u64) {
@@ -75,8 +79,7 @@ impl Counters {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.counters.jobs.fetch_sub(1, Ordering::Relaxed);
-        self.counters.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.counters.held.fetch_sub(self.size, Ordering::Relaxed);
     }
 }
 
@@ -97,10 +100,10 @@ mod tests {
     #[test]
     fn bytes_over_the_limit_are_refused_but_for_the_first_request() {
         let counters = Arc::<Counters>::default();
-        let long = counters.permit(2 * MAX_BYTES).unwrap();
+        let long = counters.permit(2 * MAX_BYTES as usize).unwrap();
         assert!(matches!(counters.permit(1), Err(KvsError::Cluster { .. })));
         drop(long);
-        let _half = counters.permit(MAX_BYTES / 2).unwrap();
-        counters.permit(MAX_BYTES / 2).unwrap();
+        let _half = counters.permit(MAX_BYTES as usize / 2).unwrap();
+        counters.permit(MAX_BYTES as usize / 2).unwrap();
     }
 }

@@ -13,6 +13,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ahash::RandomState;
 use redis::Value;
 use redis::aio::MultiplexedConnection;
 
@@ -67,7 +68,7 @@ pub(super) struct Router {
     topology: Topology,
     /// The queue of each slot.
     queues: Vec<Queue>,
-    nodes: HashMap<Addr, [Lane; 2]>,
+    nodes: HashMap<Addr, [Lane; 2], RandomState>,
     /// The slots whose node is not known, or could not be asked.
     parked: Vec<Slot>,
     is_learning: bool,
@@ -90,7 +91,7 @@ impl Router {
             counters,
             topology: Topology::default(),
             queues: (0..SLOTS).map(|_| Queue::default()).collect(),
-            nodes: HashMap::new(),
+            nodes: HashMap::default(),
             parked: Vec::new(),
             is_learning: false,
             wants_topology: false,
