@@ -12,6 +12,8 @@
 //!
 //! A turn ends with [`Async::NotReady`] only if each of these things will wake the task.
 
+mod ending;
+
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -385,41 +387,6 @@ impl<E: KvsEngine> Connection<E> {
             self.pipeline.shrink();
         }
         Ok(Progress::from(n > 0))
-    }
-
-    /// Tells the peer why the server ends the connection, after the replies to all requests in
-    /// flight.
-    fn end_with(&mut self, refusal: Refusal) {
-        self.end(&refusal);
-        self.push_refusal(refusal);
-    }
-
-    /// Ends the connection after the replies to all requests in flight.
-    fn end(&mut self, refusal: &Refusal) {
-        self.warn(format_args!("{refusal}"));
-        self.stop_reading(Stage::Ending);
-    }
-
-    /// Enters a stage in which the connection reads no more requests.
-    fn stop_reading(&mut self, stage: Stage) {
-        self.stage = stage;
-        self.waiting = None;
-        self.peer.discard_input();
-    }
-
-    /// Closes this half of the connection, and waits for the peer to close the other half.
-    fn linger(&mut self) -> io::Result<()> {
-        self.peer.close_half()?;
-        self.stage = Stage::Lingering;
-        // There is nothing left but the bytes that arrive, and they are discarded.
-        self.memory.resize(0);
-        Ok(())
-    }
-
-    /// Drops everything but the requests in flight.
-    fn break_off(&mut self) {
-        self.stop_reading(Stage::Broken);
-        self.peer.discard_all();
     }
 
     fn warn(&self, line: fmt::Arguments<'_>) {
