@@ -81,6 +81,16 @@ pub trait KvsEngine: Clone + Send + 'static {
         self.get(key)
     }
 
+    /// Calls `read` with the value of `key` if the engine has it in memory, and returns the result.
+    /// That spares a caller the copy that [`get`](KvsEngine::get) returns. `None` says nothing about
+    /// the key.
+    ///
+    /// The engine may hold a lock meanwhile, so `read` must not call it.
+    fn with_value<T>(&self, key: &str, read: impl FnOnce(&str) -> T) -> Option<T> {
+        let _ = (key, read);
+        None
+    }
+
     /// Prepares for reads of these keys that follow at once. A store that is larger than the caches
     /// of the processor can look all keys up in less time together than one after the other. An
     /// engine need not do anything.

@@ -96,6 +96,14 @@ impl KvsEngine for TokioFsEngine {
         self.store.get_in_order(key)
     }
 
+    fn with_value<T>(&self, key: &str, read: impl FnOnce(&str) -> T) -> Option<T> {
+        self.store.with_value(key, read)
+    }
+
+    fn look_ahead<'k>(&self, keys: impl Iterator<Item = &'k str>) {
+        self.store.look_ahead(keys);
+    }
+
     fn scan(&self, scan: Scan) -> EngineFuture<Page> {
         self.store.scan(scan)
     }

@@ -112,6 +112,25 @@ pub fn write_frame(reply: &Response, out: &mut Vec<u8>) {
     }
 }
 
+/// Appends the reply to a `Get` as a frame, if the value is plain and not too long. Returns whether
+/// it is.
+#[cfg(any(feature = "server", test))]
+pub(crate) fn write_value_frame(value: &str, out: &mut Vec<u8>) -> bool {
+    let start = out.len();
+    out.extend_from_slice(&[0; PREFIX_LEN]);
+    let is_plain = super::json::write_plain_value(value, out);
+    match check_len(out.len() - start - PREFIX_LEN) {
+        Ok(prefix) if is_plain => {
+            out[start..start + PREFIX_LEN].copy_from_slice(&prefix.to_be_bytes());
+            true
+        }
+        _ => {
+            out.truncate(start);
+            false
+        }
+    }
+}
+
 /// Encodes a request as JSON.
 ///
 /// # Errors

@@ -21,10 +21,20 @@ pub fn read_request(frame: &[u8]) -> Result<Request, ConnectionError> {
 }
 
 /// Returns the key of a plain request for a value. `None` says nothing about the frame.
-#[cfg(feature = "server")]
+#[cfg(any(feature = "server", test))]
 pub(crate) fn key_of_get(frame: &[u8]) -> Option<&str> {
     let key = frame.strip_prefix(br#"{"Get":{"key":""#)?;
-    str::from_utf8(key.strip_suffix(br#""}}"#)?).ok()
+    let key = str::from_utf8(key.strip_suffix(br#""}}"#)?).ok()?;
+    is_plain(key).then_some(key)
+}
+
+/// Appends the JSON of the reply to a `Get`, if the value is plain. Returns whether it is.
+pub(super) fn write_plain_value(value: &str, out: &mut Vec<u8>) -> bool {
+    let is_plain = is_plain(value);
+    if is_plain {
+        append(out, [r#"{"Get":""#, value, r#""}"#]);
+    }
+    is_plain
 }
 
 /// Returns the reply in a frame without its length prefix, if it can be read fast: without a
@@ -99,9 +109,7 @@ impl Plain for Response {
 
     fn write_plain(&self, out: &mut Vec<u8>) -> bool {
         match self {
-            Response::Get(Some(value)) if is_plain(value) => {
-                append(out, [r#"{"Get":""#, value, r#""}"#]);
-            }
+            Response::Get(Some(value)) => return write_plain_value(value, out),
             Response::Set => append(out, [r#""Set""#]),
             _ => return false,
         }
@@ -129,7 +137,7 @@ fn is_plain(value: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::frame::{PREFIX_LEN, encode, write_frame};
+    use super::super::frame::{PREFIX_LEN, encode, write_frame, write_value_frame};
     use super::*;
     use crate::scan::Page;
 
@@ -144,9 +152,11 @@ mod tests {
     #[test]
     fn every_value_is_sent_as_the_json_of_a_serializer() {
         for value in strings() {
+            let (mut out, mut short) = (Vec::new(), Vec::new());
+            let is_plain = write_value_frame(&value, &mut short);
             let reply = Response::Get(Some(value));
-            let mut out = Vec::new();
             write_frame(&reply, &mut out);
+            assert_eq!(short, if is_plain { &out[..] } else { &[] });
             assert_eq!(out[PREFIX_LEN..], serde_json::to_vec(&reply).unwrap());
             let len = u32::from_be_bytes(*out.first_chunk().unwrap());
             assert_eq!(len as usize, out.len() - PREFIX_LEN);
@@ -172,6 +182,10 @@ mod tests {
             for request in requests {
                 let body = encode(&request).unwrap();
                 assert_eq!(body, serde_json::to_vec(&request).unwrap());
+                if let Some(key) = key_of_get(&body) {
+                    let key = key.to_owned();
+                    assert_eq!(Request::Get { key }, request);
+                }
             }
         }
     }

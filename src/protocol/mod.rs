@@ -14,7 +14,7 @@ mod message;
 pub use self::frame::{FrameCodec, Transport, transport, write_frame};
 pub use self::frame::{MAX_FRAME_LEN, MAX_TOKEN_FRAME};
 #[cfg(feature = "server")]
-pub(crate) use self::frame::{PREFIX_LEN, frame_len};
+pub(crate) use self::frame::{PREFIX_LEN, frame_len, write_value_frame};
 pub(crate) use self::frame::{encode, prefix};
 #[cfg(feature = "server")]
 pub(crate) use self::json::key_of_get;

@@ -12,6 +12,7 @@
 //!
 //! A turn ends with [`Async::NotReady`] only if each of these things will wake the task.
 
+mod at_once;
 mod ending;
 
 use std::fmt;
@@ -206,6 +207,10 @@ impl<E: KvsEngine> Connection<E> {
     fn start_requests(&mut self) -> Progress {
         let mut progress = Progress::None;
         while self.stage == Stage::Serving && self.has_room() {
+            if self.answer_at_once() {
+                progress = Progress::Made;
+                continue;
+            }
             match self.next_request() {
                 Ok(None) => break,
                 Ok(Some((request, size))) => self.start(request, size),
@@ -245,9 +250,6 @@ impl<E: KvsEngine> Connection<E> {
 
     /// Takes the next request out of the input, if all of it has arrived.
     fn next_arrived(&mut self) -> Result<Option<(Request, usize)>, Refusal> {
-        if self.has_token {
-            self.peer.ahead.look(&self.peer.input, &self.engine);
-        }
         let max = self.shared.limits.max_frame(self.has_token);
         let Some(frame) = self.peer.input.next_frame(max)? else {
             return Ok(None);
@@ -358,7 +360,15 @@ impl<E: KvsEngine> Connection<E> {
         let len = self.peer.output.len();
         self.peer.output.push(reply);
         // Other replies are short, and few of them wait.
-        if matches!(reply, Response::Get(Some(_)) | Response::Scan(_)) && !self.reserve_memory() {
+        if matches!(reply, Response::Get(Some(_)) | Response::Scan(_)) {
+            self.reserve_reply(len);
+        }
+    }
+
+    /// Reserves the memory of the reply behind the first `len` bytes of the output. If there is not
+    /// enough, the peer gets an error instead.
+    fn reserve_reply(&mut self, len: usize) {
+        if !self.reserve_memory() {
             self.peer.output.truncate(len);
             self.peer.output.push(&Refusal::Overloaded.into());
             self.end(&Refusal::Overloaded);

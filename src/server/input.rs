@@ -142,6 +142,14 @@ impl Input {
         len.map_or(0, |len| protocol::PREFIX_LEN + len)
     }
 
+    /// Returns the next frame without taking it out, if all of it has arrived and it is not longer
+    /// than `max`.
+    pub(super) fn peek(&self, max: usize) -> Option<&[u8]> {
+        // Taking it out reports a frame that is too long.
+        let frame = self.find_frame(max).ok()??;
+        Some(&self.bytes[frame])
+    }
+
     /// Takes out the next frame, if all of it has arrived.
     ///
     /// # Errors

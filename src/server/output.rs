@@ -54,11 +54,21 @@ impl Output {
 
     /// Appends a reply.
     pub(super) fn push(&mut self, reply: &Response) {
+        self.use_spare();
+        protocol::write_frame(reply, &mut self.bytes);
+    }
+
+    /// Appends the reply to a get, if that needs no JSON serializer. Returns whether it did.
+    pub(super) fn push_plain_value(&mut self, value: &str) -> bool {
+        self.use_spare();
+        protocol::write_value_frame(value, &mut self.bytes)
+    }
+
+    fn use_spare(&mut self) {
         // With the spare buffer, most replies allocate nothing.
         if self.bytes.capacity() == 0 {
             self.bytes = SPARE.take();
         }
-        protocol::write_frame(reply, &mut self.bytes);
     }
 
     /// Removes the replies after the first `len` bytes, and frees their memory.

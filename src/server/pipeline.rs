@@ -147,7 +147,7 @@ impl Pipeline {
         {
             // Most reads end here, and never enter the queue.
             if let Some(kind) = kind {
-                self.answered.add(kind, self.turn);
+                self.note_answered(kind);
             }
             return Some(reply);
         }
@@ -163,6 +163,11 @@ impl Pipeline {
             is_behind_writes,
         });
         None
+    }
+
+    /// Notes that a request of this turn was answered.
+    pub(super) fn note_answered(&mut self, kind: Kind) {
+        self.answered.add(kind, self.turn);
     }
 
     /// Polls the oldest request. If it is not done, registers the current task to be woken.

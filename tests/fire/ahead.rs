@@ -1,4 +1,4 @@
-//! The keys that an engine learns before the requests.
+//! The keys that an engine learns before the requests, and the values that it lends.
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};
@@ -69,4 +69,40 @@ fn an_engine_learns_nothing_of_a_peer_without_the_token() {
     stranger.expect_error("unauthorized");
     stranger.expect_end();
     assert!(engine.0.lock().unwrap().is_empty());
+}
+
+/// An engine that panics while it lends a value, before or after the caller has read it.
+#[derive(Clone)]
+struct Lending {
+    lends: bool,
+}
+
+impl KvsEngine for Lending {
+    fn with_value<T>(&self, key: &str, read: impl FnOnce(&str) -> T) -> Option<T> {
+        if self.lends {
+            read(&format!("{key} lent"));
+        }
+        panic!("an engine that panics, as the test wants it")
+    }
+
+    fn get(&self, key: String) -> EngineFuture<Option<String>> {
+        EngineFuture::done(Ok(Some(key)))
+    }
+
+    fn set(&self, _: String, _: String) -> EngineFuture<()> {
+        EngineFuture::done(Ok(()))
+    }
+
+    fn remove(&self, _: String) -> EngineFuture<()> {
+        EngineFuture::done(Ok(()))
+    }
+}
+
+#[test]
+fn an_engine_that_panics_while_it_lends_a_value_is_asked_for_it() {
+    for lends in [false, true] {
+        let server = TestServer::start(Lending { lends });
+        let mut wire = Wire::connect(server.addr);
+        get_together(&mut wire, &["a", "b", "c"]);
+    }
 }

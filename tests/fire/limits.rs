@@ -160,6 +160,25 @@ fn requests_that_need_little_memory_are_served_whatever_others_needed() {
 }
 
 #[test]
+fn values_that_the_engine_has_in_memory_count_when_they_are_sent() {
+    let mut limits = Limits::default();
+    limits.memory_bytes = 0;
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path(), 2).unwrap();
+    store
+        .set("k".to_owned(), "x".repeat(15_000))
+        .wait()
+        .unwrap();
+    let server = TestServer::serve(KvsServer::new(store).limits(limits));
+    let mut client = Wire::connect(server.addr);
+    // One value fits into the memory that every connection may use, and two do not.
+    client.0.write_all(&frame(GET_K).repeat(2)).unwrap();
+    assert!(client.receive().len() > 15_000);
+    client.expect_error("overloaded");
+    client.expect_end();
+}
+
+#[test]
 fn a_value_that_there_is_no_memory_for_is_not_sent() {
     let mut limits = Limits::default();
     limits.memory_bytes = 1024 * 1024;

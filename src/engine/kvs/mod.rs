@@ -181,6 +181,10 @@ impl<P: ThreadPool> KvsEngine for KvStore<P> {
         queued.unwrap_or_else(|key| self.get(key))
     }
 
+    fn with_value<T>(&self, key: &str, read: impl FnOnce(&str) -> T) -> Option<T> {
+        self.handle.reader.with_value(key, read)
+    }
+
     fn look_ahead<'k>(&self, keys: impl Iterator<Item = &'k str>) {
         self.handle.reader.look_ahead(keys);
     }

@@ -36,6 +36,14 @@ impl<P: ThreadPool> Reader<P> {
         self.index.read().look_ahead(keys);
     }
 
+    /// Calls `read` with the value of `key`, if it is in memory.
+    pub(crate) fn with_value<T>(&self, key: &str, read: impl FnOnce(&str) -> T) -> Option<T> {
+        // The lock keeps the value in its place.
+        let index = self.index.read();
+        let value = index.lookup(key)?.value()?;
+        Some(read(value))
+    }
+
     /// Reads the value of `key`. Its job on the pool, if it needs one, starts at once.
     pub(crate) fn get(&self, key: String) -> EngineFuture<Option<String>> {
         let index = self.index.read();
