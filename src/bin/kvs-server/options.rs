@@ -68,8 +68,8 @@ pub(crate) struct Opt {
     pub(crate) sync: Option<SyncLevel>,
 
     /// The number of dead bytes (older values and removed keys) from which the engines kvs and
-    /// tokio-fs compact, if no more bytes are live [default: 8 times the live bytes, but at least
-    /// 8MiB and at most 64MiB]
+    /// tokio-fs compact, if no more than twice as many are live [default: 8 times the live bytes,
+    /// but at least 8MiB and at most 64MiB]
     #[structopt(long, value_name = "SIZE", parse(try_from_str = parse_size))]
     pub(crate) dead_bytes: Option<u64>,
 

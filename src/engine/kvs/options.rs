@@ -46,7 +46,7 @@ impl KvStoreOptions {
     }
 
     /// Sets the number of dead bytes, of older values and removed keys, below which compaction is
-    /// not worth its syncs. It begins when that many bytes are dead, and no fewer than are alive.
+    /// not worth its syncs. It begins when that many bytes are dead, and half as many as are alive.
     ///
     /// The default follows the size of the store: 8 times the bytes that are alive, but at least
     /// 8 MiB and at most 64 MiB. Within a second of the last compaction it is 64 MiB.
@@ -85,9 +85,9 @@ impl KvStoreOptions {
             None if is_recent => 128 * MIB,
             None => live.saturating_mul(8).clamp(8 * MIB, 64 * MIB),
         };
-        // So three sevenths of the bytes that a compaction reads are freed, or more. While it runs,
-        // the log does not grow to more than two and a half times the live bytes.
-        worth_it.max(live / 4 * 3)
+        // So a third of the bytes that a compaction reads are freed, or more. While it runs, the log
+        // and its hints do not grow to more than two and a half times the live bytes.
+        worth_it.max(live / 2)
     }
 
     /// Returns the number of bytes on the disk that background jobs leave for writes.
