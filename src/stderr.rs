@@ -186,8 +186,8 @@ pub struct FlushOnDrop;
 impl Drop for FlushOnDrop {
     fn drop(&mut self) {
         flush();
-        // The end of `main` would be the end of the process, perhaps before that thread has said why
-        // it ends it, and with another exit code.
+        // The end of `main` would be the end of the process, perhaps before that thread has said
+        // why it ends it, and with another exit code.
         let last = LINES.queue.lock().last;
         while last.is_some_and(|last| last != thread::current().id()) {
             thread::park();

@@ -222,8 +222,8 @@ fn measure_theirs(
     })
 }
 
-/// Returns the requests a second of `redis-benchmark`, with 50 connections and 16 requests under way
-/// on each, or with one of both.
+/// Returns the requests a second of `redis-benchmark`, with 50 connections and 16 requests under
+/// way on each, or with one of both.
 fn redis_benchmark(cluster: &Cluster, op: Op, depth: usize) -> io::Result<f64> {
     let addr = cluster.addr(0);
     let port = addr.rsplit(':').next().unwrap_or_default();

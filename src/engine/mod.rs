@@ -82,8 +82,8 @@ pub trait KvsEngine: Clone + Send + 'static {
     }
 
     /// Calls `read` with the value of `key` if the engine has it in memory, and returns the result.
-    /// That spares a caller the copy that [`get`](KvsEngine::get) returns. `None` says nothing about
-    /// the key.
+    /// That spares a caller the copy that [`get`](KvsEngine::get) returns. `None` says nothing
+    /// about the key.
     ///
     /// The engine may hold a lock meanwhile, so `read` must not call it.
     fn with_value<T>(&self, key: &str, read: impl FnOnce(&str) -> T) -> Option<T> {

@@ -89,8 +89,8 @@ fn a_compaction_on_a_full_disk_continues_when_there_is_room() {
     close(store);
 }
 
-/// Opens a store with `keys` keys of 50 bytes in one segment. It compacts when it has three dead bytes
-/// for four live ones.
+/// Opens a store with `keys` keys of 50 bytes in one segment. It compacts when it has three dead
+/// bytes for four live ones.
 fn open_for_compaction(disk: &Disk, keys: usize) -> KvStore<Later> {
     let dead_bytes = 60 * keys as u64;
     let options = options().segment_bytes(4096).dead_bytes(dead_bytes);

@@ -39,8 +39,8 @@ impl Counters {
     ///
     /// # Errors
     ///
-    /// [`KvsError::Cluster`] if too much is under way. The order of a key does not allow a request to
-    /// wait while later ones pass, so the caller has to try again.
+    /// [`KvsError::Cluster`] if too much is under way. The order of a key does not allow a request
+    /// to wait while later ones pass, so the caller has to try again.
     pub(super) fn permit(self: &Arc<Self>, bytes: usize) -> Result<Permit> {
         let size = JOB + bytes as u64;
         let held = self.held.fetch_add(size, Ordering::Relaxed);

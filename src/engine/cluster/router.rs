@@ -1,13 +1,13 @@
 //! Which request goes to which node, and when.
 //!
 //! Each slot has a queue. The requests of a slot are sent in the order of their calls, and never in
-//! two batches at a time, so requests of one key take effect in order. A node gets a batch as soon as
-//! it has answered the one before: with one caller that is one request, and under load it is all that
-//! has arrived meanwhile.
+//! two batches at a time, so requests of one key take effect in order. A node gets a batch as soon
+//! as it has answered the one before: with one caller that is one request, and under load it is all
+//! that has arrived meanwhile.
 //!
 //! A request that a node has refused is put back to the front of its queue. So is a read whose
-//! connection broke. A write whose connection broke may have been done, and doing it again might undo
-//! a later write of another client. It fails, and the error says so.
+//! connection broke. A write whose connection broke may have been done, and doing it again might
+//! undo a later write of another client. It fails, and the error says so.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;

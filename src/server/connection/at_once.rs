@@ -1,5 +1,5 @@
-//! Gets of values that the engine has in memory. Each is answered without a future, and its value is
-//! copied once: from the engine to the reply.
+//! Gets of values that the engine has in memory. Each is answered without a future, and its value
+//! is copied once: from the engine to the reply.
 
 use super::Connection;
 use crate::engine::KvsEngine;
@@ -7,8 +7,8 @@ use crate::protocol::{self, Kind};
 use crate::server::pipeline::guarded;
 
 impl<E: KvsEngine> Connection<E> {
-    /// Answers the next request if it is such a get, and if no other reply is due before it. Returns
-    /// whether it did.
+    /// Answers the next request if it is such a get, and if no other reply is due before it.
+    /// Returns whether it did.
     pub(super) fn answer_at_once(&mut self) -> bool {
         if !self.has_token || self.waiting.is_some() {
             return false;

@@ -379,8 +379,8 @@ impl Index {
         self.segments.insert(generation, Committed { segment, end });
     }
 
-    /// Adds the output of a compaction. From now on, the segments that it replaces are not a part of
-    /// the log, but readers may still be pointed at them.
+    /// Adds the output of a compaction. From now on, the segments that it replaces are not a part
+    /// of the log, but readers may still be pointed at them.
     pub(crate) fn add_output(&mut self, output: Arc<Segment>, end: u64) {
         self.output = Some(Arc::clone(&output));
         self.add_segment(output, end);

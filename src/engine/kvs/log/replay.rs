@@ -24,8 +24,8 @@ use crate::engine::kvs::index::checkpoint::Checkpoint;
 use crate::engine::kvs::index::few::Few;
 use crate::error::{KvsError, Result};
 
-/// The number of batches of [`Notes`] that are read ahead, and of notes in a batch. Fewer would wake
-/// the other thread too often.
+/// The number of batches of [`Notes`] that are read ahead, and of notes in a batch. Fewer would
+/// wake the other thread too often.
 const AHEAD: usize = 4;
 const BATCH: usize = 64;
 
