@@ -8,9 +8,19 @@ use futures::Future;
 use kvs::client::blocking::KvsClient;
 use kvs::server::Limits;
 use kvs::{KvsEngine, KvsServer};
+use tempfile::TempDir;
 
 use super::{GET_K, serve, wait_for_connections};
 use crate::common::{ServerProcess, Store, TestServer, Wire, frame};
+
+/// Serves a store in which the key `k` has a value of `len` bytes.
+fn serve_value(len: usize, limits: Limits) -> (TempDir, TestServer) {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path(), 2).unwrap();
+    store.set("k".to_owned(), "x".repeat(len)).wait().unwrap();
+    let server = TestServer::serve(KvsServer::new(store).limits(limits));
+    (dir, server)
+}
 
 #[test]
 fn limits_may_be_as_small_and_as_large_as_can_be() {
@@ -137,13 +147,7 @@ fn requests_that_need_little_memory_are_served_whatever_others_needed() {
     // So each connection has only the memory that every one may use.
     limits.memory_bytes = 0;
     limits.threads = 1;
-    let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(dir.path(), 2).unwrap();
-    store
-        .set("k".to_owned(), "x".repeat(15_000))
-        .wait()
-        .unwrap();
-    let server = TestServer::serve(KvsServer::new(store).limits(limits));
+    let (_dir, server) = serve_value(15_000, limits);
     let mut others = Wire::connect(server.addr);
     others.send(GET_K);
     // The server keeps the buffer of this reply for the next one.
@@ -163,13 +167,7 @@ fn requests_that_need_little_memory_are_served_whatever_others_needed() {
 fn values_that_the_engine_has_in_memory_count_when_they_are_sent() {
     let mut limits = Limits::default();
     limits.memory_bytes = 0;
-    let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(dir.path(), 2).unwrap();
-    store
-        .set("k".to_owned(), "x".repeat(15_000))
-        .wait()
-        .unwrap();
-    let server = TestServer::serve(KvsServer::new(store).limits(limits));
+    let (_dir, server) = serve_value(15_000, limits);
     let mut client = Wire::connect(server.addr);
     // One value fits into the memory that every connection may use, and two do not.
     client.0.write_all(&frame(GET_K).repeat(2)).unwrap();
@@ -182,13 +180,9 @@ fn values_that_the_engine_has_in_memory_count_when_they_are_sent() {
 fn a_value_that_there_is_no_memory_for_is_not_sent() {
     let mut limits = Limits::default();
     limits.memory_bytes = 1024 * 1024;
-    let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(dir.path(), 2).unwrap();
-    let value = "x".repeat(2 * 1024 * 1024);
-    store.set("long".to_owned(), value).wait().unwrap();
-    let server = TestServer::serve(KvsServer::new(store).limits(limits));
+    let (_dir, server) = serve_value(2 * 1024 * 1024, limits);
     let mut client = Wire::connect(server.addr);
-    client.send(r#"{"Get":{"key":"long"}}"#);
+    client.send(GET_K);
     client.expect_error("overloaded");
     client.expect_end();
 }

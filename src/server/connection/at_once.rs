@@ -14,9 +14,11 @@ impl<E: KvsEngine> Connection<E> {
             return false;
         }
         self.peer.ahead.look(&self.peer.input, &self.engine);
+        if !self.pipeline.is_empty() {
+            return false;
+        }
         let max = self.shared.limits.max_frame(self.has_token);
-        let key = self.peer.input.peek(max).and_then(protocol::key_of_get);
-        let Some(key) = key.filter(|_| self.pipeline.is_empty()) else {
+        let Some(key) = self.peer.input.peek(max).and_then(protocol::key_of_get) else {
             return false;
         };
         let (engine, output) = (&self.engine, &mut self.peer.output);
