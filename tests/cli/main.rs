@@ -98,6 +98,12 @@ fn both_programs_tell_their_version() {
 }
 
 #[test]
+#[cfg(not(feature = "cluster"))]
+fn an_engine_that_is_not_compiled_in_is_an_error_that_says_how_to_build_it() {
+    server("--engine cluster --addr 127.0.0.1:0").stderr(contains("--features cluster"));
+}
+
+#[test]
 fn both_programs_explain_themselves() {
     let words = [
         "get",

@@ -1,14 +1,16 @@
 //! Access to the nodes, and the end and the bounds of what is under way.
 
+use std::process::Command;
 use std::time::Duration;
 
+use assert_cmd::cargo::cargo_bin;
 use futures::Future;
 use futures::future;
 use kvs::client::blocking::KvsClient;
 use kvs::engine::{ClusterOptions, SyncLevel};
 use kvs::{KvsEngine, KvsError, Token};
 
-use super::common::{ServerProcess, Wire, wait_for_stats};
+use super::common::{ServerProcess, Wire, token_file, wait_for_stats};
 use super::nodes::{Cluster, MASTERS};
 use super::{get, open, set};
 
@@ -39,6 +41,23 @@ pub fn password() {
     let error = options.time(MOMENT).open().unwrap_err().to_string();
     assert!(error.contains("NOAUTH"), "{error}");
     assert!(!error.contains("secret"), "{error}");
+
+    // The program takes the password from a file or from the environment.
+    let dir = tempfile::tempdir().unwrap();
+    let file = token_file(dir.path(), "secret\n");
+    let nodes = cluster.addrs().join(",");
+    let file = ["--cluster-password-file", file.to_str().unwrap()];
+    let of_user = [&["--cluster", &nodes, "--cluster-user", "app"], &file[..]].concat();
+    let mut command = Command::new(cargo_bin!("kvs-server"));
+    command.env("KVS_CLUSTER_PASSWORD", "secret");
+    for server in [
+        ServerProcess::start_without_dir(&of_user),
+        ServerProcess::spawn(command, &["--cluster", &nodes]),
+    ] {
+        let mut client = KvsClient::connect(server.addr).unwrap();
+        let value = client.get("key".to_owned()).unwrap();
+        assert_eq!(value.as_deref(), Some("value"));
+    }
 }
 
 pub fn stop() {

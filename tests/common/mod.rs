@@ -130,7 +130,8 @@ impl ServerProcess {
         ServerProcess::start_as(command, data_dir, &[])
     }
 
-    fn spawn(mut command: Command, args: &[&str]) -> ServerProcess {
+    /// Starts a prepared command, such as one with another environment.
+    pub fn spawn(mut command: Command, args: &[&str]) -> ServerProcess {
         let mut child = command
             .args(["--addr", "127.0.0.1:0"])
             .args(args)
