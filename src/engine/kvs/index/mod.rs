@@ -179,8 +179,8 @@ impl Index {
     /// key, the cached value and its bytes. Here no read needs the result of the one before it,
     /// except from pass to pass, so the processor waits for many of them at once.
     pub(crate) fn look_ahead<'k>(&self, keys: impl Iterator<Item = &'k str>) {
-        // The caches of the processor have a smaller index.
-        const LARGE: usize = 16 * 1024;
+        // A smaller index is in the fastest caches of the processor.
+        const LARGE: usize = 2 * 1024;
         if self.len() < LARGE {
             return;
         }
