@@ -42,7 +42,7 @@ pub use self::check::{Damage, Lost, Progress, Report, Torn, repair, verify};
 use self::format::record;
 use self::journal::Journal;
 use self::log::syncer::{Syncer, Ticker};
-use self::log::{Log, LogStats, Op};
+use self::log::{Log, LogStats, Op, Request};
 pub use self::options::KvStoreOptions;
 use self::pool::Pool;
 use self::reader::Reader;
@@ -158,18 +158,18 @@ impl<P: ThreadPool> KvStore<P> {
         self.handle.pool.run(move || syncer.sync())
     }
 
-    fn write(&self, key: String, op: Op) -> EngineFuture<()> {
+    fn write(&self, key: &str, op: Op<&str>) -> EngineFuture<()> {
         // A write that is too long must not fail the others in its batch.
-        if let Err(error) = record::check_lengths(&key, op.value()) {
+        if let Err(error) = record::check_lengths(key, op.value()) {
             return EngineFuture::done(Err(error));
         }
-        self.handle.writer.write(key, op)
+        self.handle.writer.write(Request { key, op })
     }
 }
 
 impl<P: ThreadPool> KvsEngine for KvStore<P> {
     fn set(&self, key: String, value: String) -> EngineFuture<()> {
-        self.write(key, Op::Set(value))
+        self.write(&key, Op::Set(&value))
     }
 
     fn get(&self, key: String) -> EngineFuture<Option<String>> {
@@ -177,8 +177,8 @@ impl<P: ThreadPool> KvsEngine for KvStore<P> {
     }
 
     fn get_in_order(&self, key: String) -> EngineFuture<Option<String>> {
-        let queued = self.handle.writer.read_in_order(key);
-        queued.unwrap_or_else(|key| self.get(key))
+        let queued = self.handle.writer.read_in_order(&key);
+        queued.unwrap_or_else(|| self.get(key))
     }
 
     fn with_value<T>(&self, key: &str, read: impl FnOnce(&str) -> T) -> Option<T> {
@@ -190,7 +190,7 @@ impl<P: ThreadPool> KvsEngine for KvStore<P> {
     }
 
     fn remove(&self, key: String) -> EngineFuture<()> {
-        self.write(key, Op::Remove)
+        self.write(&key, Op::Remove)
     }
 
     /// Returns the pairs in the order in which they were written last.

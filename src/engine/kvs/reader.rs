@@ -64,15 +64,15 @@ impl<P: ThreadPool> Reader<P> {
     pub(crate) fn get_later(
         self: &Arc<Self>,
         index: &Index,
-        key: String,
+        key: &str,
     ) -> EngineFuture<Option<String>> {
-        let Some(entry) = index.lookup(&key) else {
+        let Some(entry) = index.lookup(key) else {
             return EngineFuture::done(Ok(None));
         };
         if let Some(value) = entry.value().filter(|value| value.len() <= MAX_EAGER) {
             return found(value);
         }
-        let (reader, place) = (Arc::clone(self), entry.place());
+        let (reader, place, key) = (Arc::clone(self), entry.place(), key.to_owned());
         EngineFuture::lazy(move || {
             // The value may have come into memory since the lookup.
             if let Some(value) = reader.index.read().value_at(&place) {

@@ -4,7 +4,7 @@ use std::hash::{BuildHasher, Hasher as _, RandomState};
 use std::io::Cursor;
 use std::iter;
 
-use bytes::Buf;
+use bytes::{Buf, BufMut};
 use crc32fast::Hasher;
 
 use super::names::Generation;
@@ -85,19 +85,8 @@ impl<'a> Record<'a> {
 
     /// Appends the bytes of the record to `out`. Its lengths have passed [`check_lengths`].
     pub(crate) fn encode(&self, salt: Salt, out: &mut Vec<u8>) {
-        let value = self.value.unwrap_or_default();
-        let mut body = Hasher::new();
-        body.update(self.key.as_bytes());
-        body.update(value.as_bytes());
-        let header = Header {
-            body: body.finalize(),
-            key_len: self.key.len(),
-            value_len: self.value.map(str::len),
-            sequence: self.sequence,
-        };
-        out.extend_from_slice(&header.encode(salt));
-        out.extend_from_slice(self.key.as_bytes());
-        out.extend_from_slice(value.as_bytes());
+        let start = draft(self.key, self.value, out);
+        seal(&mut out[start..], self.sequence, salt);
     }
 }
 
@@ -188,23 +177,37 @@ impl Header {
         })
     }
 
-    pub(crate) fn encode(&self, salt: Salt) -> [u8; HEADER_LEN] {
-        // The lengths are checked before a record is encoded, so the casts lose nothing.
-        let value_len = self.value_len.map_or(TOMBSTONE, |len| len as u32);
-        let mut bytes = [0; HEADER_LEN];
-        bytes[4..8].copy_from_slice(&self.body.to_le_bytes());
-        bytes[8..12].copy_from_slice(&(self.key_len as u32).to_le_bytes());
-        bytes[12..16].copy_from_slice(&value_len.to_le_bytes());
-        bytes[16..].copy_from_slice(&self.sequence.to_le_bytes());
-        let checksum = salt.checksum(&bytes[4..]);
-        bytes[..4].copy_from_slice(&checksum.to_le_bytes());
-        bytes
-    }
-
     /// Returns the length of the whole record, in bytes.
     pub(crate) fn record_len(&self) -> usize {
         HEADER_LEN + self.key_len + self.value_len.unwrap_or(0)
     }
+}
+
+/// Appends the record of a write to `out`, without what only [`seal`] knows. Returns its offset. The
+/// lengths have passed [`check_lengths`].
+pub(crate) fn draft(key: &str, value: Option<&str>, out: &mut Vec<u8>) -> usize {
+    let start = out.len();
+    // The lengths are short enough, so the casts lose nothing.
+    let value_len = value.map_or(TOMBSTONE, |value| value.len() as u32);
+    let value = value.unwrap_or_default();
+    out.reserve(HEADER_LEN + key.len() + value.len());
+    out.extend_from_slice(&[0; 8]);
+    out.put_u32_le(key.len() as u32);
+    out.put_u32_le(value_len);
+    out.extend_from_slice(&[0; 8]);
+    out.extend_from_slice(key.as_bytes());
+    out.extend_from_slice(value.as_bytes());
+    start
+}
+
+/// Completes a [`draft`], whose write has the number `sequence`. A record that was sealed
+/// before gets a new number.
+pub(crate) fn seal(record: &mut [u8], sequence: u64, salt: Salt) {
+    let body = crc32fast::hash(&record[HEADER_LEN..]);
+    record[4..8].copy_from_slice(&body.to_le_bytes());
+    record[16..HEADER_LEN].copy_from_slice(&sequence.to_le_bytes());
+    let checksum = salt.checksum(&record[4..HEADER_LEN]);
+    record[..4].copy_from_slice(&checksum.to_le_bytes());
 }
 
 /// Returns the records in `bytes`, which the store has just encoded, with their headers.

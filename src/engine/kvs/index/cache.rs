@@ -79,22 +79,31 @@ impl Cache {
 
     /// Adds a value, whose entry has the number `owner`. Returns `None` if there are no more slots,
     /// or if the number is too high.
-    pub(crate) fn insert(&mut self, value: Box<str>, owner: usize) -> Option<Slot> {
+    pub(crate) fn insert(&mut self, value: &str, owner: usize) -> Option<Slot> {
         let slot = Slot::new(self.cached.len())?;
         let owner = owner.try_into().ok()?;
-        self.bytes += size(&value);
+        self.bytes += size(value);
         self.cached.push(Cached {
-            value,
+            value: value.into(),
             owner,
             is_in_use: AtomicBool::new(false),
         });
         Some(slot)
     }
 
-    pub(crate) fn replace(&mut self, slot: Slot, value: Box<str>) {
+    pub(crate) fn replace(&mut self, slot: Slot, value: &str) {
         let cached = &mut self.cached[slot.n()];
-        self.bytes += size(&value);
-        self.bytes -= size(&mem::replace(&mut cached.value, value));
+        self.bytes += size(value);
+        self.bytes -= size(&cached.value);
+        if cached.value.len() == value.len() {
+            // The new value takes the place of the old one, without an allocation.
+            let mut same = mem::take(&mut cached.value).into_string();
+            same.clear();
+            same.push_str(value);
+            cached.value = same.into();
+        } else {
+            cached.value = value.into();
+        }
         *cached.is_in_use.get_mut() = false;
     }
 

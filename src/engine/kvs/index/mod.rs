@@ -235,7 +235,7 @@ impl Index {
         if value.len() <= MAX_CACHED_LEN
             && let Some(Entry { value: None, .. }) = self.entry_at(n, location)
         {
-            self.entries[n].value = self.cache.insert(value.into(), n);
+            self.entries[n].value = self.cache.insert(value, n);
             self.evict();
         }
     }
@@ -248,7 +248,7 @@ impl Index {
     }
 
     /// Sets the newest record of a key. If the caller has its value, caches it.
-    pub(crate) fn put(&mut self, key: &str, location: Location, value: Option<Box<str>>) {
+    pub(crate) fn put(&mut self, key: &str, location: Location, value: Option<&str>) {
         let hash = self.hash(key);
         self.live_bytes += u64::from(location.len);
         let (entries, keys) = (&self.entries, &self.keys);

@@ -29,7 +29,7 @@ fn value(index: &Index, key: &str) -> Option<String> {
 
 fn put(index: &mut Index, key: &str, offset: u64) {
     let value = format!("{key:100}");
-    index.put(key, at(offset), Some(value.into()));
+    index.put(key, at(offset), Some(&value));
 }
 
 #[test]

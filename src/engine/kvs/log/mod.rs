@@ -20,19 +20,18 @@ pub(crate) mod syncer;
 
 use std::collections::HashMap;
 use std::io;
-use std::mem;
 use std::sync::Arc;
 use std::time::Instant;
 
 use self::background::Background;
-pub(crate) use self::batch::{Op, Outcome, Request};
+pub(crate) use self::batch::{Op, Outcome, Request, Requests};
 use self::end::End;
 use self::failure::Failure;
 use self::job::JobHandle;
 use self::segments::Segments;
 use self::syncer::Syncer;
 use crate::engine::files::Directory;
-use crate::engine::kvs::format::record::{self, Location, Record};
+use crate::engine::kvs::format::record::{self, Location};
 use crate::engine::kvs::format::segment::HEADER_LEN;
 use crate::engine::kvs::index::Index;
 use crate::engine::kvs::index::few::FEW;
@@ -42,11 +41,8 @@ use crate::engine::{EngineFuture, SyncLevel};
 use crate::error::{KvsError, Result};
 use crate::sync::RwLock;
 
-/// Bytes of the longest buffer for records that is kept for the next batch.
-const MAX_BUFFER: usize = 1024 * 1024;
-
 /// Reads a key while the writer has the index locked.
-type Get<'a> = dyn Fn(&Index, String) -> EngineFuture<Option<String>> + 'a;
+type Get<'a> = dyn Fn(&Index, &str) -> EngineFuture<Option<String>> + 'a;
 
 /// Statistics of the log.
 #[derive(Debug, Clone, Copy)]
@@ -62,8 +58,6 @@ pub(crate) struct LogStats {
 pub(crate) struct Log {
     segments: Segments,
     background: Background,
-    /// The buffer for the records of a batch.
-    buffer: Vec<u8>,
 }
 
 impl Log {
@@ -76,7 +70,6 @@ impl Log {
         Ok(Log {
             segments: Segments::open(dir, options, journal)?,
             background: Background::default(),
-            buffer: Vec::new(),
         })
     }
 
@@ -149,16 +142,17 @@ impl Log {
     /// All writes of the batch are appended with one write to the file and, at
     /// [`SyncLevel::Always`], one sync. Only then does the index show them, so readers see nothing
     /// that a refused write or a failed sync could take back.
-    pub(crate) fn commit(&mut self, mut batch: Vec<Request>, get: &Get<'_>) -> Outcome {
-        let missing = self.find_missing(&batch);
-        match self.append(&batch, &missing) {
+    pub(crate) fn commit(&mut self, batch: &mut Requests, get: &Get<'_>) -> Outcome {
+        let missing = self.find_missing(batch);
+        match self.append(batch, &missing) {
             Ok(offset) => self.apply(batch, missing, offset, get),
             // The batch does not fit into a file (see `ulimit -f`), but each half may.
             Err(error) if is_too_long(&error) && batch.len() > 1 => {
-                let second = batch.split_off(batch.len() / 2);
-                let first_len = batch.len();
-                let mut outcome = self.commit(batch, get);
-                outcome.append(first_len, self.commit(second, get));
+                let half = batch.len() / 2;
+                let mut first = batch.iter().take(half).collect();
+                let mut second = batch.iter().skip(half).collect();
+                let mut outcome = self.commit(&mut first, get);
+                outcome.append(half, self.commit(&mut second, get));
                 outcome
             }
             Err(error) => self.refuse(batch, error, get),
@@ -167,8 +161,8 @@ impl Log {
 
     /// Appends the writes of `batch`, except the removals at the positions `missing`. Returns the
     /// offset of the first record. After an error, none of them takes effect.
-    fn append(&mut self, batch: &[Request], missing: &[usize]) -> Result<u64> {
-        if !batch.iter().any(|request| request.op.is_write()) {
+    fn append(&mut self, batch: &mut Requests, missing: &[usize]) -> Result<u64> {
+        if !batch.ops().any(|op| op.is_write()) {
             return Ok(self.segments.end.len);
         }
         self.segments.failure.check()?;
@@ -176,17 +170,17 @@ impl Log {
         self.roll_if_full()?;
 
         // One write for the whole batch: each system call takes longer than copying a few records.
-        let mut bytes = mem::take(&mut self.buffer);
-        bytes.clear();
-        let sequence = self.encode(batch, missing, &mut bytes);
+        let mut sequence = self.segments.sequence;
+        let bytes = batch.seal(missing, sequence, self.segments.salt());
         self.write_at_end(&bytes)?;
 
         // The write may have started a new segment, so only now is it known where the records are.
         let offset = self.segments.end.len;
         let mut end = self.segments.end.clone();
         end.len += bytes.len() as u64;
-        for (_, record) in record::split(&bytes) {
+        for (header, record) in record::split(&bytes) {
             end.digest.add(record);
+            sequence = header.sequence;
         }
         // A sync covers what was noted before it.
         let syncer = &self.segments.syncer;
@@ -197,9 +191,6 @@ impl Log {
         self.segments.end = end;
         self.segments.sequence = sequence;
         self.segments.add_hints(&bytes);
-        if bytes.capacity() <= MAX_BUFFER {
-            self.buffer = bytes;
-        }
         Ok(offset)
     }
 
@@ -212,26 +203,6 @@ impl Log {
             Err(KvsError::StorageFull { .. }) => self.segments.failure.check(),
             rolled => rolled,
         }
-    }
-
-    /// Encodes the writes of `batch`, except those at the positions `missing`. Returns the sequence
-    /// number of the last one.
-    fn encode(&self, batch: &[Request], missing: &[usize], bytes: &mut Vec<u8>) -> u64 {
-        let mut sequence = self.segments.sequence;
-        let mut missing = missing.iter().copied().peekable();
-        for (n, Request { key, op }) in batch.iter().enumerate() {
-            if !op.is_write() || missing.next_if_eq(&n).is_some() {
-                continue;
-            }
-            sequence += 1;
-            let record = Record {
-                sequence,
-                key,
-                value: op.value(),
-            };
-            record.encode(self.segments.salt(), bytes);
-        }
-        sequence
     }
 
     /// Writes `bytes` after the last record. If the file may not grow, continues in a new segment.
@@ -267,10 +238,9 @@ impl Log {
 
     /// Returns the positions of the removals in `batch` whose key will not exist when they are
     /// committed, in ascending order.
-    fn find_missing(&self, batch: &[Request]) -> Vec<usize> {
-        let is_remove = |request: &Request| matches!(request.op, Op::Remove);
+    fn find_missing(&self, batch: &Requests) -> Vec<usize> {
         let mut missing = Vec::new();
-        if !batch.iter().any(is_remove) {
+        if !batch.ops().any(|op| matches!(op, Op::Remove)) {
             return missing;
         }
         // This tells which keys exist after the requests so far. The index does not show these yet.
@@ -294,7 +264,7 @@ impl Log {
     /// Applies a batch to the index. Its records are in the log, from `offset` on.
     fn apply(
         &self,
-        batch: Vec<Request>,
+        batch: &Requests,
         missing: Vec<usize>,
         mut offset: u64,
         get: &Get<'_>,
@@ -304,26 +274,21 @@ impl Log {
         let mut is_missing = missing.iter().copied().peekable();
         // Readers see all of the batch or nothing of it.
         let mut index = self.segments.index.write();
-        let mut requests = batch.into_iter();
-        for n in 0.. {
-            let next = requests.as_slice();
-            if n % FEW == 0 && next.len() > 1 {
-                index.look_ahead(next.iter().map(|request| &*request.key));
+        for (n, Request { key, op }) in batch.iter().enumerate() {
+            if n % FEW == 0 && n + 1 < batch.len() {
+                index.look_ahead(batch.keys(n));
             }
-            let Some(Request { key, op }) = requests.next() else {
-                break;
-            };
             if is_missing.next_if_eq(&n).is_some() {
                 continue;
             }
             let location = Location {
                 offset,
                 generation,
-                len: record::len(&key, op.value()),
+                len: record::len(key, op.value()),
             };
             match op {
-                Op::Set(value) => index.put(&key, location, Some(value.into())),
-                Op::Remove => index.remove(&key),
+                Op::Set(value) => index.put(key, location, Some(value)),
+                Op::Remove => index.remove(key),
                 Op::Get => {
                     found.push((n, get(&index, key)));
                     continue;
@@ -340,10 +305,10 @@ impl Log {
     }
 
     /// Fails the writes of a batch, and does its reads.
-    fn refuse(&self, batch: Vec<Request>, error: KvsError, get: &Get<'_>) -> Outcome {
+    fn refuse(&self, batch: &Requests, error: KvsError, get: &Get<'_>) -> Outcome {
         let errors = vec![(0..batch.len(), error)];
         let index = self.segments.index.read();
-        let requests = batch.into_iter().enumerate();
+        let requests = batch.iter().enumerate();
         let reads = requests.filter(|(_, request)| !request.op.is_write());
         Outcome {
             errors,

@@ -36,7 +36,6 @@ mod gather;
 mod promise;
 mod queue;
 
-use std::mem;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::time::Instant;
@@ -95,28 +94,28 @@ impl<P: ThreadPool> Writer<P> {
     }
 
     /// Queues a write. It is committed when its future is polled or dropped.
-    pub(crate) fn write(self: &Arc<Self>, key: String, op: Op) -> EngineFuture<()> {
+    pub(crate) fn write(self: &Arc<Self>, request: Request<'_>) -> EngineFuture<()> {
         let mut queue = self.queue.lock();
-        let (promise, n) = self.push(&mut queue, Request { key, op });
+        let (promise, n) = self.push(&mut queue, request);
         EngineFuture::deferred(promise, n)
     }
 
-    /// Queues a read of `key` behind the writes that are queued, or returns the key if none of them
+    /// Queues a read of `key` behind the writes that are queued, or returns `None` if none of them
     /// writes it. A read of it then needs no turn.
     pub(crate) fn read_in_order(
         self: &Arc<Self>,
-        key: String,
-    ) -> std::result::Result<EngineFuture<Option<String>>, String> {
+        key: &str,
+    ) -> Option<EngineFuture<Option<String>>> {
         let mut queue = self.queue.lock();
-        if !queue.may_write(&key) {
-            return Err(key);
+        if !queue.may_write(key) {
+            return None;
         }
         let op = Op::Get;
         let (promise, n) = self.push(&mut queue, Request { key, op });
-        Ok(EngineFuture::deferred(promise, n))
+        Some(EngineFuture::deferred(promise, n))
     }
 
-    fn push(self: &Arc<Self>, queue: &mut Queue, request: Request) -> (Arc<Promise>, usize) {
+    fn push(self: &Arc<Self>, queue: &mut Queue, request: Request<'_>) -> (Arc<Promise>, usize) {
         let pushed = queue.push(request, self);
         if queue.is_gathered() {
             self.is_gathered.notify_one();
@@ -254,9 +253,8 @@ impl<P: ThreadPool> Writer<P> {
 
     /// Commits `batch` to the log. After a panic, the log takes no more writes.
     fn commit(&self, log: &mut Log, batch: &mut Batch) -> Outcome {
-        let requests = mem::take(&mut batch.requests);
-        let get = |index: &Index, key| self.reader.get_later(index, key);
-        self.guarded(|| log.commit(requests, &get))
+        let get = |index: &Index, key: &str| self.reader.get_later(index, key);
+        self.guarded(|| log.commit(&mut batch.requests, &get))
             .unwrap_or_else(Outcome::given_up)
     }
 
@@ -331,9 +329,11 @@ impl<P: ThreadPool> WriteTurn<'_, P> {
     fn commit(mut self) {
         let batch = self.writer.queue.lock().next_batch();
         let tasks = batch.map(|mut batch| {
-            let (len, start) = (batch.requests.len(), Instant::now());
+            let start = Instant::now();
             let outcome = self.writer.commit(&mut self.log, &mut batch);
-            self.writer.queue.lock().finish_batch(len, start.elapsed());
+            let mut queue = self.writer.queue.lock();
+            queue.finish_batch(&mut batch, start.elapsed());
+            drop(queue);
             // A caller that sees its write complete must find it in the statistics.
             self.update_stats();
             // The promise is kept before the turn is given back: `complete` waits for the turn, and

@@ -9,11 +9,14 @@ use ahash::RandomState;
 
 use super::gather::Gather;
 use super::promise::{Commit, Promise, Tasks};
-use crate::engine::kvs::log::{Log, Outcome, Request};
+use crate::engine::kvs::log::{Log, Outcome, Request, Requests};
 use crate::error::Result;
 
 /// A batch of this many bytes takes no further write.
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
+
+/// Bytes of memory of a batch that are kept for the next one, at most.
+const MAX_SPARE: usize = 1024 * 1024;
 
 /// Writes of fewer bytes are committed on the thread that asks for them.
 const SHORT_BYTES: usize = 256 * 1024;
@@ -21,7 +24,7 @@ const SHORT_BYTES: usize = 256 * 1024;
 /// Requests that are committed together, and the promise that their futures share.
 #[derive(Debug)]
 pub(super) struct Batch {
-    pub(super) requests: Vec<Request>,
+    pub(super) requests: Requests,
     pub(super) promise: Arc<Promise>,
     /// The keys that the batch writes.
     keys: KeyFilter,
@@ -32,6 +35,8 @@ pub(super) struct Batch {
 #[derive(Debug)]
 pub(super) struct Queue {
     waiting: VecDeque<Batch>,
+    /// The memory of the last batch, for the next one.
+    spare: Requests,
     /// The keys that the batch being committed writes.
     running: KeyFilter,
     hasher: RandomState,
@@ -50,6 +55,7 @@ impl Queue {
     pub(super) fn new(log: Log) -> Queue {
         Queue {
             waiting: VecDeque::new(),
+            spare: Requests::default(),
             running: KeyFilter::default(),
             hasher: RandomState::new(),
             gather: log.syncs_each_commit().then(Gather::default),
@@ -64,22 +70,22 @@ impl Queue {
     /// request in it.
     pub(super) fn push(
         &mut self,
-        request: Request,
+        request: Request<'_>,
         writer: &Arc<impl Commit + 'static>,
     ) -> (Arc<Promise>, usize) {
         let has_room = |batch: &Batch| batch.bytes < BATCH_BYTES;
         if !self.waiting.back().is_some_and(has_room) {
             let writer: Arc<dyn Commit> = Arc::clone(writer) as _;
-            self.waiting.push_back(Batch::new(writer));
+            let requests = mem::take(&mut self.spare);
+            self.waiting.push_back(Batch::new(requests, writer));
         }
         let batch = self.waiting.back_mut().expect("there is one with room");
-        let n = batch.requests.len();
         // A read takes no room in the log, and no other read has to come after it.
         if request.op.is_write() {
             batch.bytes += request.key.len() + request.op.value().map_or(0, str::len);
-            batch.keys.insert(self.hasher.hash_one(&request.key));
+            batch.keys.insert(self.hasher.hash_one(request.key));
         }
-        batch.requests.push(request);
+        let n = batch.requests.push(request);
         (Arc::clone(&batch.promise), n)
     }
 
@@ -191,9 +197,12 @@ impl Queue {
         Some(batch)
     }
 
-    /// Notes that the batch that was taken has taken effect, or never will. It had `len` requests
-    /// and took `time`.
-    pub(super) fn finish_batch(&mut self, len: usize, time: Duration) {
+    /// Notes that the batch that was taken has taken effect, or never will. It took `time`. Takes
+    /// its requests.
+    pub(super) fn finish_batch(&mut self, batch: &mut Batch, time: Duration) {
+        let len = batch.requests.len();
+        self.spare = mem::take(&mut batch.requests);
+        self.spare.clear(MAX_SPARE);
         self.running = KeyFilter::default();
         let waiting = self.len();
         if let Some(gather) = &mut self.gather {
@@ -219,9 +228,9 @@ impl Queue {
 }
 
 impl Batch {
-    fn new(writer: Arc<dyn Commit>) -> Batch {
+    fn new(requests: Requests, writer: Arc<dyn Commit>) -> Batch {
         Batch {
-            requests: Vec::new(),
+            requests,
             promise: Promise::new(writer),
             keys: KeyFilter::default(),
             bytes: 0,
