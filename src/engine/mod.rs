@@ -55,6 +55,12 @@ pub trait KvsEngine: Clone + Send + 'static {
     /// and with the errors of the disk.
     fn set(&self, key: String, value: String) -> EngineFuture<()>;
 
+    /// Does the same as [`set`](KvsEngine::set), for a caller that has no strings of its own. An
+    /// engine that copies them anyway needs none.
+    fn set_str(&self, key: &str, value: &str) -> EngineFuture<()> {
+        self.set(key.to_owned(), value.to_owned())
+    }
+
     /// Returns the value of `key`, or `None` if the key does not exist.
     ///
     /// Fails with [`KvsError::Damaged`] if the value on the disk is not as it was written, and with

@@ -80,6 +80,10 @@ impl KvsEngine for TokioFsEngine {
         self.store.set(key, value)
     }
 
+    fn set_str(&self, key: &str, value: &str) -> EngineFuture<()> {
+        self.store.set_str(key, value)
+    }
+
     fn get(&self, key: String) -> EngineFuture<Option<String>> {
         self.store.get(key)
     }

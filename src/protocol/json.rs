@@ -12,20 +12,34 @@ use crate::error::ConnectionError;
 ///
 /// [`ConnectionError::BadFrame`] if the frame holds no request.
 pub fn read_request(frame: &[u8]) -> Result<Request, ConnectionError> {
+    if let Some(key) = key_of_get(frame) {
+        let key = key.to_owned();
+        return Ok(Request::Get { key });
+    }
+    if let Some((key, value)) = pair_of_set(frame) {
+        let (key, value) = (key.to_owned(), value.to_owned());
+        return Ok(Request::Set { key, value });
+    }
     // Checking all bytes at once is faster than checking each string.
     let json = str::from_utf8(frame).map_err(serde_json::Error::custom)?;
-    match Request::read_plain(json) {
-        Some(request) => Ok(request),
-        None => Ok(serde_json::from_str(json)?),
-    }
+    Ok(serde_json::from_str(json)?)
 }
 
 /// Returns the key of a plain request for a value. `None` says nothing about the frame.
-#[cfg(any(feature = "server", test))]
 pub(crate) fn key_of_get(frame: &[u8]) -> Option<&str> {
     let key = frame.strip_prefix(br#"{"Get":{"key":""#)?;
     let key = str::from_utf8(key.strip_suffix(br#""}}"#)?).ok()?;
     is_plain(key).then_some(key)
+}
+
+/// Returns the key and the value of a plain request to set one. `None` says nothing about the
+/// frame.
+pub(crate) fn pair_of_set(frame: &[u8]) -> Option<(&str, &str)> {
+    let pair = frame.strip_prefix(br#"{"Set":{"key":""#)?;
+    let pair = str::from_utf8(pair.strip_suffix(br#""}}"#)?).ok()?;
+    let (key, rest) = pair.split_once('"')?;
+    let value = rest.strip_prefix(r#","value":""#)?;
+    (is_plain(key) && is_plain(value)).then_some((key, value))
 }
 
 /// Appends the JSON of the reply to a `Get`, if the value is plain. Returns whether it is.
@@ -46,7 +60,11 @@ pub fn read_plain_reply(frame: &[u8]) -> Option<Response> {
         // A parser finds the end of a string sooner in a slice than in a stream of bytes.
         return serde_json::from_str(json).ok();
     }
-    Response::read_plain(json)
+    if json == r#""Set""# {
+        return Some(Response::Set);
+    }
+    let value = json.strip_prefix(r#"{"Get":""#)?.strip_suffix(r#""}"#)?;
+    is_plain(value).then(|| Response::Get(Some(value.to_owned())))
 }
 
 /// Appends the JSON of `message` to `out`.
@@ -58,31 +76,12 @@ pub(super) fn write_json<M: Plain>(message: &M, out: &mut Vec<u8>) {
 
 /// A message that may be plain JSON: no spaces, and no character escaped. Most messages are plain.
 /// A parser would read them character by character, which would be half of the time of a request.
-pub(super) trait Plain: Serialize + Sized {
-    /// Returns the message in this JSON, if it is plain.
-    fn read_plain(json: &str) -> Option<Self>;
-
+pub(super) trait Plain: Serialize {
     /// If the message is plain, appends its JSON to `out` and returns `true`.
     fn write_plain(&self, out: &mut Vec<u8>) -> bool;
 }
 
 impl Plain for Request {
-    fn read_plain(json: &str) -> Option<Request> {
-        let request = json.strip_suffix(r#""}}"#)?;
-        if let Some(key) = request.strip_prefix(r#"{"Get":{"key":""#) {
-            let key = is_plain(key).then(|| key.to_owned())?;
-            return Some(Request::Get { key });
-        }
-        let set = request.strip_prefix(r#"{"Set":{"key":""#)?;
-        let (key, rest) = set.split_once('"')?;
-        let value = rest.strip_prefix(r#","value":""#)?;
-        let is_plain = is_plain(key) && is_plain(value);
-        is_plain.then(|| Request::Set {
-            key: key.to_owned(),
-            value: value.to_owned(),
-        })
-    }
-
     fn write_plain(&self, out: &mut Vec<u8>) -> bool {
         match self {
             Request::Get { key } if is_plain(key) => {
@@ -99,14 +98,6 @@ impl Plain for Request {
 }
 
 impl Plain for Response {
-    fn read_plain(json: &str) -> Option<Response> {
-        if json == r#""Set""# {
-            return Some(Response::Set);
-        }
-        let value = json.strip_prefix(r#"{"Get":""#)?.strip_suffix(r#""}"#)?;
-        is_plain(value).then(|| Response::Get(Some(value.to_owned())))
-    }
-
     fn write_plain(&self, out: &mut Vec<u8>) -> bool {
         match self {
             Response::Get(Some(value)) => return write_plain_value(value, out),
@@ -182,10 +173,7 @@ mod tests {
             for request in requests {
                 let body = encode(&request).unwrap();
                 assert_eq!(body, serde_json::to_vec(&request).unwrap());
-                if let Some(key) = key_of_get(&body) {
-                    let key = key.to_owned();
-                    assert_eq!(Request::Get { key }, request);
-                }
+                assert_eq!(read_request(&body).unwrap(), request);
             }
         }
     }

@@ -17,7 +17,7 @@ pub use self::frame::{MAX_FRAME_LEN, MAX_TOKEN_FRAME};
 pub(crate) use self::frame::{PREFIX_LEN, frame_len, write_value_frame};
 pub(crate) use self::frame::{encode, prefix};
 #[cfg(feature = "server")]
-pub(crate) use self::json::key_of_get;
+pub(crate) use self::json::{key_of_get, pair_of_set};
 #[doc(hidden)]
 pub use self::json::{read_plain_reply, read_request};
 pub use self::kind::{ErrorCode, Kind};

@@ -183,8 +183,11 @@ impl<E: KvsEngine> Connection<E> {
 
     /// Returns whether a request has arrived, or none may start.
     fn is_busy(&self) -> bool {
-        let max = self.shared.limits.max_frame(self.has_token);
-        self.waiting.is_some() || !self.has_room() || self.peer.input.has_frame(max)
+        self.waiting.is_some() || !self.has_room() || self.peer.input.has_frame(self.max_frame())
+    }
+
+    fn max_frame(&self) -> usize {
+        self.shared.limits.max_frame(self.has_token)
     }
 
     /// Returns whether another request may start.
@@ -207,7 +210,7 @@ impl<E: KvsEngine> Connection<E> {
     fn start_requests(&mut self) -> Progress {
         let mut progress = Progress::None;
         while self.stage == Stage::Serving && self.has_room() {
-            if self.answer_at_once() {
+            if self.start_plain() {
                 progress = Progress::Made;
                 continue;
             }
@@ -237,7 +240,7 @@ impl<E: KvsEngine> Connection<E> {
         let Some((request, size)) = next else {
             return Ok(None);
         };
-        if self.may_start(&request) {
+        if self.may_start(request.kind()) {
             return Ok(Some((request, size)));
         }
         self.waiting = Some((request, size));
@@ -250,14 +253,11 @@ impl<E: KvsEngine> Connection<E> {
 
     /// Takes the next request out of the input, if all of it has arrived.
     fn next_arrived(&mut self) -> Result<Option<(Request, usize)>, Refusal> {
-        let max = self.shared.limits.max_frame(self.has_token);
-        let Some(frame) = self.peer.input.next_frame(max)? else {
+        let Some(frame) = self.peer.input.next_frame(self.max_frame())? else {
             return Ok(None);
         };
         let (request, size) = (protocol::read_request(frame), frame.len());
-        // The request has copied its strings, so a long frame need not stay.
-        self.peer.input.trim();
-        self.peer.clocks.frame = None;
+        self.frame_is_taken();
         match request {
             Ok(request) => Ok(Some((request, size))),
             // A peer without the token gets no second try.
@@ -266,20 +266,31 @@ impl<E: KvsEngine> Connection<E> {
         }
     }
 
+    /// Frees the memory of a long frame, whose strings have been copied.
+    fn frame_is_taken(&mut self) {
+        self.peer.input.trim();
+        self.peer.clocks.frame = None;
+    }
+
+    /// Counts a request that starts now.
+    fn count(&mut self, kind: Kind) {
+        self.requests += 1;
+        self.shared.counters.request(kind);
+    }
+
     /// Returns whether a request may start although others are in flight. Requests take effect in
     /// their order, and only some engines keep that order. Scans and requests to the server itself
     /// wait for all requests before them, and all requests wait for a scan before them.
-    fn may_start(&self, request: &Request) -> bool {
-        let is_ordered = matches!(request.kind(), Kind::Get | Kind::Set | Kind::Remove)
+    fn may_start(&self, kind: Kind) -> bool {
+        let is_ordered = matches!(kind, Kind::Get | Kind::Set | Kind::Remove)
             && self.engine.keeps_order()
             && !self.pipeline.has_scan();
         self.pipeline.is_empty() || is_ordered
     }
 
     fn start(&mut self, request: Request, size: usize) {
-        self.requests += 1;
         let kind = request.kind();
-        self.shared.counters.request(kind);
+        self.count(kind);
         if !self.has_token && kind != Kind::Auth {
             self.end_with(Refusal::NoToken);
             return;
@@ -296,6 +307,10 @@ impl<E: KvsEngine> Connection<E> {
             Request::Scan(scan) => Pending::scan(scan, |scan| engine.scan(scan)),
             Request::Stats {} => Pending::stats(&self.shared, || engine.stats()),
         };
+        self.push_started(kind, pending, size);
+    }
+
+    fn push_started(&mut self, kind: Kind, pending: Pending, size: usize) {
         self.push(Some(kind), pending, size);
         // The engine tells the size of a value only now.
         if self.stage == Stage::Serving && !self.reserve_memory() {

@@ -169,7 +169,11 @@ impl<P: ThreadPool> KvStore<P> {
 
 impl<P: ThreadPool> KvsEngine for KvStore<P> {
     fn set(&self, key: String, value: String) -> EngineFuture<()> {
-        self.write(&key, Op::Set(&value))
+        self.set_str(&key, &value)
+    }
+
+    fn set_str(&self, key: &str, value: &str) -> EngineFuture<()> {
+        self.write(key, Op::Set(value))
     }
 
     fn get(&self, key: String) -> EngineFuture<Option<String>> {

@@ -1,24 +1,30 @@
-//! Gets of values that the engine has in memory. Each is answered without a future, and its value
-//! is copied once: from the engine to the reply.
+//! Plain requests that need no copies of their strings: sets, and gets of values that the engine
+//! has in memory. Such a get is answered without a future, and its value is copied once: from the
+//! engine to the reply. The value of a set is copied once, too: from the input to the engine.
 
 use super::Connection;
 use crate::engine::KvsEngine;
 use crate::protocol::{self, Kind};
-use crate::server::pipeline::guarded;
+use crate::server::pipeline::{Pending, guarded};
 
 impl<E: KvsEngine> Connection<E> {
-    /// Answers the next request if it is such a get, and if no other reply is due before it.
-    /// Returns whether it did.
-    pub(super) fn answer_at_once(&mut self) -> bool {
+    /// Starts the next request if it is plain and may start now. Returns whether it did.
+    pub(super) fn start_plain(&mut self) -> bool {
         if !self.has_token || self.waiting.is_some() {
             return false;
         }
         self.peer.ahead.look(&self.peer.input, &self.engine);
+        self.answer_get() || self.start_set()
+    }
+
+    /// Answers the next request if it is a get of a value in memory, and if no other reply is due
+    /// before it.
+    fn answer_get(&mut self) -> bool {
         if !self.pipeline.is_empty() {
             return false;
         }
-        let max = self.shared.limits.max_frame(self.has_token);
-        let Some(key) = self.peer.input.peek(max).and_then(protocol::key_of_get) else {
+        let frame = self.peer.input.peek(self.max_frame());
+        let Some(key) = frame.and_then(protocol::key_of_get) else {
             return false;
         };
         let (engine, output) = (&self.engine, &mut self.peer.output);
@@ -31,14 +37,30 @@ impl<E: KvsEngine> Connection<E> {
             }
             return false;
         }
-        // The peek has found the frame.
-        let _ = self.peer.input.next_frame(max);
-        self.peer.input.trim();
-        self.peer.clocks.frame = None;
-        self.requests += 1;
-        self.shared.counters.request(Kind::Get);
+        self.take_peeked(Kind::Get);
         self.pipeline.note_answered(Kind::Get);
         self.reserve_reply(len);
         true
+    }
+
+    fn start_set(&mut self) -> bool {
+        let frame = self.peer.input.peek(self.max_frame());
+        let pair = frame.and_then(protocol::pair_of_set);
+        let Some((key, value)) = pair.filter(|_| self.may_start(Kind::Set)) else {
+            return false;
+        };
+        let size = frame.map_or(0, <[u8]>::len);
+        let pending = Pending::write(Kind::Set, || self.engine.set_str(key, value));
+        self.take_peeked(Kind::Set);
+        self.push_started(Kind::Set, pending, size);
+        true
+    }
+
+    /// Takes the request out of the input that was peeked at.
+    fn take_peeked(&mut self, kind: Kind) {
+        // The peek has found the frame, so this finds it, too.
+        let _ = self.peer.input.next_frame(self.max_frame());
+        self.frame_is_taken();
+        self.count(kind);
     }
 }
