@@ -1,11 +1,11 @@
-//! A few keys that an index looks up together, which takes less time than one after the other.
+//! Keys that an index looks up a few at a time, which takes less time than one after the other.
 
 use std::ops::Range;
 
 /// The number of keys that are worth it.
 pub(crate) const FEW: usize = 32;
 
-/// A few keys, each with a `T`.
+/// Keys, each with a `T`.
 #[derive(Debug)]
 pub(crate) struct Few<T> {
     /// All keys, one behind the other.
@@ -16,33 +16,31 @@ pub(crate) struct Few<T> {
 impl<T> Default for Few<T> {
     fn default() -> Few<T> {
         Few {
-            keys: String::with_capacity(FEW * 16),
-            items: Vec::with_capacity(FEW),
+            keys: String::new(),
+            items: Vec::new(),
         }
     }
 }
 
-impl<T> Few<T> {
+impl<T: Copy> Few<T> {
     pub(crate) fn push(&mut self, key: &str, item: T) {
-        if self.items.is_empty() {
-            self.keys.clear();
-        }
         let start = self.keys.len();
         self.keys.push_str(key);
         self.items.push((start..self.keys.len(), item));
     }
 
-    pub(crate) fn is_full(&self) -> bool {
-        self.items.len() >= FEW
+    pub(crate) fn len(&self) -> usize {
+        self.items.len()
     }
 
-    pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
-        self.items.iter().map(|(key, _)| &self.keys[key.clone()])
+    /// Returns all keys in the order in which they came, [`FEW`] at a time.
+    pub(crate) fn chunks(&self) -> impl Iterator<Item = impl Iterator<Item = (&str, T)> + Clone> {
+        let item = |(key, item): &(Range<usize>, T)| (&self.keys[key.clone()], *item);
+        self.items.chunks(FEW).map(move |few| few.iter().map(item))
     }
 
-    /// Takes out all keys, in the order in which they came.
-    pub(crate) fn drain(&mut self) -> impl Iterator<Item = (&str, T)> {
-        let items = self.items.drain(..);
-        items.map(|(key, item)| (&self.keys[key], item))
+    pub(crate) fn clear(&mut self) {
+        self.keys.clear();
+        self.items.clear();
     }
 }

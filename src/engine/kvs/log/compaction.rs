@@ -18,7 +18,7 @@ use crate::engine::kvs::format::record::{self, Location};
 use crate::engine::kvs::format::scanner::{Scanner, Step};
 use crate::engine::kvs::format::segment::Segment;
 use crate::engine::kvs::index::Index;
-use crate::engine::kvs::index::few::Few;
+use crate::engine::kvs::index::few::{FEW, Few};
 use crate::engine::kvs::journal::Journal;
 use crate::error::Result;
 use crate::sync::RwLock;
@@ -98,13 +98,16 @@ impl Compaction {
             let (listed, next) = input.list(step - seen, &mut found)?;
             seen += listed;
             let index = index.read();
-            index.look_ahead(found.keys());
             // Tombstones are not in the index, so they are left out. The records that they hide are
             // left out as well: the segments before the inputs are copies already.
             let is_live =
                 |(key, location): &(&str, Location)| index.location(key) == Some(*location);
-            live.extend(found.drain().filter(is_live).map(|(_, location)| location));
+            for few in found.chunks() {
+                index.look_ahead(few.clone().map(|(key, _)| key));
+                live.extend(few.filter(is_live).map(|(_, location)| location));
+            }
             drop(index);
+            found.clear();
             let segment = Arc::clone(&input.segment);
             if next == Step::Done {
                 self.inputs.pop_front();
@@ -218,7 +221,7 @@ impl Input {
         // Long records are not worth the memory of a few.
         const LONG: usize = 64 * 1024;
         let mut bytes = 0;
-        while !found.is_full() && bytes < step.min(LONG) {
+        while found.len() < FEW && bytes < step.min(LONG) {
             let next = match &mut self.keys {
                 Keys::Hints(hints) => match hints.next() {
                     Ok(next) => next.map(|hint| (hint.key, hint.location, hint.sequence)),
@@ -272,11 +275,12 @@ impl Switch {
             let read = self.read(&mut moved);
             // Readers wait while these few keys move.
             let mut index = index.write();
-            index.look_ahead(moved.keys());
-            for (key, to) in moved.drain() {
-                index.relocate(key, to);
+            for few in moved.chunks() {
+                index.look_ahead(few.clone().map(|(key, _)| key));
+                few.for_each(|(key, to)| index.relocate(key, to));
             }
             drop(index);
+            moved.clear();
             if read? == Step::Done {
                 return Ok(Step::Done);
             }
@@ -287,7 +291,7 @@ impl Switch {
     /// Reads a few hints, without a lock on the index, and returns whether there are more. After an
     /// error, `moved` has the keys before it.
     fn read(&mut self, moved: &mut Few<Location>) -> Result<Step> {
-        while !moved.is_full() {
+        while moved.len() < FEW {
             match self.hints.next()? {
                 Some(hint) => moved.push(hint.key, hint.location),
                 None => return Ok(Step::Done),

@@ -26,8 +26,8 @@ use crate::error::{KvsError, Result};
 
 /// The number of batches of [`Notes`] that are read ahead, and of notes in a batch. Fewer would
 /// wake the other thread too often.
-const AHEAD: usize = 4;
-const BATCH: usize = 64;
+const AHEAD: usize = 16;
+const BATCH: usize = 2048;
 
 /// Records that the index does not have yet, in their order. A tombstone has no location.
 type Notes = Few<Option<Location>>;
@@ -221,7 +221,7 @@ impl<'a> Replay<'a> {
         thread::scope(|scope| {
             let reader = thread::Builder::new().name("kvs-hints".to_owned());
             let read = reader.spawn_scoped(scope, || read_ahead(hints, sender));
-            for mut notes in batches.into_iter().flatten() {
+            for mut notes in batches {
                 note_all(&mut self.index, &mut notes);
             }
             read.ok()?.join().ok()?
@@ -286,7 +286,7 @@ impl<'a> Replay<'a> {
             return Ok(Step::Done);
         };
         self.notes.push(record.key, record.value.map(|_| location));
-        if self.notes.is_full() {
+        if self.notes.len() == BATCH {
             note_all(&mut self.index, &mut self.notes);
         }
         Ok(Step::More)
@@ -295,20 +295,16 @@ impl<'a> Replay<'a> {
 
 /// Reads hints while the thread that has the index looks up those before, which takes longer: it
 /// waits for memory. Returns `None` if the hints are damaged.
-fn read_ahead(hints: Hints, sender: SyncSender<Vec<Notes>>) -> Option<()> {
-    let (mut batch, mut notes) = (Vec::new(), Notes::default());
+fn read_ahead(hints: Hints, sender: SyncSender<Notes>) -> Option<()> {
+    let mut notes = Notes::default();
     hints.read(|hint| {
         notes.push(hint.key, hint.has_value.then_some(hint.location));
-        if notes.is_full() {
-            batch.push(mem::take(&mut notes));
-        }
-        if batch.len() == BATCH {
+        if notes.len() == BATCH {
             // The receiver takes all of them.
-            let _ = sender.send(mem::take(&mut batch));
+            let _ = sender.send(mem::take(&mut notes));
         }
     })?;
-    batch.push(notes);
-    sender.send(batch).ok()
+    sender.send(notes).ok()
 }
 
 /// Decides whether the tail of the newest segment, which begins with `error`, may be dropped.
@@ -336,11 +332,14 @@ fn torn_tail(opened: &Opened, error: KvsError, last_run: &LastRun) -> Result<Opt
 
 /// Brings the records to the index.
 fn note_all(index: &mut Index, notes: &mut Notes) {
-    index.look_ahead(notes.keys());
-    for (key, location) in notes.drain() {
-        match location {
-            Some(location) => index.put(key, location, None),
-            None => index.remove(key),
+    for few in notes.chunks() {
+        index.look_ahead(few.clone().map(|(key, _)| key));
+        for (key, location) in few {
+            match location {
+                Some(location) => index.put(key, location, None),
+                None => index.remove(key),
+            }
         }
     }
+    notes.clear();
 }
