@@ -18,7 +18,7 @@ use crate::engine::kvs::format::record::{self, Location};
 use crate::engine::kvs::format::scanner::{Scanner, Step};
 use crate::engine::kvs::format::segment::Segment;
 use crate::engine::kvs::index::Index;
-use crate::engine::kvs::index::few::{FEW, Few};
+use crate::engine::kvs::index::few::{FEW, KeyList};
 use crate::engine::kvs::journal::Journal;
 use crate::error::Result;
 use crate::sync::RwLock;
@@ -91,7 +91,7 @@ impl Compaction {
     /// Returns the live records among the next `step` bytes or so.
     fn read_live(&mut self, index: &RwLock<Index>, step: usize) -> Result<Vec<u8>> {
         let (mut bytes, mut seen) = (Vec::new(), 0);
-        let (mut found, mut live) = (Few::default(), Vec::new());
+        let (mut found, mut live) = (KeyList::new(FEW), Vec::new());
         while let Some(input) = self.inputs.front_mut()
             && seen < step
         {
@@ -217,11 +217,11 @@ impl Input {
 
     /// Adds the next few keys with their places to `found`. Returns the number of bytes of their
     /// records, which is about `step` at most, and whether there are more.
-    fn list(&mut self, step: usize, found: &mut Few<Location>) -> Result<(usize, Step)> {
+    fn list(&mut self, step: usize, found: &mut KeyList<Location>) -> Result<(usize, Step)> {
         // Long records are not worth the memory of a few.
         const LONG: usize = 64 * 1024;
         let mut bytes = 0;
-        while found.len() < FEW && bytes < step.min(LONG) {
+        while !found.is_full() && bytes < step.min(LONG) {
             let next = match &mut self.keys {
                 Keys::Hints(hints) => match hints.next() {
                     Ok(next) => next.map(|hint| (hint.key, hint.location, hint.sequence)),
@@ -270,7 +270,7 @@ impl Switch {
     /// more. After an error, the next step tries again.
     pub(super) fn step(&mut self, index: &RwLock<Index>, bytes: usize) -> Result<Step> {
         let end = self.hints.offset() + bytes as u64;
-        let mut moved = Few::default();
+        let mut moved = KeyList::new(FEW);
         while self.hints.offset() < end {
             let read = self.read(&mut moved);
             // Readers wait while these few keys move.
@@ -290,8 +290,8 @@ impl Switch {
 
     /// Reads a few hints, without a lock on the index, and returns whether there are more. After an
     /// error, `moved` has the keys before it.
-    fn read(&mut self, moved: &mut Few<Location>) -> Result<Step> {
-        while moved.len() < FEW {
+    fn read(&mut self, moved: &mut KeyList<Location>) -> Result<Step> {
+        while !moved.is_full() {
             match self.hints.next()? {
                 Some(hint) => moved.push(hint.key, hint.location),
                 None => return Ok(Step::Done),

@@ -21,16 +21,16 @@ use crate::engine::kvs::format::sound::{self, Continuity, Tail};
 use crate::engine::kvs::format::watermark::LastRun;
 use crate::engine::kvs::index::Index;
 use crate::engine::kvs::index::checkpoint::Checkpoint;
-use crate::engine::kvs::index::few::Few;
+use crate::engine::kvs::index::few::KeyList;
 use crate::error::{KvsError, Result};
 
-/// The number of batches of [`Notes`] that are read ahead, and of notes in a batch. Fewer would
-/// wake the other thread too often.
+/// The number of batches of [`Notes`] that are read ahead, and of notes in a batch, at most. Fewer
+/// would wake the other thread too often.
 const AHEAD: usize = 16;
 const BATCH: usize = 2048;
 
 /// Records that the index does not have yet, in their order. A tombstone has no location.
-type Notes = Few<Option<Location>>;
+type Notes = KeyList<Option<Location>>;
 
 /// A segment that is no longer written to.
 #[derive(Debug)]
@@ -116,7 +116,7 @@ impl<'a> Replay<'a> {
             source,
             continuity: Continuity::default(),
             index: Index::default(),
-            notes: Notes::default(),
+            notes: Notes::new(BATCH),
             sealed: BTreeMap::new(),
             checkpoint: None,
         }
@@ -286,7 +286,7 @@ impl<'a> Replay<'a> {
             return Ok(Step::Done);
         };
         self.notes.push(record.key, record.value.map(|_| location));
-        if self.notes.len() == BATCH {
+        if self.notes.is_full() {
             note_all(&mut self.index, &mut self.notes);
         }
         Ok(Step::More)
@@ -296,12 +296,12 @@ impl<'a> Replay<'a> {
 /// Reads hints while the thread that has the index looks up those before, which takes longer: it
 /// waits for memory. Returns `None` if the hints are damaged.
 fn read_ahead(hints: Hints, sender: SyncSender<Notes>) -> Option<()> {
-    let mut notes = Notes::default();
+    let mut notes = Notes::new(BATCH);
     hints.read(|hint| {
         notes.push(hint.key, hint.has_value.then_some(hint.location));
-        if notes.len() == BATCH {
+        if notes.is_full() {
             // The receiver takes all of them.
-            let _ = sender.send(mem::take(&mut notes));
+            let _ = sender.send(mem::replace(&mut notes, Notes::new(BATCH)));
         }
     })?;
     sender.send(notes).ok()
