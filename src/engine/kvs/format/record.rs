@@ -183,8 +183,8 @@ impl Header {
     }
 }
 
-/// Appends the record of a write to `out`, without what only [`seal`] knows. Returns its offset. The
-/// lengths have passed [`check_lengths`].
+/// Appends the record of a write to `out`, with zeros for its number and its checksums, which
+/// [`seal`] fills in. Returns its offset. The lengths have passed [`check_lengths`].
 pub(crate) fn draft(key: &str, value: Option<&str>, out: &mut Vec<u8>) -> usize {
     let start = out.len();
     // The lengths are short enough, so the casts lose nothing.
@@ -200,8 +200,7 @@ pub(crate) fn draft(key: &str, value: Option<&str>, out: &mut Vec<u8>) -> usize 
     start
 }
 
-/// Completes a [`draft`], whose write has the number `sequence`. A record that was sealed
-/// before gets a new number.
+/// Completes the record of a [`draft`], whose write has the number `sequence`.
 pub(crate) fn seal(record: &mut [u8], sequence: u64, salt: Salt) {
     let body = crc32fast::hash(&record[HEADER_LEN..]);
     record[4..8].copy_from_slice(&body.to_le_bytes());
@@ -221,9 +220,9 @@ pub(crate) fn split(mut bytes: &[u8]) -> impl Iterator<Item = (Header, &[u8])> {
 }
 
 /// Returns the length of a record, in bytes.
-pub(crate) fn len(key: &str, value: Option<&str>) -> u32 {
+pub(crate) fn len(key: &str, value_len: Option<usize>) -> u32 {
     // The longest record has 24 bytes, 64 KiB and 64 MiB.
-    (HEADER_LEN + key.len() + value.map_or(0, str::len)) as u32
+    (HEADER_LEN + key.len() + value_len.unwrap_or(0)) as u32
 }
 
 /// Checks that a record can hold `key` and `value`.

@@ -95,15 +95,12 @@ impl Cache {
         let cached = &mut self.cached[slot.n()];
         self.bytes += size(value);
         self.bytes -= size(&cached.value);
-        if cached.value.len() == value.len() {
-            // The new value takes the place of the old one, without an allocation.
-            let mut same = mem::take(&mut cached.value).into_string();
-            same.clear();
-            same.push_str(value);
-            cached.value = same.into();
-        } else {
-            cached.value = value.into();
-        }
+        // A value of the same length takes the place of the old one without an allocation.
+        let mut same = mem::take(&mut cached.value).into_string();
+        same.clear();
+        same.reserve_exact(value.len());
+        same.push_str(value);
+        cached.value = same.into();
         *cached.is_in_use.get_mut() = false;
     }
 

@@ -179,7 +179,7 @@ impl Index {
     /// key, the cached value and its bytes. Here no read needs the result of the one before it,
     /// except from pass to pass, so the processor waits for many of them at once.
     pub(crate) fn look_ahead<'k>(&self, keys: impl Iterator<Item = &'k str>) {
-        // A smaller index is in the fastest caches of the processor.
+        // A smaller index is in the fastest caches of the processor, so its lookups wait little.
         const LARGE: usize = 2 * 1024;
         if self.len() < LARGE {
             return;
@@ -247,7 +247,8 @@ impl Index {
         entries.map(|entry| (self.keys.get(entry.key), entry.location))
     }
 
-    /// Sets the newest record of a key. If the caller has its value, caches it.
+    /// Sets the newest record of a key. Caches `value`, if there is one. It has at most
+    /// [`MAX_CACHED_LEN`] bytes.
     pub(crate) fn put(&mut self, key: &str, location: Location, value: Option<&str>) {
         let hash = self.hash(key);
         self.live_bytes += u64::from(location.len);
@@ -275,7 +276,6 @@ impl Index {
             }
         };
         let entry = &mut self.entries[n];
-        let value = value.filter(|value| value.len() <= MAX_CACHED_LEN);
         match (entry.value, value) {
             (Some(slot), Some(value)) => self.cache.replace(slot, value),
             (None, Some(value)) => entry.value = self.cache.insert(value, n),

@@ -1,6 +1,5 @@
 //! The input and the output of the log: the requests of a batch, and their results.
 
-use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::engine::EngineFuture;
@@ -8,14 +7,14 @@ use crate::engine::kvs::format::record::{self, Salt};
 use crate::error::KvsError;
 
 /// A request that is committed in order with others.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Request<'a> {
     pub(crate) key: &'a str,
     pub(crate) op: Op<&'a str>,
 }
 
-/// What a request does with its key. `V` is the value to set.
-#[derive(Debug, Clone, Copy)]
+/// The operation of a request. `V` is the value to set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Op<V> {
     Set(V),
     Remove,
@@ -48,27 +47,27 @@ impl<V> Op<V> {
 
 /// The requests of a batch, in order.
 ///
-/// A write becomes a record when it is queued, so that its value is copied once on the way to the
-/// file, and no request takes an allocation of its own.
+/// A write becomes a record when it is queued, so that its value is usually copied once on the way
+/// to the file, and no request takes an allocation of its own.
 #[derive(Debug, Default)]
 pub(crate) struct Requests {
     /// The records of the writes. They have no numbers before they are sealed.
     records: Vec<u8>,
     /// The keys of the reads.
     read_keys: String,
-    places: Vec<Place>,
+    spans: Vec<Span>,
 }
 
-/// The place of a request: the offset of its record or, if it is a read, of its key.
+/// The span of a request in `records` or, if it is a read, in `read_keys`.
 #[derive(Debug, Clone, Copy)]
-struct Place {
+struct Span {
     start: usize,
     key_len: usize,
-    /// With the length of the value.
+    /// The operation, with the length of its value.
     op: Op<usize>,
 }
 
-impl Place {
+impl Span {
     /// Returns the range of the record.
     fn record(self) -> Range<usize> {
         let value_len = self.op.value().unwrap_or(0);
@@ -77,7 +76,7 @@ impl Place {
 }
 
 impl Requests {
-    /// Adds a request, and returns its position. Its lengths have passed
+    /// Adds a request, and returns its position. The lengths of a write have passed
     /// [`check_lengths`](record::check_lengths).
     pub(crate) fn push(&mut self, Request { key, op }: Request<'_>) -> usize {
         let start = if op.is_write() {
@@ -86,39 +85,41 @@ impl Requests {
             self.read_keys.push_str(key);
             self.read_keys.len() - key.len()
         };
-        self.places.push(Place {
+        self.spans.push(Span {
             start,
             key_len: key.len(),
             op: op.map(str::len),
         });
-        self.places.len() - 1
+        self.spans.len() - 1
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.places.len()
+        self.spans.len()
     }
 
-    /// Returns what the requests do, with the lengths of the values.
-    pub(crate) fn ops(&self) -> impl Iterator<Item = Op<usize>> {
-        self.places.iter().map(|place| place.op)
+    pub(crate) fn has_writes(&self) -> bool {
+        !self.records.is_empty()
     }
 
     /// Returns the keys from position `start` on.
     pub(crate) fn keys(&self, start: usize) -> impl Iterator<Item = &str> {
-        self.places[start..].iter().map(|place| self.key(*place))
+        self.spans[start..].iter().map(|span| self.key(*span))
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = Request<'_>> {
-        self.places.iter().map(|place| Request {
-            key: self.key(*place),
-            op: place.op.map(|len| {
-                let end = place.record().end;
-                text(&self.records[end - len..end])
-            }),
-        })
+    /// Returns each key with its operation, which has the length of the value.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, Op<usize>)> {
+        self.spans.iter().map(|span| (self.key(*span), span.op))
     }
 
-    fn key(&self, Place { start, key_len, op }: Place) -> &str {
+    /// Returns the value that the request at position `n` sets, if it sets one.
+    pub(crate) fn value(&self, n: usize) -> Option<&str> {
+        let span = self.spans[n];
+        let len = span.op.value()?;
+        let end = span.record().end;
+        Some(text(&self.records[end - len..end]))
+    }
+
+    fn key(&self, Span { start, key_len, op }: Span) -> &str {
         if op.is_write() {
             text(&self.records[start + record::HEADER_LEN..][..key_len])
         } else {
@@ -126,54 +127,33 @@ impl Requests {
         }
     }
 
-    /// Completes the records of all writes but those at the positions `missing`, and returns them.
-    /// Their numbers follow `sequence`.
-    pub(crate) fn seal(&mut self, missing: &[usize], sequence: u64, salt: Salt) -> Cow<'_, [u8]> {
-        let mut is_missing = missing.iter().copied().peekable();
-        let places = self.places.iter().enumerate();
-        let kept = places
-            .filter(|(n, place)| place.op.is_write() && is_missing.next_if_eq(n).is_none())
-            .map(|(_, place)| place.record());
-        if missing.is_empty() {
-            for (record, sequence) in kept.zip(sequence + 1..) {
-                record::seal(&mut self.records[record], sequence, salt);
-            }
-            return Cow::Borrowed(&self.records);
+    /// Returns copies of the requests at the positions that `keeps` accepts.
+    pub(crate) fn filter(&self, keeps: impl Fn(usize) -> bool) -> Requests {
+        let mut kept = Requests::default();
+        for (n, (key, op)) in self.iter().enumerate().filter(|(n, _)| keeps(*n)) {
+            let op = op.map(|_| self.value(n).unwrap_or_default());
+            kept.push(Request { key, op });
         }
-        let mut sealed = Vec::new();
-        for (record, sequence) in kept.zip(sequence + 1..) {
-            let start = sealed.len();
-            sealed.extend_from_slice(&self.records[record]);
-            record::seal(&mut sealed[start..], sequence, salt);
-        }
-        Cow::Owned(sealed)
+        kept
     }
 
-    /// Removes the requests. Keeps the memory for the next ones, unless it is more than `max` bytes.
+    /// Completes the records of the writes, and returns them. Their numbers follow `sequence`.
+    pub(crate) fn seal(&mut self, sequence: u64, salt: Salt) -> &[u8] {
+        let writes = self.spans.iter().filter(|span| span.op.is_write());
+        for (span, sequence) in writes.zip(sequence + 1..) {
+            record::seal(&mut self.records[span.record()], sequence, salt);
+        }
+        &self.records
+    }
+
+    /// Removes the requests. Keeps up to three times `max` bytes of memory for the next ones.
     pub(crate) fn clear(&mut self, max: usize) {
-        let Requests {
-            records,
-            read_keys,
-            places,
-        } = self;
-        let places_bytes = places.capacity() * size_of::<Place>();
-        if records.capacity() + read_keys.capacity() + places_bytes > max {
-            *self = Requests::default();
-            return;
-        }
-        records.clear();
-        read_keys.clear();
-        places.clear();
-    }
-}
-
-impl<'a> FromIterator<Request<'a>> for Requests {
-    fn from_iter<I: IntoIterator<Item = Request<'a>>>(requests: I) -> Requests {
-        let mut all = Requests::default();
-        for request in requests {
-            all.push(request);
-        }
-        all
+        self.records.clear();
+        self.records.shrink_to(max);
+        self.read_keys.clear();
+        self.read_keys.shrink_to(max);
+        self.spans.clear();
+        self.spans.shrink_to(max / size_of::<Span>());
     }
 }
 
@@ -221,5 +201,88 @@ impl Outcome {
         self.missing.extend(rest.missing.iter().map(|n| n + len));
         let found = rest.found.into_iter();
         self.found.extend(found.map(|(n, found)| (n + len, found)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::kvs::format::record::Record;
+
+    const SALT: Salt = Salt(7);
+
+    const REQUESTS: [Request<'static>; 5] = [
+        Request {
+            key: "a",
+            op: Op::Set("1"),
+        },
+        Request {
+            key: "b",
+            op: Op::Get,
+        },
+        Request {
+            key: "c",
+            op: Op::Remove,
+        },
+        Request {
+            key: "",
+            op: Op::Get,
+        },
+        Request {
+            key: "d",
+            op: Op::Set("väl"),
+        },
+    ];
+
+    fn requests() -> Requests {
+        let mut requests = Requests::default();
+        for (n, request) in REQUESTS.into_iter().enumerate() {
+            assert_eq!(requests.push(request), n);
+        }
+        requests
+    }
+
+    /// Returns the requests of a batch as they were pushed.
+    fn all(batch: &Requests) -> Vec<Request<'_>> {
+        let requests = batch.iter().enumerate();
+        let requests = requests.map(|(n, (key, op))| Request {
+            key,
+            op: op.map(|_| batch.value(n).unwrap_or_default()),
+        });
+        requests.collect()
+    }
+
+    #[test]
+    fn requests_come_back_as_they_were_pushed() {
+        let mut batch = requests();
+        assert_eq!(all(&batch), REQUESTS);
+        assert_eq!(batch.value(1), None);
+        assert_eq!(all(&batch.filter(|n| n != 0)), REQUESTS[1..]);
+        batch.clear(0);
+        assert_eq!((batch.len(), batch.has_writes()), (0, false));
+        assert_eq!(batch.records.capacity() + batch.read_keys.capacity(), 0);
+        assert_eq!(batch.spans.capacity(), 0);
+        assert_eq!(batch.push(REQUESTS[4]), 0);
+        assert_eq!(all(&batch), [REQUESTS[4]]);
+    }
+
+    #[test]
+    fn the_records_of_writes_are_numbered_without_gaps_each_time_they_are_sealed() {
+        let mut batch = requests();
+        for sequence in [5, 0] {
+            let mut bytes = batch.seal(sequence, SALT);
+            let writes = REQUESTS.iter().filter(|request| request.op.is_write());
+            for (request, sequence) in writes.zip(sequence + 1..) {
+                let (key, value) = (request.key, request.op.value());
+                let record = Record {
+                    sequence,
+                    key,
+                    value,
+                };
+                assert_eq!(Record::decode(bytes, SALT), Ok(record));
+                bytes = &bytes[record::len(key, value.map(str::len)) as usize..];
+            }
+            assert!(bytes.is_empty());
+        }
     }
 }

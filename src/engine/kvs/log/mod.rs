@@ -34,6 +34,7 @@ use crate::engine::files::Directory;
 use crate::engine::kvs::format::record::{self, Location};
 use crate::engine::kvs::format::segment::HEADER_LEN;
 use crate::engine::kvs::index::Index;
+use crate::engine::kvs::index::cache::MAX_CACHED_LEN;
 use crate::engine::kvs::index::few::FEW;
 use crate::engine::kvs::journal::Journal;
 use crate::engine::kvs::options::KvStoreOptions;
@@ -149,10 +150,8 @@ impl Log {
             // The batch does not fit into a file (see `ulimit -f`), but each half may.
             Err(error) if is_too_long(&error) && batch.len() > 1 => {
                 let half = batch.len() / 2;
-                let mut first = batch.iter().take(half).collect();
-                let mut second = batch.iter().skip(half).collect();
-                let mut outcome = self.commit(&mut first, get);
-                outcome.append(half, self.commit(&mut second, get));
+                let mut outcome = self.commit(&mut batch.filter(|n| n < half), get);
+                outcome.append(half, self.commit(&mut batch.filter(|n| n >= half), get));
                 outcome
             }
             Err(error) => self.refuse(batch, error, get),
@@ -162,7 +161,7 @@ impl Log {
     /// Appends the writes of `batch`, except the removals at the positions `missing`. Returns the
     /// offset of the first record. After an error, none of them takes effect.
     fn append(&mut self, batch: &mut Requests, missing: &[usize]) -> Result<u64> {
-        if !batch.ops().any(|op| op.is_write()) {
+        if !batch.has_writes() {
             return Ok(self.segments.end.len);
         }
         self.segments.failure.check()?;
@@ -170,15 +169,24 @@ impl Log {
         self.roll_if_full()?;
 
         // One write for the whole batch: each system call takes longer than copying a few records.
+        // Few batches have a removal of a key that does not exist, so encoding the others again does
+        // not matter.
+        let mut kept;
+        let batch = if missing.is_empty() {
+            batch
+        } else {
+            kept = batch.filter(|n| missing.binary_search(&n).is_err());
+            &mut kept
+        };
         let mut sequence = self.segments.sequence;
-        let bytes = batch.seal(missing, sequence, self.segments.salt());
-        self.write_at_end(&bytes)?;
+        let bytes = batch.seal(sequence, self.segments.salt());
+        self.write_at_end(bytes)?;
 
         // The write may have started a new segment, so only now is it known where the records are.
         let offset = self.segments.end.len;
         let mut end = self.segments.end.clone();
         end.len += bytes.len() as u64;
-        for (header, record) in record::split(&bytes) {
+        for (header, record) in record::split(bytes) {
             end.digest.add(record);
             sequence = header.sequence;
         }
@@ -190,7 +198,7 @@ impl Log {
         }
         self.segments.end = end;
         self.segments.sequence = sequence;
-        self.segments.add_hints(&bytes);
+        self.segments.add_hints(bytes);
         Ok(offset)
     }
 
@@ -240,13 +248,13 @@ impl Log {
     /// committed, in ascending order.
     fn find_missing(&self, batch: &Requests) -> Vec<usize> {
         let mut missing = Vec::new();
-        if !batch.ops().any(|op| matches!(op, Op::Remove)) {
+        if !batch.iter().any(|(_, op)| matches!(op, Op::Remove)) {
             return missing;
         }
         // This tells which keys exist after the requests so far. The index does not show these yet.
         let mut exists = HashMap::new();
         let index = self.segments.index.read();
-        for (n, Request { key, op }) in batch.iter().enumerate() {
+        for (n, (key, op)) in batch.iter().enumerate() {
             match op {
                 Op::Get => {}
                 Op::Set(_) => drop(exists.insert(key, true)),
@@ -274,7 +282,7 @@ impl Log {
         let mut is_missing = missing.iter().copied().peekable();
         // Readers see all of the batch or nothing of it.
         let mut index = self.segments.index.write();
-        for (n, Request { key, op }) in batch.iter().enumerate() {
+        for (n, (key, op)) in batch.iter().enumerate() {
             if n % FEW == 0 && n + 1 < batch.len() {
                 index.look_ahead(batch.keys(n));
             }
@@ -287,7 +295,12 @@ impl Log {
                 len: record::len(key, op.value()),
             };
             match op {
-                Op::Set(value) => index.put(key, location, Some(value)),
+                Op::Set(len) => {
+                    // Checking a long value for UTF-8 would make the readers wait, for nothing.
+                    let is_short = len <= MAX_CACHED_LEN;
+                    let value = is_short.then(|| batch.value(n)).flatten();
+                    index.put(key, location, value);
+                }
                 Op::Remove => index.remove(key),
                 Op::Get => {
                     found.push((n, get(&index, key)));
@@ -309,13 +322,11 @@ impl Log {
         let errors = vec![(0..batch.len(), error)];
         let index = self.segments.index.read();
         let requests = batch.iter().enumerate();
-        let reads = requests.filter(|(_, request)| !request.op.is_write());
+        let reads = requests.filter(|(_, (_, op))| !op.is_write());
         Outcome {
             errors,
             missing: Vec::new(),
-            found: reads
-                .map(|(n, request)| (n, get(&index, request.key)))
-                .collect(),
+            found: reads.map(|(n, (key, _))| (n, get(&index, key))).collect(),
         }
     }
 }

@@ -28,20 +28,21 @@
 //!                            -> Syncer::watermark -> Syncer::dirty
 //! ```
 //!
-//! No thread waits while it holds the lock of the queue, except on [`Writer::turn_is_free`], which
-//! releases it. The locks of the journal, the statistics and the pool are held for a moment, and
-//! nothing is locked inside them.
+//! A write is encoded into its batch under the lock of the queue. No thread waits while it holds
+//! that lock, except on [`Writer::turn_is_free`], which releases it. The locks of the journal, the
+//! statistics and the pool are held for a moment, and nothing is locked inside them.
 
 mod gather;
 mod promise;
 mod queue;
 
+use std::mem;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::time::Instant;
 
 use self::promise::{Commit, Promise, Tasks};
-use self::queue::{Batch, Queue};
+use self::queue::{Batch, MAX_SPARE, Queue};
 use crate::engine::EngineFuture;
 use crate::engine::kvs::format::scanner::Step;
 use crate::engine::kvs::index::Index;
@@ -329,10 +330,13 @@ impl<P: ThreadPool> WriteTurn<'_, P> {
     fn commit(mut self) {
         let batch = self.writer.queue.lock().next_batch();
         let tasks = batch.map(|mut batch| {
-            let start = Instant::now();
+            let (len, start) = (batch.requests.len(), Instant::now());
             let outcome = self.writer.commit(&mut self.log, &mut batch);
+            // This may free many bytes, which takes time.
+            let mut spare = mem::take(&mut batch.requests);
+            spare.clear(MAX_SPARE);
             let mut queue = self.writer.queue.lock();
-            queue.finish_batch(&mut batch, start.elapsed());
+            queue.finish_batch(len, start.elapsed(), spare);
             drop(queue);
             // A caller that sees its write complete must find it in the statistics.
             self.update_stats();

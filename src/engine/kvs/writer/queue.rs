@@ -15,8 +15,8 @@ use crate::error::Result;
 /// A batch of this many bytes takes no further write.
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
 
-/// Bytes of memory of a batch that are kept for the next one, at most.
-const MAX_SPARE: usize = 1024 * 1024;
+/// The memory in bytes that each buffer of a batch keeps for the next batch, at most.
+pub(super) const MAX_SPARE: usize = 1024 * 1024;
 
 /// Writes of fewer bytes are committed on the thread that asks for them.
 const SHORT_BYTES: usize = 256 * 1024;
@@ -197,12 +197,10 @@ impl Queue {
         Some(batch)
     }
 
-    /// Notes that the batch that was taken has taken effect, or never will. It took `time`. Takes
-    /// its requests.
-    pub(super) fn finish_batch(&mut self, batch: &mut Batch, time: Duration) {
-        let len = batch.requests.len();
-        self.spare = mem::take(&mut batch.requests);
-        self.spare.clear(MAX_SPARE);
+    /// Notes that the batch that was taken has taken effect, or never will. It had `len` requests
+    /// and took `time`. Keeps `spare`, which is empty, for the next batch.
+    pub(super) fn finish_batch(&mut self, len: usize, time: Duration, spare: Requests) {
+        self.spare = spare;
         self.running = KeyFilter::default();
         let waiting = self.len();
         if let Some(gather) = &mut self.gather {
