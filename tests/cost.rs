@@ -110,7 +110,7 @@ fn a_request_makes_no_more_allocations_than_it_needs() {
     // The engine has the value in memory.
     assert_eq!(count(&["get"]), 0);
     assert_eq!(count(&["get"; 16]), 0);
-    // The requests of a batch share the rest.
+    // The sets of a batch share its promise. A value of the same length replaces the old one.
     assert_eq!(count(&["set"]), 1);
     assert_eq!(count(&["set"; 16]), 1);
     assert_eq!(count(&["set", "get"].repeat(8)), 19);

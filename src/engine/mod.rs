@@ -55,8 +55,8 @@ pub trait KvsEngine: Clone + Send + 'static {
     /// and with the errors of the disk.
     fn set(&self, key: String, value: String) -> EngineFuture<()>;
 
-    /// Does the same as [`set`](KvsEngine::set), for a caller that has no strings of its own. An
-    /// engine that copies them anyway needs none.
+    /// Stores `value` under `key` as [`set`](KvsEngine::set) does. A server calls it for strings that
+    /// it can lend from its input. The default implementation copies both and calls `set`.
     fn set_str(&self, key: &str, value: &str) -> EngineFuture<()> {
         self.set(key.to_owned(), value.to_owned())
     }
@@ -97,9 +97,9 @@ pub trait KvsEngine: Clone + Send + 'static {
         None
     }
 
-    /// Prepares for reads of these keys that follow at once. A store that is larger than the caches
-    /// of the processor can look all keys up in less time together than one after the other. An
-    /// engine need not do anything.
+    /// Prepares for reads of these keys that follow at once. A store that is larger than the
+    /// fastest caches of the processor can look all keys up in less time together than one after
+    /// the other. An engine need not do anything.
     fn look_ahead<'k>(&self, keys: impl Iterator<Item = &'k str>) {
         let _ = keys;
     }

@@ -174,6 +174,9 @@ mod tests {
                 let body = encode(&request).unwrap();
                 assert_eq!(body, serde_json::to_vec(&request).unwrap());
                 assert_eq!(read_request(&body).unwrap(), request);
+                // A plain request needs no parser.
+                let needs_none = key_of_get(&body).is_some() || pair_of_set(&body).is_some();
+                assert_eq!(needs_none, !body.contains(&b'\\'));
             }
         }
     }

@@ -186,6 +186,7 @@ impl<E: KvsEngine> Connection<E> {
         self.waiting.is_some() || !self.has_room() || self.peer.input.has_frame(self.max_frame())
     }
 
+    /// Returns the length in bytes of the longest frame that the peer may send now.
     fn max_frame(&self) -> usize {
         self.shared.limits.max_frame(self.has_token)
     }
@@ -257,7 +258,7 @@ impl<E: KvsEngine> Connection<E> {
             return Ok(None);
         };
         let (request, size) = (protocol::read_request(frame), frame.len());
-        self.frame_is_taken();
+        self.release_frame();
         match request {
             Ok(request) => Ok(Some((request, size))),
             // A peer without the token gets no second try.
@@ -266,14 +267,15 @@ impl<E: KvsEngine> Connection<E> {
         }
     }
 
-    /// Frees the memory of a long frame, whose strings have been copied.
-    fn frame_is_taken(&mut self) {
+    /// Stops the clock of the frame that was taken, and frees its memory if it was long. The caller
+    /// needs its bytes no longer.
+    fn release_frame(&mut self) {
         self.peer.input.trim();
         self.peer.clocks.frame = None;
     }
 
     /// Counts a request that starts now.
-    fn count(&mut self, kind: Kind) {
+    fn count_request(&mut self, kind: Kind) {
         self.requests += 1;
         self.shared.counters.request(kind);
     }
@@ -290,7 +292,7 @@ impl<E: KvsEngine> Connection<E> {
 
     fn start(&mut self, request: Request, size: usize) {
         let kind = request.kind();
-        self.count(kind);
+        self.count_request(kind);
         if !self.has_token && kind != Kind::Auth {
             self.end_with(Refusal::NoToken);
             return;
@@ -310,6 +312,7 @@ impl<E: KvsEngine> Connection<E> {
         self.push_started(kind, pending, size);
     }
 
+    /// Adds a request that the engine has started. If there is no memory for it, ends the connection.
     fn push_started(&mut self, kind: Kind, pending: Pending, size: usize) {
         self.push(Some(kind), pending, size);
         // The engine tells the size of a value only now.

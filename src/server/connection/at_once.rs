@@ -1,6 +1,5 @@
-//! Plain requests that need no copies of their strings: sets, and gets of values that the engine
-//! has in memory. Such a get is answered without a future, and its value is copied once: from the
-//! engine to the reply. The value of a set is copied once, too: from the input to the engine.
+//! Plain requests that need no [`Request`](crate::protocol::Request): the engine takes the strings
+//! of a set from the input, and lends the value of a get to the reply.
 
 use super::Connection;
 use crate::engine::KvsEngine;
@@ -8,7 +7,8 @@ use crate::protocol::{self, Kind};
 use crate::server::pipeline::{Pending, guarded};
 
 impl<E: KvsEngine> Connection<E> {
-    /// Starts the next request if it is plain and may start now. Returns whether it did.
+    /// Answers the next request if it is a get of a value in memory, or starts it if it is a plain
+    /// set. Returns whether it did.
     pub(super) fn start_plain(&mut self) -> bool {
         if !self.has_token || self.waiting.is_some() {
             return false;
@@ -43,24 +43,29 @@ impl<E: KvsEngine> Connection<E> {
         true
     }
 
+    /// Starts the next request if it is a plain set that may start now.
     fn start_set(&mut self) -> bool {
-        let frame = self.peer.input.peek(self.max_frame());
-        let pair = frame.and_then(protocol::pair_of_set);
-        let Some((key, value)) = pair.filter(|_| self.may_start(Kind::Set)) else {
+        if !self.may_start(Kind::Set) {
+            return false;
+        }
+        let Some(frame) = self.peer.input.peek(self.max_frame()) else {
             return false;
         };
-        let size = frame.map_or(0, <[u8]>::len);
+        let Some((key, value)) = protocol::pair_of_set(frame) else {
+            return false;
+        };
+        let size = frame.len();
         let pending = Pending::write(Kind::Set, || self.engine.set_str(key, value));
         self.take_peeked(Kind::Set);
         self.push_started(Kind::Set, pending, size);
         true
     }
 
-    /// Takes the request out of the input that was peeked at.
+    /// Takes the frame that `peek` has returned out of the input, and counts its request.
     fn take_peeked(&mut self, kind: Kind) {
-        // The peek has found the frame, so this finds it, too.
+        // The frame was found before, so this finds it, too.
         let _ = self.peer.input.next_frame(self.max_frame());
-        self.frame_is_taken();
-        self.count(kind);
+        self.release_frame();
+        self.count_request(kind);
     }
 }
