@@ -82,7 +82,7 @@
 //!  server           accept, network                accept connections; poll them on a few threads
 //!                   connection                     one connection: its turn, whether its token is
 //!                                                  right, when it stops reading (back-pressure)
-//!                   connection: at_once, ending    plain sets, gets without a future; the end
+//!                   connection: ending, plain      its end; plain sets, gets of cached values
 //!                   pipeline                       its requests in flight, in order
 //!                   peer, input, output, clocks    its socket, its two buffers, its deadlines
 //!                   ahead                          tells the engine which keys are read next

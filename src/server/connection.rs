@@ -12,8 +12,8 @@
 //!
 //! A turn ends with [`Async::NotReady`] only if each of these things will wake the task.
 
-mod at_once;
 mod ending;
+mod plain;
 
 use std::fmt;
 use std::io;
