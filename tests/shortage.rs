@@ -39,7 +39,9 @@ fn a_client_that_finds_no_thread_or_descriptor_fails_and_the_next_one_works() {
     // Another thread sends the request, and this one limits the time.
     let (tell, told) = mpsc::channel();
     let (answer, answered) = mpsc::channel::<Result<Response>>();
+    let (start, started) = mpsc::channel();
     thread::spawn(move || {
+        start.send(()).unwrap();
         while let Ok(()) = told.recv() {
             let asked = Connection::open(addr).wait().and_then(|connection| {
                 let (sent, reply) = connection.request(&Request::Get { key: "k".into() });
@@ -48,6 +50,8 @@ fn a_client_that_finds_no_thread_or_descriptor_fails_and_the_next_one_works() {
             answer.send(asked).unwrap();
         }
     });
+    // A thread that starts maps memory of its own. Without room for it, the process would abort.
+    started.recv_timeout(PATIENCE).unwrap();
     let ask = || {
         tell.send(()).unwrap();
         answered.recv_timeout(PATIENCE).expect("the client hangs")
