@@ -179,7 +179,7 @@ impl Header {
 
     /// Returns the length of the whole record, in bytes.
     pub(crate) fn record_len(&self) -> usize {
-        HEADER_LEN + self.key_len + self.value_len.unwrap_or(0)
+        len(self.key_len, self.value_len)
     }
 }
 
@@ -188,15 +188,14 @@ impl Header {
 pub(crate) fn draft(key: &str, value: Option<&str>, out: &mut Vec<u8>) -> usize {
     let start = out.len();
     // The lengths are short enough, so the casts lose nothing.
-    let value_len = value.map_or(TOMBSTONE, |value| value.len() as u32);
-    let value = value.unwrap_or_default();
-    out.reserve(HEADER_LEN + key.len() + value.len());
+    let value_len = value.map(str::len);
+    out.reserve(len(key.len(), value_len));
     out.extend_from_slice(&[0; 8]);
     out.put_u32_le(key.len() as u32);
-    out.put_u32_le(value_len);
+    out.put_u32_le(value_len.map_or(TOMBSTONE, |len| len as u32));
     out.extend_from_slice(&[0; 8]);
     out.extend_from_slice(key.as_bytes());
-    out.extend_from_slice(value.as_bytes());
+    out.extend_from_slice(value.unwrap_or_default().as_bytes());
     start
 }
 
@@ -219,10 +218,9 @@ pub(crate) fn split(mut bytes: &[u8]) -> impl Iterator<Item = (Header, &[u8])> {
     })
 }
 
-/// Returns the length of a record, in bytes.
-pub(crate) fn len(key: &str, value_len: Option<usize>) -> u32 {
-    // The longest record has 24 bytes, 64 KiB and 64 MiB.
-    (HEADER_LEN + key.len() + value_len.unwrap_or(0)) as u32
+/// Returns the length of a record, from the lengths of its key and of its value. All are in bytes.
+pub(crate) fn len(key_len: usize, value_len: Option<usize>) -> usize {
+    HEADER_LEN + key_len + value_len.unwrap_or(0)
 }
 
 /// Checks that a record can hold `key` and `value`.

@@ -70,8 +70,7 @@ struct Span {
 impl Span {
     /// Returns the range of the record.
     fn record(self) -> Range<usize> {
-        let value_len = self.op.value().unwrap_or(0);
-        self.start..self.start + record::HEADER_LEN + self.key_len + value_len
+        self.start..self.start + record::len(self.key_len, self.op.value())
     }
 }
 
@@ -280,7 +279,7 @@ mod tests {
                     value,
                 };
                 assert_eq!(Record::decode(bytes, SALT), Ok(record));
-                bytes = &bytes[record::len(key, value.map(str::len)) as usize..];
+                bytes = &bytes[record::len(key.len(), value.map(str::len))..];
             }
             assert!(bytes.is_empty());
         }

@@ -128,7 +128,7 @@ impl Compaction {
             for place in near {
                 let bytes = &read[(place.offset - start) as usize..][..place.len as usize];
                 let record = segment.decode(bytes, place.offset)?;
-                if record::len(record.key, record.value.map(str::len)) != place.len {
+                if record::len(record.key.len(), record.value.map(str::len)) != bytes.len() {
                     return Err(segment.damaged(place.offset, "the record has another length"));
                 }
                 self.output.digest.add(bytes);

@@ -292,7 +292,8 @@ impl Log {
             let location = Location {
                 offset,
                 generation,
-                len: record::len(key, op.value()),
+                // The longest record has 24 bytes, 64 KiB and 64 MiB.
+                len: record::len(key.len(), op.value()) as u32,
             };
             match op {
                 Op::Set(len) => {
