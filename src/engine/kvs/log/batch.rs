@@ -112,10 +112,7 @@ impl Requests {
 
     /// Returns the value that the request at position `n` sets, if it sets one.
     pub(crate) fn value(&self, n: usize) -> Option<&str> {
-        let span = self.spans[n];
-        let len = span.op.value()?;
-        let end = span.record().end;
-        Some(text(&self.records[end - len..end]))
+        self.op(self.spans[n]).value()
     }
 
     fn key(&self, Span { start, key_len, op }: Span) -> &str {
@@ -126,11 +123,18 @@ impl Requests {
         }
     }
 
+    fn op(&self, span: Span) -> Op<&str> {
+        span.op.map(|len| {
+            let end = span.record().end;
+            text(&self.records[end - len..end])
+        })
+    }
+
     /// Returns copies of the requests at the positions that `keeps` accepts.
     pub(crate) fn filter(&self, keeps: impl Fn(usize) -> bool) -> Requests {
         let mut kept = Requests::default();
-        for (n, (key, op)) in self.iter().enumerate().filter(|(n, _)| keeps(*n)) {
-            let op = op.map(|_| self.value(n).unwrap_or_default());
+        for (_, span) in self.spans.iter().enumerate().filter(|(n, _)| keeps(*n)) {
+            let (key, op) = (self.key(*span), self.op(*span));
             kept.push(Request { key, op });
         }
         kept

@@ -299,7 +299,7 @@ impl Log {
                 Op::Set(len) => {
                     // Checking a long value for UTF-8 would make the readers wait, for nothing.
                     let is_short = len <= MAX_CACHED_LEN;
-                    let value = is_short.then(|| batch.value(n)).flatten();
+                    let value = if is_short { batch.value(n) } else { None };
                     index.put(key, location, value);
                 }
                 Op::Remove => index.remove(key),
