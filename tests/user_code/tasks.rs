@@ -1,6 +1,6 @@
 //! Tasks that call the store when they are woken or dropped.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 
@@ -190,6 +190,51 @@ fn a_task_may_drop_other_futures_when_it_is_woken_and_one_that_panics_leaves_the
     });
 }
 
+/// Keeps the only thread of a pool busy until the sender is dropped. The receiver gets a message
+/// after that.
+fn occupy_pool(store: &KvStore<SharedQueueThreadPool>) -> (mpsc::Sender<()>, mpsc::Receiver<()>) {
+    let (go_on, may_go_on) = mpsc::channel::<()>();
+    let (busy, is_busy) = mpsc::channel();
+    let first = when_woken(set(store, "first", ""), move || {
+        busy.send(()).unwrap();
+        let _ = may_go_on.recv();
+    });
+    is_busy.recv().unwrap();
+    (go_on, first)
+}
+
+/// A thread that runs many tasks falls asleep and is woken again if they are woken one by one.
+#[test]
+fn the_first_task_that_is_woken_and_polled_wakes_the_others() {
+    const TASKS: usize = 10;
+    in_time("tasks of a batch", || {
+        let dir = tempfile::tempdir().unwrap();
+        let store: KvStore<SharedQueueThreadPool> = open(dir.path());
+        // The writes wait for one commit.
+        let (go_on, first) = occupy_pool(&store);
+        let woken = Arc::new(AtomicUsize::new(0));
+        let tasks = (0..TASKS).map(|n| {
+            let task = executor::spawn(set(&store, &n.to_string(), "value"));
+            let task = Arc::new(Mutex::new(task));
+            let (again, woken) = (Arc::clone(&task), Arc::clone(&woken));
+            let hook = move || {
+                let before = woken.fetch_add(1, Ordering::SeqCst);
+                again.lock().unwrap().wait_future().unwrap();
+                if before == 0 {
+                    assert_eq!(woken.load(Ordering::SeqCst), TASKS);
+                }
+            };
+            if_woken(&mut task.lock().unwrap(), hook).unwrap()
+        });
+        let tasks: Vec<_> = tasks.collect();
+        drop(go_on);
+        for is_woken in tasks {
+            is_woken.recv().unwrap();
+        }
+        first.recv().unwrap();
+    });
+}
+
 #[test]
 fn a_task_that_another_takes_the_place_of_may_call_the_store_when_it_is_dropped() {
     struct Writes(Option<KvStore<SharedQueueThreadPool>>);
@@ -206,14 +251,8 @@ fn a_task_that_another_takes_the_place_of_may_call_the_store_when_it_is_dropped(
     in_time("the drop of a task", || {
         let dir = tempfile::tempdir().unwrap();
         let store: KvStore<SharedQueueThreadPool> = open(dir.path());
-        // While the only thread of the pool waits for this test, the next write waits as well.
-        let (go_on, may_go_on) = mpsc::channel::<()>();
-        let (busy, is_busy) = mpsc::channel();
-        let first = when_woken(set(&store, "first", ""), move || {
-            busy.send(()).unwrap();
-            let _ = may_go_on.recv();
-        });
-        is_busy.recv().unwrap();
+        // The next write waits for the thread.
+        let (go_on, first) = occupy_pool(&store);
         let mut write = executor::spawn(set(&store, "key", "value"));
         let writes = Arc::new(Writes(Some(store.clone())));
         assert!(write.poll_future_notify(&writes, 0).unwrap().is_not_ready());

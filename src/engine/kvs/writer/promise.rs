@@ -1,6 +1,7 @@
 //! The promise of a batch: its outcome, and the tasks that wait for it.
 
 use std::collections::HashMap;
+use std::collections::hash_map::IntoValues;
 use std::fmt;
 use std::mem;
 use std::panic::{self, AssertUnwindSafe};
@@ -40,22 +41,39 @@ enum State {
         /// For each request whose future was polled, the task that polled it last.
         tasks: HashMap<usize, Task>,
     },
-    Kept(Outcome),
+    Kept {
+        outcome: Outcome,
+        /// The tasks that are still to be woken, once the thread that keeps the promise does so.
+        sleeping: IntoValues<usize, Task>,
+    },
 }
 
 /// The tasks that wait for an outcome which is now there.
 #[must_use = "they wait until they are woken"]
-pub(super) struct Tasks(HashMap<usize, Task>);
+pub(super) struct Tasks {
+    promise: Arc<Promise>,
+    tasks: HashMap<usize, Task>,
+}
 
 impl Tasks {
     /// Wakes the tasks. That runs the user's code, so the caller holds no lock and does not have
     /// the writer's turn.
+    ///
+    /// A task that is polled meanwhile [helps](Promise::poll).
     pub(super) fn wake(self) {
-        for task in self.0.into_values() {
-            // The panic hook has reported the panic, and the other tasks must be woken.
-            let _ = panic::catch_unwind(AssertUnwindSafe(move || task.notify()));
+        let Tasks { promise, tasks } = self;
+        if let State::Kept { sleeping, .. } = &mut *promise.state.lock() {
+            *sleeping = tasks.into_values();
+        }
+        while let Some(task) = promise.next_sleeping() {
+            wake(task);
         }
     }
+}
+
+fn wake(task: Task) {
+    // The panic hook has reported the panic, and the other tasks must be woken.
+    let _ = panic::catch_unwind(AssertUnwindSafe(move || task.notify()));
 }
 
 impl Promise {
@@ -67,22 +85,34 @@ impl Promise {
     }
 
     pub(super) fn is_kept(&self) -> bool {
-        matches!(*self.state.lock(), State::Kept(_))
+        matches!(*self.state.lock(), State::Kept { .. })
     }
 
-    /// Stores the outcome. Returns the tasks that wait for it.
-    pub(super) fn keep(&self, outcome: Outcome) -> Tasks {
-        let waiting = mem::replace(&mut *self.state.lock(), State::Kept(outcome));
-        match waiting {
-            State::Waiting { tasks, .. } => Tasks(tasks),
-            State::Kept(_) => Tasks(HashMap::new()),
+    /// Stores the outcome, once. Returns the tasks that wait for it.
+    pub(super) fn keep(self: &Arc<Self>, outcome: Outcome) -> Tasks {
+        let kept = State::Kept {
+            outcome,
+            sleeping: IntoValues::default(),
+        };
+        let tasks = match mem::replace(&mut *self.state.lock(), kept) {
+            State::Waiting { tasks, .. } => tasks,
+            State::Kept { .. } => HashMap::new(),
+        };
+        let promise = Arc::clone(self);
+        Tasks { promise, tasks }
+    }
+
+    fn next_sleeping(&self) -> Option<Task> {
+        match &mut *self.state.lock() {
+            State::Waiting { .. } => None,
+            State::Kept { sleeping, .. } => sleeping.next(),
         }
     }
 
     fn start(&self) {
         let writer = match &*self.state.lock() {
             State::Waiting { writer, .. } => Arc::clone(writer),
-            State::Kept(_) => return,
+            State::Kept { .. } => return,
         };
         if is_inside() {
             // The caller may wait for this promise on the only thread of the pool.
@@ -94,9 +124,16 @@ impl Promise {
 
     /// Returns the part of the outcome that `take` takes for the request `n`, once there is one.
     fn poll<T>(&self, n: usize, take: impl FnOnce(&mut Outcome) -> Result<T>) -> Poll<T, KvsError> {
-        if let State::Kept(outcome) = &mut *self.state.lock() {
-            return take(outcome).map(Async::Ready);
+        let mut state = self.state.lock();
+        if let State::Kept { outcome, sleeping } = &mut *state {
+            let (taken, rest) = (take(outcome), mem::take(sleeping));
+            drop(state);
+            // If this thread runs those tasks as well, it would fall asleep after each of them, for
+            // the other thread to wake it again.
+            rest.for_each(wake);
+            return taken.map(Async::Ready);
         }
+        drop(state);
         if is_inside() {
             // Another thread may have started the commit, and may wait for a job that only this
             // thread can run.
@@ -105,7 +142,7 @@ impl Promise {
         // Cloning or dropping a task may run its owner's code, so neither happens under the lock.
         let task = task::current();
         let replaced = match &mut *self.state.lock() {
-            State::Kept(outcome) => return take(outcome).map(Async::Ready),
+            State::Kept { outcome, .. } => return take(outcome).map(Async::Ready),
             State::Waiting { tasks, .. } => tasks.insert(n, task),
         };
         drop(replaced);
@@ -151,7 +188,7 @@ impl fmt::Debug for Promise {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &*self.state.lock() {
             State::Waiting { .. } => f.write_str("Waiting"),
-            State::Kept(outcome) => outcome.fmt(f),
+            State::Kept { outcome, .. } => outcome.fmt(f),
         }
     }
 }
