@@ -44,9 +44,14 @@ pub(crate) fn pair_of_set(frame: &[u8]) -> Option<(&str, &str)> {
 
 /// Appends the JSON of the reply to a `Get`, if the value is plain. Returns whether it is.
 pub(super) fn write_plain_value(value: &str, out: &mut Vec<u8>) -> bool {
-    let is_plain = is_plain(value);
-    if is_plain {
-        append(out, [r#"{"Get":""#, value, r#""}"#]);
+    let start = out.len();
+    let (before, after) = (r#"{"Get":""#, r#""}"#);
+    append(out, [before, value, after]);
+    // A long value may not be in the processor's cache. Copying it waits less for memory than
+    // checking it, and then the cache has the copy.
+    let is_plain = is_plain_bytes(&out[start + before.len()..out.len() - after.len()]);
+    if !is_plain {
+        out.truncate(start);
     }
     is_plain
 }
@@ -118,12 +123,13 @@ fn append<const N: usize>(out: &mut Vec<u8>, pieces: [&str; N]) {
 
 /// Returns whether a string is the same in JSON.
 fn is_plain(value: &str) -> bool {
+    is_plain_bytes(value.as_bytes())
+}
+
+fn is_plain_bytes(value: &[u8]) -> bool {
     let is_escaped = |byte: &u8| matches!(byte, ..b' ' | b'"' | b'\\');
     // The loop never stops early, so the compiler can check many bytes with one instruction.
-    !value
-        .as_bytes()
-        .iter()
-        .fold(false, |any, byte| any | is_escaped(byte))
+    !value.iter().fold(false, |any, byte| any | is_escaped(byte))
 }
 
 #[cfg(test)]
