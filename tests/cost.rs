@@ -56,6 +56,7 @@ impl Pipeline {
             .map(|request| match *request {
                 "get" => (r#"{"Get":{"key":"key"}}"#, r#"{"Get":"value"}"#),
                 "set" => (r#"{"Set":{"key":"key","value":"value"}}"#, r#""Set""#),
+                "get another" => (r#"{"Get":{"key":"another"}}"#, r#"{"Get":"value"}"#),
                 other => unreachable!("{other}"),
             })
             .collect();
@@ -103,8 +104,10 @@ fn a_request_makes_no_more_allocations_than_it_needs() {
     let store: KvStore<SharedQueueThreadPool> = options.open(dir.path(), 2).unwrap();
     let server = TestServer::start(store);
     let mut client = Wire::connect(server.addr);
-    client.send(r#"{"Set":{"key":"key","value":"value"}}"#);
-    client.receive();
+    for key in ["key", "another"] {
+        client.send(&format!(r#"{{"Set":{{"key":"{key}","value":"value"}}}}"#));
+        client.receive();
+    }
 
     let mut count = |requests: &[&str]| allocations(&mut client, requests);
     // The engine has the value in memory.
@@ -113,7 +116,9 @@ fn a_request_makes_no_more_allocations_than_it_needs() {
     // The sets of a batch share its promise. A value of the same length replaces the old one.
     assert_eq!(count(&["set"]), 1);
     assert_eq!(count(&["set"; 16]), 1);
+    // A get behind a set of its key waits for that.
     assert_eq!(count(&["set", "get"].repeat(8)), 19);
+    assert_eq!(count(&["set", "get another"].repeat(8)), 1);
 }
 
 /// While the server hangs, the caller drops one pending request after the other.

@@ -97,6 +97,13 @@ pub trait KvsEngine: Clone + Send + 'static {
         None
     }
 
+    /// Calls `read` as [`with_value`](KvsEngine::with_value) does if no write of `key` is pending,
+    /// so with the value that [`get_in_order`](KvsEngine::get_in_order) would return.
+    fn with_value_in_order<T>(&self, key: &str, read: impl FnOnce(&str) -> T) -> Option<T> {
+        let _ = (key, read);
+        None
+    }
+
     /// Prepares for reads of these keys that follow at once. A store that is larger than the
     /// fastest caches of the processor can look all keys up in less time together than one after
     /// the other. An engine need not do anything.

@@ -104,6 +104,10 @@ impl KvsEngine for TokioFsEngine {
         self.store.with_value(key, read)
     }
 
+    fn with_value_in_order<T>(&self, key: &str, read: impl FnOnce(&str) -> T) -> Option<T> {
+        self.store.with_value_in_order(key, read)
+    }
+
     fn look_ahead<'k>(&self, keys: impl Iterator<Item = &'k str>) {
         self.store.look_ahead(keys);
     }

@@ -357,6 +357,7 @@ impl<E: KvsEngine> Connection<E> {
         while !self.peer.output.is_full() {
             match self.pipeline.poll_oldest() {
                 Oldest::Done(reply) => self.send(&reply),
+                Oldest::Early(len) => self.send_early(len),
                 Oldest::Grown if !self.reserve_memory() => {
                     self.pipeline.remove_oldest();
                     self.send(&Refusal::Overloaded.into());

@@ -23,6 +23,7 @@ mod ahead;
 mod clocks;
 mod connection;
 mod counters;
+mod early;
 #[cfg_attr(not(target_os = "linux"), path = "no_ends.rs")]
 mod ends;
 mod input;

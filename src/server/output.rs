@@ -64,6 +64,12 @@ impl Output {
         protocol::write_value_frame(value, &mut self.bytes)
     }
 
+    /// Appends a reply that is a frame already.
+    pub(super) fn push_frame(&mut self, reply: &[u8]) {
+        self.use_spare();
+        self.bytes.extend_from_slice(reply);
+    }
+
     fn use_spare(&mut self) {
         // With the spare buffer, most replies allocate nothing.
         if self.bytes.capacity() == 0 {

@@ -22,6 +22,7 @@ use std::time::{Duration, Instant};
 use futures::{Async, Future, Poll};
 use tokio::timer::Delay;
 
+use super::early::Early;
 use super::latency::Answered;
 use super::shared::Shared;
 use crate::engine::EngineFuture;
@@ -44,6 +45,7 @@ pub(super) struct Pipeline {
     in_flight: VecDeque<InFlight>,
     /// The size of all of them.
     held: usize,
+    early: Early,
     /// Whether a write has started in this turn. See the top of this file.
     has_new_writes: bool,
     /// The beginning of this turn.
@@ -68,6 +70,8 @@ pub(super) enum Pending {
     Get(EngineFuture<Option<String>>),
     Write(Kind, EngineFuture<()>),
     Scan(EngineFuture<Page>),
+    /// A reply of so many bytes, which [`Early`] has.
+    Early(usize),
     /// `None` once it is taken.
     Known(Option<Response>),
     Later(Delay, Option<Response>),
@@ -77,6 +81,8 @@ pub(super) enum Pending {
 pub(super) enum Oldest {
     /// It is done, and no longer in the pipeline.
     Done(Response),
+    /// Its reply is the oldest of those that were ready early, and has so many bytes.
+    Early(usize),
     /// It is not done, but the engine has just learned that its value takes more memory.
     Grown,
     /// There is none, or it is not done.
@@ -88,6 +94,7 @@ impl Pipeline {
         Pipeline {
             in_flight: VecDeque::new(),
             held: 0,
+            early: Early::default(),
             has_new_writes: false,
             turn: Instant::now(),
             answered: Answered::default(),
@@ -110,7 +117,7 @@ impl Pipeline {
 
     /// Returns the memory that the requests take.
     pub(super) fn size(&self) -> usize {
-        self.held
+        self.held + self.early.overhead()
     }
 
     /// Returns whether there is room for one more of `max` requests.
@@ -178,13 +185,13 @@ impl Pipeline {
         if self.has_new_writes {
             return Oldest::Waiting;
         }
+        if let Pending::Early(len) = oldest.pending {
+            return Oldest::Early(len);
+        }
         // Later requests may be done already, but replies keep the order of the requests.
         let reply_size = oldest.pending.reply_size();
         if let Async::Ready(reply) = oldest.pending.poll() {
-            if let Some(kind) = oldest.kind {
-                self.answered.add(kind, oldest.since);
-            }
-            self.remove_oldest();
+            self.answer_oldest();
             return Oldest::Done(reply);
         }
         // A read behind writes finds its value only when they are done. A scan may become a smaller
@@ -199,6 +206,16 @@ impl Pipeline {
         }
     }
 
+    /// Removes the oldest request, which is answered now.
+    fn answer_oldest(&mut self) {
+        if let Some(oldest) = self.in_flight.front()
+            && let Some(kind) = oldest.kind
+        {
+            self.answered.add(kind, oldest.since);
+        }
+        self.remove_oldest();
+    }
+
     /// Drops the oldest request.
     pub(super) fn remove_oldest(&mut self) {
         let removed = self.in_flight.pop_front();
@@ -207,8 +224,24 @@ impl Pipeline {
 
     /// Drops the newest request, if there is one.
     pub(super) fn remove_newest(&mut self) {
-        let removed = self.in_flight.pop_back();
-        self.held -= removed.map_or(0, |removed| removed.size);
+        let Some(removed) = self.in_flight.pop_back() else {
+            return;
+        };
+        self.held -= removed.size;
+        if let Pending::Early(len) = removed.pending {
+            self.early.truncate(self.early.len() - len);
+        }
+    }
+
+    /// Returns the replies of the requests that are [`Pending::Early`].
+    pub(super) fn early(&mut self) -> &mut Early {
+        &mut self.early
+    }
+
+    /// Calls `copy` with the reply of the oldest request, which was ready early, and removes it.
+    pub(super) fn take_early(&mut self, len: usize, copy: impl FnOnce(&[u8])) {
+        self.early.take_oldest(len, copy);
+        self.answer_oldest();
     }
 
     /// Returns whether replies have to wait for the next turn.
@@ -278,6 +311,7 @@ impl Pending {
         match self {
             Pending::Get(value) => value.size(),
             Pending::Scan(page) => page.size(),
+            Pending::Early(len) => *len,
             Pending::Known(Some(Response::Err { message, .. })) => message.len(),
             _ => 0,
         }
@@ -296,6 +330,8 @@ impl Pending {
             Pending::Scan(page) => {
                 poll_guarded(page).map(|page| page.map(|page| Response::Scan(Box::new(page))))
             }
+            // It is taken when it is the oldest one.
+            Pending::Early(_) => Ok(Async::NotReady),
             Pending::Known(reply) => Ok(take(reply)),
             Pending::Later(delay, reply) => match delay.poll() {
                 Ok(Async::NotReady) => Ok(Async::NotReady),

@@ -189,6 +189,13 @@ impl<P: ThreadPool> KvsEngine for KvStore<P> {
         self.handle.reader.with_value(key, read)
     }
 
+    fn with_value_in_order<T>(&self, key: &str, read: impl FnOnce(&str) -> T) -> Option<T> {
+        if self.handle.writer.may_write(key) {
+            return None;
+        }
+        self.with_value(key, read)
+    }
+
     fn look_ahead<'k>(&self, keys: impl Iterator<Item = &'k str>) {
         self.handle.reader.look_ahead(keys);
     }

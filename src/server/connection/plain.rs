@@ -5,6 +5,7 @@ use super::Connection;
 use crate::engine::KvsEngine;
 use crate::protocol::{self, Kind};
 use crate::server::pipeline::{Pending, guarded};
+use crate::server::stage::Stage;
 
 impl<E: KvsEngine> Connection<E> {
     /// Answers the next request if it is a get of a value in memory, or starts it if it is a plain
@@ -14,7 +15,7 @@ impl<E: KvsEngine> Connection<E> {
             return false;
         }
         self.peer.ahead.look(&self.peer.input, &self.engine);
-        self.answer_get() || self.start_set()
+        self.answer_get() || self.start_get() || self.start_set()
     }
 
     /// Answers the next request if it is a get of a value in memory, and if no other reply is due
@@ -41,6 +42,54 @@ impl<E: KvsEngine> Connection<E> {
         self.pipeline.note_answered(Kind::Get);
         self.reserve_reply(len);
         true
+    }
+
+    /// Starts the next request if it is a get of a value in memory behind other requests. Makes the
+    /// reply at once, which then waits for theirs.
+    fn start_get(&mut self) -> bool {
+        if self.pipeline.is_empty() || !self.may_start(Kind::Get) {
+            return false;
+        }
+        let Some(frame) = self.peer.input.peek(self.max_frame()) else {
+            return false;
+        };
+        let Some(key) = protocol::key_of_get(frame) else {
+            return false;
+        };
+        let is_behind_writes = self.pipeline.is_behind_writes();
+        let (engine, early, size) = (&self.engine, self.pipeline.early(), frame.len());
+        let len = early.len();
+        let read = |value: &str| early.push_plain_value(value);
+        let pushed = guarded(|| {
+            if is_behind_writes {
+                engine.with_value_in_order(key, read)
+            } else {
+                engine.with_value(key, read)
+            }
+        });
+        let Ok(Some(Some(reply))) = pushed else {
+            // An engine that has panicked may have pushed the value before.
+            early.truncate(len);
+            return false;
+        };
+        self.take_peeked(Kind::Get);
+        self.push_started(Kind::Get, Pending::Early(reply), size);
+        true
+    }
+
+    /// Sends a reply of `len` bytes that was ready early.
+    pub(super) fn send_early(&mut self, len: usize) {
+        let output = &mut self.peer.output;
+        let before = output.len();
+        let is_broken = self.stage == Stage::Broken;
+        self.pipeline.take_early(len, |reply| {
+            if !is_broken {
+                output.push_frame(reply);
+            }
+        });
+        if !is_broken {
+            self.reserve_reply(before);
+        }
     }
 
     /// Starts the next request if it is a plain set that may start now.

@@ -116,6 +116,11 @@ impl<P: ThreadPool> Writer<P> {
         Some(EngineFuture::deferred(promise, n))
     }
 
+    /// Returns whether a write of `key` may be pending, as [`Queue::may_write`] does.
+    pub(crate) fn may_write(&self, key: &str) -> bool {
+        self.queue.lock().may_write(key)
+    }
+
     fn push(self: &Arc<Self>, queue: &mut Queue, request: Request<'_>) -> (Arc<Promise>, usize) {
         let pushed = queue.push(request, self);
         if queue.is_gathered() {
