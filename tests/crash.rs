@@ -278,15 +278,19 @@ fn play(level: SyncLevel, seed: u64, stop_at: Option<u64>) -> u64 {
 fn a_crash_at_any_moment_loses_nothing_promised(level: SyncLevel) {
     let first = number("KVS_SEED", 1);
     let histories = number("KVS_HISTORIES", 60);
-    let crashes = (first..first + histories).map(|seed| {
-        let steps = play(level, seed, None);
-        for stop_at in 1..=steps {
-            play(level, seed, Some(stop_at));
-        }
-        steps
-    });
+    let crashes = (first..first + histories).map(|seed| crash_everywhere(level, seed));
     let crashes: u64 = crashes.sum();
     println!("{level:?}: {histories} histories, {crashes} crashes");
+}
+
+/// Plays the history of a seed, once for each step, and stops the machine there. Returns the number
+/// of steps.
+fn crash_everywhere(level: SyncLevel, seed: u64) -> u64 {
+    let steps = play(level, seed, None);
+    for stop_at in 1..=steps {
+        play(level, seed, Some(stop_at));
+    }
+    steps
 }
 
 #[test]
@@ -302,6 +306,15 @@ fn with_everysec_a_crash_loses_nothing_before_the_last_sync() {
 #[test]
 fn with_never_a_crash_leaves_the_store_of_some_moment() {
     a_crash_at_any_moment_loses_nothing_promised(SyncLevel::Never);
+}
+
+/// In this history, a crash leaves the hints of a segment without records, which a compaction has
+/// removed.
+#[test]
+fn a_history_that_once_found_a_fault_finds_none() {
+    for level in [SyncLevel::Always, SyncLevel::EverySec, SyncLevel::Never] {
+        crash_everywhere(level, 115);
+    }
 }
 
 /// Opens a store at [`SyncLevel::Always`]. Its segments are large enough for a checkpoint.

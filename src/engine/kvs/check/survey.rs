@@ -387,9 +387,11 @@ impl<'a> Surveyor<'a> {
 /// these hints.
 fn is_replaced(generation: Generation, hints: &Hints, found: &[Found]) -> bool {
     let last = hints.header.sequence;
+    // Without records, `last` is the write before the segment.
+    let begins_after = |after| after < last || (after == last && !hints.has_records());
     found.iter().any(|found| match found.origin {
         Some(Origin::Compacted { after, upto }) => {
-            generation < found.segment.generation && after < last && last <= upto
+            generation < found.segment.generation && begins_after(after) && last <= upto
         }
         _ => false,
     })

@@ -257,6 +257,11 @@ impl Hints {
             && self.header.digest == digest
     }
 
+    /// Returns whether the segment has records.
+    pub(crate) fn has_records(&self) -> bool {
+        self.header.segment_len > self.header.segment_start
+    }
+
     /// Returns an estimate of the number of records, for keys of usual length.
     pub(crate) fn about_how_many(&self) -> usize {
         const KEY_LEN: usize = 16;
