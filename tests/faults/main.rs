@@ -7,6 +7,7 @@ mod file_size;
 mod full_disk;
 mod pieces;
 mod replaced;
+mod room;
 
 use common::disk::Disk;
 use common::later::{Later, done, get, run_jobs};

@@ -289,6 +289,9 @@ impl<'a> Surveyor<'a> {
         rest: Range<u64>,
         error: KvsError,
     ) -> Option<u64> {
+        if self.is_room(segment, &rest) {
+            return None;
+        }
         let next = salvage::find_readable_record(segment, rest.start + 1, rest.end);
         if self.is_torn(segment, rest.start, next.is_some()) {
             self.survey.report.torn = Some(Torn {
@@ -315,10 +318,20 @@ impl<'a> Surveyor<'a> {
         Some(gap.end)
     }
 
+    /// Returns whether `rest` is nothing but room for more records.
+    fn is_room(&self, segment: &Segment, rest: &Range<u64>) -> bool {
+        self.may_be_torn(segment)
+            && sound::is_room(segment, rest.start, rest.end, &self.last_run).is_ok_and(|it| it)
+    }
+
+    /// Returns whether a crash may have left another end of the segment than the last record.
+    fn may_be_torn(&self, segment: &Segment) -> bool {
+        self.newest == Some(segment.generation) && self.continuity.is_in_written_segment()
+    }
+
     /// Returns whether a crash explains that no sound record begins at `offset`.
     fn is_torn(&self, segment: &Segment, offset: u64, is_followed: bool) -> bool {
-        self.newest == Some(segment.generation)
-            && self.continuity.is_in_written_segment()
+        self.may_be_torn(segment)
             && Tail::at(segment, offset, is_followed, &self.last_run) == Tail::Torn
     }
 

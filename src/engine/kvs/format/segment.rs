@@ -366,14 +366,30 @@ impl Segment {
 
     /// Copies the bytes between `start` and `end` to the same place in another file.
     fn copy_to(&self, other: &LogFile, start: u64, end: u64) -> Result<()> {
-        const BLOCK: u64 = 1024 * 1024;
-        let mut offset = start;
-        while offset < end {
-            let len = BLOCK.min(end - offset);
-            other.write(&self.read(offset, len as usize)?, offset)?;
-            offset += len;
+        for (offset, bytes) in self.blocks(start, end) {
+            other.write(&bytes?, offset)?;
         }
         Ok(())
+    }
+
+    /// Returns whether all bytes between `start` and `end` are zero.
+    pub(super) fn has_zeros(&self, start: u64, end: u64) -> Result<bool> {
+        for (_, bytes) in self.blocks(start, end) {
+            if bytes?.iter().any(|byte| *byte != 0) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Reads the bytes between `start` and `end`, a MiB at a time. Returns the offset of each block
+    /// with it.
+    fn blocks(&self, start: u64, end: u64) -> impl Iterator<Item = (u64, Result<Vec<u8>>)> {
+        const BLOCK: usize = 1024 * 1024;
+        (start..end).step_by(BLOCK).map(move |offset| {
+            let len = (end - offset).min(BLOCK as u64);
+            (offset, self.read(offset, len as usize))
+        })
     }
 
     /// Returns the error for damage at `offset`.

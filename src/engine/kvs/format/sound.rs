@@ -6,6 +6,7 @@ use std::fmt;
 use super::record::{Digest, Salt};
 use super::segment::{Origin, Segment};
 use super::watermark::LastRun;
+use crate::error::KvsError;
 
 /// A fault of a log whose files are readable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -180,6 +181,17 @@ pub(crate) fn check_proof(proof: Option<Digest>, digest: Digest) -> Result<(), F
         Some(proof) if proof != digest => Err(Fault::Replaced),
         _ => Ok(()),
     }
+}
+
+/// Returns whether the bytes of `segment`, the newest, from `offset` to its `end` are room for
+/// records: zeros behind the watermark. The process that wrote the segment has not cut them off.
+pub(crate) fn is_room(
+    segment: &Segment,
+    offset: u64,
+    end: u64,
+    last_run: &LastRun,
+) -> Result<bool, KvsError> {
+    Ok(offset >= last_run.synced(segment) && segment.has_zeros(offset, end)?)
 }
 
 /// The meaning of a place in the newest segment at which no sound record begins. The segment is not

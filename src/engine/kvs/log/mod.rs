@@ -15,6 +15,7 @@ pub(crate) mod failure;
 pub(crate) mod job;
 mod recovery;
 mod replay;
+mod room;
 mod segments;
 pub(crate) mod syncer;
 
@@ -190,6 +191,7 @@ impl Log {
             end.digest.add(record);
             sequence = header.sequence;
         }
+        self.segments.make_room(&end, bytes.len() as u64);
         // A sync covers what was noted before it.
         let syncer = &self.segments.syncer;
         syncer.note(end.clone(), bytes.len() as u64);
@@ -227,7 +229,7 @@ impl Log {
             // The file may have taken a part of the bytes. The requests fail, so their records must
             // not be found when the store is opened, nor follow a shorter batch that is written
             // here.
-            if self.segments.syncer.cut(segment, len).is_err() {
+            if self.segments.cut().is_err() {
                 return Err(error);
             }
             match &error {

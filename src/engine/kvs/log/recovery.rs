@@ -96,7 +96,8 @@ fn cut_tail(active: &mut Active, index: &mut Index, dir: LogDir<'_>) -> Result<(
     // it may be cut.
     if let Some(copy) = segment.detach(dir, *len)? {
         *segment = Arc::new(copy);
-    } else if *len < segment.len()? {
+    } else {
+        // The file may seem to have this length already, because a cut was made whose sync failed.
         segment.truncate(*len)?;
     }
     index.add_segment(Arc::clone(segment), *len);

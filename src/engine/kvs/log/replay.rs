@@ -314,6 +314,9 @@ fn torn_tail(opened: &Opened, error: KvsError, last_run: &LastRun) -> Result<Opt
         return Err(error);
     };
     let (segment, end) = (&opened.segment, opened.len);
+    if sound::is_room(segment, offset, end, last_run)? {
+        return Ok(None);
+    }
     let is_followed = salvage::find_record(segment, offset + 1, end)?.is_some();
     let tail = Tail::at(segment, offset, is_followed, last_run);
     if tail == Tail::Damaged {
