@@ -123,6 +123,37 @@ fn the_memory_of_a_burst_of_long_values_is_given_back() {
     }
 }
 
+/// A short batch is committed on a network thread, and a long one on a thread of the pool.
+#[test]
+fn the_cache_takes_no_more_memory_if_other_threads_put_values_into_it() {
+    const CACHE: usize = 32 * 1024 * 1024;
+    const LEN: usize = 4000;
+    const MORE: u64 = CACHE as u64 / 2;
+    let dir = tempfile::tempdir().unwrap();
+    let server = ServerProcess::start(dir.path(), &[&format!("--cache={CACHE}")]);
+    let mut client = Wire::connect(server.addr);
+    let value = "v".repeat(LEN);
+    // Sets as many values as the cache can have and half as many again, `together` in a batch.
+    let mut fill = |name: &str, together: usize| {
+        for first in (0..CACHE * 3 / 2 / LEN).step_by(together) {
+            let sets = (first..first + together).map(|n| frame(set(&format!("{name}{n}"), &value)));
+            client
+                .0
+                .write_all(&sets.collect::<Vec<_>>().concat())
+                .unwrap();
+            for _ in 0..together {
+                assert_eq!(client.receive(), r#""Set""#);
+            }
+        }
+        memory(server.id(), "VmRSS")
+    };
+    let before = fill("short", 10);
+    let after = fill("long", 200);
+    let more = after.saturating_sub(before);
+    println!("{} KiB more", more / 1024);
+    assert!(more < MORE);
+}
+
 /// Waits until all of [`PEERS`] have connected and only those are left that fit into the memory.
 /// Each of them needs almost a megabyte.
 fn wait_for_those_that_fit(good: &mut KvsClient) {

@@ -53,21 +53,25 @@ fn is_check(arg: &OsStr) -> bool {
     arg.starts_with(b"--verify") || arg.starts_with(b"--repair")
 }
 
-/// Makes the allocator take the memory of each long value from the system, and return it with the
-/// value.
+/// Makes the allocator take the memory of each long value from the system and return it with the
+/// value, and lets all threads use the memory of short ones.
 ///
 /// By default, glibc raises the limit after the first long value, and takes the memory of such
 /// values from the heaps of its threads. A heap returns only its end, so a server would keep
 /// hundreds of megabytes after a burst. A fixed limit prevents that.
+///
+/// All threads share one heap. With a heap each, a value that one thread has evicted from the cache
+/// leaves room that no other thread can use, and the cache took twice the memory that it may.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 #[allow(unsafe_code, reason = "glibc has only a C function for this setting")]
 fn give_back_memory() {
     const FROM_THE_SYSTEM: i32 = 256 * 1024;
     const SPARE: i32 = 1024 * 1024;
-    // SAFETY: these calls set two numbers of the allocator, and no other thread runs yet.
+    // SAFETY: these calls set numbers of the allocator, and no other thread runs yet.
     unsafe {
         libc::mallopt(libc::M_MMAP_THRESHOLD, FROM_THE_SYSTEM);
         libc::mallopt(libc::M_TRIM_THRESHOLD, SPARE);
+        libc::mallopt(libc::M_ARENA_MAX, 1);
     }
 }
 
