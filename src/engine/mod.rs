@@ -97,8 +97,9 @@ pub trait KvsEngine: Clone + Send + 'static {
         None
     }
 
-    /// Calls `read` as [`with_value`](KvsEngine::with_value) does if no write of `key` is pending,
-    /// so with the value that [`get_in_order`](KvsEngine::get_in_order) would return.
+    /// If no write of `key` is pending, calls `read` as [`with_value`](KvsEngine::with_value) does.
+    /// The value is then the one that [`get_in_order`](KvsEngine::get_in_order) would return.
+    /// Otherwise, returns `None`.
     fn with_value_in_order<T>(&self, key: &str, read: impl FnOnce(&str) -> T) -> Option<T> {
         let _ = (key, read);
         None

@@ -1,11 +1,15 @@
-//! Replies that are ready before it is their turn: values in memory, read behind pending writes.
+//! Replies that are encoded before the replies to earlier requests are sent: values in memory, read
+//! behind pending writes.
 
 use crate::protocol;
 
-/// The capacity in bytes that is kept while there are no such replies.
-const MAX_SPARE: usize = 4 * 1024;
+/// The capacity in bytes that is kept although there are fewer bytes of replies.
+const MAX_SPARE: usize = 2 * 1024;
 
-/// Such replies as frames, oldest first. They share a buffer, so that none of them needs an
+/// The capacity in bytes up to which only the replies count.
+const SMALL: usize = 16 * 1024;
+
+/// The replies as frames, oldest first. They share a buffer, so that none of them needs an
 /// allocation.
 #[derive(Debug, Default)]
 pub(super) struct Early {
@@ -18,7 +22,11 @@ impl Early {
     /// Adds the reply to a get, if that needs no JSON serializer. Returns its length in bytes.
     pub(super) fn push_plain_value(&mut self, value: &str) -> Option<usize> {
         let start = self.bytes.len();
-        protocol::write_value_frame(value, &mut self.bytes).then(|| self.bytes.len() - start)
+        if protocol::write_value_frame(value, &mut self.bytes) {
+            return Some(self.bytes.len() - start);
+        }
+        self.shrink();
+        None
     }
 
     /// Calls `copy` with the oldest reply, which has `len` bytes, and removes it.
@@ -30,9 +38,7 @@ impl Early {
         if self.taken >= self.bytes.len() / 2 {
             self.bytes.drain(..self.taken);
             self.taken = 0;
-        }
-        if self.bytes.is_empty() {
-            self.bytes.shrink_to(MAX_SPARE);
+            self.shrink();
         }
     }
 
@@ -44,11 +50,24 @@ impl Early {
     /// Removes the replies after the first `len` bytes.
     pub(super) fn truncate(&mut self, len: usize) {
         self.bytes.truncate(len);
+        self.shrink();
+    }
+
+    /// Frees most of the memory that the replies do not need.
+    fn shrink(&mut self) {
+        let needed = (2 * self.bytes.len()).max(MAX_SPARE);
+        if self.bytes.capacity() > 2 * needed {
+            self.bytes.shrink_to(needed);
+        }
     }
 
     /// Returns the memory that is used besides the replies.
     pub(super) fn overhead(&self) -> usize {
-        self.bytes.capacity() - (self.bytes.len() - self.taken)
+        match self.bytes.capacity() {
+            // No request is refused for so little.
+            0..=SMALL => 0,
+            capacity => capacity - (self.bytes.len() - self.taken),
+        }
     }
 }
 
@@ -88,13 +107,15 @@ mod tests {
         while let Some(oldest) = expected.pop_front() {
             early.take_oldest(oldest.len(), |found| assert_eq!(found, oldest));
         }
-        assert!(early.bytes.capacity() <= MAX_SPARE);
+        assert!(early.bytes.capacity() <= 2 * MAX_SPARE);
     }
 
     #[test]
-    fn a_value_with_escaped_characters_leaves_no_bytes() {
+    fn a_value_with_escaped_characters_leaves_no_bytes_and_takes_no_memory() {
         let mut early = Early::default();
-        assert_eq!(early.push_plain_value("a \"quoted\" value"), None);
+        let quoted = "\"".repeat(100_000);
+        assert_eq!(early.push_plain_value(&quoted), None);
         assert!(early.bytes.is_empty());
+        assert_eq!(early.overhead(), 0);
     }
 }

@@ -81,7 +81,7 @@ pub(super) enum Pending {
 pub(super) enum Oldest {
     /// It is done, and no longer in the pipeline.
     Done(Response),
-    /// Its reply is the oldest of those that were ready early, and has so many bytes.
+    /// Its reply is encoded already and has so many bytes. [`Pipeline::take_early`] removes both.
     Early(usize),
     /// It is not done, but the engine has just learned that its value takes more memory.
     Grown,
@@ -238,7 +238,8 @@ impl Pipeline {
         &mut self.early
     }
 
-    /// Calls `copy` with the reply of the oldest request, which was ready early, and removes it.
+    /// Calls `copy` with the reply to the oldest request, which is [`Pending::Early`] and has `len`
+    /// bytes, and removes both.
     pub(super) fn take_early(&mut self, len: usize, copy: impl FnOnce(&[u8])) {
         self.early.take_oldest(len, copy);
         self.answer_oldest();

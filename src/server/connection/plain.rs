@@ -58,7 +58,7 @@ impl<E: KvsEngine> Connection<E> {
         };
         let is_behind_writes = self.pipeline.is_behind_writes();
         let (engine, early, size) = (&self.engine, self.pipeline.early(), frame.len());
-        let len = early.len();
+        let before = early.len();
         let read = |value: &str| early.push_plain_value(value);
         let pushed = guarded(|| {
             if is_behind_writes {
@@ -67,17 +67,17 @@ impl<E: KvsEngine> Connection<E> {
                 engine.with_value(key, read)
             }
         });
-        let Ok(Some(Some(reply))) = pushed else {
+        let Ok(Some(Some(len))) = pushed else {
             // An engine that has panicked may have pushed the value before.
-            early.truncate(len);
+            early.truncate(before);
             return false;
         };
         self.take_peeked(Kind::Get);
-        self.push_started(Kind::Get, Pending::Early(reply), size);
+        self.push_started(Kind::Get, Pending::Early(len), size);
         true
     }
 
-    /// Sends a reply of `len` bytes that was ready early.
+    /// Sends the reply to the oldest request, which is [`Pending::Early`] and has `len` bytes.
     pub(super) fn send_early(&mut self, len: usize) {
         let output = &mut self.peer.output;
         let before = output.len();

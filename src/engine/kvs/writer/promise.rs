@@ -43,7 +43,7 @@ enum State {
     },
     Kept {
         outcome: Outcome,
-        /// The tasks that are still to be woken, once the thread that keeps the promise does so.
+        /// The tasks that are not woken yet. Empty until [`Tasks::wake`] is called.
         sleeping: IntoValues<usize, Task>,
     },
 }
