@@ -23,7 +23,12 @@ use tempfile::TempDir;
 const KEYS: u64 = 50;
 
 /// Flags with which the server compacts all the time.
-const BUSY: [&str; 2] = ["--dead-bytes", "200000"];
+fn busy(sync: &str) -> [&str; 4] {
+    ["--dead-bytes", "200000", "--sync", sync]
+}
+
+/// The sync levels that write to the log in different ways.
+const LEVELS: [&str; 2] = ["everysec", "always"];
 
 fn key(n: u64) -> String {
     format!("key{}", n % KEYS)
@@ -118,44 +123,48 @@ fn the_command_in_the_page_makes_a_good_copy_of_a_busy_store() {
     let (_, script) = section.split_once("```sh\n").unwrap();
     let (script, _) = script.split_once("```").unwrap();
 
-    let dir = tempfile::tempdir().unwrap();
-    let server = ServerProcess::start(&dir.path().join("data"), &BUSY);
-    let mut writer = Writer::start(server.addr);
-    for _ in 0..10 {
-        let before = writer.acknowledged();
-        assert!(sh(dir.path(), script), "no copy");
-        let backup = dir.path().join("backup");
-        check_is_of_one_moment(&open(&backup).unwrap(), before);
-        fs::remove_dir_all(backup).unwrap();
-        writer.wait_for(before + KEYS);
+    for sync in LEVELS {
+        let dir = tempfile::tempdir().unwrap();
+        let server = ServerProcess::start(&dir.path().join("data"), &busy(sync));
+        let mut writer = Writer::start(server.addr);
+        for _ in 0..10 {
+            let before = writer.acknowledged();
+            assert!(sh(dir.path(), script), "no copy");
+            let backup = dir.path().join("backup");
+            check_is_of_one_moment(&open(&backup).unwrap(), before);
+            fs::remove_dir_all(backup).unwrap();
+            writer.wait_for(before + KEYS);
+        }
+        writer.stop();
     }
-    writer.stop();
 }
 
 #[test]
 fn a_plain_copy_of_a_busy_store_opens_as_at_some_moment_or_the_error_says_how_to_copy() {
-    let dir = tempfile::tempdir().unwrap();
-    let server = ServerProcess::start(&dir.path().join("data"), &BUSY);
-    let mut writer = Writer::start(server.addr);
-    let (mut opened, mut tries) = (0, 0);
-    while opened < 10 || tries < 30 {
-        tries += 1;
-        assert!(tries < 1000, "hardly any copy can be opened");
-        let (before, copy) = (writer.acknowledged(), dir.path().join("copy"));
-        let how = ["cp -r data copy", "cp -al data copy"][tries % 2];
-        // The store may remove files before they are copied.
-        if sh(dir.path(), how) {
-            match open(&copy) {
-                Ok(store) => {
-                    opened += 1;
-                    check_is_of_one_moment(&store, before);
+    for sync in LEVELS {
+        let dir = tempfile::tempdir().unwrap();
+        let server = ServerProcess::start(&dir.path().join("data"), &busy(sync));
+        let mut writer = Writer::start(server.addr);
+        let (mut opened, mut tries) = (0, 0);
+        while opened < 10 || tries < 30 {
+            tries += 1;
+            assert!(tries < 1000, "hardly any copy can be opened");
+            let (before, copy) = (writer.acknowledged(), dir.path().join("copy"));
+            let how = ["cp -r data copy", "cp -al data copy"][tries % 2];
+            // The store may remove files before they are copied.
+            if sh(dir.path(), how) {
+                match open(&copy) {
+                    Ok(store) => {
+                        opened += 1;
+                        check_is_of_one_moment(&store, before);
+                    }
+                    Err(error) => assert!(error.to_string().contains("Backups"), "{error}"),
                 }
-                Err(error) => assert!(error.to_string().contains("Backups"), "{error}"),
             }
+            fs::remove_dir_all(&copy).unwrap();
         }
-        fs::remove_dir_all(&copy).unwrap();
+        writer.stop();
     }
-    writer.stop();
 }
 
 fn files(dir: &Path) -> BTreeMap<String, Vec<u8>> {

@@ -6,8 +6,8 @@ mod failed_calls;
 mod file_size;
 mod full_disk;
 mod pieces;
+mod preallocation;
 mod replaced;
-mod room;
 
 use common::disk::Disk;
 use common::later::{Later, done, get, run_jobs};

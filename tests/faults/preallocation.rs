@@ -1,7 +1,9 @@
-//! The room that the sync level `always` makes for the next records, in zeros.
+//! The zeros that a store writes ahead of its records at the sync level `always`.
 
-use kvs::KvStore;
+use std::mem;
+
 use kvs::engine::{SyncLevel, verify};
+use kvs::{KvStore, KvsError};
 
 use super::{get, open, options, segments, set};
 use crate::common::disk::{Disk, Faults};
@@ -9,6 +11,9 @@ use crate::common::later::{Later, close};
 
 /// More zeros than any record of these tests has.
 const ZEROS: [u8; 100] = [0; 100];
+
+/// The length of the record of a key of two bytes and the value `value`.
+const RECORD: u64 = 24 + 2 + 5;
 
 /// Opens a store whose segments are not full soon.
 fn open_large(disk: &Disk) -> KvStore<Later> {
@@ -21,13 +26,13 @@ fn newest(disk: &Disk) -> Vec<u8> {
     disk.bytes(segments(disk).last().unwrap())
 }
 
-/// Returns a disk as a kill leaves it, with room, and the number of keys.
+/// Returns a disk as a kill leaves it, with zeros behind the records, and the number of keys.
 fn killed_store() -> (Disk, usize) {
     let disk = Disk::default();
     let store = open_large(&disk);
     let mut keys = 0;
     while keys < 10 || !newest(&disk).ends_with(&ZEROS) {
-        set(&store, &format!("k{keys}"), "value").unwrap();
+        set(&store, &format!("{keys:02}"), "value").unwrap();
         keys += 1;
     }
     let killed = disk.copy();
@@ -36,7 +41,7 @@ fn killed_store() -> (Disk, usize) {
 }
 
 #[test]
-fn room_that_a_kill_leaves_is_no_torn_end() {
+fn zeros_that_a_kill_leaves_are_no_torn_end() {
     let (disk, keys) = killed_store();
     let report = verify(&disk, &mut |_, _| {}).unwrap();
     assert!(report.is_sound() && report.torn.is_none(), "{report}");
@@ -47,7 +52,7 @@ fn room_that_a_kill_leaves_is_no_torn_end() {
     assert!(disk.names().iter().all(|name| !name.contains("torn")));
     let store = open_large(&disk);
     for key in (0..keys)
-        .map(|n| format!("k{n}"))
+        .map(|n| format!("{n:02}"))
         .chain(["another".to_owned()])
     {
         assert_eq!(get(&store, &key).as_deref(), Some("value"), "{key}");
@@ -55,12 +60,12 @@ fn room_that_a_kill_leaves_is_no_torn_end() {
 }
 
 #[test]
-fn synced_records_that_the_disk_has_as_zeros_are_damage_and_not_room() {
+fn synced_records_that_the_disk_has_as_zeros_are_damage() {
     let (disk, _) = killed_store();
     let name = segments(&disk).pop().unwrap();
     let mut bytes = disk.bytes(&name);
     let end = bytes.iter().rposition(|byte| *byte != 0).unwrap() + 1;
-    bytes[end - 20..].fill(0);
+    bytes[end - 2 * RECORD as usize..].fill(0);
     disk.put(&name, &bytes);
     let report = verify(&disk, &mut |_, _| {}).unwrap();
     assert!(!report.is_sound(), "{report}");
@@ -69,7 +74,7 @@ fn synced_records_that_the_disk_has_as_zeros_are_damage_and_not_room() {
 }
 
 #[test]
-fn no_room_is_left_in_sealed_segments_and_after_closing() {
+fn no_zeros_are_left_in_sealed_segments_and_after_closing() {
     let (disk, _) = killed_store();
     // The first write finds that the segment is full.
     let store = open(&disk, SyncLevel::Always);
@@ -89,7 +94,7 @@ fn no_room_is_left_in_sealed_segments_and_after_closing() {
 }
 
 #[test]
-fn long_commits_and_other_sync_levels_make_no_room() {
+fn long_commits_and_other_sync_levels_write_no_zeros() {
     for level in [SyncLevel::EverySec, SyncLevel::Never] {
         let disk = Disk::default();
         let options = options().segment_bytes(1 << 20).sync(level);
@@ -119,6 +124,74 @@ fn a_disk_without_room_for_zeros_takes_the_records() {
         };
         disk.set_faults(faults);
         set(&store, "key", &n.to_string()).unwrap();
-        assert_eq!(get(&store, "key"), Some(n.to_string()));
     }
+    disk.set_faults(Faults::default());
+    close(store);
+    let report = verify(&disk, &mut |_, _| {}).unwrap();
+    assert!(report.is_sound(), "{report}");
+    assert_eq!(get(&open_large(&disk), "key").as_deref(), Some("99"));
+}
+
+/// After a restart of the machine, zeros may be writes that did not reach the disk.
+#[test]
+fn zeros_after_a_power_cut_are_a_torn_end() {
+    let (disk, keys) = killed_store();
+    let disk = disk.durable();
+    let report = verify(&disk, &mut |_, _| {}).unwrap();
+    assert!(report.is_sound() && report.torn.is_some(), "{report}");
+    assert_eq!(report.keys, keys);
+    close(open_large(&disk));
+    assert!(verify(&disk, &mut |_, _| {}).unwrap().torn.is_none());
+}
+
+#[test]
+fn damage_before_the_zeros_ends_with_the_records() {
+    let (disk, keys) = killed_store();
+    let name = segments(&disk).pop().unwrap();
+    let mut bytes = disk.bytes(&name);
+    let end = bytes.iter().rposition(|byte| *byte != 0).unwrap() + 1;
+    bytes[end - 1] ^= 1;
+    disk.put(&name, &bytes);
+    let report = verify(&disk, &mut |_, _| {}).unwrap();
+    let damage = &report.damage[0];
+    assert_eq!((damage.offset, damage.len), (end as u64 - RECORD, RECORD));
+    assert_eq!(report.keys, keys - 1);
+}
+
+#[test]
+fn a_check_beside_a_store_that_writes_over_zeros_is_refused() {
+    let disk = Disk::default();
+    let store = open_large(&disk);
+    let mut n = 0;
+    while n < 10 || !newest(&disk).ends_with(&ZEROS) {
+        set(&store, &format!("k{n}"), "value").unwrap();
+        n += 1;
+    }
+    let len = newest(&disk).len();
+    let mut is_first = true;
+    let checked = verify(&disk, &mut |_, _| {
+        if mem::take(&mut is_first) {
+            set(&store, "k", "value").unwrap();
+        }
+    });
+    assert_eq!(newest(&disk).len(), len);
+    assert!(
+        matches!(checked, Err(KvsError::Changed { .. })),
+        "{checked:?}"
+    );
+}
+
+/// The cut is the second sync of a store that closes, after that of its last write.
+#[test]
+fn after_a_failed_sync_closing_cuts_nothing_off() {
+    let disk = Disk::default();
+    let store = open_large(&disk);
+    for n in 0..30 {
+        set(&store, &n.to_string(), "value").unwrap();
+    }
+    disk.fail_sync_after(0);
+    set(&store, "key", "another").unwrap_err();
+    let bytes = newest(&disk);
+    close(store);
+    assert_eq!(newest(&disk), bytes);
 }

@@ -41,13 +41,16 @@ pub fn verify(dir: &dyn Directory, progress: Progress<'_>) -> Result<Report> {
     survey.map(|survey| survey.report)
 }
 
-/// Returns the segments and their lengths. A store that writes to the log changes these.
+/// Returns the segments and their lengths, without zeros at their ends. A store that writes to the
+/// log changes these.
 fn lengths(dir: LogDir<'_>) -> Result<Vec<(Generation, u64)>> {
     let segments = Listing::of(dir)?.segments.into_iter();
     segments
         .map(|generation| {
             let segment = Segment::open_unread(dir, generation)?;
-            Ok((generation, segment.len()?))
+            let len = segment.len()?;
+            // The report has the parts that cannot be read.
+            Ok((generation, segment.end_of_bytes(0, len).unwrap_or(len)))
         })
         .collect()
 }

@@ -136,7 +136,8 @@ impl<'a> Surveyor<'a> {
         // compaction has removed.
         let is_missing = |n: &Generation| {
             let hints = self.losses.hints(*n);
-            hints.is_some_and(|hints| !is_replaced(*n, &hints, &found))
+            // Nothing is lost with a segment that has no records.
+            hints.is_some_and(|hints| hints.has_records() && !is_replaced(*n, &hints, &found))
         };
         let synced = self.last_run.watermark.generation;
         let mut newer = found.iter().rev();
@@ -289,7 +290,8 @@ impl<'a> Surveyor<'a> {
         rest: Range<u64>,
         error: KvsError,
     ) -> Option<u64> {
-        if self.is_room(segment, &rest) {
+        let written = self.written_end(segment, &rest);
+        if written == rest.start {
             return None;
         }
         let next = salvage::find_readable_record(segment, rest.start + 1, rest.end);
@@ -297,7 +299,7 @@ impl<'a> Surveyor<'a> {
             self.survey.report.torn = Some(Torn {
                 file: segment.path().to_owned(),
                 offset: rest.start,
-                len: rest.end - rest.start,
+                len: written - rest.start,
                 records: count_records(segment, next, rest.end),
             });
             // Nothing of a write that was cut short can be saved. Sound records after a hole can.
@@ -305,7 +307,7 @@ impl<'a> Surveyor<'a> {
                 return None;
             }
         }
-        let gap = rest.start..next.unwrap_or(rest.end);
+        let gap = rest.start..next.unwrap_or(written);
         let reason = match error {
             KvsError::Damaged { reason, .. } => reason,
             error => error.to_string(),
@@ -318,10 +320,13 @@ impl<'a> Surveyor<'a> {
         Some(gap.end)
     }
 
-    /// Returns whether `rest` is nothing but room for more records.
-    fn is_room(&self, segment: &Segment, rest: &Range<u64>) -> bool {
-        self.may_be_torn(segment)
-            && sound::is_room(segment, rest.start, rest.end, &self.last_run).is_ok_and(|it| it)
+    /// Returns the end of what was written to the segment, of which `rest` is the rest.
+    fn written_end(&self, segment: &Segment, rest: &Range<u64>) -> u64 {
+        if !self.may_be_torn(segment) {
+            return rest.end;
+        }
+        let written = sound::written_end(segment, rest.start, rest.end, &self.last_run);
+        written.unwrap_or(rest.end)
     }
 
     /// Returns whether a crash may have left another end of the segment than the last record.
@@ -400,11 +405,9 @@ impl<'a> Surveyor<'a> {
 /// these hints.
 fn is_replaced(generation: Generation, hints: &Hints, found: &[Found]) -> bool {
     let last = hints.header.sequence;
-    // Without records, `last` is the write before the segment.
-    let begins_after = |after| after < last || (after == last && !hints.has_records());
     found.iter().any(|found| match found.origin {
         Some(Origin::Compacted { after, upto }) => {
-            generation < found.segment.generation && begins_after(after) && last <= upto
+            generation < found.segment.generation && after < last && last <= upto
         }
         _ => false,
     })

@@ -366,30 +366,29 @@ impl Segment {
 
     /// Copies the bytes between `start` and `end` to the same place in another file.
     fn copy_to(&self, other: &LogFile, start: u64, end: u64) -> Result<()> {
-        for (offset, bytes) in self.blocks(start, end) {
-            other.write(&bytes?, offset)?;
+        const BLOCK: u64 = 1024 * 1024;
+        let mut offset = start;
+        while offset < end {
+            let len = BLOCK.min(end - offset);
+            other.write(&self.read(offset, len as usize)?, offset)?;
+            offset += len;
         }
         Ok(())
     }
 
-    /// Returns whether all bytes between `start` and `end` are zero.
-    pub(super) fn has_zeros(&self, start: u64, end: u64) -> Result<bool> {
-        for (_, bytes) in self.blocks(start, end) {
-            if bytes?.iter().any(|byte| *byte != 0) {
-                return Ok(false);
+    /// Returns the offset behind the last byte between `start` and `end` that is not zero, or `start`
+    /// if all of them are.
+    pub(crate) fn end_of_bytes(&self, start: u64, mut end: u64) -> Result<u64> {
+        const BLOCK: u64 = 64 * 1024;
+        while start < end {
+            let offset = end.saturating_sub(BLOCK).max(start);
+            let block = self.read(offset, (end - offset) as usize)?;
+            if let Some(n) = block.iter().rposition(|byte| *byte != 0) {
+                return Ok(offset + n as u64 + 1);
             }
+            end = offset;
         }
-        Ok(true)
-    }
-
-    /// Reads the bytes between `start` and `end`, a MiB at a time. Returns the offset of each block
-    /// with it.
-    fn blocks(&self, start: u64, end: u64) -> impl Iterator<Item = (u64, Result<Vec<u8>>)> {
-        const BLOCK: usize = 1024 * 1024;
-        (start..end).step_by(BLOCK).map(move |offset| {
-            let len = (end - offset).min(BLOCK as u64);
-            (offset, self.read(offset, len as usize))
-        })
+        Ok(start)
     }
 
     /// Returns the error for damage at `offset`.

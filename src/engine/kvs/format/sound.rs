@@ -183,15 +183,18 @@ pub(crate) fn check_proof(proof: Option<Digest>, digest: Digest) -> Result<(), F
     }
 }
 
-/// Returns whether the bytes of `segment`, the newest, from `offset` to its `end` are room for
-/// records: zeros behind the watermark. The process that wrote the segment has not cut them off.
-pub(crate) fn is_room(
+/// Returns the end of what was written to `segment`, the newest, from `offset` to its `end`: without
+/// the zeros that a process has written ahead of its records, and has not cut off.
+pub(crate) fn written_end(
     segment: &Segment,
     offset: u64,
     end: u64,
     last_run: &LastRun,
-) -> Result<bool, KvsError> {
-    Ok(offset >= last_run.synced(segment) && segment.has_zeros(offset, end)?)
+) -> Result<u64, KvsError> {
+    let written = segment.end_of_bytes(offset, end)?;
+    // After a restart of the machine, zeros may also be writes that have not reached the disk.
+    let is_explained = last_run.same_boot && written >= last_run.synced(segment);
+    Ok(if is_explained { written } else { end })
 }
 
 /// The meaning of a place in the newest segment at which no sound record begins. The segment is not

@@ -72,7 +72,7 @@ pub(crate) struct LastRun {
     /// The digest of the records up to the watermark, until it was compared with the log.
     digest: Option<Digest>,
     /// Whether the machine has not been started again since.
-    same_boot: bool,
+    pub(crate) same_boot: bool,
 }
 
 impl LastRun {

@@ -23,7 +23,7 @@ impl Segments {
         };
         // A failed sync is in the log lines already, and there is no caller to return it to. The
         // files may lack records that the index has, so there is no checkpoint then.
-        if self.cut_room().is_err() || self.syncer.sync_with_watermark().is_err() {
+        if self.cut_preallocated().is_err() || self.syncer.sync_with_watermark().is_err() {
             return;
         }
         let written = sealed.and_then(|is_sealed| {

@@ -13,9 +13,9 @@ mod compaction;
 mod end;
 pub(crate) mod failure;
 pub(crate) mod job;
+mod preallocation;
 mod recovery;
 mod replay;
-mod room;
 mod segments;
 pub(crate) mod syncer;
 
@@ -191,7 +191,7 @@ impl Log {
             end.digest.add(record);
             sequence = header.sequence;
         }
-        self.segments.make_room(&end, bytes.len() as u64);
+        self.segments.preallocate(&end, bytes.len() as u64);
         // A sync covers what was noted before it.
         let syncer = &self.segments.syncer;
         syncer.note(end.clone(), bytes.len() as u64);

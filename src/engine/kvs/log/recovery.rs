@@ -3,6 +3,7 @@
 //! Reading changes nothing, so a log that does not open stays as it is. `format::sound` has the
 //! rules that tell damage from the traces of a crash.
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 
 use log::{info, warn};
@@ -118,6 +119,11 @@ fn mention_copies(error: KvsError) -> KvsError {
             offset,
             reason: format!("{reason} ({COPIED})"),
         },
+        // The store that has the original may cut a file off that a hard link shares.
+        KvsError::Io { action, source } if source.kind() == ErrorKind::UnexpectedEof => {
+            let action = format!("{action} ({COPIED})");
+            KvsError::Io { action, source }
+        }
         error => error,
     }
 }

@@ -238,8 +238,8 @@ impl<'a> Replay<'a> {
         })
     }
 
-    /// Reads the newest segment up to the end of its valid part. That is the end of the file,
-    /// unless a crash has cut the last writes short.
+    /// Reads the newest segment up to the end of its valid part. That is the end of the file, unless
+    /// a crash has cut the last writes short, or left zeros ahead of them.
     fn replay_active(&mut self, opened: &Opened, mut last_run: LastRun) -> Result<Active> {
         let segment = &opened.segment;
         let mut scanner = Scanner::new(Arc::clone(segment), opened.len);
@@ -314,7 +314,8 @@ fn torn_tail(opened: &Opened, error: KvsError, last_run: &LastRun) -> Result<Opt
         return Err(error);
     };
     let (segment, end) = (&opened.segment, opened.len);
-    if sound::is_room(segment, offset, end, last_run)? {
+    let written = sound::written_end(segment, offset, end, last_run)?;
+    if written == offset {
         return Ok(None);
     }
     let is_followed = salvage::find_record(segment, offset + 1, end)?.is_some();
@@ -326,11 +327,11 @@ fn torn_tail(opened: &Opened, error: KvsError, last_run: &LastRun) -> Result<Opt
     warn!(
         "{:?} ends with writes that were cut short: dropping its last {} bytes",
         segment.path(),
-        end - offset
+        written - offset
     );
     // The rest of one write that was never synced is useless: no caller was told of its success.
     let keeps = is_followed || tail == Tail::Lost;
-    Ok(keeps.then_some(offset..end))
+    Ok(keeps.then_some(offset..written))
 }
 
 /// Brings the records to the index.

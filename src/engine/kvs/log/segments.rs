@@ -45,8 +45,8 @@ pub(super) struct Segments {
     hints: Option<hints::Writer>,
     /// The length from which it is full.
     pub(super) max_len: u64,
-    /// The end of the zeros behind its records, or an offset before that of the last record.
-    pub(super) room: u64,
+    /// The end of the zeros behind its last record. If this is not behind `end`, there are none.
+    pub(super) preallocated: u64,
     pub(super) sealed: BTreeMap<Generation, Sealed>,
     /// The number of the last write.
     pub(super) sequence: u64,
@@ -87,7 +87,7 @@ impl Segments {
         Ok(Segments {
             dir,
             hints: None,
-            room: 0,
+            preallocated: 0,
             max_len: options.max_segment_bytes(found.index.live_bytes()),
             options,
             index: Arc::new(RwLock::new(found.index)),
@@ -123,7 +123,7 @@ impl Segments {
     pub(super) fn roll(&mut self) -> Result<()> {
         // A sealed segment with a torn end would count as damage, so sync it at every level.
         self.syncer.sync()?;
-        self.cut_room()?;
+        self.cut_preallocated()?;
         let generation = self.end.segment.generation + STRIDE;
         let after = self.sequence;
         let origin = Origin::Written { after };
