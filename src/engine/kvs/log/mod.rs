@@ -191,12 +191,11 @@ impl Log {
             end.digest.add(record);
             sequence = header.sequence;
         }
-        self.segments.preallocate(&end, bytes.len() as u64);
         // A sync covers what was noted before it.
-        let syncer = &self.segments.syncer;
-        syncer.note(end.clone(), bytes.len() as u64);
+        self.segments.syncer.note(end.clone(), bytes.len() as u64);
         if self.syncs_each_commit() {
-            syncer.sync()?;
+            self.segments.preallocate(&end, bytes.len() as u64);
+            self.segments.syncer.sync()?;
         }
         self.segments.end = end;
         self.segments.sequence = sequence;

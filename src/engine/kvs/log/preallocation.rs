@@ -1,4 +1,4 @@
-//! Zeros behind the records of the active segment, at [`SyncLevel::Always`].
+//! Zeros behind the records of the active segment, if each commit syncs.
 //!
 //! If a file has grown, a sync writes its new length as well, in another place of the disk. For a few
 //! records, that takes as long again. So now and then a commit writes zeros behind its records, and
@@ -10,7 +10,6 @@
 
 use super::end::End;
 use super::segments::Segments;
-use crate::engine::SyncLevel;
 use crate::error::Result;
 
 /// The number of zeros in bytes that are written at once, at most. They are no more than the bytes
@@ -24,8 +23,7 @@ impl Segments {
     /// Writes zeros behind `end`, which a commit of `bytes` bytes has reached, unless there are some
     /// or the next commits will not need them.
     pub(super) fn preallocate(&mut self, end: &End, bytes: u64) {
-        let is_needed = self.options.sync == SyncLevel::Always && bytes <= SHORT;
-        if !is_needed || end.len <= self.preallocated {
+        if bytes > SHORT || end.len <= self.preallocated {
             return;
         }
         let left = self.max_len.saturating_sub(end.len);
