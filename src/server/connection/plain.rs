@@ -56,17 +56,10 @@ impl<E: KvsEngine> Connection<E> {
         let Some(key) = protocol::key_of_get(frame) else {
             return false;
         };
-        let is_behind_writes = self.pipeline.is_behind_writes();
         let (engine, early, size) = (&self.engine, self.pipeline.early(), frame.len());
         let before = early.len();
         let read = |value: &str| early.push_plain_value(value);
-        let pushed = guarded(|| {
-            if is_behind_writes {
-                engine.with_value_in_order(key, read)
-            } else {
-                engine.with_value(key, read)
-            }
-        });
+        let pushed = guarded(|| engine.with_value_in_order(key, read));
         let Ok(Some(Some(len))) = pushed else {
             // An engine that has panicked may have pushed the value before.
             early.truncate(before);
