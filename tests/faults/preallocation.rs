@@ -26,8 +26,13 @@ fn newest(disk: &Disk) -> Vec<u8> {
     disk.bytes(segments(disk).last().unwrap())
 }
 
-/// Returns a disk as a kill leaves it, with zeros behind the records, and the number of keys.
-fn killed_store() -> (Disk, usize) {
+/// Returns the end of the last record.
+fn end(bytes: &[u8]) -> usize {
+    bytes.iter().rposition(|byte| *byte != 0).unwrap() + 1
+}
+
+/// Returns an open store with zeros behind its records, its disk, and the number of keys.
+fn store_with_zeros() -> (KvStore<Later>, Disk, usize) {
     let disk = Disk::default();
     let store = open_large(&disk);
     let mut keys = 0;
@@ -35,6 +40,12 @@ fn killed_store() -> (Disk, usize) {
         set(&store, &format!("{keys:02}"), "value").unwrap();
         keys += 1;
     }
+    (store, disk, keys)
+}
+
+/// Returns a disk as a kill leaves it, with zeros behind the records, and the number of keys.
+fn killed_store() -> (Disk, usize) {
+    let (store, disk, keys) = store_with_zeros();
     let killed = disk.copy();
     close(store);
     (killed, keys)
@@ -64,7 +75,7 @@ fn synced_records_that_the_disk_has_as_zeros_are_damage() {
     let (disk, _) = killed_store();
     let name = segments(&disk).pop().unwrap();
     let mut bytes = disk.bytes(&name);
-    let end = bytes.iter().rposition(|byte| *byte != 0).unwrap() + 1;
+    let end = end(&bytes);
     bytes[end - 2 * RECORD as usize..].fill(0);
     disk.put(&name, &bytes);
     let report = verify(&disk, &mut |_, _| {}).unwrap();
@@ -149,7 +160,7 @@ fn damage_before_the_zeros_ends_with_the_records() {
     let (disk, keys) = killed_store();
     let name = segments(&disk).pop().unwrap();
     let mut bytes = disk.bytes(&name);
-    let end = bytes.iter().rposition(|byte| *byte != 0).unwrap() + 1;
+    let end = end(&bytes);
     bytes[end - 1] ^= 1;
     disk.put(&name, &bytes);
     let report = verify(&disk, &mut |_, _| {}).unwrap();
@@ -160,13 +171,7 @@ fn damage_before_the_zeros_ends_with_the_records() {
 
 #[test]
 fn a_check_beside_a_store_that_writes_over_zeros_is_refused() {
-    let disk = Disk::default();
-    let store = open_large(&disk);
-    let mut n = 0;
-    while n < 10 || !newest(&disk).ends_with(&ZEROS) {
-        set(&store, &format!("k{n}"), "value").unwrap();
-        n += 1;
-    }
+    let (store, disk, _) = store_with_zeros();
     let len = newest(&disk).len();
     let mut is_first = true;
     let checked = verify(&disk, &mut |_, _| {
@@ -181,7 +186,7 @@ fn a_check_beside_a_store_that_writes_over_zeros_is_refused() {
     );
 }
 
-/// The cut is the second sync of a store that closes, after that of its last write.
+/// A cut would be one more write.
 #[test]
 fn after_a_failed_sync_closing_cuts_nothing_off() {
     let disk = Disk::default();
