@@ -47,6 +47,27 @@ fn a_compaction_takes_room_for_one_piece_only() {
 }
 
 #[test]
+fn a_compaction_does_not_read_a_segment_without_live_records() {
+    let disk = Disk::default();
+    let store = half_dead(&disk);
+    let old = segments(&disk);
+    let dead = &old[..old.len() / 3];
+    for name in dead {
+        disk.damage(name);
+        disk.damage(&name.replace("segment", "hints"));
+    }
+    set(&store, "more", "dead bytes").unwrap();
+    assert!(store.stats().seconds_since_compaction.is_some());
+    let left = segments(&disk);
+    assert!(dead.iter().all(|name| !left.contains(name)), "{left:?}");
+    for n in 0..KEYS {
+        assert_eq!(get(&store, &key_of_many(n)).as_deref(), Some("new"));
+    }
+    close(store);
+    assert!(verify(&disk, &mut |_, _| {}).unwrap().is_sound());
+}
+
+#[test]
 fn a_key_removed_before_or_during_a_compaction_stays_removed_whenever_it_ends() {
     for steps in (0..200).step_by(5) {
         let disk = Disk::default();

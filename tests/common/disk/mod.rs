@@ -104,6 +104,14 @@ impl Disk {
         state.inodes[state.names[name]].seen.clone()
     }
 
+    /// Changes every byte of a file, also for those that have opened it.
+    pub fn damage(&self, name: &str) {
+        let mut state = self.state();
+        let inode = state.names[name];
+        let bytes = &mut state.inodes[inode].seen;
+        bytes.iter_mut().for_each(|byte| *byte = !*byte);
+    }
+
     /// Returns the names of all files, with their bytes.
     pub fn files(&self) -> BTreeMap<String, Vec<u8>> {
         let names = self.names().into_iter();

@@ -5,6 +5,7 @@ pub(crate) mod cache;
 pub(crate) mod checkpoint;
 pub(crate) mod few;
 mod keys;
+mod live;
 mod order;
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,7 @@ use hashbrown::hash_table::{self, HashTable};
 use self::cache::{Cache, MAX_CACHED_LEN, Slot};
 use self::few::FEW;
 use self::keys::Keys;
+use self::live::LiveBytes;
 use super::format::names::Generation;
 use super::format::record::{self, Location};
 use super::format::segment::Segment;
@@ -78,7 +80,7 @@ pub(crate) struct Index {
     /// The output of the last compaction, which replaces other segments.
     output: Option<Arc<Segment>>,
     /// Bytes of the records of all entries.
-    live_bytes: u64,
+    live: LiveBytes,
 }
 
 /// A segment, and the end of its committed records. A reader must not use the bytes after it.
@@ -154,7 +156,7 @@ impl Index {
             cache: Cache::default(),
             segments: BTreeMap::new(),
             output: None,
-            live_bytes: 0,
+            live: LiveBytes::default(),
         }
     }
 
@@ -251,7 +253,7 @@ impl Index {
     /// [`MAX_CACHED_LEN`] bytes.
     pub(crate) fn put(&mut self, key: &str, location: Location, value: Option<&str>) {
         let hash = self.hash(key);
-        self.live_bytes += u64::from(location.len);
+        self.live.add(location);
         let (entries, keys) = (&self.entries, &self.keys);
         let is_it = |n: &Number| n.is_of(hash, key, entries, keys);
         let number = self.numbers.entry(spread(hash), is_it, |n| spread(n.hash));
@@ -259,7 +261,7 @@ impl Index {
             hash_table::Entry::Occupied(number) => {
                 let n = number.get().entry as usize;
                 let old = mem::replace(&mut self.entries[n].location, location);
-                self.live_bytes -= u64::from(old.len);
+                self.live.remove(old);
                 n
             }
             hash_table::Entry::Vacant(vacant) => {
@@ -307,7 +309,7 @@ impl Index {
             self.uncache(slot);
         }
         let old = self.entries.swap_remove(n);
-        self.live_bytes -= u64::from(old.location.len);
+        self.live.remove(old.location);
         // The last entry is number `n` now. The table and the cache have its old number.
         let last = self.entries.len();
         if let Some(moved) = self.entries.get(n) {
@@ -342,7 +344,9 @@ impl Index {
         if let Some(n) = self.number(key)
             && self.entries[n].location.generation < to.generation
         {
-            self.entries[n].location = to;
+            let from = mem::replace(&mut self.entries[n].location, to);
+            self.live.add(to);
+            self.live.remove(from);
         }
     }
 
@@ -395,6 +399,7 @@ impl Index {
 
     /// Forgets a segment that has no newest record of any key. A pending read keeps it open.
     pub(crate) fn remove_segment(&mut self, generation: Generation) {
+        debug_assert_eq!(self.live_bytes_of(generation), 0);
         self.segments.remove(&generation);
     }
 
@@ -404,7 +409,12 @@ impl Index {
     }
 
     pub(crate) fn live_bytes(&self) -> u64 {
-        self.live_bytes
+        self.live.all()
+    }
+
+    /// Returns the live bytes of one segment. While a segment is sealed, they become fewer only.
+    pub(crate) fn live_bytes_of(&self, generation: Generation) -> u64 {
+        self.live.of_segment(generation)
     }
 
     /// Returns the number of bytes that the hints of all records take, at most.

@@ -61,7 +61,34 @@ fn what_is_kept_never_takes_more_than_was_said() {
         }
         value(&index, &(n % 5).to_string());
         assert!(index.cache.bytes() <= 300);
-        assert_eq!(index.live_bytes, 100 * index.len() as u64);
+        assert_eq!(index.live_bytes(), 100 * index.len() as u64);
+    }
+}
+
+#[test]
+fn the_live_bytes_of_a_segment_are_those_of_its_entries() {
+    let mut index = index();
+    for n in 0..1000 {
+        let key = (n % 7).to_string();
+        let location = |generation| Location {
+            offset: n,
+            generation,
+            len: n as u32,
+        };
+        match n % 5 {
+            0 => index.remove(&key),
+            1 => index.relocate(&key, location(n as u32 / 50)),
+            _ => index.put(&key, location(n as u32 / 100), None),
+        }
+        let mut all = 0;
+        for generation in 0..20 {
+            let entries = index.iter().map(|(_, location)| location);
+            let entries = entries.filter(|location| location.generation == generation);
+            let bytes: u64 = entries.map(|location| u64::from(location.len)).sum();
+            assert_eq!(index.live_bytes_of(generation), bytes);
+            all += bytes;
+        }
+        assert_eq!(index.live_bytes(), all);
     }
 }
 

@@ -241,9 +241,9 @@ impl Background {
         }
         let pass = self.pass.unwrap_or_else(|| Pass::over(segments));
         let inputs = pass.next_piece(segments);
-        let len = inputs.iter().map(End::record_bytes).sum::<u64>();
-        let copied = len.min(segments.live_bytes());
-        let hints = len.min(segments.index.read().hint_bytes());
+        let copied = inputs.iter().map(|end| segments.live_bytes_of(end)).sum();
+        // Hints are at most as long as their segment.
+        let hints = segments.index.read().hint_bytes().min(copied);
         // The output and the new active segment have a header each.
         if !segments.has_room_for(copied + hints + 2 * HEADER_LEN) {
             self.pause = Some(Pause::for_room());
@@ -368,19 +368,19 @@ impl Pass {
     /// Returns the next segments that are compacted to one, oldest first.
     fn next_piece(self, segments: &Segments) -> Vec<End> {
         let Pass { next, last, .. } = self;
-        // If half of the bytes are alive, the copy is as long as a full segment.
-        let max_len = segments.max_len.saturating_mul(2);
-        let (mut piece, mut len) = (Vec::<End>::new(), 0);
+        let (mut piece, mut copied) = (Vec::<End>::new(), 0);
         for end in segments.from(next) {
             let generation = end.segment.generation;
             // The copy gets the number after that of its last input, so this must be free.
             let is_taken = piece
                 .last()
                 .is_some_and(|it| it.segment.generation + 1 == generation);
-            len += end.record_bytes();
-            if generation > last || (len > max_len && !piece.is_empty() && !is_taken) {
+            // The copy is then as long as a full segment, and shorter than two.
+            let is_full = copied >= segments.max_len;
+            if generation > last || (is_full && !is_taken) {
                 break;
             }
+            copied += segments.live_bytes_of(end);
             piece.push(end.clone());
         }
         piece
@@ -404,13 +404,10 @@ fn start_compaction(segments: &Segments, inputs: &[End]) -> Result<Compaction> {
         let _ = segments.dir().discard(&names::segment(generation));
     })?;
     let failure = segments.failure.clone();
-    Ok(Compaction::new(
-        segments.dir(),
-        inputs,
-        output,
-        hints,
-        failure,
-    ))
+    // A store whose keys are often written again has old segments that nobody needs to read.
+    let inputs = inputs.iter().filter(|end| segments.live_bytes_of(end) > 0);
+    let dir = segments.dir();
+    Ok(Compaction::new(dir, inputs, output, hints, failure))
 }
 
 /// Publishes complete hints, or removes them after an error.

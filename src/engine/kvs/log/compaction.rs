@@ -41,15 +41,15 @@ pub(crate) struct Compaction {
 
 impl Compaction {
     /// Begins to copy the segments `inputs`, oldest first, to the new segment `output`.
-    pub(super) fn new(
+    pub(super) fn new<'a>(
         dir: LogDir<'_>,
-        inputs: &[End],
+        inputs: impl Iterator<Item = &'a End>,
         output: Arc<Segment>,
         hints: hints::Writer,
         failure: Failure,
     ) -> Compaction {
         Compaction {
-            inputs: inputs.iter().map(|end| Input::open(dir, end)).collect(),
+            inputs: inputs.map(|end| Input::open(dir, end)).collect(),
             output: End::of_new(output),
             synced: 0,
             hints,
