@@ -22,9 +22,10 @@ use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::compaction::{Compaction, Removal, Switch};
+use super::compaction::{Compaction, Switch};
 use super::end::End;
 use super::job::{Job, JobHandle};
+use super::removal::Removal;
 use super::segments::Segments;
 use crate::engine::kvs::format::hints;
 use crate::engine::kvs::format::names::{self, Generation};

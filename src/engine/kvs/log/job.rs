@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::compaction::{Compaction, Removal, Switch};
+use super::compaction::{Compaction, Switch};
+use super::removal::Removal;
 use super::syncer::Syncer;
 use crate::engine::kvs::format::dir::LogDir;
 use crate::engine::kvs::format::hints;

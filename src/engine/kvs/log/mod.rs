@@ -15,6 +15,7 @@ pub(crate) mod failure;
 pub(crate) mod job;
 mod preallocation;
 mod recovery;
+mod removal;
 mod replay;
 mod segments;
 pub(crate) mod syncer;

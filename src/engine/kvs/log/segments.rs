@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use log::Level;
 
-use super::compaction::Removal;
 use super::end::End;
 use super::failure::Failure;
 use super::recovery::Recovered;
+use super::removal::Removal;
 use super::replay::{Active, Sealed};
 use super::syncer::Syncer;
 use crate::engine::files::Directory;
