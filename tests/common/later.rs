@@ -28,6 +28,11 @@ impl ThreadPool for Later {
     }
 }
 
+/// Takes the newest job, which then runs only when the caller calls it.
+pub fn take_newest_job() -> Option<Box<dyn FnOnce()>> {
+    JOBS.with_borrow_mut(VecDeque::pop_back)
+}
+
 /// Runs the oldest job. Returns whether there was one.
 pub fn run_job() -> bool {
     let job = JOBS.with_borrow_mut(VecDeque::pop_front);

@@ -1,10 +1,14 @@
 //! Compaction goes through a large log piece by piece.
 
+use std::cmp::Ordering;
+
 use super::*;
 use common::disk::Faults;
 use common::later::{close, run_job};
 use kvs::KvsError;
 use kvs::engine::verify;
+use rand::SeedableRng;
+use rand::rngs::SmallRng;
 
 const KEYS: usize = 100;
 
@@ -14,12 +18,14 @@ fn key_of_many(n: usize) -> String {
 
 /// Fills a store with many segments, in which every second record is dead. No compaction has begun.
 fn half_dead(disk: &Disk) -> KvStore<Later> {
+    filled(disk, (0..KEYS).flat_map(|n| [(n, "old"), (n, "new")]))
+}
+
+fn filled(disk: &Disk, writes: impl IntoIterator<Item = (usize, &'static str)>) -> KvStore<Later> {
     let never = options().dead_bytes(u64::MAX);
     let store: KvStore<Later> = never.open_in(disk.clone(), 1).unwrap();
-    for value in ["old", "new"] {
-        for n in 0..KEYS {
-            set(&store, &key_of_many(n), value).unwrap();
-        }
+    for (n, value) in writes {
+        set(&store, &key_of_many(n), value).unwrap();
     }
     close(store);
     open(disk, SyncLevel::EverySec)
@@ -49,7 +55,8 @@ fn a_compaction_takes_room_for_one_piece_only() {
 #[test]
 fn a_compaction_does_not_read_a_segment_without_live_records() {
     let disk = Disk::default();
-    let store = half_dead(&disk);
+    let all = |value| (0..KEYS).map(move |n| (n, value));
+    let store = filled(&disk, all("old").chain(all("new")));
     let old = segments(&disk);
     let dead = &old[..old.len() / 3];
     for name in dead {
@@ -106,6 +113,46 @@ fn when_all_keys_are_removed_their_tombstones_go_too() {
     let left = left.map(|name| disk.bytes(&name).len()).sum::<usize>();
     assert!(left < 1000, "{left} bytes");
     close(store);
+}
+
+/// Runs jobs until one of them makes the number of segments greater or less.
+fn run_until(disk: &Disk, change: Ordering) {
+    let mut before = segments(disk).len();
+    loop {
+        assert!(run_job(), "the compaction has ended");
+        let now = segments(disk).len();
+        if now.cmp(&before) == change {
+            return;
+        }
+        before = now;
+    }
+}
+
+/// A power cut may bring the names back, and the next opening looks at the files.
+#[test]
+fn if_the_removal_of_names_cannot_be_synced_the_files_stay_whole() {
+    for seed in 0..50 {
+        let disk = Disk::default();
+        let store = half_dead(&disk);
+        done(store.set("more".to_owned(), "dead bytes".to_owned())).unwrap();
+        // Opening looks at no segment before the output of the first piece, so this is the second.
+        for change in [Ordering::Greater, Ordering::Less].repeat(2) {
+            run_until(&disk, change);
+        }
+        disk.set_faults(Faults {
+            sync_names: true,
+            ..Faults::default()
+        });
+        run_jobs();
+        disk.cut_power(&mut SmallRng::seed_from_u64(seed));
+        disk.set_faults(Faults::default());
+        std::mem::forget(store);
+        let store = open(&disk, SyncLevel::EverySec);
+        for n in 0..KEYS {
+            assert_eq!(get(&store, &key_of_many(n)).as_deref(), Some("new"));
+        }
+        close(store);
+    }
 }
 
 #[test]

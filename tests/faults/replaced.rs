@@ -2,7 +2,7 @@
 
 use super::*;
 use common::disk::Faults;
-use common::later::{close, run_job};
+use common::later::{close, run_job, take_newest_job};
 
 /// Fills a store, and opens it again. Runs jobs until a compaction has taken effect, and no longer.
 fn compacted(disk: &Disk) -> KvStore<Later> {
@@ -35,6 +35,60 @@ fn their_files_go_one_after_the_other_so_that_no_write_waits_for_all_of_them() {
     }
     // The output and the active one.
     assert_eq!(left, 2);
+    close(store);
+}
+
+#[test]
+fn a_long_file_gets_shorter_step_by_step_so_that_no_sync_waits_for_all_of_it() {
+    const MIB: u64 = 1024 * 1024;
+    let disk = Disk::default();
+    let options = options().segment_bytes(4 * MIB).dead_bytes(6 * MIB);
+    let store: KvStore<Later> = options.open_in(disk.clone(), 1).unwrap();
+    for n in 0..40 {
+        done(store.set(key(n), "x".repeat(256 * 1024))).unwrap();
+    }
+    let mut used = disk.used();
+    assert!(used > 8 * MIB, "only {used} bytes");
+    while run_job() {
+        let now = disk.used();
+        assert!(used <= now + MIB, "{} bytes in one step", used - now);
+        used = now;
+    }
+    assert!(used < 3 * MIB, "{used} bytes are left");
+    close(store);
+}
+
+#[test]
+fn a_read_that_began_before_the_compaction_finds_its_value() {
+    let disk = Disk::default();
+    let options = options().segment_bytes(4096).cache_bytes(0);
+    let store: KvStore<Later> = options.open_in(disk.clone(), 1).unwrap();
+    done(store.set("key".to_owned(), "value".to_owned())).unwrap();
+    let read = store.get("key".to_owned());
+    let run_read = take_newest_job().expect("the read waits for the disk");
+    while store.stats().seconds_since_compaction.is_none() {
+        set(&store, "other", "value").unwrap();
+    }
+    assert!(!segments(&disk).contains(&"0000000001.segment".to_owned()));
+    run_read();
+    assert_eq!(done(read).unwrap().as_deref(), Some("value"));
+    close(store);
+}
+
+#[test]
+fn a_file_that_has_another_name_keeps_its_bytes() {
+    let disk = Disk::default();
+    let store = compacted(&disk);
+    let before = disk.files();
+    let replaced = segments(&disk);
+    for name in &replaced {
+        disk.link(name, &format!("copy of {name}"));
+    }
+    run_jobs();
+    for name in &replaced[..replaced.len() - 2] {
+        assert!(!disk.names().contains(name));
+        assert_eq!(disk.bytes(&format!("copy of {name}")), before[name]);
+    }
     close(store);
 }
 

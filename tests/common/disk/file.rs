@@ -54,6 +54,12 @@ impl File for Opened {
         self.read(|inode| inode.seen.len() as u64)
     }
 
+    fn links(&self) -> io::Result<u64> {
+        let state = self.disk.state();
+        let names = state.names.values();
+        Ok(names.filter(|inode| **inode == self.inode).count() as u64)
+    }
+
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         self.read(|inode| {
             let rest = inode.seen.get(offset as usize..).unwrap_or_default();

@@ -112,6 +112,13 @@ impl Disk {
         bytes.iter_mut().for_each(|byte| *byte = !*byte);
     }
 
+    /// Gives a file another name.
+    pub fn link(&self, name: &str, other: &str) {
+        let mut state = self.state();
+        let inode = state.names[name];
+        state.names.insert(other.to_owned(), inode);
+    }
+
     /// Returns the names of all files, with their bytes.
     pub fn files(&self) -> BTreeMap<String, Vec<u8>> {
         let names = self.names().into_iter();

@@ -32,8 +32,16 @@ impl LogFile {
     /// Returns whether the file has another name as well, perhaps in another directory. Such a file
     /// must not be written in place.
     pub(crate) fn is_shared(&self) -> Result<bool> {
-        let links = self.file.links().map_err(self.failed("look at"))?;
-        Ok(links > 1)
+        self.links().map(|links| links > 1)
+    }
+
+    /// Returns whether the file has a name.
+    pub(crate) fn has_name(&self) -> Result<bool> {
+        self.links().map(|links| links > 0)
+    }
+
+    fn links(&self) -> Result<u64> {
+        self.file.links().map_err(self.failed("look at"))
     }
 
     /// Reads the `len` bytes at `offset`.

@@ -269,6 +269,10 @@ impl Segment {
         &self.file
     }
 
+    pub(crate) fn into_file(self) -> LogFile {
+        self.file
+    }
+
     /// Returns the length of the file, in bytes.
     pub(crate) fn len(&self) -> Result<u64> {
         self.file.len()

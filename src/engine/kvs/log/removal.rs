@@ -1,20 +1,32 @@
-//! Removing the segments that a compaction has replaced.
+//! Removing the segments that a compaction has replaced, a part of a file at a time.
+//!
+//! Freeing a long file at once takes some systems so long that a sync of another file waits for it: 20
+//! ms for 64 MiB. So the files lose their names first, and then their ends, step by step. The idea
+//! comes from the `DeleteScheduler` of `RocksDB`.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::engine::files::Directory;
 use crate::engine::kvs::format::dir::LogDir;
-use crate::engine::kvs::format::names::{self, Generation};
+use crate::engine::kvs::format::file::LogFile;
+use crate::engine::kvs::format::names;
 use crate::engine::kvs::format::scanner::Step;
+use crate::engine::kvs::format::segment::Segment;
 use crate::engine::kvs::journal::Journal;
+use crate::error::Result;
+
+/// The number of bytes that are freed at once.
+const AT_ONCE: u64 = 1024 * 1024;
 
 /// The last part of a compaction: removes the files of the segments that the output has replaced.
-/// Freeing their room takes the system so long that writers would notice it.
 #[derive(Debug)]
 pub(crate) struct Removal {
     dir: Arc<dyn Directory>,
-    replaced: VecDeque<Generation>,
+    /// The segments whose files have names, oldest first.
+    replaced: VecDeque<Arc<Segment>>,
+    /// Files without names, which nobody reads.
+    nameless: Vec<LogFile>,
     journal: Journal,
 }
 
@@ -22,41 +34,74 @@ impl Removal {
     /// Begins to remove the segments `replaced`, oldest first.
     pub(super) fn new(
         dir: Arc<dyn Directory>,
-        replaced: Vec<Generation>,
+        replaced: VecDeque<Arc<Segment>>,
         journal: Journal,
     ) -> Removal {
         Removal {
             dir,
-            replaced: replaced.into(),
+            replaced,
+            nameless: Vec::new(),
             journal,
         }
     }
 
-    /// Removes the files of one segment, and returns whether there are more. If that fails, the
-    /// next opening removes them.
+    /// Removes the names of one segment's files, or frees a part of a file. Returns whether there is
+    /// more to do. What fails is left to the next opening, or to the system.
     pub(super) fn step(&mut self) -> Step {
-        let dir = LogDir::new(&*self.dir);
-        let Some(generation) = self.replaced.pop_front() else {
-            if let Err(error) = dir.sync() {
-                self.journal.warn(format_args!(
-                    "replaced files may come back until the store is opened again: {error}"
-                ));
+        if let Some(segment) = self.replaced.pop_front() {
+            self.unlink(segment);
+            if self.replaced.is_empty() {
+                self.sync_names();
             }
+            return Step::More;
+        }
+        let Some(file) = self.nameless.last() else {
             return Step::Done;
         };
-        let removed = dir
-            .remove(&names::segment(generation))
-            .and_then(|()| dir.remove(&names::hints(generation)));
-        if let Err(error) = removed {
-            self.journal.warn(format_args!(
-                "a replaced file stays until the store is opened again: {error}"
-            ));
+        // Without its last handle, the system frees the rest of a file at once.
+        if shorten(file).unwrap_or(Step::Done) == Step::Done {
+            self.nameless.pop();
         }
         Step::More
     }
 
-    /// Takes all steps that are left.
-    pub(super) fn finish(mut self) {
-        while self.step() == Step::More {}
+    fn unlink(&mut self, segment: Arc<Segment>) {
+        let dir = LogDir::new(&*self.dir);
+        let names = [names::segment, names::hints].map(|name| name(segment.generation));
+        let hints = dir.open(&names[1]).ok();
+        if let Err(error) = names.iter().try_for_each(|name| dir.remove(name)) {
+            let line = "a replaced file stays until the store is opened again";
+            self.journal.warn(format_args!("{line}: {error}"));
+        }
+        // A reader that still has the segment needs all of it.
+        let file = Arc::into_inner(segment).map(Segment::into_file);
+        self.nameless.extend(file.into_iter().chain(hints));
     }
+
+    fn sync_names(&mut self) {
+        if let Err(error) = LogDir::new(&*self.dir).sync() {
+            let line = "replaced files may come back until the store is opened again";
+            self.journal.warn(format_args!("{line}: {error}"));
+            // The next opening looks at them, so they must be whole.
+            self.nameless.clear();
+        }
+    }
+
+    /// Removes all names that are left, and frees the room of the files at once.
+    pub(super) fn finish(mut self) {
+        while !self.replaced.is_empty() {
+            self.step();
+        }
+    }
+}
+
+/// Frees the end of a file that has no name, and returns whether there is more of it.
+fn shorten(file: &LogFile) -> Result<Step> {
+    // A copy of the directory that is made of hard links has the file, too.
+    if file.has_name()? {
+        return Ok(Step::Done);
+    }
+    let rest = file.len()?.saturating_sub(AT_ONCE);
+    file.truncate(rest)?;
+    Ok(if rest > 0 { Step::More } else { Step::Done })
 }

@@ -207,23 +207,23 @@ impl Segments {
     /// pointed any more. Returns the removal of their files.
     pub(super) fn replace_by(&mut self, output: End) -> Removal {
         let before = self.dead_bytes();
-        let sealed = self.sealed.iter();
-        let replaced = sealed.filter(|(_, it)| output.segment.replaces(&it.end.segment));
-        let inputs: Vec<_> = replaced.map(|(generation, _)| *generation).collect();
-        self.sealed
-            .retain(|generation, _| !inputs.contains(generation));
+        let sealed = mem::take(&mut self.sealed).into_iter();
+        let is_replaced = |(_, it): &(_, Sealed)| output.segment.replaces(&it.end.segment);
+        let (replaced, kept) = sealed.partition::<BTreeMap<_, _>, _>(is_replaced);
+        self.sealed = kept;
         // The compaction has written its hints.
         self.insert_sealed(output, false);
         self.covered = 0;
         let mut index = self.index.write();
-        for generation in &inputs {
+        for generation in replaced.keys() {
             index.remove_segment(*generation);
         }
         drop(index);
         let freed = before.saturating_sub(self.dead_bytes());
         let line = format_args!("compaction of {:?} freed {freed} bytes", self.dir().path());
         self.journal().note(Level::Info, line);
-        Removal::new(Arc::clone(&self.dir), inputs, self.journal().clone())
+        let replaced = replaced.into_values().map(|it| it.end.segment).collect();
+        Removal::new(Arc::clone(&self.dir), replaced, self.journal().clone())
     }
 
     /// Inserts a segment whose digest is in a header: in the next one, or in its own if it is the
