@@ -1,7 +1,8 @@
 //! The bytes of the newest records of all keys.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
+use std::collections::HashMap;
+
+use ahash::RandomState;
 
 use crate::engine::kvs::format::names::Generation;
 use crate::engine::kvs::format::record::Location;
@@ -10,8 +11,8 @@ use crate::engine::kvs::format::record::Location;
 #[derive(Debug, Default)]
 pub(super) struct LiveBytes {
     all: u64,
-    /// Only the segments that have live bytes.
-    segments: BTreeMap<Generation, u64>,
+    /// A `BTreeMap` would make opening a store of a million keys a fifth slower.
+    segments: HashMap<Generation, u64, RandomState>,
 }
 
 impl LiveBytes {
@@ -27,18 +28,24 @@ impl LiveBytes {
     pub(super) fn add(&mut self, record: Location) {
         let len = u64::from(record.len);
         self.all += len;
-        *self.segments.entry(record.generation).or_default() += len;
+        match self.segments.get_mut(&record.generation) {
+            Some(bytes) => *bytes += len,
+            None => drop(self.segments.insert(record.generation, len)),
+        }
     }
 
     /// Counts a record no more that was added before.
     pub(super) fn remove(&mut self, record: Location) {
         let len = u64::from(record.len);
         self.all -= len;
-        if let Entry::Occupied(mut bytes) = self.segments.entry(record.generation) {
-            *bytes.get_mut() -= len;
-            if *bytes.get() == 0 {
-                bytes.remove();
-            }
+        if let Some(bytes) = self.segments.get_mut(&record.generation) {
+            *bytes -= len;
         }
+    }
+
+    /// Forgets a segment that has no live bytes.
+    pub(super) fn forget(&mut self, generation: Generation) {
+        let bytes = self.segments.remove(&generation);
+        debug_assert_eq!(bytes.unwrap_or(0), 0);
     }
 }
