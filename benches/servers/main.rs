@@ -94,11 +94,20 @@ struct Opt {
     #[structopt(long, value_name = "BYTES", hidden = true)]
     limit: Option<usize>,
     /// The cells of the table to fill; without any, all of them
+    #[structopt(parse(try_from_str = cell_name))]
     cells: Vec<String>,
     /// Cargo passes this flag to every benchmark
     #[structopt(long, hidden = true)]
     #[expect(dead_code, reason = "the benchmark ignores it")]
     bench: bool,
+}
+
+fn cell_name(text: &str) -> Result<String, String> {
+    let names: Vec<_> = cells().iter().map(|cell| cell.name).collect();
+    match names.contains(&text) {
+        true => Ok(text.to_owned()),
+        false => Err(format!("there are these cells: {}", names.join(" "))),
+    }
 }
 
 fn value_bytes(text: &str) -> Result<usize, String> {
