@@ -117,6 +117,7 @@
 //!                   index     mod                  the keydir: the place of each newest value
 //!                             cache                values in memory, and which to evict
 //!                             few                  keys that are looked up together
+//!                             live                 the live bytes of each segment
 //!                             order                the segments in the order of the writes
 //!                             checkpoint           the keydir in a file
 //!                   log       mod, batch           commits a batch: append, sync, put in the index
@@ -124,6 +125,7 @@
 //!                             segments             rolls to a new segment, replaces old ones
 //!                             background, job      which job runs next, and when to compact
 //!                             compaction           copies the live records
+//!                             removal              removes what compaction has replaced
 //!                             recovery, replay     opens a log, and cuts a torn tail off
 //!                             close, failure       closes it; the error that stops all writes
 //!                   reader                         a read: cache, page cache, or a job on the pool

@@ -104,9 +104,10 @@ struct Opt {
 
 fn cell_name(text: &str) -> Result<String, String> {
     let names: Vec<_> = cells().iter().map(|cell| cell.name).collect();
-    match names.contains(&text) {
-        true => Ok(text.to_owned()),
-        false => Err(format!("there are these cells: {}", names.join(" "))),
+    if names.contains(&text) {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("no such cell; the cells are: {}", names.join(" ")))
     }
 }
 

@@ -49,7 +49,7 @@ impl KvStoreOptions {
     /// not worth its syncs. It begins when that many bytes are dead, and half as many as are alive.
     ///
     /// The default follows the size of the store: 8 times the bytes that are alive, but at least
-    /// 8 MiB and at most 64 MiB. Within a second of the last compaction it is 64 MiB.
+    /// 8 MiB and at most 64 MiB. Within ten seconds of the last compaction it is 128 MiB.
     #[must_use]
     pub fn dead_bytes(mut self, bytes: u64) -> KvStoreOptions {
         // With no dead bytes, compaction would copy the same records without end.

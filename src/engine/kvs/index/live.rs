@@ -28,13 +28,10 @@ impl LiveBytes {
     pub(super) fn add(&mut self, record: Location) {
         let len = u64::from(record.len);
         self.all += len;
-        match self.segments.get_mut(&record.generation) {
-            Some(bytes) => *bytes += len,
-            None => drop(self.segments.insert(record.generation, len)),
-        }
+        *self.segments.entry(record.generation).or_default() += len;
     }
 
-    /// Counts a record no more that was added before.
+    /// Stops counting a record that was added before.
     pub(super) fn remove(&mut self, record: Location) {
         let len = u64::from(record.len);
         self.all -= len;
@@ -43,9 +40,8 @@ impl LiveBytes {
         }
     }
 
-    /// Forgets a segment that has no live bytes.
+    /// Forgets a segment, which has no live bytes any more unless a checkpoint was forged.
     pub(super) fn forget(&mut self, generation: Generation) {
-        let bytes = self.segments.remove(&generation);
-        debug_assert_eq!(bytes.unwrap_or(0), 0);
+        self.segments.remove(&generation);
     }
 }

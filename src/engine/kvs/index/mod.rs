@@ -412,7 +412,7 @@ impl Index {
         self.live.all()
     }
 
-    /// Returns the live bytes of one segment. While a segment is sealed, they become fewer only.
+    /// Returns the live bytes of one segment. While a segment is sealed, they only decrease.
     pub(crate) fn live_bytes_of(&self, generation: Generation) -> u64 {
         self.live.of_segment(generation)
     }

@@ -242,7 +242,7 @@ impl Background {
         }
         let pass = self.pass.unwrap_or_else(|| Pass::over(segments));
         let inputs = pass.next_piece(segments);
-        let copied = inputs.iter().map(|end| segments.live_bytes_of(end)).sum();
+        let copied = inputs.iter().map(|(_, live)| live).sum();
         // Hints are at most as long as their segment.
         let hints = segments.index.read().hint_bytes().min(copied);
         // The output and the new active segment have a header each.
@@ -366,48 +366,50 @@ impl Pass {
         }
     }
 
-    /// Returns the next segments that are compacted to one, oldest first.
-    fn next_piece(self, segments: &Segments) -> Vec<End> {
+    /// Returns the next segments that are compacted to one, oldest first, with their live bytes.
+    fn next_piece(self, segments: &Segments) -> Vec<(End, u64)> {
         let Pass { next, last, .. } = self;
-        let (mut piece, mut copied) = (Vec::<End>::new(), 0);
+        // If half of the bytes are alive, the copy is as long as a full segment.
+        let max_len = segments.max_len.saturating_mul(2);
+        let (mut piece, mut len) = (Vec::<(End, u64)>::new(), 0);
+        let index = segments.index.read();
         for end in segments.from(next) {
             let generation = end.segment.generation;
             // The copy gets the number after that of its last input, so this must be free.
-            let is_taken = piece
-                .last()
-                .is_some_and(|it| it.segment.generation + 1 == generation);
-            // The copy is then as long as a full segment, and shorter than two.
-            let is_full = copied >= segments.max_len;
-            if generation > last || (is_full && !is_taken) {
+            let takes = |(it, _): &(End, u64)| it.segment.generation + 1 == generation;
+            let is_taken = piece.last().is_some_and(takes);
+            let live = index.live_bytes_of(generation);
+            // A segment without live bytes is not read.
+            if live > 0 {
+                len += end.record_bytes();
+            }
+            if generation > last || (len > max_len && !piece.is_empty() && !is_taken) {
                 break;
             }
-            copied += segments.live_bytes_of(end);
-            piece.push(end.clone());
+            piece.push((end.clone(), live));
         }
         piece
     }
 }
 
 /// Begins to copy the live records of the sealed segments `inputs` to a new one.
-fn start_compaction(segments: &Segments, inputs: &[End]) -> Result<Compaction> {
-    let (first, last) = (&inputs[0].segment, &inputs[inputs.len() - 1].segment);
+fn start_compaction(segments: &Segments, inputs: &[(End, u64)]) -> Result<Compaction> {
+    let dir = segments.dir();
+    let (first, last) = (&inputs[0].0.segment, &inputs[inputs.len() - 1].0.segment);
     let generation = last.generation + 1;
-    let mut newer = segments.from(generation);
-    let next = newer.next().unwrap_or(&segments.end);
+    let next = segments.from(generation).next().unwrap_or(&segments.end);
     let origin = Origin::Compacted {
         after: first.origin.before_first(),
         upto: next.segment.origin.before_first(),
     };
-    let output = Segment::create(segments.dir(), generation, origin, segments.salt())?;
+    let output = Segment::create(dir, generation, origin, segments.salt())?;
     let output = Arc::new(output);
-    let hints = hints::Writer::new(segments.dir(), Arc::clone(&output));
-    let hints = hints.inspect_err(|_| {
-        let _ = segments.dir().discard(&names::segment(generation));
+    let hints = hints::Writer::new(dir, Arc::clone(&output)).inspect_err(|_| {
+        let _ = dir.discard(&names::segment(generation));
     })?;
-    let failure = segments.failure.clone();
-    // A store whose keys are often written again has old segments that nobody needs to read.
-    let inputs = inputs.iter().filter(|end| segments.live_bytes_of(end) > 0);
-    let dir = segments.dir();
+    // A store whose keys are often written again has old segments that need not be read.
+    let inputs = inputs.iter().filter(|(_, live)| *live > 0);
+    let (inputs, failure) = (inputs.map(|(end, _)| end), segments.failure.clone());
     Ok(Compaction::new(dir, inputs, output, hints, failure))
 }
 

@@ -12,9 +12,9 @@ use super::end::End;
 use super::segments::Segments;
 use crate::error::Result;
 
-/// The number of zeros in bytes that are written at once, at most. More make the sync after them so
-/// long that the slowest of a thousand commits take longer. They are no more than the bytes of
-/// records before them, so that the files of a small store stay small.
+/// The number of zeros in bytes that are written at once, at most. More zeros would make the slowest
+/// of a thousand commits slower, since the next sync writes them to the disk. They are no more than
+/// the bytes of records before them, so that the files of a small store stay small.
 const ZEROS: u64 = 256 * 1024;
 
 /// A commit of more bytes writes no zeros: they would take longer than the next sync saves.

@@ -5,6 +5,7 @@
 //! comes from the `DeleteScheduler` of `RocksDB`.
 
 use std::collections::VecDeque;
+use std::io;
 use std::sync::Arc;
 
 use crate::engine::files::Directory;
@@ -25,8 +26,10 @@ pub(crate) struct Removal {
     dir: Arc<dyn Directory>,
     /// The segments whose files have names, oldest first.
     replaced: VecDeque<Arc<Segment>>,
-    /// Files without names, which nobody reads.
+    /// The files of segments that have lost their names, and that no reader has.
     nameless: Vec<LogFile>,
+    /// The file that gets shorter.
+    shrinking: Option<LogFile>,
     journal: Journal,
 }
 
@@ -41,13 +44,21 @@ impl Removal {
             dir,
             replaced,
             nameless: Vec::new(),
+            shrinking: None,
             journal,
         }
     }
 
     /// Removes the names of one segment's files, or frees a part of a file. Returns whether there is
-    /// more to do. What fails is left to the next opening, or to the system.
+    /// more to do. If that fails, the next opening removes the files, or the system frees them.
     pub(super) fn step(&mut self) -> Step {
+        if let Some(file) = &self.shrinking {
+            // When the last handle is dropped, the system frees the rest of the file at once.
+            if shorten(file).unwrap_or(Step::Done) == Step::Done {
+                self.shrinking = None;
+            }
+            return Step::More;
+        }
         if let Some(segment) = self.replaced.pop_front() {
             self.unlink(segment);
             if self.replaced.is_empty() {
@@ -55,14 +66,11 @@ impl Removal {
             }
             return Step::More;
         }
-        let Some(file) = self.nameless.last() else {
-            return Step::Done;
-        };
-        // Without its last handle, the system frees the rest of a file at once.
-        if shorten(file).unwrap_or(Step::Done) == Step::Done {
-            self.nameless.pop();
+        self.shrinking = self.nameless.pop();
+        match self.shrinking {
+            Some(_) => Step::More,
+            None => Step::Done,
         }
-        Step::More
     }
 
     fn unlink(&mut self, segment: Arc<Segment>) {
@@ -72,30 +80,41 @@ impl Removal {
         if let Err(error) = names.iter().try_for_each(|name| dir.remove(name)) {
             let line = "a replaced file stays until the store is opened again";
             self.journal.warn(format_args!("{line}: {error}"));
+            return;
         }
+        // Hints that come back after a power cut may be torn.
+        self.shrinking = hints;
         // A reader that still has the segment needs all of it.
         let file = Arc::into_inner(segment).map(Segment::into_file);
-        self.nameless.extend(file.into_iter().chain(hints));
+        self.nameless.extend(file);
     }
 
+    /// Makes the removal of the names durable. If that fails, the segments keep their bytes: a power
+    /// cut may bring the names back, and the next opening reads the headers.
     fn sync_names(&mut self) {
-        if let Err(error) = LogDir::new(&*self.dir).sync() {
+        let Err(error) = self.dir.sync() else {
+            return;
+        };
+        self.nameless.clear();
+        // Opening the store has reported that it cannot sync names.
+        if error.kind() != io::ErrorKind::Unsupported {
             let line = "replaced files may come back until the store is opened again";
+            let path = self.dir.path();
+            let error = format_args!("cannot sync {path:?}: {error}");
             self.journal.warn(format_args!("{line}: {error}"));
-            // The next opening looks at them, so they must be whole.
-            self.nameless.clear();
         }
     }
 
     /// Removes all names that are left, and frees the room of the files at once.
     pub(super) fn finish(mut self) {
         while !self.replaced.is_empty() {
+            self.shrinking = None;
             self.step();
         }
     }
 }
 
-/// Frees the end of a file that has no name, and returns whether there is more of it.
+/// Frees the end of a file, and returns whether there is more of it.
 fn shorten(file: &LogFile) -> Result<Step> {
     // A copy of the directory that is made of hard links has the file, too.
     if file.has_name()? {

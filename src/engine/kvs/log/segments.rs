@@ -256,12 +256,6 @@ impl Segments {
         self.index.read().live_bytes()
     }
 
-    /// Returns the number of live bytes in the segment that ends at `end`.
-    pub(super) fn live_bytes_of(&self, end: &End) -> u64 {
-        let generation = end.segment.generation;
-        self.index.read().live_bytes_of(generation)
-    }
-
     /// Returns whether the disk has room for a file of `bytes` bytes and for the writes meanwhile.
     /// If that is unknown, returns true.
     pub(super) fn has_room_for(&self, bytes: u64) -> bool {
