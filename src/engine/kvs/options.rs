@@ -85,8 +85,8 @@ impl KvStoreOptions {
             None if is_recent => 128 * MIB,
             None => live.saturating_mul(8).clamp(8 * MIB, 64 * MIB),
         };
-        // So a third of the bytes that a compaction reads are freed, or more. While it runs, the
-        // log and its hints do not grow to more than two and a half times the live bytes.
+        // So a compaction frees a third of the log, or more. While it runs, the log and its hints
+        // do not grow to more than two and a half times the live bytes.
         worth_it.max(live / 2)
     }
 

@@ -56,6 +56,7 @@ impl File for Opened {
 
     fn links(&self) -> io::Result<u64> {
         let state = self.disk.state();
+        state.check()?;
         let names = state.names.values();
         Ok(names.filter(|inode| **inode == self.inode).count() as u64)
     }

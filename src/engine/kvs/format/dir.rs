@@ -93,12 +93,18 @@ impl<'a> LogDir<'a> {
 
     /// Makes all names durable: a power cut does not undo an earlier publication or removal.
     pub(crate) fn sync(self) -> Result<()> {
+        // If the file system cannot do that, opening the store has reported it.
+        self.sync_if_possible().map(|_| ())
+    }
+
+    /// Makes all names durable, and returns whether the file system can do that.
+    pub(crate) fn sync_if_possible(self) -> Result<bool> {
         match self.0.sync() {
-            // The file system cannot sync directories. Opening the store has reported it.
-            Err(error) if error.kind() == io::ErrorKind::Unsupported => Ok(()),
-            synced => {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => Ok(false),
+            Err(error) => {
                 let path = self.path();
-                synced.map_err(KvsError::io(format_args!("sync {path:?}")))
+                Err(KvsError::io(format_args!("sync {path:?}"))(error))
             }
         }
     }

@@ -5,7 +5,6 @@
 //! comes from the `DeleteScheduler` of `RocksDB`.
 
 use std::collections::VecDeque;
-use std::io;
 use std::sync::Arc;
 
 use crate::engine::files::Directory;
@@ -92,15 +91,12 @@ impl Removal {
     /// Makes the removal of the names durable. If that fails, the segments keep their bytes: a power
     /// cut may bring the names back, and the next opening reads the headers.
     fn sync_names(&mut self) {
-        let Err(error) = self.dir.sync() else {
-            return;
-        };
-        self.nameless.clear();
-        // Opening the store has reported that it cannot sync names.
-        if error.kind() != io::ErrorKind::Unsupported {
+        let synced = LogDir::new(&*self.dir).sync_if_possible();
+        if !matches!(synced, Ok(true)) {
+            self.nameless.clear();
+        }
+        if let Err(error) = synced {
             let line = "replaced files may come back until the store is opened again";
-            let path = self.dir.path();
-            let error = format_args!("cannot sync {path:?}: {error}");
             self.journal.warn(format_args!("{line}: {error}"));
         }
     }
