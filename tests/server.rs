@@ -135,6 +135,25 @@ fn replies_are_sent_although_the_next_frame_is_cut_off() {
     client.expect_end();
 }
 
+/// A request to the server itself waits for all requests before it. Here the last reply before
+/// `Stats` fills the output, so `Stats` can start only after the output was written.
+#[test]
+fn a_request_that_waits_for_a_long_reply_is_answered_after_it() {
+    let (_dir, server) = serve();
+    let mut client = Wire::connect(server.addr);
+    let value = "x".repeat(100_000);
+    let set = format!(r#"{{"Set":{{"key":"k","value":"{value}"}}}}"#);
+    let requests = [&set, r#"{"Get":{"key":"k"}}"#, r#"{"Stats":{}}"#];
+    let requests = requests.map(frame).concat();
+    // `Stats` may also arrive after that, but hardly three times.
+    for _ in 0..3 {
+        client.0.write_all(&requests).unwrap();
+        assert_eq!(client.receive(), r#""Set""#);
+        assert_eq!(client.receive(), format!(r#"{{"Get":"{value}"}}"#));
+        assert!(client.receive().starts_with(r#"{"Stats":"#));
+    }
+}
+
 #[test]
 fn a_frame_over_the_limit_is_answered_and_the_connection_closed() {
     let (_dir, server) = serve();
