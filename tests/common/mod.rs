@@ -14,9 +14,9 @@ use std::iter;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::{self, JoinHandle};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use assert_cmd::cargo::cargo_bin;
 use kvs::Result;
@@ -172,7 +172,7 @@ impl ServerProcess {
 
     /// Waits until the process ends by itself, and returns its exit code.
     pub fn wait(&mut self) -> Option<i32> {
-        self.child.wait().unwrap().code()
+        wait(&mut self.child).code()
     }
 
     /// Returns the exit code of the process if it has ended.
@@ -191,6 +191,21 @@ impl ServerProcess {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
         self.log.take().unwrap().join().unwrap()
+    }
+}
+
+/// Waits until a process ends, for a minute at most.
+pub fn wait(child: &mut Child) -> ExitStatus {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status;
+        }
+        if Instant::now() > deadline {
+            let _ = child.kill();
+            panic!("the program does not end; under nohup, a server ignores SIGHUP");
+        }
+        thread::sleep(Duration::from_millis(5));
     }
 }
 

@@ -18,9 +18,10 @@ use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use assert_cmd::cargo::cargo_bin;
+use common::wait;
 use nix::libc::O_NONBLOCK;
 use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
@@ -105,20 +106,6 @@ fn lines(pipe: PipeReader) -> Receiver<String> {
         lines.map_while(|line| sender.send(line).ok()).count()
     });
     lines
-}
-
-fn wait(child: &mut Child) -> ExitStatus {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        if let Some(status) = child.try_wait().unwrap() {
-            return status;
-        }
-        if Instant::now() > deadline {
-            let _ = child.kill();
-            panic!("the program does not end");
-        }
-        thread::sleep(Duration::from_millis(5));
-    }
 }
 
 fn server(dir: &Path) -> Command {
