@@ -149,8 +149,8 @@
 //!
 //! # The book
 //!
-//! The pages in `docs/` are a course on futures and the reference of the store. `cargo run --package
-//! kvs-book -- --open` makes a book of them and opens it.
+//! The pages in `docs/` are a course on futures and the reference of the store.
+//! `cargo run --package kvs-book -- --open` makes a book of them and opens it.
 //!
 //! # A reading order
 //!

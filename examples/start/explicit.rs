@@ -63,8 +63,8 @@ impl KvsClient {
     /// the request and in `take`, such as [`Response::into_value`] or [`Response::into_done`].
     ///
     /// [`Connection::request`] returns two futures. The first resolves when the queue has taken the
-    /// request, and the second resolves to the reply. A closure that owns the second one has no type
-    /// that you can write. Which combinator owns both futures from the start?
+    /// request, and the second resolves to the reply. A closure that owns the second one has no
+    /// type that you can write. Which combinator owns both futures from the start?
     fn exchange<T>(
         &self,
         request: &Request,

@@ -106,8 +106,8 @@ pub trait File: Debug + Send + Sync {
     fn size(&self) -> io::Result<u64>;
 
     /// Returns the number of names of the file. A file with more than one may also be in another
-    /// directory, such as a copy made of hard links, and must not be written in place. A file without
-    /// any is only in this process, so the store may shorten it before it drops the handle.
+    /// directory, such as a copy made of hard links, and must not be written in place. A file
+    /// without any is only in this process, so the store may shorten it before it drops the handle.
     ///
     /// # Errors
     ///

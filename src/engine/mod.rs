@@ -55,8 +55,8 @@ pub trait KvsEngine: Clone + Send + 'static {
     /// and with the errors of the disk.
     fn set(&self, key: String, value: String) -> EngineFuture<()>;
 
-    /// Stores `value` under `key` as [`set`](KvsEngine::set) does. A server calls it for strings that
-    /// it can lend from its input. The default implementation copies both and calls `set`.
+    /// Stores `value` under `key` as [`set`](KvsEngine::set) does. A server calls it for strings
+    /// that it can lend from its input. The default implementation copies both and calls `set`.
     fn set_str(&self, key: &str, value: &str) -> EngineFuture<()> {
         self.set(key.to_owned(), value.to_owned())
     }

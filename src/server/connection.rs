@@ -312,7 +312,8 @@ impl<E: KvsEngine> Connection<E> {
         self.push_started(kind, pending, size);
     }
 
-    /// Adds a request that the engine has started. If there is no memory for it, ends the connection.
+    /// Adds a request that the engine has started. If there is no memory for it, ends the
+    /// connection.
     fn push_started(&mut self, kind: Kind, pending: Pending, size: usize) {
         self.push(Some(kind), pending, size);
         // The engine tells the size of a value only now.

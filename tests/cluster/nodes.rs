@@ -203,7 +203,8 @@ impl Cluster {
         self.nodes[n] = node;
     }
 
-    /// Moves a slot with its keys from one master to another, as `redis-cli --cluster reshard` does.
+    /// Moves a slot with its keys from one master to another, as `redis-cli --cluster reshard`
+    /// does.
     pub fn move_slot(&self, slot: u16, from: usize, to: usize) {
         let (from_id, to_id): (String, String) =
             (self.ask(from, "CLUSTER MYID"), self.ask(to, "CLUSTER MYID"));

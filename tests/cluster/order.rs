@@ -24,8 +24,8 @@ impl Drop for SetOnDrop<'_> {
     }
 }
 
-/// Moves the slot of the keys `{a}…` back and forth while `work` runs in some threads, which end when
-/// they find the flag set.
+/// Moves the slot of the keys `{a}…` back and forth while `work` runs in some threads, which end
+/// when they find the flag set.
 fn while_a_slot_moves(cluster: &Cluster, threads: u64, work: impl Fn(u64, &AtomicBool) + Sync) {
     let is_over = AtomicBool::new(false);
     let slot: u16 = cluster.ask(0, "CLUSTER KEYSLOT {a}");

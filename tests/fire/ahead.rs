@@ -71,8 +71,8 @@ fn an_engine_learns_nothing_of_a_peer_without_the_token() {
     assert!(engine.0.lock().unwrap().is_empty());
 }
 
-/// An engine that panics while it lends a value, before or after the caller has read it, except that
-/// of `c`.
+/// An engine that panics while it lends a value, before or after the caller has read it, except
+/// that of `c`.
 #[derive(Clone)]
 struct Lending {
     lends: bool,

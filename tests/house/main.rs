@@ -77,6 +77,16 @@ fn comments_are_plain() {
 }
 
 #[test]
+fn comments_have_at_most_100_columns() {
+    let wide = words::wide(&read(&ALL)).join("\n");
+    let width = words::WIDTH;
+    assert!(
+        wide.is_empty(),
+        "these lines have more than {width} columns:\n{wide}"
+    );
+}
+
+#[test]
 fn hard_code_is_explained() {
     let mut source = read(&["src"]);
     source.retain(|file, _| !file.ends_with("/tests.rs"));

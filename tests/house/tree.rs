@@ -25,8 +25,8 @@ pub fn read(folders: &[&str]) -> Tree {
         .collect()
 }
 
-/// Returns the files of a program, and those that the programs share, under the paths that they would
-/// have in a crate of their own.
+/// Returns the files of a program, and those that the programs share, under the paths that they
+/// would have in a crate of their own.
 pub fn program(name: &str) -> Tree {
     let files = read(&["src/bin"]).into_iter().filter_map(|(file, source)| {
         let file = file.strip_prefix("src/bin/")?;

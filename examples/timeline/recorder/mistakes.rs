@@ -148,7 +148,7 @@ bugs! {
         ];
 }
 
-/// Returns a script that ends `steps` with a sentence. With other clients, it ends with another one.
+/// Returns a script that ends `steps` with a sentence, or with another one for other clients.
 fn ending<C: Watched>(
     steps: fn(&mut Run, &mut C),
     sentence: &'static str,

@@ -124,8 +124,8 @@ impl Reply {
                 .and_then(|it| it.split(' ').nth(1))
                 .map(str::to_owned)
         };
-        // The codes are those of the specification, and of nodes that start or lack replicas. A node
-        // that replies with one of them has not begun the request.
+        // The codes are those of the specification, and of nodes that start or lack replicas. A
+        // node that replies with one of them has not begun the request.
         match (error.code(), addr()) {
             ("MOVED", Some(addr)) => Reply::Moved(addr),
             ("ASK", Some(addr)) => Reply::Ask(addr),

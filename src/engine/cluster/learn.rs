@@ -50,8 +50,8 @@ pub(super) async fn topology(
             Err(error) => problem = error,
         }
     }
-    // Of answers of one age, the one that most nodes give counts: the epoch reaches a node before the
-    // slots of that epoch do.
+    // Of answers of one age, the one that most nodes give counts: the epoch reaches a node before
+    // the slots of that epoch do.
     let votes = |of: &Learned| {
         answers
             .iter()

@@ -1,10 +1,10 @@
 //! An engine on a Redis Cluster: the same promises, with the pairs on other machines.
 //!
 //! The library that speaks to the nodes is async/await on tokio 1, and the server that calls the
-//! engine is futures 0.1 on tokio 0.1. So the engine has a thread with a runtime of its own, and two
-//! channels are the bridge: requests go there through an unbounded one, which [`Counters`] bounds,
-//! and each answer comes back through a oneshot of futures 0.1. `docs/another-runtime.md` tells the
-//! story.
+//! engine is futures 0.1 on tokio 0.1. So the engine has a thread with a runtime of its own, and
+//! two channels are the bridge: requests go there through an unbounded one, which [`Counters`]
+//! bounds, and each answer comes back through a oneshot of futures 0.1. `docs/another-runtime.md`
+//! tells the story.
 //!
 //! - [`job`]: a request, and the meaning of a node's reply for it;
 //! - [`slots`] and [`learn`]: which node has which keys, and how the nodes tell;

@@ -26,8 +26,8 @@ pub(super) struct Login {
 }
 
 impl ClusterOptions {
-    /// Returns the settings for the cluster of these nodes, each as `HOST:PORT`. One that answers is
-    /// enough: it knows the others.
+    /// Returns the settings for the cluster of these nodes, each as `HOST:PORT`. One that answers
+    /// is enough: it knows the others.
     pub fn new(seeds: impl IntoIterator<Item = impl Into<String>>) -> ClusterOptions {
         ClusterOptions {
             login: Login {
@@ -40,8 +40,8 @@ impl ClusterOptions {
         }
     }
 
-    /// Sets the moment at which a write completes. With [`SyncLevel::Always`], that is when a replica
-    /// has it as well, and otherwise when its master has it.
+    /// Sets the moment at which a write completes. With [`SyncLevel::Always`], that is when a
+    /// replica has it as well, and otherwise when its master has it.
     #[must_use]
     pub fn sync(mut self, sync: SyncLevel) -> ClusterOptions {
         self.sync = sync;

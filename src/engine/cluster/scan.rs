@@ -1,12 +1,12 @@
 //! Listing the pairs of a cluster, slot by slot.
 //!
 //! `SCAN` has a cursor of one node, which no other node understands after a failover or when slots
-//! move. A slot has few keys, and a node can list all of them at once. So the cursor is a slot and the
-//! last key in it that was returned, and it stays valid whichever node has the slot.
+//! move. A slot has few keys, and a node can list all of them at once. So the cursor is a slot and
+//! the last key in it that was returned, and it stays valid whichever node has the slot.
 //!
 //! While a slot moves, two nodes have some of its keys each. Keys move from its owner to another
-//! node, so the owner is asked first: a key that has left it before that is there when the others are
-//! asked.
+//! node, so the owner is asked first: a key that has left it before that is there when the others
+//! are asked.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

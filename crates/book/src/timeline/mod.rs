@@ -188,7 +188,8 @@ pub(crate) fn put_into(page: &str, root: &Path) -> Result<String> {
     ))
 }
 
-/// Returns the rules for pictures in a page of the dark theme. An image follows the theme by itself.
+/// Returns the rules for pictures in a page of the dark theme. An image follows the theme by
+/// itself.
 fn night() -> String {
     let rules = draw::DARK
         .lines()

@@ -145,8 +145,9 @@ impl Browser {
         self.run_async(WAIT, json!([]))
     }
 
-    /// Sets the size of the page in CSS pixels. A narrow page is that of a phone. The next page that
-    /// is opened begins as one of that size, for example without the list of chapters on a phone.
+    /// Sets the size of the page in CSS pixels. A narrow page is that of a phone. The next page
+    /// that is opened begins as one of that size, for example without the list of chapters on a
+    /// phone.
     pub fn resize(&self, width: u32) {
         if self.width.replace(width) == width {
             return;

@@ -380,8 +380,8 @@ impl Segment {
         Ok(())
     }
 
-    /// Returns the offset behind the last byte between `start` and `end` that is not zero, or `start`
-    /// if all of them are.
+    /// Returns the offset behind the last byte between `start` and `end` that is not zero, or
+    /// `start` if all of them are.
     pub(crate) fn end_of_bytes(&self, start: u64, mut end: u64) -> Result<u64> {
         const BLOCK: u64 = 64 * 1024;
         while start < end {

@@ -183,8 +183,8 @@ pub(crate) fn check_proof(proof: Option<Digest>, digest: Digest) -> Result<(), F
     }
 }
 
-/// Returns the end of what was written to `segment`, the newest, from `offset` to its `end`: without
-/// the zeros that a process has written ahead of its records, and has not cut off.
+/// Returns the end of what was written to `segment`, the newest, from `offset` to its `end`:
+/// without the zeros that a process has written ahead of its records, and has not cut off.
 pub(crate) fn written_end(
     segment: &Segment,
     offset: u64,

@@ -9,13 +9,13 @@
 //! Compaction goes through the log piece by piece, from its beginning to the segment that is active
 //! when the [`Pass`] begins. Only the first piece has the `Sync`.
 //!
-//! `Hints`, `Sync`, `Compaction`, `Switch` and `Removal` are [jobs](Job): while they run, the state is
-//! [`State::Running`]. The pool takes their steps. When the last step has ended, the writer applies
-//! the result and starts the next job, so only the writer changes the log.
+//! `Hints`, `Sync`, `Compaction`, `Switch` and `Removal` are [jobs](Job): while they run, the state
+//! is [`State::Running`]. The pool takes their steps. When the last step has ended, the writer
+//! applies the result and starts the next job, so only the writer changes the log.
 //!
 //! If a job fails, the next one starts after a pause: a failed switch again from `Switching`, a
-//! failed removal from `Removing`, and everything else from `Idle`. If a compaction or a switch meets damage, the state is `Off` for
-//! good.
+//! failed removal from `Removing`, and everything else from `Idle`. If a compaction or a switch
+//! meets damage, the state is `Off` for good.
 
 use std::fmt::Display;
 use std::mem;
@@ -231,8 +231,8 @@ impl Background {
 
     /// Returns the job that follows the state `Idle`, if there is one.
     fn next_job(&mut self, segments: &mut Segments, is_synced: bool) -> Result<Option<Job>> {
-        // The pass does not come to the segments that were written since it began, so their hints do
-        // not wait for its end.
+        // The pass does not come to the segments that were written since it began, so their hints
+        // do not wait for its end.
         let after_pass = self.pass.map_or(Generation::MAX, |pass| pass.last + 1);
         if let Some(writer) = self.start_hints(segments, after_pass) {
             return Ok(Some(Job::Hints(writer)));

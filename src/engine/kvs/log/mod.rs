@@ -171,8 +171,8 @@ impl Log {
         self.roll_if_full()?;
 
         // One write for the whole batch: each system call takes longer than copying a few records.
-        // Few batches have a removal of a key that does not exist, so encoding the others again does
-        // not matter.
+        // Few batches have a removal of a key that does not exist, so encoding the others again
+        // does not matter.
         let mut kept;
         let batch = if missing.is_empty() {
             batch

@@ -1,9 +1,9 @@
 //! Zeros behind the records of the active segment, if each commit syncs.
 //!
-//! If a file has grown, a sync writes its new length as well, in another place of the disk. For a few
-//! records, that takes as long again. So now and then a commit writes zeros behind its records, and
-//! the next commits replace them. The idea comes from `PostgreSQL`, which fills a new segment of its
-//! log with zeros (`wal_init_zero`).
+//! If a file has grown, a sync writes its new length as well, in another place of the disk. For a
+//! few records, that takes as long again. So now and then a commit writes zeros behind its records,
+//! and the next commits replace them. The idea comes from `PostgreSQL`, which fills a new segment
+//! of its log with zeros (`wal_init_zero`).
 //!
 //! The zeros are cut off before the segment is sealed, and when the store closes. After a kill,
 //! [`written_end`](crate::engine::kvs::format::sound::written_end) leaves them out.
@@ -12,17 +12,17 @@ use super::end::End;
 use super::segments::Segments;
 use crate::error::Result;
 
-/// The number of zeros in bytes that are written at once, at most. More zeros would make the slowest
-/// of a thousand commits slower, since the next sync writes them to the disk. They are no more than
-/// the bytes of records before them, so that the files of a small store stay small.
+/// The number of zeros in bytes that are written at once, at most. More zeros would make the
+/// slowest of a thousand commits slower, since the next sync writes them to the disk. They are no
+/// more than the bytes of records before them, so that the files of a small store stay small.
 const ZEROS: u64 = 256 * 1024;
 
 /// A commit of more bytes writes no zeros: they would take longer than the next sync saves.
 const SHORT: u64 = 32 * 1024;
 
 impl Segments {
-    /// Writes zeros behind `end`, which a commit of `bytes` bytes has reached, unless there are some
-    /// or the next commits will not need them.
+    /// Writes zeros behind `end`, which a commit of `bytes` bytes has reached, unless there are
+    /// some or the next commits will not need them.
     pub(super) fn preallocate(&mut self, end: &End, bytes: u64) {
         if bytes > SHORT || end.len <= self.preallocated {
             return;

@@ -1,8 +1,8 @@
 //! Removing the segments that a compaction has replaced, a part of a file at a time.
 //!
-//! Freeing a long file at once takes some systems so long that a sync of another file waits for it: 20
-//! ms for 64 MiB. So the files lose their names first, and then their ends, step by step. The idea
-//! comes from the `DeleteScheduler` of `RocksDB`.
+//! Freeing a long file at once takes some systems so long that a sync of another file waits for it:
+//! 20 ms for 64 MiB. So the files lose their names first, and then their ends, step by step. The
+//! idea comes from the `DeleteScheduler` of `RocksDB`.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -48,8 +48,8 @@ impl Removal {
         }
     }
 
-    /// Removes the names of one segment's files, or frees a part of a file. Returns whether there is
-    /// more to do. If that fails, the next opening removes the files, or the system frees them.
+    /// Removes the names of one segment's files, or frees a part of a file. Returns whether there
+    /// is more to do. If that fails, the next opening removes the files, or the system frees them.
     pub(super) fn step(&mut self) -> Step {
         if let Some(file) = &self.shrinking {
             // When the last handle is dropped, the system frees the rest of the file at once.
@@ -88,8 +88,8 @@ impl Removal {
         self.nameless.extend(file);
     }
 
-    /// Makes the removal of the names durable. If that fails, the segments keep their bytes: a power
-    /// cut may bring the names back, and the next opening reads the headers.
+    /// Makes the removal of the names durable. If that fails, the segments keep their bytes: a
+    /// power cut may bring the names back, and the next opening reads the headers.
     fn sync_names(&mut self) {
         let synced = LogDir::new(&*self.dir).sync_if_possible();
         if !matches!(synced, Ok(true)) {

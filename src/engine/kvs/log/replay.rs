@@ -238,8 +238,8 @@ impl<'a> Replay<'a> {
         })
     }
 
-    /// Reads the newest segment up to the end of its valid part. That is the end of the file, unless
-    /// a crash has cut the last writes short, or left zeros ahead of them.
+    /// Reads the newest segment up to the end of its valid part. That is the end of the file,
+    /// unless a crash has cut the last writes short, or left zeros ahead of them.
     fn replay_active(&mut self, opened: &Opened, mut last_run: LastRun) -> Result<Active> {
         let segment = &opened.segment;
         let mut scanner = Scanner::new(Arc::clone(segment), opened.len);

@@ -24,8 +24,8 @@ use crate::engine::kvs::options::KvStoreOptions;
 use crate::error::{KvsError, Result};
 use crate::sync::RwLock;
 
-/// The distance of the generations of two segments that are written one after the other. A compacted
-/// segment gets a number between those of the segments around it.
+/// The distance of the generations of two segments that are written one after the other. A
+/// compacted segment gets a number between those of the segments around it.
 const STRIDE: Generation = 2;
 
 /// The segments of the log: the active one, which the writer appends to, and the sealed ones before
@@ -40,8 +40,8 @@ pub(super) struct Segments {
     pub(super) failure: Failure,
     /// The end of the active segment.
     pub(super) end: End,
-    /// Its hints. `None` if they could not be written, or if an earlier process began the segment: a
-    /// job then writes them when the segment is sealed.
+    /// Its hints. `None` if they could not be written, or if an earlier process began the segment:
+    /// a job then writes them when the segment is sealed.
     hints: Option<hints::Writer>,
     /// The length from which it is full.
     pub(super) max_len: u64,

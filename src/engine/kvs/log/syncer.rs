@@ -19,9 +19,9 @@ use crate::engine::kvs::format::watermark::{Boot, Watermark};
 use crate::error::{KvsError, Result};
 use crate::sync::Mutex;
 
-/// The number of written bytes after which the [`Ticker`] syncs before its second is over, and after
-/// which a compaction syncs its output before it is complete. When a
-/// segment is full, the writers wait for its last sync, so there must be little left to sync.
+/// The number of written bytes after which the [`Ticker`] syncs before its second is over, and
+/// after which a compaction syncs its output before it is complete. When a segment is full, the
+/// writers wait for its last sync, so there must be little left to sync.
 pub(super) const MANY: u64 = 8 * 1024 * 1024;
 
 /// Syncs the active segment, for the writer and for the thread behind

@@ -21,8 +21,8 @@ const MAX_STEPS: usize = 256;
 
 /// A place in the log, between two records.
 pub(super) struct Place {
-    /// The output of the last compaction when the place was found. When it changes, the place may not
-    /// be in the log any more.
+    /// The output of the last compaction when the place was found. When it changes, the place may
+    /// not be in the log any more.
     pub(super) base: Generation,
     /// Reads the records after the place.
     pub(super) scanner: Scanner,
